@@ -1,0 +1,28 @@
+//! lbw runs AUTOMATIC1111 webui prompts, LoRA Block Weight included, on its own SDXL engine.
+//!
+//! One prompt goes through the crate in a straight line:
+//!
+//! 1. [`syntax`] reads text into trees with a source span on every node,
+//! 2. [`plan`] lowers a tree, the [`preset`]s and the settings to a [`plan::Plan`]: plain data, every weight a number,
+//! 3. [`engine`] executes the plan on a checkpoint and its LoRA files and gives an image.
+//!
+//! The text half ([`syntax`], [`block`], [`preset`], [`plan`], [`infotext`], [`diagnostic`]) never touches a tensor;
+//! the numeric half ([`checkpoint`], [`lora`], [`text`], [`model`], [`sampling`], [`engine`]) never reads prompt syntax.
+//! The `Plan` is all that passes between them.
+
+pub mod block;
+pub mod diagnostic;
+pub mod infotext;
+pub mod plan;
+pub mod preset;
+pub mod syntax;
+
+pub mod checkpoint;
+pub mod engine;
+pub mod lora;
+pub mod model;
+pub mod sampling;
+pub mod text;
+
+pub mod cli;
+pub mod image_io;

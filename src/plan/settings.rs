@@ -1,0 +1,136 @@
+//! Everything of a plan that is not text or LoRA.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Sampler, ScheduleType};
+
+/// Generation settings with every default resolved, named after webui's fields.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    pub steps: u32,
+    pub sampler: Sampler,
+    pub schedule_type: ScheduleType,
+    pub cfg_scale: f64,
+    pub seed: u64,
+    /// Pixels, a multiple of 8.
+    pub width: u32,
+    pub height: u32,
+    pub noise_source: NoiseSource,
+    /// Only written to infotext, unless `clip_skip_sdxl` is on.
+    pub clip_skip: u32,
+    /// webui's option "Clip skip SDXL": CLIP-L takes the layer that `clip_skip` names.
+    pub clip_skip_sdxl: bool,
+    pub emphasis: Emphasis,
+    /// webui's "increase coherency by padding from the last comma within n tokens"; 0 turns it off.
+    pub comma_padding_backtrack: u32,
+    pub crop_top: u32,
+    pub crop_left: u32,
+    /// webui's "eta noise seed delta".
+    pub eta_noise_seed_delta: i64,
+    pub subseed: u64,
+    pub subseed_strength: f64,
+    /// Noise is drawn at this size in pixels and laid into the image's; 0 is off.
+    pub seed_resize_from_width: u32,
+    pub seed_resize_from_height: u32,
+    /// Noise multiplier of ancestral samplers; `None` is the sampler's default (1 for ancestral ones, 0 for DDIM).
+    pub eta: Option<f64>,
+    pub s_churn: f64,
+    pub s_tmin: f64,
+    /// 0 stands for infinity, as in webui.
+    pub s_tmax: f64,
+    pub s_noise: f64,
+    /// "Negative guidance minimum sigma": below it every second step skips the negative prompt. 0 is off.
+    pub s_min_uncond: f64,
+    /// Applies `s_min_uncond` to every step.
+    pub s_min_uncond_all: bool,
+    /// Fraction of the first steps without the negative prompt. 0 is off.
+    pub skip_early_cond: f64,
+    /// Overrides of the schedule; 0 is the model's own.
+    pub sigma_min: f64,
+    pub sigma_max: f64,
+    pub rho: f64,
+    pub beta_alpha: f64,
+    pub beta_beta: f64,
+    pub always_discard_next_to_last_sigma: bool,
+    pub sgm_noise_multiplier: bool,
+    pub use_old_karras_scheduler_sigmas: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            steps: 20,
+            sampler: Sampler::DpmPp2M,
+            schedule_type: ScheduleType::Automatic,
+            cfg_scale: 7.0,
+            seed: 0,
+            width: 1024,
+            height: 1024,
+            noise_source: NoiseSource::Gpu,
+            clip_skip: 1,
+            clip_skip_sdxl: false,
+            emphasis: Emphasis::Original,
+            comma_padding_backtrack: 20,
+            crop_top: 0,
+            crop_left: 0,
+            eta_noise_seed_delta: 0,
+            subseed: 0,
+            subseed_strength: 0.0,
+            seed_resize_from_width: 0,
+            seed_resize_from_height: 0,
+            eta: None,
+            s_churn: 0.0,
+            s_tmin: 0.0,
+            s_tmax: 0.0,
+            s_noise: 1.0,
+            s_min_uncond: 0.0,
+            s_min_uncond_all: false,
+            skip_early_cond: 0.0,
+            sigma_min: 0.0,
+            sigma_max: 0.0,
+            rho: 0.0,
+            beta_alpha: 0.6,
+            beta_beta: 0.6,
+            always_discard_next_to_last_sigma: false,
+            sgm_noise_multiplier: false,
+            use_old_karras_scheduler_sigmas: false,
+        }
+    }
+}
+
+impl Settings {
+    /// Steps that prompt schedules are built for: samplers with two model calls per step count both.
+    pub fn schedule_steps(&self) -> u32 {
+        if self.sampler.is_second_order() { self.steps * 2 } else { self.steps }
+    }
+
+    /// Height and width of the latent, one eighth of the image's.
+    pub fn latent_size(&self) -> (usize, usize) {
+        (self.height as usize / 8, self.width as usize / 8)
+    }
+}
+
+/// Where random numbers come from. Each is rebuilt exactly, whatever the device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum NoiseSource {
+    /// Philox, as torch draws on CUDA. webui's "GPU" and "NV" are the same here.
+    #[serde(rename = "GPU", alias = "NV")]
+    Gpu,
+    /// Mersenne Twister, as torch draws on the CPU.
+    #[serde(rename = "CPU")]
+    Cpu,
+}
+
+/// How emphasis weights act on the text encoders' output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Emphasis {
+    /// Multiply, then restore the mean.
+    Original,
+    #[serde(rename = "No norm")]
+    NoNorm,
+    /// Brackets are read but have no effect.
+    Ignore,
+    /// Brackets are ordinary text.
+    None,
+}
