@@ -125,7 +125,7 @@ impl Block {
         let numbered = |prefix: &str, first: usize| {
             let rest = &module[module.find(prefix)? + prefix.len()..];
             let digits = &rest[..rest.find('_')?];
-            let n: usize = digits.parse().ok().filter(|n| *n < 12 && digits == n.to_string())?;
+            let n = digits.parse::<usize>().ok().filter(|n| *n < 12 && digits == n.to_string())?;
             Some(first + n)
         };
         let index = if module.contains("embedders") || module.contains("transformer_resblocks") {

@@ -1,1 +1,99 @@
-//! (room to be furnished)
+//! Single-file SDXL checkpoints in the layout webui uses: the UNet under `model.diffusion_model.`, the VAE under
+//! `first_stage_model.`, the text encoders under `conditioner.embedders.0` and `.1`.
+//!
+//! Opening reads the header alone. Widths and depths are inferred from the tensors' shapes, by whoever builds a model
+//! from the checkpoint ([`crate::model::Builder`]); tensors no model asked for are counted.
+
+mod detect;
+pub mod generated;
+mod safetensors_file;
+
+pub use detect::Refusal;
+pub use safetensors_file::{Entry, FileError, SafetensorsFile};
+
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+/// Prefixes of the parts of a checkpoint.
+pub mod prefix {
+    pub const UNET: &str = "model.diffusion_model.";
+    pub const VAE: &str = "first_stage_model.";
+    pub const CLIP_L: &str = "conditioner.embedders.0.transformer.text_model.";
+    pub const CLIP_G: &str = "conditioner.embedders.1.model.";
+}
+
+/// Why a checkpoint is not used.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointError {
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error("{}: {refusal}", path.display())]
+    Refused { path: PathBuf, refusal: Refusal },
+    #[error("{}: {}", path.display(), list_problems(problems))]
+    Tensors { path: PathBuf, problems: Vec<TensorProblem> },
+}
+
+/// A tensor that is not as the model needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TensorProblem {
+    Missing { name: String, shape: Vec<usize> },
+    Shape { name: String, expected: Vec<usize>, found: Vec<usize> },
+    Dtype { name: String, found: String },
+}
+
+impl std::fmt::Display for TensorProblem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            TensorProblem::Missing { name, shape } if shape.is_empty() => write!(f, "missing: {name}"),
+            TensorProblem::Missing { name, shape } => write!(f, "missing: {name} {shape:?}"),
+            TensorProblem::Shape { name, expected, found } => {
+                write!(f, "wrong shape: {name} is {found:?}, expected {expected:?}")
+            }
+            TensorProblem::Dtype { name, found } => write!(f, "unsupported type: {name} is {found}"),
+        }
+    }
+}
+
+fn list_problems(problems: &[TensorProblem]) -> String {
+    let lines: String = problems.iter().map(|p| format!("\n  {p}")).collect();
+    let noun = if problems.len() == 1 { "tensor is" } else { "tensors are" };
+    format!("{} {noun} not what an SDXL checkpoint needs:{lines}", problems.len())
+}
+
+/// An open SDXL checkpoint.
+pub struct Checkpoint {
+    file: SafetensorsFile,
+}
+
+impl Checkpoint {
+    /// Opens the file at `path`; anything but an SDXL base checkpoint is refused by name.
+    pub fn open(path: &Path) -> Result<Self, CheckpointError> {
+        Self::new(SafetensorsFile::open(path)?)
+    }
+
+    /// A checkpoint that is already in memory; `name` is only used in messages.
+    pub fn from_bytes(name: impl Into<PathBuf>, bytes: Vec<u8>) -> Result<Self, CheckpointError> {
+        Self::new(SafetensorsFile::from_bytes(name, bytes)?)
+    }
+
+    fn new(file: SafetensorsFile) -> Result<Self, CheckpointError> {
+        match detect::refusal(&file) {
+            Some(refusal) => Err(CheckpointError::Refused { path: file.path().to_owned(), refusal }),
+            None => Ok(Checkpoint { file }),
+        }
+    }
+
+    pub fn file(&self) -> &SafetensorsFile {
+        &self.file
+    }
+
+    pub fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    /// sha256 of the whole file in hex; webui shows the first ten digits as "Model hash".
+    pub fn sha256(&self) -> String {
+        Sha256::digest(self.file.as_bytes()).iter().map(|b| format!("{b:02x}")).collect()
+    }
+}

@@ -1,1 +1,18 @@
-//! (room to be furnished)
+//! The networks: UNet, VAE and what they are built from.
+//!
+//! Activations are channels-last, `(batch, height, width, channels)` or `(batch, tokens, channels)`, so that linear layers
+//! and 1×1 convolutions need no transposes. Models hold [`Param`]s, not tensors: the [`Weights`] behind them decide what
+//! value a parameter has, the checkpoint's own or one with LoRA deltas added.
+
+mod builder;
+pub mod kernels;
+mod layers;
+mod unet;
+mod vae;
+mod weights;
+
+pub use builder::Builder;
+pub use layers::{LayerNorm, Linear};
+pub use unet::{Unet, UnetConfig};
+pub use vae::Vae;
+pub use weights::{Param, Weights};

@@ -200,7 +200,7 @@ mod number {
 /// A list of [`number`]s.
 mod numbers {
     use super::number::Repr;
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use serde::{Deserialize, Deserializer, Serializer};
 
     pub(super) fn serialize<S: Serializer>(values: &[f64], s: S) -> Result<S::Ok, S::Error> {
         s.collect_seq(values.iter().map(|v| Repr::from(*v)))

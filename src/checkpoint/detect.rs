@@ -1,0 +1,72 @@
+//! What a file is, when it is not an SDXL checkpoint.
+
+use super::{SafetensorsFile, prefix};
+
+/// A file that is recognised and not supported, or not a checkpoint at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    Sd1,
+    Sd2,
+    Refiner,
+    Inpainting,
+    Flux,
+    Sd3,
+    VaeOnly,
+    Lora,
+    DiffusersPart,
+    Unknown,
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Refusal::Sd1 => "this is an SD 1.x checkpoint; lbw runs SDXL checkpoints only",
+            Refusal::Sd2 => "this is an SD 2.x checkpoint; lbw runs SDXL checkpoints only",
+            Refusal::Refiner => "this is the SDXL refiner; give the SDXL base checkpoint (or one merged from it)",
+            Refusal::Inpainting => "this is an inpainting checkpoint; lbw needs an ordinary SDXL checkpoint",
+            Refusal::Flux => "this is a Flux checkpoint; lbw runs SDXL checkpoints only",
+            Refusal::Sd3 => "this is a Stable Diffusion 3 checkpoint; lbw runs SDXL checkpoints only",
+            Refusal::VaeOnly => "this is a VAE, not a checkpoint; give an SDXL checkpoint as the model",
+            Refusal::Lora => {
+                "this is a LoRA, not a checkpoint; put it into the LoRA folder and name it in the prompt: <lora:NAME:1>"
+            }
+            Refusal::DiffusersPart => {
+                "this is one part of a model in diffusers' layout; lbw needs the single-file checkpoint that webui uses"
+            }
+            Refusal::Unknown => "this is not a Stable Diffusion checkpoint that lbw knows",
+        })
+    }
+}
+
+/// The reason to refuse `file` as an SDXL base checkpoint, if there is one.
+pub(super) fn refusal(file: &SafetensorsFile) -> Option<Refusal> {
+    let has = |name: &str| file.entry(name).is_some();
+    let any = |starts: &[&str]| file.names().any(|n| starts.iter().any(|s| n.starts_with(s)));
+    let conv_in = file.shape("model.diffusion_model.input_blocks.0.0.weight");
+    let inputs = conv_in.and_then(|shape| shape.get(1)).copied();
+
+    if any(&[prefix::CLIP_G]) && any(&[prefix::UNET]) {
+        return (inputs == Some(9)).then_some(Refusal::Inpainting);
+    }
+    if has("conditioner.embedders.0.model.ln_final.weight") {
+        return Some(Refusal::Refiner);
+    }
+    Some(if any(&["double_blocks.", "model.diffusion_model.double_blocks.", "single_blocks."]) {
+        Refusal::Flux
+    } else if any(&["model.diffusion_model.joint_blocks."]) {
+        Refusal::Sd3
+    } else if any(&["cond_stage_model.model."]) {
+        if inputs == Some(9) { Refusal::Inpainting } else { Refusal::Sd2 }
+    } else if any(&["cond_stage_model."]) {
+        if inputs == Some(9) { Refusal::Inpainting } else { Refusal::Sd1 }
+    } else if file.names().any(|n| n.contains("lora_") || n.contains(".lora.") || n.contains("hada_w1")) {
+        Refusal::Lora
+    } else if any(&["down_blocks.", "conv_in.", "text_model."]) && !any(&["decoder."]) {
+        Refusal::DiffusersPart
+    } else if any(&["decoder.", "first_stage_model.decoder."]) && !any(&[prefix::UNET]) {
+        Refusal::VaeOnly
+    } else {
+        // An SDXL UNet without its text encoders lands here too.
+        Refusal::Unknown
+    })
+}

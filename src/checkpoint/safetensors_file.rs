@@ -1,0 +1,188 @@
+//! A safetensors file as a table of tensors over its bytes, which stay where they are until asked for.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use candle_core::{Device, Tensor};
+use half::slice::HalfFloatSliceExt;
+use safetensors::tensor::{Dtype, SafeTensors};
+
+/// Why a file is not read.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    #[error("{}: {source}", path.display())]
+    Io { path: PathBuf, source: std::io::Error },
+    #[error("{}: this is a pickle file (.ckpt/.pt), which can run code when it is opened; convert it to .safetensors", path.display())]
+    Pickle { path: PathBuf },
+    #[error("{}: not a safetensors file, or damaged: {reason}", path.display())]
+    Damaged { path: PathBuf, reason: String },
+    #[error("{}: tensor `{tensor}` has type {dtype}, which is not supported (f32, f16 and bf16 are)", path.display())]
+    Dtype { path: PathBuf, tensor: String, dtype: String },
+    #[error("{}: tensor `{tensor}` holds a NaN or an infinity at element {index}", path.display())]
+    NotFinite { path: PathBuf, tensor: String, index: usize },
+    #[error("{}: there is no tensor `{tensor}`", path.display())]
+    NoTensor { path: PathBuf, tensor: String },
+    #[error(transparent)]
+    Candle(#[from] candle_core::Error),
+}
+
+/// Where a tensor lies and what it is.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    pub dtype: Dtype,
+    pub shape: Vec<usize>,
+    bytes: Range<usize>,
+}
+
+enum Bytes {
+    Mapped(memmap2::Mmap),
+    Owned(Vec<u8>),
+}
+
+/// An open safetensors file. Header and offsets have been checked against the file's length.
+pub struct SafetensorsFile {
+    path: PathBuf,
+    bytes: Bytes,
+    entries: BTreeMap<String, Entry>,
+    metadata: BTreeMap<String, String>,
+}
+
+impl SafetensorsFile {
+    /// Maps the file at `path` and reads its header.
+    pub fn open(path: &Path) -> Result<Self, FileError> {
+        let io = |source| FileError::Io { path: path.to_owned(), source };
+        let file = File::open(path).map_err(io)?;
+        if file.metadata().map_err(io)?.is_dir() {
+            return Err(io(std::io::Error::from(std::io::ErrorKind::IsADirectory)));
+        }
+        // SAFETY: the map is read-only and private. Another process that truncates the file while it is mapped can end
+        // this one with SIGBUS, which is the accepted cost of mapping a file of many gigabytes; it cannot corrupt memory,
+        // because all reads are of plain numbers through bounds-checked slices.
+        let map = unsafe { memmap2::Mmap::map(&file) }.map_err(io)?;
+        Self::new(path.to_owned(), Bytes::Mapped(map))
+    }
+
+    /// A file that is already in memory; `path` is only used in messages.
+    pub fn from_bytes(path: impl Into<PathBuf>, bytes: Vec<u8>) -> Result<Self, FileError> {
+        Self::new(path.into(), Bytes::Owned(bytes))
+    }
+
+    fn new(path: PathBuf, bytes: Bytes) -> Result<Self, FileError> {
+        let slice = bytes.as_slice();
+        if slice.starts_with(b"PK\x03\x04") || slice.starts_with(b"\x80\x02") {
+            return Err(FileError::Pickle { path });
+        }
+        let damaged = |reason: String| FileError::Damaged { path: path.clone(), reason };
+        let (header_len, header) = SafeTensors::read_metadata(slice).map_err(|e| damaged(e.to_string()))?;
+        let data_start = header_len + size_of::<u64>();
+        let entries = header
+            .tensors()
+            .into_iter()
+            .map(|(name, info)| {
+                let bytes = data_start + info.data_offsets.0..data_start + info.data_offsets.1;
+                (name, Entry { dtype: info.dtype, shape: info.shape.clone(), bytes })
+            })
+            .collect();
+        let metadata = header.metadata().iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
+        Ok(SafetensorsFile { path, bytes, entries, metadata })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The `__metadata__` of the header.
+    pub fn metadata(&self) -> &BTreeMap<String, String> {
+        &self.metadata
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.entries.keys().map(String::as_str)
+    }
+
+    pub fn entry(&self, name: &str) -> Option<&Entry> {
+        self.entries.get(name)
+    }
+
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        Some(&self.entries.get(name)?.shape)
+    }
+
+    /// The whole file, for hashing.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.as_slice()
+    }
+
+    /// The tensor as f32 on the CPU. NaN and infinities are refused.
+    pub fn f32(&self, name: &str) -> Result<Tensor, FileError> {
+        let entry = self
+            .entries
+            .get(name)
+            .ok_or_else(|| FileError::NoTensor { path: self.path.clone(), tensor: name.to_owned() })?;
+        let bytes = &self.bytes.as_slice()[entry.bytes.clone()];
+        let values = match entry.dtype {
+            Dtype::F32 => bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
+            Dtype::F16 => widen(bytes, half::f16::from_le_bytes),
+            Dtype::BF16 => widen(bytes, half::bf16::from_le_bytes),
+            dtype => {
+                let dtype = format!("{dtype:?}");
+                return Err(FileError::Dtype { path: self.path.clone(), tensor: name.to_owned(), dtype });
+            }
+        };
+        self.release(&entry.bytes);
+        if let Some(index) = first_non_finite(&values) {
+            return Err(FileError::NotFinite { path: self.path.clone(), tensor: name.to_owned(), index });
+        }
+        Ok(Tensor::from_vec(values, entry.shape.as_slice(), &Device::Cpu)?)
+    }
+
+    /// Tells the system that the pages under `range` need not stay in this process's memory: they have been converted, and
+    /// are read again from the file if a weight must be rebuilt.
+    fn release(&self, range: &Range<usize>) {
+        #[cfg(unix)]
+        if let Bytes::Mapped(map) = &self.bytes {
+            // SAFETY: the mapping is read-only and file-backed, so dropped pages come back with the same contents; no
+            // reference into the range is changed or invalidated. Failure only costs memory, so the result is not needed.
+            let _ = unsafe { map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, range.start, range.len()) };
+        }
+        #[cfg(not(unix))]
+        let _ = range;
+    }
+}
+
+impl Bytes {
+    fn as_slice(&self) -> &[u8] {
+        match self {
+            Bytes::Mapped(map) => map,
+            Bytes::Owned(bytes) => bytes,
+        }
+    }
+}
+
+/// Converts half-precision numbers in runs that the processor's conversion instructions can take at once.
+fn widen<T>(bytes: &[u8], read: impl Fn([u8; 2]) -> T) -> Vec<f32>
+where
+    [T]: HalfFloatSliceExt,
+    T: Copy,
+{
+    const RUN: usize = 4096;
+    let count = bytes.len() / 2;
+    let mut values = vec![0f32; count];
+    let mut run = Vec::with_capacity(RUN);
+    for (bytes, values) in bytes.chunks(2 * RUN).zip(values.chunks_mut(RUN)) {
+        run.clear();
+        run.extend(bytes.chunks_exact(2).map(|b| read([b[0], b[1]])));
+        run.as_slice().convert_to_f32_slice(values);
+    }
+    values
+}
+
+fn first_non_finite(values: &[f32]) -> Option<usize> {
+    // Without an early exit the check of a run vectorises.
+    values.chunks(4096).position(|run| !run.iter().fold(true, |ok, v| ok & v.is_finite())).and_then(|run| {
+        let start = run * 4096;
+        values[start..].iter().position(|v| !v.is_finite()).map(|i| start + i)
+    })
+}

@@ -1,0 +1,121 @@
+//! Building models from a checkpoint without knowing their sizes beforehand.
+//!
+//! A model asks for its parameters by name and shape; nothing is read yet. What is missing or ill-shaped is collected, so
+//! that [`Builder::finish`] can name all of it at once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use candle_core::Device;
+use safetensors::tensor::Dtype;
+
+use super::weights::{Pack, Param, Weights};
+use crate::checkpoint::{Checkpoint, CheckpointError, TensorProblem, prefix};
+
+/// Collects the parameters of the models built from one checkpoint.
+pub struct Builder {
+    checkpoint: Arc<Checkpoint>,
+    device: Device,
+    params: BTreeMap<String, Arc<Param>>,
+    problems: Vec<TensorProblem>,
+}
+
+impl Builder {
+    pub fn new(checkpoint: Arc<Checkpoint>, device: &Device) -> Self {
+        Builder { checkpoint, device: device.clone(), params: BTreeMap::new(), problems: Vec::new() }
+    }
+
+    pub fn checkpoint(&self) -> &Arc<Checkpoint> {
+        &self.checkpoint
+    }
+
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.checkpoint.file().entry(name).is_some()
+    }
+
+    /// Length of one axis of a tensor, from which a width is inferred. A missing tensor is a problem and has length 0.
+    pub fn dim(&mut self, name: &str, axis: usize) -> usize {
+        match self.checkpoint.file().shape(name).and_then(|shape| shape.get(axis)) {
+            Some(len) => *len,
+            None => {
+                self.problem(TensorProblem::Missing { name: name.to_owned(), shape: Vec::new() });
+                0
+            }
+        }
+    }
+
+    /// How many of `PREFIX0.`, `PREFIX1.`, … exist, told by the tensor that each must have.
+    pub fn count(&self, prefix: &str, tensor: &str) -> usize {
+        (0..).take_while(|i| self.has(&format!("{prefix}{i}.{tensor}"))).count()
+    }
+
+    /// The parameter `name`, which must have this shape.
+    pub fn param(&mut self, name: &str, shape: &[usize]) -> Arc<Param> {
+        self.packed(name, shape, Pack::Plain)
+    }
+
+    /// The kernel of a convolution, (out, in, kh, kw) in the file.
+    pub fn kernel(&mut self, name: &str, shape: &[usize]) -> Arc<Param> {
+        self.packed(name, shape, Pack::Convolution)
+    }
+
+    fn packed(&mut self, name: &str, shape: &[usize], pack: Pack) -> Arc<Param> {
+        match self.checkpoint.file().entry(name) {
+            None => self.problem(TensorProblem::Missing { name: name.to_owned(), shape: shape.to_vec() }),
+            Some(entry) if entry.shape != shape => {
+                let found = entry.shape.clone();
+                self.problem(TensorProblem::Shape { name: name.to_owned(), expected: shape.to_vec(), found });
+            }
+            Some(entry) if !matches!(entry.dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16) => {
+                let found = format!("{:?}", entry.dtype);
+                self.problem(TensorProblem::Dtype { name: name.to_owned(), found });
+            }
+            Some(_) => {}
+        }
+        let new = || Arc::new(Param::new(name, pack, self.checkpoint.clone(), self.device.clone()));
+        self.params.entry(name.to_owned()).or_insert_with(new).clone()
+    }
+
+    /// Records what is wrong with a tensor, once, and a lack of size only if nothing better is known.
+    fn problem(&mut self, problem: TensorProblem) {
+        let missing = |p: &TensorProblem| match p {
+            TensorProblem::Missing { name, .. } => Some(name.clone()),
+            _ => None,
+        };
+        if let Some(name) = missing(&problem) {
+            if let Some(known) = self.problems.iter_mut().find(|p| missing(p).as_ref() == Some(&name)) {
+                if matches!(known, TensorProblem::Missing { shape, .. } if shape.is_empty()) {
+                    *known = problem;
+                }
+                return;
+            }
+        }
+        self.problems.push(problem);
+    }
+
+    /// The parameters, if the checkpoint has all of them as asked for.
+    pub fn finish(self) -> Result<Weights, CheckpointError> {
+        if !self.problems.is_empty() {
+            let path = self.checkpoint.path().to_owned();
+            return Err(CheckpointError::Tensors { path, problems: self.problems });
+        }
+        Ok(Weights::new(self.checkpoint, self.params))
+    }
+}
+
+/// Tensors of the file that no model uses: their number and the first one's name. Those known to be without effect are
+/// not counted.
+pub fn unused_tensors(checkpoint: &Checkpoint, used: impl Fn(&str) -> bool) -> (usize, Option<String>) {
+    const HARMLESS: [&str; 4] = ["position_ids", "logit_scale", "model_ema.", "denoiser."];
+    let encoder = format!("{}encoder.", prefix::VAE);
+    let mut unused = checkpoint
+        .file()
+        .names()
+        .filter(|n| !used(n) && !n.starts_with(&encoder) && !HARMLESS.iter().any(|h| n.contains(h)));
+    let first = unused.next().map(str::to_owned);
+    (first.iter().len() + unused.count(), first)
+}

@@ -1,0 +1,195 @@
+//! SDXL's two text encoders. Every 77-token chunk is encoded alone, under a causal mask.
+
+use std::sync::Arc;
+
+use candle_core::{DType, Result, Tensor};
+
+use crate::checkpoint::prefix;
+use crate::model::{Builder, LayerNorm, Linear, Param, kernels};
+
+/// Tokens of a chunk with start and end.
+pub const CHUNK: usize = 77;
+const VOCABULARY: usize = 49408;
+const HEAD_WIDTH: usize = 64;
+
+/// CLIP-L.
+pub struct ClipL {
+    embeddings: Embeddings,
+    layers: Vec<Layer>,
+}
+
+impl ClipL {
+    /// Asks `b` for the encoder's parameters.
+    pub fn new(b: &mut Builder) -> Self {
+        let p = prefix::CLIP_L;
+        let token = format!("{p}embeddings.token_embedding.weight");
+        let width = b.dim(&token, 1);
+        let embeddings = Embeddings::new(b, &token, &format!("{p}embeddings.position_embedding.weight"), width);
+        let layers = (0..b.count(&format!("{p}encoder.layers."), "layer_norm1.weight"))
+            .map(|i| Layer::clip_l(b, &format!("{p}encoder.layers.{i}."), width))
+            .collect();
+        // webui loads it with the model; no output uses it.
+        LayerNorm::new(b, &format!("{p}final_layer_norm"), width);
+        ClipL { embeddings, layers }
+    }
+
+    pub fn layers(&self) -> usize {
+        self.layers.len()
+    }
+
+    /// The output of layer `layer` (0 is the embeddings, 1 the first layer), without a final norm, for tokens `ids` (b, 77) with
+    /// `insert`ed embeddings. (b, 77, width)
+    pub fn hidden(&self, ids: &Tensor, insert: &[Insert], layer: usize) -> Result<Tensor> {
+        let mut h = self.embeddings.forward(ids, insert)?;
+        for layer in self.layers.iter().take(layer) {
+            h = layer.forward(&h)?;
+        }
+        Ok(h)
+    }
+}
+
+/// OpenCLIP's bigG.
+pub struct ClipG {
+    embeddings: Embeddings,
+    layers: Vec<Layer>,
+    ln_final: LayerNorm,
+    text_projection: Arc<Param>,
+}
+
+impl ClipG {
+    /// Asks `b` for the encoder's parameters.
+    pub fn new(b: &mut Builder) -> Self {
+        let p = prefix::CLIP_G;
+        let token = format!("{p}token_embedding.weight");
+        let width = b.dim(&token, 1);
+        let pooled = b.dim(&format!("{p}text_projection"), 1);
+        let embeddings = Embeddings::new(b, &token, &format!("{p}positional_embedding"), width);
+        let layers = (0..b.count(&format!("{p}transformer.resblocks."), "ln_1.weight"))
+            .map(|i| Layer::clip_g(b, &format!("{p}transformer.resblocks.{i}."), width))
+            .collect();
+        let ln_final = LayerNorm::new(b, &format!("{p}ln_final"), width);
+        let text_projection = b.param(&format!("{p}text_projection"), &[width, pooled]);
+        ClipG { embeddings, layers, ln_final, text_projection }
+    }
+
+    /// For tokens `ids` (b, 77): the output of the last layer but one, (b, 77, width), and the pooled text, (b, pooled):
+    /// the final norm of the last layer's output at each chunk's end token (the first highest id), projected.
+    pub fn forward(&self, ids: &Tensor, insert: &[Insert]) -> Result<(Tensor, Tensor)> {
+        let mut h = self.embeddings.forward(ids, insert)?;
+        let mut penultimate = h.clone();
+        for layer in &self.layers {
+            let next = layer.forward(&h)?;
+            penultimate = std::mem::replace(&mut h, next);
+        }
+        let last = self.ln_final.forward(&h)?;
+        let rows = ids
+            .to_vec2::<u32>()?
+            .iter()
+            .enumerate()
+            .map(|(i, ids)| {
+                let end = ids.iter().enumerate().rev().max_by_key(|(_, id)| **id).map_or(0, |(at, _)| at);
+                last.narrow(0, i, 1)?.narrow(1, end, 1)?.squeeze(1)
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let pooled = Tensor::cat(&rows, 0)?.matmul(&self.text_projection.get()?)?;
+        Ok((penultimate, pooled))
+    }
+}
+
+/// A textual-inversion vector in place of a token's embedding.
+pub struct Insert {
+    pub chunk: usize,
+    /// Position in the chunk, counted with the start token.
+    pub position: usize,
+    /// (width)
+    pub vector: Tensor,
+}
+
+struct Embeddings {
+    token: Arc<Param>,
+    position: Arc<Param>,
+}
+
+impl Embeddings {
+    fn new(b: &mut Builder, token: &str, position: &str, width: usize) -> Self {
+        Embeddings { token: b.param(token, &[VOCABULARY, width]), position: b.param(position, &[CHUNK, width]) }
+    }
+
+    fn forward(&self, ids: &Tensor, insert: &[Insert]) -> Result<Tensor> {
+        let (batch, tokens) = ids.dims2()?;
+        let table = self.token.get()?;
+        let mut h = table.index_select(&ids.flatten_all()?.to_dtype(DType::U32)?, 0)?.reshape((batch, tokens, ()))?;
+        for Insert { chunk, position, vector } in insert {
+            let row = vector.reshape((1, 1, ()))?;
+            h = h.slice_assign(&[*chunk..chunk + 1, *position..position + 1, 0..row.dim(2)?], &row)?;
+        }
+        h.broadcast_add(&self.position.get()?)
+    }
+}
+
+/// A pre-norm transformer layer.
+struct Layer {
+    norm1: LayerNorm,
+    qkv: Qkv,
+    out: Linear,
+    norm2: LayerNorm,
+    fc1: Linear,
+    fc2: Linear,
+    activation: fn(&Tensor) -> Result<Tensor>,
+    heads: usize,
+}
+
+/// The three projections, apart (CLIP-L) or in one matrix (OpenCLIP).
+enum Qkv {
+    Separate(Linear, Linear, Linear),
+    Fused(Linear),
+}
+
+impl Layer {
+    fn clip_l(b: &mut Builder, p: &str, width: usize) -> Self {
+        let inner = b.dim(&format!("{p}mlp.fc1.weight"), 0);
+        let mut attention = |name: &str| Linear::new(b, &format!("{p}self_attn.{name}"), width, width);
+        let qkv = Qkv::Separate(attention("q_proj"), attention("k_proj"), attention("v_proj"));
+        let out = attention("out_proj");
+        Layer {
+            qkv,
+            out,
+            norm1: LayerNorm::new(b, &format!("{p}layer_norm1"), width),
+            norm2: LayerNorm::new(b, &format!("{p}layer_norm2"), width),
+            fc1: Linear::new(b, &format!("{p}mlp.fc1"), width, inner),
+            fc2: Linear::new(b, &format!("{p}mlp.fc2"), inner, width),
+            activation: kernels::quick_gelu,
+            heads: (width / HEAD_WIDTH).max(1),
+        }
+    }
+
+    fn clip_g(b: &mut Builder, p: &str, width: usize) -> Self {
+        let inner = b.dim(&format!("{p}mlp.c_fc.weight"), 0);
+        let (weight, bias) = (format!("{p}attn.in_proj_weight"), format!("{p}attn.in_proj_bias"));
+        Layer {
+            qkv: Qkv::Fused(Linear::named(b, &weight, &bias, width, 3 * width)),
+            out: Linear::new(b, &format!("{p}attn.out_proj"), width, width),
+            norm1: LayerNorm::new(b, &format!("{p}ln_1"), width),
+            norm2: LayerNorm::new(b, &format!("{p}ln_2"), width),
+            fc1: Linear::new(b, &format!("{p}mlp.c_fc"), width, inner),
+            fc2: Linear::new(b, &format!("{p}mlp.c_proj"), inner, width),
+            activation: kernels::gelu,
+            heads: (width / HEAD_WIDTH).max(1),
+        }
+    }
+
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let h = self.norm1.forward(x)?;
+        let (q, k, v) = match &self.qkv {
+            Qkv::Separate(q, k, v) => (q.forward(&h)?, k.forward(&h)?, v.forward(&h)?),
+            Qkv::Fused(qkv) => {
+                let qkv = qkv.forward(&h)?;
+                let width = qkv.dim(2)? / 3;
+                (qkv.narrow(2, 0, width)?, qkv.narrow(2, width, width)?, qkv.narrow(2, 2 * width, width)?)
+            }
+        };
+        let x = (x + self.out.forward(&kernels::attention(&q, &k, &v, self.heads, true)?)?)?;
+        let h = self.fc1.forward(&self.norm2.forward(&x)?)?;
+        &x + self.fc2.forward(&(self.activation)(&h)?)?
+    }
+}
