@@ -2,6 +2,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod numeric;
 
 /// Every folder is known to a test here; a test whose folder is missing says so.
 #[test]
