@@ -1,1 +1,5 @@
-//! (room to be furnished)
+//! Executes plans.
+
+mod image;
+
+pub use image::to_rgb8;

@@ -8,11 +8,11 @@ mod builder;
 pub mod kernels;
 mod layers;
 mod unet;
-mod vae;
+pub mod vae;
 mod weights;
 
-pub use builder::Builder;
+pub use builder::{Builder, unused_tensors};
 pub use layers::{LayerNorm, Linear};
-pub use unet::{Unet, UnetConfig};
+pub use unet::{Unet, UnetConfig, timestep_embedding};
 pub use vae::Vae;
 pub use weights::{Param, Weights};

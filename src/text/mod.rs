@@ -1,5 +1,7 @@
 //! Text conditioning: tokens, chunks, the two encoders and what the UNet is given.
 
+mod conditioning;
 mod encoder;
 
-pub use encoder::{ClipG, ClipL};
+pub use conditioning::{Conditioning, Sizes};
+pub use encoder::{CHUNK, ClipG, ClipL, Insert};

@@ -1,8 +1,10 @@
 //! The numeric half against golden values: every case in `$LBW_VECTORS/num`, or `fixtures/vectors/num`.
 
+mod checkpoint;
 #[path = "../common/mod.rs"]
 mod common;
 mod numeric;
+mod tinyxl;
 
 /// Every folder is known to a test here; a test whose folder is missing says so.
 #[test]

@@ -63,3 +63,17 @@ fn largest_difference(got: &[f64], expected: &[f64], scale: impl Fn(f64) -> f64)
     };
     got.iter().zip(expected).map(difference).fold(0.0, f64::max)
 }
+
+/// Bytes that differ by at most `max`, and at all in at most this `share` of places.
+pub fn same_bytes(got: &[u8], expected: &[u8], max: u8, share: f64) -> Result<(), String> {
+    if got.len() != expected.len() {
+        return Err(format!("{} bytes, expected {}", got.len(), expected.len()));
+    }
+    let largest = got.iter().zip(expected).map(|(g, e)| g.abs_diff(*e)).max().unwrap_or(0);
+    let different = got.iter().zip(expected).filter(|(g, e)| g != e).count();
+    let found = different as f64 / got.len().max(1) as f64;
+    match largest <= max && found <= share {
+        true => Ok(()),
+        false => Err(format!("bytes differ by up to {largest} in {found:.4} of places, allowed {max} in {share}")),
+    }
+}

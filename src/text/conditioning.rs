@@ -1,0 +1,35 @@
+//! What the UNet is told besides the latent: text as a sequence, and pooled text with sizes as one vector.
+
+use candle_core::{Device, Result, Tensor};
+
+use crate::model::timestep_embedding;
+
+/// Values a size is embedded into.
+const SIZE_WIDTH: usize = 256;
+
+/// The conditioning of one prompt at one step.
+#[derive(Debug, Clone)]
+pub struct Conditioning {
+    /// (1, tokens, CLIP-L's width + CLIP-G's), 77 tokens per chunk.
+    pub crossattn: Tensor,
+    /// (1, pooled + 6·256)
+    pub vector: Tensor,
+}
+
+/// Sizes in pixels that SDXL is conditioned on. The original and the target size are both the request's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Sizes {
+    pub height: u32,
+    pub width: u32,
+    pub crop_top: u32,
+    pub crop_left: u32,
+}
+
+impl Sizes {
+    /// Original (height, width), crop (top, left), target (height, width), each embedded like a timestep. (1, 6·256)
+    pub fn embed(&self, device: &Device) -> Result<Tensor> {
+        let Sizes { height, width, crop_top, crop_left } = *self;
+        let numbers = [height, width, crop_top, crop_left, height, width].map(|n| n as f32);
+        timestep_embedding(&Tensor::new(&numbers, device)?, SIZE_WIDTH)?.reshape((1, numbers.len() * SIZE_WIDTH))
+    }
+}

@@ -1,0 +1,28 @@
+//! The checkpoints that vectors name: the file itself, or one built from its manifest.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, OnceLock};
+
+use lbw::checkpoint::{Checkpoint, generated};
+use serde_json::Value;
+
+use crate::common;
+
+/// The checkpoint that the JSON of `num/FOLDER` names in its field `checkpoint`, opened once per test run.
+pub fn named_by(json: &Value, folder: &str) -> Arc<Checkpoint> {
+    static OPEN: OnceLock<Mutex<HashMap<std::path::PathBuf, Arc<Checkpoint>>>> = OnceLock::new();
+    let name = json["checkpoint"].as_str().expect("the JSON names its checkpoint");
+    let path = common::vectors().join("num").join(folder).join(name);
+    let mut open = OPEN.get_or_init(Mutex::default).lock().unwrap();
+    open.entry(path.clone()).or_insert_with(|| Arc::new(open_or_generate(&path))).clone()
+}
+
+fn open_or_generate(path: &Path) -> Checkpoint {
+    if path.exists() {
+        return Checkpoint::open(path).unwrap();
+    }
+    let manifest = path.with_extension("manifest.json");
+    let text = std::fs::read_to_string(&manifest).unwrap_or_else(|e| panic!("{}: {e}", manifest.display()));
+    Checkpoint::from_bytes(path, generated::from_manifest(&text).unwrap()).unwrap()
+}

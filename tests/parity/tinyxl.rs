@@ -1,0 +1,134 @@
+//! UNet, VAE, text encoders and size conditioning against golden tensors.
+
+use candle_core::{Device, Tensor};
+use lbw::checkpoint::prefix;
+use lbw::model::{Builder, Unet, Vae, kernels};
+use lbw::text::{ClipG, ClipL, Sizes};
+use serde_json::Value;
+
+use crate::common::{self, Tally};
+use crate::numeric::{load_tensors, max_abs_diff, rel_to_max, within};
+use crate::{checkpoint, numeric};
+
+fn builder(json: &Value) -> Builder {
+    Builder::new(checkpoint::named_by(json, "tinyxl"), &Device::Cpu)
+}
+
+#[test]
+fn unet() {
+    let Some(json) = common::case_file("tinyxl/unet") else { return };
+    let tolerance = json["tolerance"]["rel_to_max"].as_f64().unwrap();
+    let mut b = builder(&json);
+    let unet = Unet::new(&mut b);
+    b.finish().unwrap();
+    let tensors = load_tensors("tinyxl/unet");
+    let mut tally = Tally::new("tinyxl/unet");
+    for i in 0..json["cases"].as_array().unwrap().len() {
+        let get = |name: &str| &tensors[&format!("{i}.{name}")];
+        let mut outputs = Vec::new();
+        let mut tap = |id: &str, h: &Tensor| {
+            outputs.push((ldm_name(id), h.permute((0, 3, 1, 2))?));
+            Ok(())
+        };
+        let out = unet.forward_tapped(get("x"), get("t"), get("context"), get("y"), &mut tap).unwrap();
+        for (block, h) in outputs {
+            if let Some(expected) = tensors.get(&format!("{i}.block.{block}")) {
+                tally.check(format!("case {i}, {block}"), within("output", rel_to_max(&h, expected), tolerance));
+            }
+        }
+        if let Some(expected) = tensors.get(&format!("{i}.time_embed_sin")) {
+            let time = lbw::model::timestep_embedding(get("t"), unet.config().model_channels).unwrap();
+            tally.check(format!("case {i}"), within("time embedding", rel_to_max(&time, expected), tolerance));
+        }
+        tally.check(format!("case {i}"), within("out", rel_to_max(&out, get("out")), tolerance));
+    }
+    tally.finish();
+}
+
+/// `IN04` → `input_blocks.4`
+fn ldm_name(id: &str) -> String {
+    let number = |id: &str| id.trim_start_matches(char::is_alphabetic).parse::<usize>().unwrap();
+    match id {
+        "M00" => "middle_block".to_owned(),
+        _ if id.starts_with("IN") => format!("input_blocks.{}", number(id)),
+        _ => format!("output_blocks.{}", number(id)),
+    }
+}
+
+#[test]
+fn vae() {
+    let Some(json) = common::case_file("tinyxl/vae") else { return };
+    let tolerance = json["tolerance"]["rel_to_max"].as_f64().unwrap();
+    let mut b = builder(&json);
+    let vae = Vae::new(&mut b);
+    b.finish().unwrap();
+    let tensors = load_tensors("tinyxl/vae");
+    let mut tally = Tally::new("tinyxl/vae");
+    for i in 0..json["cases"].as_array().unwrap().len() {
+        let get = |name: &str| &tensors[&format!("{i}.{name}")];
+        let decoded = vae.decode(get("latent")).unwrap();
+        let moments = vae.moments(get("image")).unwrap();
+        let encoded = vae.encode(get("image")).unwrap();
+        let mut check = |name: &str, got: &Tensor| {
+            tally.check(format!("case {i}"), within(name, rel_to_max(got, get(name)), tolerance));
+        };
+        check("decoded", &decoded);
+        check("moments", &moments);
+        check("encoded_mode_scaled", &encoded);
+        let image = lbw::engine::to_rgb8(&decoded).unwrap();
+        let expected = get("decoded_u8").permute((0, 2, 3, 1)).unwrap().flatten_all().unwrap().to_vec1::<u8>().unwrap();
+        tally.check(format!("case {i}, u8"), numeric::same_bytes(&image, &expected, 1, 0.005));
+    }
+    tally.finish();
+}
+
+#[test]
+fn text_encoders() {
+    let Some(json) = common::case_file("tinyxl/text_encoders") else { return };
+    let tolerance = json["tolerance"]["rel_to_max"].as_f64().unwrap();
+    let mut b = builder(&json);
+    let (clip_l, clip_g) = (ClipL::new(&mut b), ClipG::new(&mut b));
+    let weights = b.finish().unwrap();
+    let tensors = load_tensors("tinyxl/text_encoders");
+    let ids = |name: &str| tensors[name].to_dtype(candle_core::DType::U32).unwrap();
+    let mut tally = Tally::new("tinyxl/text_encoders");
+    let mut check = |name: &str, got: &Tensor| {
+        tally.check(name, within("output", rel_to_max(got, &tensors[name]), tolerance));
+    };
+    for layer in 0..=clip_l.layers() {
+        check(&format!("l.hidden.{layer}"), &clip_l.hidden(&ids("ids_l"), &[], layer).unwrap());
+    }
+    check("l.sdxl_default", &clip_l.hidden(&ids("ids_l"), &[], clip_l.layers() - 1).unwrap());
+    let norm = |what: &str| weights.get(&format!("{}final_layer_norm.{what}", prefix::CLIP_L)).unwrap().get().unwrap();
+    let last = clip_l.hidden(&ids("ids_l"), &[], clip_l.layers()).unwrap();
+    check("l.last_final_ln", &kernels::layer_norm(&last, &norm("weight"), &norm("bias"), 1e-5).unwrap());
+    let (penultimate, pooled) = clip_g.forward(&ids("ids_g"), &[]).unwrap();
+    check("g.sdxl_default", &penultimate);
+    check("g.pooled", &pooled);
+    tally.finish();
+}
+
+#[test]
+fn vector() {
+    let Some(json) = common::case_file("tinyxl/vector") else { return };
+    let tolerance = json["tolerance"]["abs"].as_f64().unwrap();
+    let tensors = load_tensors("tinyxl/vector");
+    let mut tally = Tally::new("tinyxl/vector");
+    for (i, case) in json["cases"].as_array().unwrap().iter().enumerate() {
+        let number = |name: &str| case[name].as_u64().unwrap() as u32;
+        let sizes = Sizes {
+            height: number("height"),
+            width: number("width"),
+            crop_top: number("crop_top"),
+            crop_left: number("crop_left"),
+        };
+        let embedded = sizes.embed(&Device::Cpu).unwrap();
+        let expected = &tensors[&format!("{i}.size_embed")];
+        tally.check(format!("case {i}"), within("sizes", max_abs_diff(&embedded, expected), tolerance));
+        let vector = &tensors[&format!("{i}.vector")];
+        let pooled = vector.dim(1).unwrap() - expected.dim(1).unwrap();
+        let tail = vector.narrow(1, pooled, expected.dim(1).unwrap()).unwrap();
+        tally.check(format!("case {i}"), within("vector", max_abs_diff(&embedded, &tail), tolerance));
+    }
+    tally.finish();
+}
