@@ -7,11 +7,13 @@
 mod builder;
 pub mod kernels;
 mod layers;
+mod ledger;
 mod unet;
 pub mod vae;
 mod weights;
 
 pub use builder::{Builder, unused_tensors};
+pub use ledger::{ActiveNetwork, Factor, MergeError};
 pub use layers::{LayerNorm, Linear};
 pub use unet::{Unet, UnetConfig, timestep_embedding};
 pub use vae::Vae;

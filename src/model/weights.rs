@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 
+use super::ledger::Ledger;
 use crate::checkpoint::{Checkpoint, FileError};
 
 /// How a parameter's values lie in memory.
@@ -80,11 +81,12 @@ impl Param {
 pub struct Weights {
     checkpoint: Arc<Checkpoint>,
     params: BTreeMap<String, Arc<Param>>,
+    pub(super) ledger: Ledger,
 }
 
 impl Weights {
     pub(super) fn new(checkpoint: Arc<Checkpoint>, params: BTreeMap<String, Arc<Param>>) -> Self {
-        Weights { checkpoint, params }
+        Weights { checkpoint, params, ledger: Ledger::default() }
     }
 
     pub fn checkpoint(&self) -> &Checkpoint {
@@ -93,6 +95,10 @@ impl Weights {
 
     pub fn get(&self, name: &str) -> Option<&Arc<Param>> {
         self.params.get(name)
+    }
+
+    pub(super) fn params(&self) -> impl Iterator<Item = &Arc<Param>> {
+        self.params.values()
     }
 
     /// Reads all parameters whose name starts with `prefix`, in parallel.

@@ -1,0 +1,167 @@
+//! Which LoRA factors are merged into which parameter.
+//!
+//! Asking for other factors re-makes only the parameters whose factors change, each from the checkpoint's own value. The
+//! result depends on the factors alone, not on what was asked before nor on the order of the networks.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use candle_core::Tensor;
+use rayon::prelude::*;
+
+use super::weights::Weights;
+use crate::checkpoint::FileError;
+use crate::lora::Network;
+
+/// What multiplies a module's delta.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Factor {
+    /// The LoRA's strength for the text encoders or the UNet; 0 outside its step window.
+    pub strength: f64,
+    /// Block weight or element ratio.
+    pub ratio: f64,
+}
+
+/// A network with the factor of each of its modules.
+#[derive(Clone)]
+pub struct ActiveNetwork {
+    pub network: Arc<Network>,
+    /// In the order of `network.modules()`.
+    pub factors: Vec<Factor>,
+    /// Scale every delta by its ratio, also where the extension scales something else.
+    pub exact: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum MergeError {
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error("{module} of {network}: {source}")]
+    Delta { network: String, module: String, source: candle_core::Error },
+    #[error(transparent)]
+    Candle(#[from] candle_core::Error),
+}
+
+/// The contributions to each parameter now in force.
+#[derive(Default)]
+pub(super) struct Ledger(BTreeMap<String, Vec<Contribution>>);
+
+#[derive(Clone)]
+struct Contribution {
+    network: Arc<Network>,
+    module: usize,
+    part: Part,
+    factor: Factor,
+    exact: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Weight,
+    Bias,
+}
+
+impl PartialEq for Contribution {
+    fn eq(&self, other: &Self) -> bool {
+        let key = |c: &Self| (c.module, c.part, c.factor, c.exact);
+        Arc::ptr_eq(&self.network, &other.network) && key(self) == key(other)
+    }
+}
+
+impl Weights {
+    /// Puts the factors of `active` in force. Returns how many parameters had to be made anew.
+    pub fn apply(&mut self, active: &[ActiveNetwork]) -> Result<usize, MergeError> {
+        let wanted = contributions(active);
+        let names: BTreeSet<&String> = self.ledger.0.keys().chain(wanted.keys()).collect();
+        let changed: Vec<&String> =
+            names.into_iter().filter(|name| self.ledger.0.get(*name) != wanted.get(*name)).collect();
+        let result = changed.par_iter().try_for_each(|name| {
+            let Some(param) = self.get(name) else { return Ok(()) };
+            match wanted.get(*name) {
+                Some(contributions) => {
+                    let base = param.base()?;
+                    Ok(param.set(&merged(&base, contributions, self)?)?)
+                }
+                None => {
+                    param.reset();
+                    Ok(())
+                }
+            }
+        });
+        let count = changed.len();
+        // After a failure nothing is known to be as the ledger says: it forgets, and the base values come back.
+        if result.is_err() {
+            self.forget();
+        } else {
+            self.ledger = Ledger(wanted);
+        }
+        result.map(|()| count)
+    }
+
+    fn forget(&mut self) {
+        self.params().for_each(|p| p.reset());
+        self.ledger = Ledger::default();
+    }
+}
+
+/// Contributions by parameter, without those that add nothing.
+fn contributions(active: &[ActiveNetwork]) -> BTreeMap<String, Vec<Contribution>> {
+    // Sums must not depend on the order in which LoRAs are named.
+    let mut active: Vec<_> = active.iter().collect();
+    active.sort_by(|a, b| a.network.path().cmp(b.network.path()));
+
+    let mut wanted: BTreeMap<String, Vec<Contribution>> = BTreeMap::new();
+    for ActiveNetwork { network, factors, exact } in active {
+        for (module, (m, factor)) in network.modules().iter().zip(factors).enumerate() {
+            let product = Factor { strength: factor.strength * factor.ratio, ratio: 1.0 };
+            let scales_all = *exact || m.is_linear();
+            let add = |part, factor| Contribution { network: network.clone(), module, part, factor, exact: *exact };
+            let weight = if scales_all { product } else { *factor };
+            if weight.strength != 0.0 {
+                wanted.entry(m.target().tensor.clone()).or_default().push(add(Part::Weight, weight));
+            }
+            let bias = if *exact { product } else { *factor };
+            if let Some(tensor) = m.target().bias.as_ref().filter(|_| m.has_bias() && bias.strength != 0.0) {
+                wanted.entry(tensor.clone()).or_default().push(add(Part::Bias, bias));
+            }
+        }
+    }
+    wanted
+}
+
+/// `base` with all contributions added.
+fn merged(base: &Tensor, contributions: &[Contribution], weights: &Weights) -> Result<Tensor, MergeError> {
+    let mut value = base.clone();
+    for Contribution { network, module, part, factor, exact } in contributions {
+        let module = &network.modules()[*module];
+        let failed = |source| MergeError::Delta {
+            network: network.path().display().to_string(),
+            module: module.name().to_owned(),
+            source,
+        };
+        let target = module.target();
+        let delta = match part {
+            Part::Weight => {
+                let base = target.part_of(base).map_err(failed)?;
+                module.delta(&base, factor.strength, factor.ratio, *exact).map_err(failed)?.weight
+            }
+            Part::Bias => {
+                let weight = weights.get(&target.tensor).map(|p| p.base()).transpose()?;
+                let Some(weight) = weight else { continue };
+                let weight = target.part_of(&weight).map_err(failed)?;
+                module.delta(&weight, factor.strength, factor.ratio, *exact).map_err(failed)?.bias
+            }
+        };
+        let Some(delta) = delta else { continue };
+        value = match &target.rows {
+            None => (value + delta).map_err(failed)?,
+            Some(rows) => {
+                let part = (target.part_of(&value).map_err(failed)? + delta).map_err(failed)?;
+                let mut ranges: Vec<_> = value.dims().iter().map(|d| 0..*d).collect();
+                ranges[0] = rows.clone();
+                value.slice_assign(&ranges, &part).map_err(failed)?
+            }
+        };
+    }
+    Ok(value)
+}
