@@ -1,1 +1,35 @@
-//! (room to be furnished)
+//! LoRA files and everything webui calls a network: names, kinds, deltas.
+//!
+//! A [`Network`] is a file matched to the modules of a model ([`ModuleTable`]). Each of its [`NetworkModule`]s knows its
+//! layer and makes the delta that is added to that layer's weight, always from the original weight, so deltas of several
+//! networks simply add up.
+//!
+//! ```no_run
+//! use lbw::block::Family;
+//! use lbw::lora::{KeyTable, ModuleTable, Network};
+//!
+//! let table = ModuleTable::full_size(Family::Sdxl);
+//! let network = Network::open("style.safetensors".as_ref(), &table, KeyTable::Lenient)?;
+//! for module in network.modules() {
+//!     println!("{} {} {:?}", module.kind(), module.name(), module.block().map(|b| b.name()));
+//! }
+//! # Ok::<(), lbw::lora::LoraError>(())
+//! ```
+
+mod error;
+mod file;
+mod full_size;
+mod inspect;
+mod kind;
+mod lenient;
+mod module;
+mod names;
+mod network;
+mod table;
+
+pub use error::LoraError;
+pub use kind::Kind;
+pub use module::{Delta, Factors, NetworkModule, Quirk};
+pub use names::{Strength, renumbered};
+pub use network::{KeyTable, Network};
+pub use table::{MappedKey, ModuleTable, Target};
