@@ -164,6 +164,7 @@ impl TextEncoders {
         let counts: Vec<f32> = counts.iter().map(|c| *c as f32).collect();
         let counts = Tensor::from_vec(counts, (chunks.len(), 1), &self.device)?;
         let total = |z: &Tensor| z.flatten_from(1)?.mean_keepdim(1)?.mul(&counts)?.sum_all()?.to_scalar::<f32>();
-        weighted * f64::from(total(z)? / total(&weighted)?)
+        let restored = f64::from(total(z)? / total(&weighted)?);
+        weighted * restored
     }
 }

@@ -2,9 +2,11 @@
 
 pub mod chunk;
 mod conditioning;
+mod encode;
 mod encoder;
 pub mod normalize;
 pub mod tokenizer;
 
 pub use conditioning::{Conditioning, Sizes};
+pub use encode::{EncodeOptions, Encoded, Embedding, Embeddings, TextEncoders};
 pub use encoder::{CHUNK, ClipG, ClipL, Insert};

@@ -1,0 +1,283 @@
+//! The command line's grammar. Flags are named after webui's fields.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Runs AUTOMATIC1111 webui prompts, LoRA Block Weight included, on its own SDXL engine.
+#[derive(Debug, Parser)]
+#[command(name = "lbw", version, max_term_width = 120, after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  lbw \"1girl, (red hair:1.2) <lora:all12:1:1:lbw=XLOUT>\"
+  lbw txt2img --webui-dir ~/stable-diffusion-webui --model ponyDiffusion \"1girl <lora:mine:1:lbw=XLIN>\" --steps 25
+  lbw plan \"<lora:mine:0.8:1:lbw=1,1,1,1,1,1,1,0.8,1,1,1,1>\"
+  lbw info 00001-42.png
+
+`lbw PROMPT` is `lbw txt2img PROMPT`. A pasted infotext (prompt, `Negative prompt:`, `Steps: …`) is understood wherever a
+prompt is; flags win over its fields.
+
+Exit codes: 0 done; 1 some images failed; 2 the text is wrong (a prompt, flag, preset or name); 3 a file or device is absent,
+unreadable, damaged or full; 130 interrupted.";
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Prompt to PNG
+    Txt2img(Txt2img),
+    /// Execute a saved plan, or the one inside a PNG
+    Run(RunArgs),
+    /// Show what would run, block by block, without running it
+    Plan(PlanArgs),
+    /// Check prompt and preset files, or prompts, and report everything that is wrong or surprising
+    Check(CheckArgs),
+    /// List and show presets
+    #[command(subcommand)]
+    Preset(PresetCommand),
+    /// Look into LoRA files
+    #[command(subcommand)]
+    Lora(LoraCommand),
+    /// Show the infotext and the plan of an image
+    Info(InfoArgs),
+    /// Explain a diagnostic code
+    Explain(ExplainArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct Txt2img {
+    #[command(flatten)]
+    pub prompt: PromptArgs,
+    #[command(flatten)]
+    pub files: FileArgs,
+    #[command(flatten)]
+    pub engine: EngineArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+    /// Stop at the plan: check everything, draw nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Plan files (JSON), or PNGs that lbw made
+    #[arg(required = true, value_name = "FILE")]
+    pub plans: Vec<PathBuf>,
+    #[command(flatten)]
+    pub files: FileArgs,
+    #[command(flatten)]
+    pub engine: EngineArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    #[command(flatten)]
+    pub prompt: PromptArgs,
+    #[command(flatten)]
+    pub files: FileArgs,
+    /// Print the plan as JSON, for `lbw run`
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Prompts, prompt files (one prompt per line) or preset files (.yaml, lbwpresets.txt, elempresets.txt)
+    #[arg(required = true, value_name = "PROMPT|FILE")]
+    pub inputs: Vec<String>,
+    #[command(flatten)]
+    pub files: FileArgs,
+    /// Treat warnings as errors
+    #[arg(long)]
+    pub strict: bool,
+    /// Print the findings as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum PresetCommand {
+    /// List presets with the file each comes from
+    List {
+        #[command(flatten)]
+        files: FileArgs,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one preset, block by block
+    Show {
+        name: String,
+        #[command(flatten)]
+        files: FileArgs,
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum LoraCommand {
+    /// Kind, rank, alpha, dtype, blocks and module counts, metadata
+    Inspect {
+        /// LoRA files, or names from the LoRA folders
+        #[arg(required = true, value_name = "FILE|NAME")]
+        loras: Vec<String>,
+        #[command(flatten)]
+        files: FileArgs,
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct InfoArgs {
+    /// Images (PNG, JPEG, WebP); a .txt beside an image is read when the image has no infotext
+    #[arg(required = true, value_name = "IMAGE")]
+    pub images: Vec<PathBuf>,
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// A code such as W0203; without one, all codes are listed
+    pub code: Option<String>,
+}
+
+/// Prompts and the settings that webui's fields hold.
+#[derive(Debug, Clone, Args)]
+pub struct PromptArgs {
+    /// Prompts or pasted infotexts; several are several images; `-` reads one from standard input
+    #[arg(required = true, value_name = "PROMPT", allow_hyphen_values = false)]
+    pub prompts: Vec<String>,
+    #[arg(short, long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub negative_prompt: Option<String>,
+    /// [default: 20]
+    #[arg(long)]
+    pub steps: Option<u32>,
+    /// Sampler, e.g. "Euler a" [default: DPM++ 2M]
+    #[arg(long)]
+    pub sampler: Option<String>,
+    /// Schedule type, e.g. Karras [default: Automatic]
+    #[arg(long)]
+    pub schedule_type: Option<String>,
+    /// [default: 7]
+    #[arg(long, allow_hyphen_values = true)]
+    pub cfg_scale: Option<f64>,
+    /// -1 draws one [default: -1]
+    #[arg(long, allow_hyphen_values = true)]
+    pub seed: Option<i64>,
+    /// Pixels, a multiple of 8 [default: 1024; the embedded model's size is 128]
+    #[arg(long)]
+    pub width: Option<u32>,
+    /// Pixels, a multiple of 8
+    #[arg(long)]
+    pub height: Option<u32>,
+    /// Only recorded for SDXL, as in webui
+    #[arg(long)]
+    pub clip_skip: Option<u32>,
+    /// Where random numbers come from
+    #[arg(long, value_enum)]
+    pub noise_source: Option<NoiseSourceArg>,
+    /// How emphasis acts
+    #[arg(long, value_enum)]
+    pub emphasis: Option<EmphasisArg>,
+    #[arg(long, allow_hyphen_values = true)]
+    pub subseed: Option<i64>,
+    #[arg(long)]
+    pub subseed_strength: Option<f64>,
+    /// Eta of ancestral and SDE samplers and of DDIM
+    #[arg(long)]
+    pub eta: Option<f64>,
+    /// Images per prompt, seeds counting up
+    #[arg(long, default_value_t = 1)]
+    pub n_iter: u32,
+    /// Images per iteration; seeds count up through all of them
+    #[arg(long, default_value_t = 1)]
+    pub batch_size: u32,
+    /// Treat warnings as errors
+    #[arg(long)]
+    pub strict: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum NoiseSourceArg {
+    Gpu,
+    Cpu,
+    Nv,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum EmphasisArg {
+    Original,
+    NoNorm,
+    Ignore,
+    None,
+}
+
+/// Where files are found.
+#[derive(Debug, Clone, Args)]
+pub struct FileArgs {
+    /// A webui folder: its models, LoRAs, VAEs, embeddings and presets are used
+    #[arg(long, env = "LBW_WEBUI_DIR", value_name = "DIR")]
+    pub webui_dir: Option<PathBuf>,
+    /// A checkpoint file, or the name of one in the webui folder [default: the embedded model]
+    #[arg(long, value_name = "FILE|NAME")]
+    pub model: Option<String>,
+    /// A folder with LoRA files; may be given several times
+    #[arg(long, value_name = "DIR")]
+    pub lora_dir: Vec<PathBuf>,
+    /// A preset file, YAML or webui's lbwpresets.txt; may be given several times, later ones win
+    #[arg(long, value_name = "FILE")]
+    pub presets: Vec<PathBuf>,
+    /// An element preset file (webui's elempresets.txt); may be given several times
+    #[arg(long, value_name = "FILE")]
+    pub element_presets: Vec<PathBuf>,
+}
+
+/// How plans are executed.
+#[derive(Debug, Clone, Args)]
+pub struct EngineArgs {
+    /// cpu, cuda, cuda:N or metal
+    #[arg(long, default_value = "cpu")]
+    pub device: String,
+    /// Which LoRA keys are understood: webui's alone, or also other tools'
+    #[arg(long, value_enum, default_value_t = LoraKeysArg::Lenient)]
+    pub lora_keys: LoraKeysArg,
+    /// Block weights scale the whole delta of every kind of network, also where the extension does not
+    #[arg(long)]
+    pub lbw_exact: bool,
+    /// What the model predicts [default: found out from the checkpoint]
+    #[arg(long, value_enum)]
+    pub prediction: Option<PredictionArg>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum LoraKeysArg {
+    Webui,
+    Lenient,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum PredictionArg {
+    Eps,
+    V,
+    /// v-prediction with zero terminal SNR
+    VZtsnr,
+}
+
+/// Where results go.
+#[derive(Debug, Clone, Args)]
+pub struct OutputArgs {
+    /// A PNG file, or a folder for numbered files [default: lbw-out/NNNNN-SEED.png]; nothing is overwritten
+    #[arg(short, long, value_name = "FILE|DIR")]
+    pub output: Option<PathBuf>,
+    /// Print one line of JSON per image and no progress
+    #[arg(long)]
+    pub json: bool,
+}

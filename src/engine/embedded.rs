@@ -1,0 +1,79 @@
+//! The model that is part of the program, so that everything can be tried without a download.
+//!
+//! It is written to the user's cache at first use and opened from there like any other file.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use crate::checkpoint::generated;
+
+/// The model's name, in paths and in infotext.
+pub const NAME: &str = "tinyxl";
+
+const MANIFEST: &str = include_str!("../../fixtures/vectors/num/tinyxl/tinyxl.manifest.json");
+
+/// LoRAs for the embedded model.
+const LORAS: [(&str, &[u8]); 2] = [
+    ("all12", include_bytes!("../../fixtures/vectors/num/lora_full/all12.safetensors")),
+    ("locon", include_bytes!("../../fixtures/vectors/num/lora_full/locon.safetensors")),
+];
+
+/// Image side in pixels that the model is made for.
+pub const SIZE: u32 = 128;
+
+/// Why the embedded model could not be put into place.
+#[derive(Debug, thiserror::Error)]
+pub enum EmbeddedError {
+    #[error("the embedded model cannot be written to {}: {source}", path.display())]
+    Write { path: PathBuf, source: std::io::Error },
+    #[error(transparent)]
+    Manifest(#[from] generated::ManifestError),
+}
+
+/// Where the embedded files are.
+pub struct Installed {
+    pub checkpoint: PathBuf,
+    pub lora_dir: PathBuf,
+}
+
+/// Puts the embedded files into `cache` (a folder of this name and content is used again) and says where they are.
+pub fn install(cache: &Path) -> Result<Installed, EmbeddedError> {
+    // The folder's name changes with what is in it, so that a newer program never meets an older one's files.
+    let mut hash = Sha256::new();
+    hash.update(MANIFEST);
+    LORAS.iter().for_each(|(name, bytes)| {
+        hash.update(name);
+        hash.update(bytes);
+    });
+    let version: String = hash.finalize().iter().take(6).map(|b| format!("{b:02x}")).collect();
+    let dir = cache.join(format!("{NAME}-{version}"));
+    let lora_dir = dir.join("lora");
+    std::fs::create_dir_all(&lora_dir).map_err(|source| EmbeddedError::Write { path: lora_dir.clone(), source })?;
+
+    let checkpoint = dir.join(format!("{NAME}.safetensors"));
+    if !checkpoint.exists() {
+        write(&checkpoint, &generated::from_manifest(MANIFEST)?)?;
+    }
+    for (name, bytes) in LORAS {
+        let path = lora_dir.join(format!("{name}.safetensors"));
+        if !path.exists() {
+            write(&path, bytes)?;
+        }
+    }
+    Ok(Installed { checkpoint, lora_dir })
+}
+
+/// Whole or not at all: another process may be doing the same.
+fn write(path: &Path, bytes: &[u8]) -> Result<(), EmbeddedError> {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let mut write = || {
+        let mut file = tempfile::NamedTempFile::new_in(dir)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|e| e.error)?;
+        Ok(())
+    };
+    write().map_err(|source| EmbeddedError::Write { path: path.to_owned(), source })
+}

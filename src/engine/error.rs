@@ -1,0 +1,46 @@
+//! Why a plan did not become an image.
+
+use crate::checkpoint::CheckpointError;
+use crate::lora::LoraError;
+use crate::model::MergeError;
+
+/// Why a plan did not become an image.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    #[error(transparent)]
+    Lora(#[from] LoraError),
+    #[error(transparent)]
+    Merge(#[from] MergeError),
+    #[error("{what} is {value}; {limit}")]
+    Limit { what: &'static str, value: String, limit: String },
+    #[error("the plan is for {0}; lbw runs SDXL only")]
+    Family(&'static str),
+    #[error("the plan has format {0}, this lbw reads format {expected}", expected = crate::plan::FORMAT)]
+    Format(u32),
+    #[error("{}: {source}", path.display())]
+    Config { path: std::path::PathBuf, source: std::io::Error },
+    #[error("{lora}: the factor of {module} is {factor}; a strength or block weight is not a finite number")]
+    NotFinite { lora: String, module: String, factor: f64 },
+    #[error("the latent is not a number at step {step}; the checkpoint, a LoRA or the CFG scale drove it out of range")]
+    NanLatent { step: usize },
+    #[error(transparent)]
+    Sampling(crate::sampling::Error),
+    #[error("{0}")]
+    Tensor(#[from] candle_core::Error),
+}
+
+/// An engine error that travelled through a sampler comes out as itself.
+impl From<crate::sampling::Error> for EngineError {
+    fn from(error: crate::sampling::Error) -> Self {
+        match error {
+            crate::sampling::Error::Caller(inner) => match inner.downcast::<EngineError>() {
+                Ok(ours) => *ours,
+                Err(other) => EngineError::Sampling(crate::sampling::Error::Caller(other)),
+            },
+            crate::sampling::Error::Tensor(error) => EngineError::Tensor(error),
+            other => EngineError::Sampling(other),
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! One model call of a sampler: the right conditioning, the right LoRA factors, the fewest UNet calls.
+
+use std::cell::{Cell, RefCell};
+
+use candle_core::{DType, Tensor};
+
+use super::networks::{Networks, Scope};
+use super::prompt::PromptConditioning;
+use super::{EngineError, Event, Observer};
+use crate::model::{Unet, Weights};
+use crate::plan::Plan;
+use crate::sampling::{Error, Guided, Predictions, Step};
+use crate::text::Conditioning;
+
+/// What the model and the step callback both touch.
+pub(super) struct Shared<'a> {
+    observer: RefCell<Observer<'a>>,
+    /// The step that webui's extensions see: the one last reported.
+    sampling_step: Cell<usize>,
+}
+
+impl<'a> Shared<'a> {
+    pub(super) fn new(observer: Observer<'a>) -> Self {
+        Shared { observer: RefCell::new(observer), sampling_step: Cell::new(0) }
+    }
+
+    pub(super) fn step(&self, step: &Step<'_>, steps: usize) -> Result<(), Error> {
+        self.sampling_step.set(step.index);
+        let sum = step.x.sum_all()?.to_dtype(DType::F32)?.to_scalar::<f32>()?;
+        if sum.is_nan() {
+            return Err(Error::caller(EngineError::NanLatent { step: step.index + 1 }));
+        }
+        self.tell(Event::Step { index: step.index, steps, x: step.x, denoised: step.denoised });
+        Ok(())
+    }
+
+    fn tell(&self, event: Event<'_>) {
+        (self.observer.borrow_mut())(event);
+    }
+}
+
+/// The UNet as samplers see it.
+pub(super) struct GuidedUnet<'a> {
+    pub plan: &'a Plan,
+    pub conditioning: &'a PromptConditioning,
+    pub unet: &'a Unet,
+    pub weights: &'a mut Weights,
+    pub networks: &'a mut Networks,
+    pub shared: &'a Shared<'a>,
+    /// Model calls so far; webui chooses prompts by it.
+    pub calls: u32,
+    /// Which LoRAs were inside their step window at the last call.
+    pub windows: Option<Vec<bool>>,
+}
+
+impl Guided for GuidedUnet<'_> {
+    fn predict(&mut self, x_in: &Tensor, t: f32, level: f32) -> Result<Predictions, Error> {
+        self.follow_windows().map_err(Error::caller)?;
+        let skip = self.skips_negative(level);
+        let conditioning = self.conditioning;
+        let parts = conditioning.parts.iter().filter_map(|(w, s)| Some((*w, s.at(self.calls)?)));
+        let (weights, mut conds): (Vec<f64>, Vec<&Conditioning>) = parts.unzip();
+        self.calls += 1;
+
+        let negative = conditioning.negative.at(self.calls - 1).filter(|_| !skip);
+        let together = negative.filter(|n| same_length(&conds, n));
+        conds.extend(together);
+        let mut outputs = self.forward(x_in, t, &conds)?;
+        if let (Some(negative), None) = (negative, together) {
+            outputs.extend(self.forward(x_in, t, &[negative])?);
+        }
+        self.shared.tell(Event::Predicted { outputs: &outputs });
+        let uncond = negative.and_then(|_| outputs.pop());
+        Ok(Predictions { parts: outputs.into_iter().zip(weights).collect(), uncond })
+    }
+}
+
+impl GuidedUnet<'_> {
+    /// Puts the LoRA factors of this step in force, if a step window opened or closed.
+    fn follow_windows(&mut self) -> Result<(), EngineError> {
+        let sampling_step = self.shared.sampling_step.get() as i64;
+        let windows: Vec<bool> = self.plan.loras.iter().map(|l| l.window.is_on(sampling_step)).collect();
+        if self.windows.as_ref() == Some(&windows) {
+            return Ok(());
+        }
+        let active = self.networks.active(self.plan, sampling_step, Scope::Sampling)?;
+        let parameters = self.weights.apply(&active)?;
+        if parameters > 0 {
+            self.shared.tell(Event::Merged { parameters });
+        }
+        self.windows = Some(windows);
+        Ok(())
+    }
+
+    /// Options of webui that leave out the negative prompt: every second call (or all) below a noise level, and the first
+    /// share of the steps.
+    fn skips_negative(&self, level: f32) -> bool {
+        let s = &self.plan.settings;
+        let below = s.s_min_uncond > 0.0 && f64::from(level) < s.s_min_uncond;
+        let turn = s.s_min_uncond_all || self.calls % 2 == 1;
+        let progress = f64::from(self.calls) / f64::from(s.schedule_steps().max(1));
+        (below && turn) || (s.skip_early_cond > 0.0 && progress <= s.skip_early_cond)
+    }
+
+    /// The raw output for each conditioning, in one batch. Shorter texts are lengthened by repeating their last vector.
+    fn forward(&self, x: &Tensor, t: f32, conds: &[&Conditioning]) -> Result<Vec<Tensor>, Error> {
+        let tokens = conds.iter().map(|c| c.crossattn.dim(1)).collect::<candle_core::Result<Vec<_>>>()?;
+        let longest = tokens.iter().copied().max().unwrap_or(0);
+        let lengthened = |(c, tokens): (&&Conditioning, &usize)| {
+            if *tokens == longest {
+                return Ok(c.crossattn.clone());
+            }
+            let last = c.crossattn.narrow(1, tokens - 1, 1)?.repeat((1, longest - tokens, 1))?;
+            Tensor::cat(&[&c.crossattn, &last], 1)
+        };
+        let context = conds.iter().zip(&tokens).map(lengthened).collect::<candle_core::Result<Vec<_>>>()?;
+        let context = Tensor::cat(&context, 0)?;
+        let vector = Tensor::cat(&conds.iter().map(|c| &c.vector).collect::<Vec<_>>(), 0)?;
+        let x = x.repeat((conds.len(), 1, 1, 1))?;
+        let t = Tensor::full(t, conds.len(), x.device())?;
+        let output = self.unet.forward(&x, &t, &context, &vector)?;
+        (0..conds.len()).map(|i| Ok(output.narrow(0, i, 1)?)).collect()
+    }
+}
+
+/// Whether the longest part and the negative prompt have equally many tokens, so that they can share a batch.
+fn same_length(parts: &[&Conditioning], negative: &Conditioning) -> bool {
+    let tokens = |c: &Conditioning| c.crossattn.dim(1).ok();
+    parts.iter().map(|c| tokens(c)).max().flatten() == tokens(negative)
+}

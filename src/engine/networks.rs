@@ -1,0 +1,101 @@
+//! The LoRA files that plans name, opened once, and the factors a plan gives their modules.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::EngineError;
+use crate::lora::{KeyTable, LoraIndex, ModuleTable, Network, Strength};
+use crate::model::{ActiveNetwork, Factor};
+use crate::plan::{LoraPlan, Plan};
+
+/// When factors are asked for: step windows never touch the text encoders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// Before sampling: the UNet's factors are those of step 0.
+    TextEncoding,
+    Sampling,
+}
+
+pub(super) struct Networks {
+    index: LoraIndex,
+    modules: ModuleTable,
+    keys: KeyTable,
+    exact: bool,
+    open: HashMap<(PathBuf, Option<i64>), Arc<Network>>,
+}
+
+impl Networks {
+    pub(super) fn new(index: LoraIndex, modules: ModuleTable, keys: KeyTable, exact: bool) -> Self {
+        Networks { index, modules, keys, exact, open: HashMap::new() }
+    }
+
+    /// The networks of `plan`, in its order.
+    pub(super) fn open(&mut self, plan: &Plan) -> Result<Vec<Arc<Network>>, EngineError> {
+        plan.loras.iter().map(|lora| self.network(lora)).collect()
+    }
+
+    fn network(&mut self, lora: &LoraPlan) -> Result<Arc<Network>, EngineError> {
+        let path = self.index.find(&lora.name)?.to_owned();
+        let key = (path, lora.dyn_dim);
+        if let Some(network) = self.open.get(&key) {
+            return Ok(network.clone());
+        }
+        let network = Network::open(&key.0, &self.modules, self.keys)?;
+        let network = match lora.dyn_dim {
+            Some(dim) => network.cut(dim)?,
+            None => network,
+        };
+        let network = Arc::new(network);
+        self.open.insert(key, network.clone());
+        Ok(network)
+    }
+
+    /// The factors in force at `sampling_step`.
+    pub(super) fn active(
+        &mut self,
+        plan: &Plan,
+        sampling_step: i64,
+        scope: Scope,
+    ) -> Result<Vec<ActiveNetwork>, EngineError> {
+        let mut active = Vec::with_capacity(plan.loras.len());
+        for lora in &plan.loras {
+            let network = self.network(lora)?;
+            let is_on = scope == Scope::TextEncoding || lora.window.is_on(sampling_step);
+            let factor = |module: &crate::lora::NetworkModule| {
+                let strength = match module.strength() {
+                    Strength::Te => lora.te,
+                    Strength::Unet if is_on => lora.unet,
+                    Strength::Unet => 0.0,
+                };
+                let ratio = lora.ratio(plan.family, module.name());
+                match (strength * ratio).is_finite() {
+                    true => Ok(Factor { strength, ratio }),
+                    false => Err(EngineError::NotFinite {
+                        lora: lora.name.clone(),
+                        module: module.name().to_owned(),
+                        factor: strength * ratio,
+                    }),
+                }
+            };
+            let factors = network.modules().iter().map(factor).collect::<Result<_, _>>()?;
+            active.push(ActiveNetwork { network, factors, exact: self.exact });
+        }
+        Ok(active)
+    }
+
+    /// Tells apart all states of the text encoders that plans can bring about.
+    pub(super) fn text_signature(&mut self, plan: &Plan) -> Result<String, EngineError> {
+        let mut signature = String::new();
+        for (lora, active) in plan.loras.iter().zip(self.active(plan, 0, Scope::TextEncoding)?) {
+            let modules = active.network.modules().iter().zip(&active.factors);
+            let te = modules.filter(|(m, f)| m.strength() == Strength::Te && f.strength != 0.0);
+            let factors: Vec<String> = te.map(|(m, f)| format!("{}={}*{}", m.name(), f.strength, f.ratio)).collect();
+            if !factors.is_empty() {
+                let path = active.network.path().display();
+                signature.push_str(&format!("{path}:{:?}:{}\n", lora.dyn_dim, factors.join(",")));
+            }
+        }
+        Ok(signature)
+    }
+}

@@ -1,0 +1,58 @@
+//! What a checkpoint's network predicts, and on which noise levels.
+
+use super::EngineError;
+use crate::checkpoint::Checkpoint;
+use crate::sampling::{NoiseLevels, Parameterization};
+
+/// A parameterisation and its noise levels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ModelType {
+    pub parameterization: Parameterization,
+    /// The noise levels are rescaled so that the last one is pure noise.
+    pub zero_terminal_snr: bool,
+}
+
+/// How a model type is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ModelTypeSource {
+    Given,
+    /// `parameterization:` in the YAML file beside the checkpoint, as webui reads it.
+    Yaml,
+    /// The marker tensors `v_pred` and `ztsnr`, which webui 1.10 does not look at.
+    Markers,
+    Default,
+}
+
+impl ModelType {
+    pub(super) fn levels(self) -> NoiseLevels {
+        let levels = NoiseLevels::sdxl();
+        if self.zero_terminal_snr { levels.with_zero_terminal_snr() } else { levels }
+    }
+}
+
+/// YAML files beside a checkpoint longer than this are not configurations.
+const MAX_YAML: u64 = 1 << 20;
+
+pub(super) fn detect(checkpoint: &Checkpoint) -> Result<(ModelType, ModelTypeSource), EngineError> {
+    let has = |name: &str| checkpoint.file().entry(name).is_some();
+    let zero_terminal_snr = has("ztsnr");
+    let yaml = checkpoint.path().with_extension("yaml");
+    let failed = |source| EngineError::Config { path: yaml.clone(), source };
+    match std::fs::metadata(&yaml) {
+        Ok(metadata) if metadata.is_file() && metadata.len() <= MAX_YAML => {
+            let text = std::fs::read_to_string(&yaml).map_err(failed)?;
+            let value = text.lines().find_map(|l| l.trim().strip_prefix("parameterization:"));
+            if let Some(value) = value {
+                let value = value.trim().trim_matches(['"', '\'']);
+                let parameterization = if value == "v" { Parameterization::V } else { Parameterization::Eps };
+                return Ok((ModelType { parameterization, zero_terminal_snr }, ModelTypeSource::Yaml));
+            }
+        }
+        _ => {}
+    }
+    if has("v_pred") {
+        let parameterization = Parameterization::V;
+        return Ok((ModelType { parameterization, zero_terminal_snr }, ModelTypeSource::Markers));
+    }
+    Ok((ModelType { zero_terminal_snr, ..ModelType::default() }, ModelTypeSource::Default))
+}
