@@ -1,0 +1,150 @@
+//! Where the files are that a command needs: named one by one, in a webui folder, or the embedded ones.
+
+use std::path::{Path, PathBuf};
+
+use super::args::FileArgs;
+use super::exit::Failure;
+use crate::engine::embedded;
+
+/// The checkpoint to run.
+pub struct Model {
+    pub path: PathBuf,
+    /// The program's own model, whose images are small.
+    pub is_embedded: bool,
+}
+
+/// Files and folders after all defaults.
+pub struct Files {
+    pub model: Model,
+    pub lora_dirs: Vec<PathBuf>,
+    /// Weight preset files, later ones win.
+    pub presets: Vec<PathBuf>,
+    /// Element preset files, later ones win.
+    pub element_presets: Vec<PathBuf>,
+}
+
+impl Files {
+    /// Resolves `args`; `model` is a name pasted with the prompt, which `--model` overrides.
+    pub fn resolve(args: &FileArgs, pasted_model: Option<&str>) -> Result<Self, Failure> {
+        if let Some(dir) = args.webui_dir.as_deref().filter(|d| !d.is_dir()) {
+            return Err(Failure::file(format!("--webui-dir {}: there is no such folder", dir.display())));
+        }
+        for dir in args.lora_dir.iter().filter(|d| !d.is_dir()) {
+            return Err(Failure::file(format!("--lora-dir {}: there is no such folder", dir.display())));
+        }
+        let webui = args.webui_dir.as_deref();
+        let mut lora_dirs = Vec::new();
+        if let Some(webui) = webui {
+            let known = ["models/Lora", "models/LyCORIS"].map(|sub| webui.join(sub));
+            lora_dirs.extend(known.into_iter().filter(|d| d.is_dir()));
+        }
+        lora_dirs.extend(args.lora_dir.iter().cloned());
+
+        let (mut presets, mut element_presets) = (Vec::new(), Vec::new());
+        for scripts in webui.map(extension_folders).into_iter().flatten() {
+            presets.extend(Some(scripts.join("lbwpresets.txt")).filter(|p| p.is_file()));
+            element_presets.extend(Some(scripts.join("elempresets.txt")).filter(|p| p.is_file()));
+        }
+        presets.extend(args.presets.iter().cloned());
+        element_presets.extend(args.element_presets.iter().cloned());
+
+        let model = Self::model(args, pasted_model, &mut lora_dirs)?;
+        Ok(Files { model, lora_dirs, presets, element_presets })
+    }
+
+    fn model(args: &FileArgs, pasted: Option<&str>, lora_dirs: &mut Vec<PathBuf>) -> Result<Model, Failure> {
+        let folder = args.webui_dir.as_ref().map(|d| d.join("models/Stable-diffusion"));
+        let wanted = args.model.as_deref().or(pasted.filter(|p| *p != embedded::NAME && folder.is_some()));
+        if let Some(name) = wanted {
+            let path = Path::new(name);
+            if path.is_file() {
+                return Ok(Model { path: path.to_owned(), is_embedded: false });
+            }
+            let checkpoints = folder.as_deref().map(checkpoints).unwrap_or_default();
+            return match checkpoints.iter().find(|p| is_called(p, name)) {
+                Some(path) => Ok(Model { path: path.clone(), is_embedded: false }),
+                None => Err(missing_model(name, folder.as_deref(), &checkpoints)),
+            };
+        }
+        if let Some(folder) = folder {
+            // webui takes the first one when none is chosen; a guess between several would be a silent choice.
+            let checkpoints = checkpoints(&folder);
+            return match checkpoints.as_slice() {
+                [only] => Ok(Model { path: only.clone(), is_embedded: false }),
+                [] => Err(Failure::file(format!("{}: there is no .safetensors checkpoint", folder.display()))),
+                several => Err(Failure::text(format!(
+                    "{} has {} checkpoints; choose one with --model:{}",
+                    folder.display(),
+                    several.len(),
+                    listed(several)
+                ))),
+            };
+        }
+        let installed = embedded::install(&cache_dir()).map_err(|e| Failure::file(e.to_string()))?;
+        lora_dirs.push(installed.lora_dir);
+        Ok(Model { path: installed.checkpoint, is_embedded: true })
+    }
+}
+
+/// Folder for files that can be made again.
+fn cache_dir() -> PathBuf {
+    let own = std::env::var_os("LBW_CACHE_DIR").map(PathBuf::from);
+    own.or_else(|| Some(dirs::cache_dir()?.join("lbw"))).unwrap_or_else(|| std::env::temp_dir().join("lbw"))
+}
+
+/// `extensions/*lora-block-weight*/scripts`
+fn extension_folders(webui: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(webui.join("extensions")) else { return Vec::new() };
+    let mut folders: Vec<_> = entries
+        .filter_map(|e| Some(e.ok()?.path()))
+        .filter(|p| p.file_name().is_some_and(|n| n.to_string_lossy().contains("lora-block-weight")))
+        .map(|p| p.join("scripts"))
+        .collect();
+    folders.sort();
+    folders
+}
+
+/// Checkpoint files in `folder` and the folders inside it.
+fn checkpoints(folder: &Path) -> Vec<PathBuf> {
+    const DEPTH: usize = 6;
+    fn walk(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) {
+        let Ok(entries) = std::fs::read_dir(folder) else { return };
+        for path in entries.filter_map(|e| Some(e.ok()?.path())) {
+            if path.is_dir() && depth > 0 {
+                walk(&path, depth - 1, found);
+            } else if path.extension().is_some_and(|e| e == "safetensors") && !is_vae(&path) {
+                found.push(path);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(folder, DEPTH, &mut found);
+    found.sort();
+    found
+}
+
+/// `NAME.vae.safetensors` lies beside its checkpoint.
+fn is_vae(path: &Path) -> bool {
+    path.file_stem().is_some_and(|s| s.to_string_lossy().to_lowercase().ends_with(".vae"))
+}
+
+/// Whether webui shows `path` under `name`: file name or stem.
+fn is_called(path: &Path, name: &str) -> bool {
+    let is = |part: Option<&std::ffi::OsStr>| part.is_some_and(|p| p.to_string_lossy() == name);
+    is(path.file_name()) || is(path.file_stem())
+}
+
+fn missing_model(name: &str, folder: Option<&Path>, checkpoints: &[PathBuf]) -> Failure {
+    match folder {
+        Some(folder) => Failure::file(format!(
+            "--model {name}: there is no such file, nor a checkpoint of that name in {}; it has:{}",
+            folder.display(),
+            listed(checkpoints)
+        )),
+        None => Failure::file(format!("--model {name}: there is no such file (name a .safetensors checkpoint, or give --webui-dir)")),
+    }
+}
+
+fn listed(paths: &[PathBuf]) -> String {
+    paths.iter().filter_map(|p| Some(format!("\n  {}", p.file_stem()?.to_string_lossy()))).collect()
+}
