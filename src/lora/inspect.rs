@@ -1,14 +1,14 @@
 //! What a LoRA file is, as data for people and programs.
 
-use super::file::LoraFile;
+use crate::checkpoint::SafetensorsFile;
 
 /// The model family that a file's names, shapes and metadata speak of, if they do.
-pub(super) fn made_for(file: &LoraFile) -> Option<&'static str> {
+pub(super) fn made_for(file: &SafetensorsFile) -> Option<&'static str> {
     by_names(file).or_else(|| by_metadata(file))
 }
 
-fn by_names(file: &LoraFile) -> Option<&'static str> {
-    let has = |text: &str| file.tensors.keys().any(|name| name.contains(text));
+fn by_names(file: &SafetensorsFile) -> Option<&'static str> {
+    let has = |text: &str| file.names().any(|name| name.contains(text));
     if has("joint_blocks") || has("joint_transformer_blocks") {
         return Some("SD3");
     }
@@ -16,10 +16,11 @@ fn by_names(file: &LoraFile) -> Option<&'static str> {
         return Some("Flux");
     }
     // The width of the text that cross-attention reads is the family's own.
-    let text_width = file.tensors.iter().find_map(|(name, info)| {
-        let reads_text = name.contains("attn2_to_k") || name.contains("attn2.to_k") || name.contains("attn2.processor.to_k");
+    let text_width = file.names().find_map(|name| {
+        let reads_text =
+            name.contains("attn2_to_k") || name.contains("attn2.to_k") || name.contains("attn2.processor.to_k");
         let is_down = ["down.weight", "lora_A.weight", "hada_w1_b"].iter().any(|part| name.ends_with(part));
-        (reads_text && is_down).then(|| info.shape.get(1).copied()).flatten()
+        (reads_text && is_down).then(|| file.shape(name)?.get(1).copied()).flatten()
     });
     match text_width {
         Some(768) => Some("SD1"),
@@ -30,9 +31,18 @@ fn by_names(file: &LoraFile) -> Option<&'static str> {
     }
 }
 
-fn by_metadata(file: &LoraFile) -> Option<&'static str> {
-    let version = file.metadata.get("ss_base_model_version").or_else(|| file.metadata.get("modelspec.architecture"))?;
-    let families = [("sdxl", "SDXL"), ("stable-diffusion-xl", "SDXL"), ("flux", "Flux"), ("sd3", "SD3"), ("sd_v1", "SD1"),
-        ("stable-diffusion-v1", "SD1"), ("sd_v2", "SD2"), ("stable-diffusion-v2", "SD2")];
+fn by_metadata(file: &SafetensorsFile) -> Option<&'static str> {
+    let version =
+        file.metadata().get("ss_base_model_version").or_else(|| file.metadata().get("modelspec.architecture"))?;
+    let families = [
+        ("sdxl", "SDXL"),
+        ("stable-diffusion-xl", "SDXL"),
+        ("flux", "Flux"),
+        ("sd3", "SD3"),
+        ("sd_v1", "SD1"),
+        ("stable-diffusion-v1", "SD1"),
+        ("sd_v2", "SD2"),
+        ("stable-diffusion-v2", "SD2"),
+    ];
     families.into_iter().find_map(|(word, family)| version.to_lowercase().contains(word).then_some(family))
 }

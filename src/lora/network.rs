@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::error::LoraError;
-use super::file::LoraFile;
+use super::file;
 use super::inspect::made_for;
 use super::kind::{Misfit, Parts};
 use super::lenient::{self, AdapterConfig, Component};
 use super::module::{NetworkModule, Place};
 use super::table::ModuleTable;
 use crate::block::Block;
+use crate::checkpoint::{FileError, SafetensorsFile};
 
 /// Which keys of a file are understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -50,16 +51,16 @@ struct Group {
 impl Network {
     /// Reads the file at `path` and matches it to the model that `table` describes.
     pub fn open(path: &Path, table: &ModuleTable, keys: KeyTable) -> Result<Self, LoraError> {
-        let file = LoraFile::open(path)?;
+        let file = SafetensorsFile::open(path)?;
         let mut groups: BTreeMap<String, Group> = BTreeMap::new();
         let (mut unmatched, mut leniently_matched) = (Vec::new(), 0);
-        for tensor in file.tensors.keys() {
+        for tensor in file.names() {
             let Some(matched) = match_tensor(table, keys, tensor, &mut leniently_matched) else {
-                unmatched.push(tensor.clone());
+                unmatched.push(tensor.to_owned());
                 continue;
             };
             let group = groups.entry(matched.module).or_default();
-            group.parts.insert(matched.part, tensor.clone());
+            group.parts.insert(matched.part, tensor.to_owned());
             group.origin = matched.origin.or(group.origin.take());
         }
 
@@ -68,7 +69,7 @@ impl Network {
             KeyTable::Lenient => Vec::new(),
         };
         let incomplete: HashSet<&str> = incomplete_attentions.iter().map(String::as_str).collect();
-        let adapter = AdapterConfig::read(&file.metadata);
+        let adapter = AdapterConfig::read(file.metadata());
         let (mut modules, mut misfits) = (Vec::new(), Vec::new());
         for (name, group) in &groups {
             match read_module(&file, table, keys, &adapter, name, group)? {
@@ -84,9 +85,22 @@ impl Network {
         }
         if groups.is_empty() {
             let example = unmatched.first().cloned().unwrap_or_default();
-            return Err(LoraError::NoModules { path, tensors: unmatched.len(), example, made_for: made_for(&file), family });
+            return Err(LoraError::NoModules {
+                path,
+                tensors: unmatched.len(),
+                example,
+                made_for: made_for(&file),
+                family,
+            });
         }
-        Ok(Network { path, metadata: file.metadata, modules, unmatched, incomplete_attentions, leniently_matched })
+        Ok(Network {
+            path,
+            metadata: file.metadata().clone(),
+            modules,
+            unmatched,
+            incomplete_attentions,
+            leniently_matched,
+        })
     }
 
     pub fn path(&self) -> &Path {
@@ -121,8 +135,8 @@ impl Network {
 
     /// The network with the rank of its plain modules cut to `dim`, as webui's `dyn` argument does.
     pub fn cut(&self, dim: i64) -> Result<Self, LoraError> {
-        let tensor = |source| LoraError::Tensor { path: self.path.clone(), source };
-        let modules = self.modules.iter().map(|m| m.cut(dim)).collect::<candle_core::Result<_>>().map_err(tensor)?;
+        let modules =
+            self.modules.iter().map(|m| m.cut(dim)).collect::<candle_core::Result<_>>().map_err(FileError::from)?;
         Ok(Network { modules, ..self.clone() })
     }
 }
@@ -160,7 +174,7 @@ fn incomplete_attentions(table: &ModuleTable, groups: &BTreeMap<String, Group>) 
 }
 
 fn read_module(
-    file: &LoraFile,
+    file: &SafetensorsFile,
     table: &ModuleTable,
     keys: KeyTable,
     adapter: &AdapterConfig,
@@ -179,9 +193,7 @@ fn read_module(
     }
     let mut parts = Parts::default();
     for (part, tensor) in &group.parts {
-        if let Some(info) = file.tensors.get(tensor) {
-            parts.0.insert(part.clone(), file.read(tensor, info)?);
-        }
+        parts.0.insert(part.clone(), file::read(file, tensor)?);
     }
     use_peft_names(&mut parts);
     let block = Block::of_module(table.family(), name);

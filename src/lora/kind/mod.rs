@@ -23,7 +23,7 @@ use std::fmt;
 use candle_core::{DType, Result, Tensor};
 
 pub(super) use dora::Dora;
-pub(super) use tensor::{product, slice_len};
+pub(super) use tensor::product;
 
 /// A kind of network, as LyCORIS names them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
@@ -103,7 +103,10 @@ pub(super) enum Misfit {
     /// Tensors that do not fit each other.
     Pair(String),
     /// Tensors that make an update of another shape, flattened to (rows, columns), than the target has.
-    Target { rows: usize, columns: usize },
+    Target {
+        rows: usize,
+        columns: usize,
+    },
     /// The kind does not work on this layer.
     Layer(&'static str),
     Tensor(candle_core::Error),
