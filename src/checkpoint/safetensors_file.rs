@@ -77,6 +77,12 @@ impl SafetensorsFile {
         let damaged = |reason: String| FileError::Damaged { path: path.clone(), reason };
         let (header_len, header) = SafeTensors::read_metadata(slice).map_err(|e| damaged(why_unreadable(slice, &e)))?;
         let data_start = header_len + size_of::<u64>();
+        // An empty tensor takes no bytes, so nothing else bounds its other dimensions.
+        let is_endless =
+            |shape: &[usize]| shape.iter().try_fold(1usize, |n, dim| n.checked_mul((*dim).max(1))).is_none();
+        if let Some((name, _)) = header.tensors().into_iter().find(|(_, info)| is_endless(&info.shape)) {
+            return Err(damaged(format!("tensor `{name}` has impossible dimensions")));
+        }
         let entries = header
             .tensors()
             .into_iter()
