@@ -13,7 +13,7 @@ pub enum LoraError {
     File(#[from] FileError),
 
     /// Modules whose tensors disagree with each other or with the model.
-    #[error("{}: {}{}", path.display(), shown(misfits), made_for_text(*made_for, *family))]
+    #[error("{}: {}{}", path.display(), shown(misfits), made_for_text(*made_for, family))]
     Misfits { path: PathBuf, misfits: Vec<String>, made_for: Option<&'static str>, family: &'static str },
 
     /// A module was matched, but its tensors are those of no kind; webui then loads nothing of the file.
@@ -23,7 +23,7 @@ pub enum LoraError {
     #[error(
         "{}: none of its {tensors} tensors belongs to this {family} model (`{example}` for one){}",
         path.display(),
-        made_for_text(*made_for, *family)
+        made_for_text(*made_for, family)
     )]
     NoModules { path: PathBuf, tensors: usize, example: String, made_for: Option<&'static str>, family: &'static str },
 }
