@@ -73,12 +73,7 @@ impl EmbeddingNames {
 ///
 /// `comma_padding_backtrack` is how far back from the end of a full chunk a comma may be for the chunk to end there;
 /// 0 turns that off.
-pub fn chunk(
-    pieces: &[Piece],
-    encoder: Encoder,
-    comma_padding_backtrack: u32,
-    embeddings: &EmbeddingNames,
-) -> Chunks {
+pub fn chunk(pieces: &[Piece], encoder: Encoder, comma_padding_backtrack: u32, embeddings: &EmbeddingNames) -> Chunks {
     let mut cutter = Cutter::new(encoder);
     for piece in pieces {
         if piece.text == "BREAK" && piece.weight == -1.0 {
