@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
 use half::slice::HalfFloatSliceExt;
-use safetensors::tensor::{Dtype, SafeTensors};
+use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors};
 
 /// Why a file is not read.
 #[derive(Debug, thiserror::Error)]
@@ -71,12 +71,18 @@ impl SafetensorsFile {
 
     fn new(path: PathBuf, bytes: Bytes) -> Result<Self, FileError> {
         let slice = bytes.as_slice();
-        if slice.starts_with(b"PK\x03\x04") || slice.starts_with(b"\x80\x02") {
+        if is_pickle(slice) {
             return Err(FileError::Pickle { path });
         }
         let damaged = |reason: String| FileError::Damaged { path: path.clone(), reason };
-        let (header_len, header) = SafeTensors::read_metadata(slice).map_err(|e| damaged(e.to_string()))?;
+        let (header_len, header) = SafeTensors::read_metadata(slice).map_err(|e| damaged(why_unreadable(slice, &e)))?;
         let data_start = header_len + size_of::<u64>();
+        // An empty tensor takes no bytes, so nothing else bounds its other dimensions.
+        let is_endless =
+            |shape: &[usize]| shape.iter().try_fold(1usize, |n, dim| n.checked_mul((*dim).max(1))).is_none();
+        if let Some((name, _)) = header.tensors().into_iter().find(|(_, info)| is_endless(&info.shape)) {
+            return Err(damaged(format!("tensor `{name}` has impossible dimensions")));
+        }
         let entries = header
             .tensors()
             .into_iter()
@@ -108,6 +114,11 @@ impl SafetensorsFile {
 
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
         Some(&self.entries.get(name)?.shape)
+    }
+
+    /// The bytes of tensor `name` as they are stored, little-endian and row-major.
+    pub fn stored(&self, name: &str) -> Option<&[u8]> {
+        Some(&self.bytes.as_slice()[self.entries.get(name)?.bytes.clone()])
     }
 
     /// The whole file, for hashing.
@@ -158,6 +169,31 @@ impl Bytes {
             Bytes::Mapped(map) => map,
             Bytes::Owned(bytes) => bytes,
         }
+    }
+}
+
+/// torch's zip archives and bare pickles. (A safetensors header of 640 bytes begins like a pickle of protocol 2, but its
+/// ninth byte opens the JSON.)
+fn is_pickle(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"PK\x03\x04") || (matches!(bytes, [0x80, 1..=5, ..]) && bytes.get(8) != Some(&b'{'))
+}
+
+/// What a file whose header cannot be read looks like, in words that help.
+fn why_unreadable(bytes: &[u8], error: &SafeTensorError) -> String {
+    if bytes.is_empty() {
+        return "it is empty".to_owned();
+    }
+    if bytes.starts_with(b"version https://git-lfs") {
+        return "it is a Git LFS pointer; fetch the file itself with `git lfs pull`".to_owned();
+    }
+    if bytes.starts_with(b"<") && bytes.get(8) != Some(&b'{') {
+        return "it is a web page that was saved in place of the file; download it again".to_owned();
+    }
+    match error {
+        SafeTensorError::MetadataIncompleteBuffer | SafeTensorError::InvalidHeaderLength => {
+            format!("its header does not describe its {} bytes; it may have been cut short", bytes.len())
+        }
+        error => error.to_string(),
     }
 }
 

@@ -4,32 +4,16 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::checkpoint::FileError;
+
 /// A LoRA file that cannot be used, and what to do about it.
 #[derive(Debug, Error)]
 pub enum LoraError {
-    #[error("cannot read {}: {source}", path.display())]
-    Io { path: PathBuf, source: std::io::Error },
-
-    #[error(
-        "{} is a pickle file, which can run any program when it is opened; convert it to .safetensors and use that",
-        path.display()
-    )]
-    Pickle { path: PathBuf },
-
-    #[error("{} is not a safetensors file: {why}", path.display())]
-    NotSafetensors { path: PathBuf, why: String },
-
-    #[error("{} is damaged: its header describes {described} bytes and the file has {actual}; fetch it again", path.display())]
-    Truncated { path: PathBuf, described: u64, actual: u64 },
-
-    #[error("{}: tensor `{tensor}` is stored as {dtype}; f16, bf16 and f32 are understood", path.display())]
-    Dtype { path: PathBuf, tensor: String, dtype: String },
-
-    #[error("{}: tensor `{tensor}` holds NaN or infinity; the file is damaged or its training failed", path.display())]
-    NotFinite { path: PathBuf, tensor: String },
+    #[error(transparent)]
+    File(#[from] FileError),
 
     /// Modules whose tensors disagree with each other or with the model.
-    #[error("{}: {}{}", path.display(), shown(misfits), made_for_text(*made_for, *family))]
+    #[error("{}: {}{}", path.display(), shown(misfits), made_for_text(*made_for, family))]
     Misfits { path: PathBuf, misfits: Vec<String>, made_for: Option<&'static str>, family: &'static str },
 
     /// A module was matched, but its tensors are those of no kind; webui then loads nothing of the file.
@@ -39,12 +23,9 @@ pub enum LoraError {
     #[error(
         "{}: none of its {tensors} tensors belongs to this {family} model (`{example}` for one){}",
         path.display(),
-        made_for_text(*made_for, *family)
+        made_for_text(*made_for, family)
     )]
     NoModules { path: PathBuf, tensors: usize, example: String, made_for: Option<&'static str>, family: &'static str },
-
-    #[error("{}: {source}", path.display())]
-    Tensor { path: PathBuf, source: candle_core::Error },
 }
 
 fn shown(misfits: &[String]) -> String {

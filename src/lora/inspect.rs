@@ -1,14 +1,144 @@
 //! What a LoRA file is, as data for people and programs.
 
-use super::file::LoraFile;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use candle_core::DType;
+use serde::Serialize;
+
+use super::error::LoraError;
+use super::file;
+use super::hash::LoraHashes;
+use super::kind::Kind;
+use super::matching::{Group, Matching};
+use super::network::KeyTable;
+use super::table::ModuleTable;
+use crate::block::{Block, Family};
+use crate::checkpoint::{FileError, SafetensorsFile};
+
+/// What is known of a LoRA file without a model to run it on. Only its header and single numbers are read.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct Inspection {
+    /// The family that names, shapes and metadata speak of.
+    pub made_for: Option<&'static str>,
+    pub hashes: LoraHashes,
+    /// Modules by kind.
+    pub kinds: BTreeMap<Kind, usize>,
+    /// Modules with DoRA magnitudes.
+    pub dora_modules: usize,
+    /// Modules by rank, for the kinds that have one.
+    pub ranks: BTreeMap<usize, usize>,
+    /// The values of `alpha`, ascending, with the number of modules that have each.
+    pub alphas: Vec<(f64, usize)>,
+    /// Tensors by type.
+    pub dtypes: BTreeMap<String, usize>,
+    /// Modules by block, in the order of the blocks.
+    pub blocks: Vec<(&'static str, usize)>,
+    /// Modules outside the blocks, which no weight vector reaches.
+    pub outside_blocks: Vec<String>,
+    /// Modules whose tensors are of no known kind.
+    pub unknown_kind: Vec<String>,
+    /// Tensors that only the lenient key table understands.
+    pub leniently_matched: usize,
+    /// Tensors that belong to no module.
+    pub unmatched: Vec<String>,
+    pub metadata: BTreeMap<String, String>,
+}
+
+impl Inspection {
+    /// Inspects the file at `path`, its keys matched to `table` or, without one, to a full-size model of the family the
+    /// file is made for (SDXL if it does not say).
+    pub fn of_file(path: &Path, table: Option<&ModuleTable>) -> Result<Self, LoraError> {
+        let file = SafetensorsFile::open(path)?;
+        let made_for = made_for(&file);
+        let full_size;
+        let table = match table {
+            Some(table) => table,
+            None => {
+                full_size = ModuleTable::full_size(family(made_for));
+                &full_size
+            }
+        };
+        let Matching { groups, unmatched, leniently } = Matching::new(file.names(), table, KeyTable::Lenient);
+        let mut inspection = Inspection {
+            made_for,
+            hashes: LoraHashes::of(&file),
+            leniently_matched: leniently,
+            unmatched,
+            metadata: file.metadata().clone(),
+            ..Inspection::default()
+        };
+        for entry in file.names().filter_map(|name| file.entry(name)) {
+            *inspection.dtypes.entry(format!("{:?}", entry.dtype)).or_default() += 1;
+        }
+        for (name, group) in &groups {
+            inspection.add_module(&file, table, name, group)?;
+        }
+        inspection.blocks = count_blocks(table.family(), groups.keys());
+        inspection.alphas.sort_by(|a, b| a.0.total_cmp(&b.0));
+        Ok(inspection)
+    }
+
+    fn add_module(
+        &mut self,
+        file: &SafetensorsFile,
+        table: &ModuleTable,
+        name: &str,
+        group: &Group,
+    ) -> Result<(), FileError> {
+        if Block::of_module(table.family(), name).is_none() {
+            self.outside_blocks.push(name.to_owned());
+        }
+        let shape = |part: &str| file.shape(group.parts.get(part)?);
+        let target = table.target(name).map(|target| target.shape).unwrap_or_default();
+        match Kind::of_parts(|part| group.parts.contains_key(part), &target) {
+            Some(Kind::Oft) if shape("oft_blocks").is_some_and(|s| s.len() == 4) => self.count_kind(Kind::Boft),
+            Some(kind) => {
+                self.count_kind(kind);
+                let rank = kind.rank_parts().iter().find_map(|part| shape(part)?.first().copied());
+                if let Some(rank) = rank {
+                    *self.ranks.entry(rank).or_default() += 1;
+                }
+            }
+            None => self.unknown_kind.push(name.to_owned()),
+        }
+        self.dora_modules += usize::from(group.parts.contains_key("dora_scale"));
+        if let Some(alpha) = group.parts.get("alpha") {
+            let values = file::read(file, alpha)?.flatten_all()?.to_dtype(DType::F64)?.to_vec1::<f64>()?;
+            let Some(alpha) = values.first() else { return Ok(()) };
+            match self.alphas.iter_mut().find(|(value, _)| value == alpha) {
+                Some((_, count)) => *count += 1,
+                None => self.alphas.push((*alpha, 1)),
+            }
+        }
+        Ok(())
+    }
+
+    fn count_kind(&mut self, kind: Kind) {
+        *self.kinds.entry(kind).or_default() += 1;
+    }
+}
+
+fn count_blocks<'a>(family: Family, modules: impl Iterator<Item = &'a String>) -> Vec<(&'static str, usize)> {
+    let mut counts = BTreeMap::new();
+    for block in modules.filter_map(|name| Block::of_module(family, name)) {
+        counts.entry(block.index()).or_insert((block.name(), 0)).1 += 1;
+    }
+    counts.into_values().collect()
+}
+
+fn family(made_for: Option<&str>) -> Family {
+    let families = [Family::Sd1, Family::Sd2, Family::Flux];
+    families.into_iter().find(|family| made_for == Some(family.label())).unwrap_or(Family::Sdxl)
+}
 
 /// The model family that a file's names, shapes and metadata speak of, if they do.
-pub(super) fn made_for(file: &LoraFile) -> Option<&'static str> {
+pub(super) fn made_for(file: &SafetensorsFile) -> Option<&'static str> {
     by_names(file).or_else(|| by_metadata(file))
 }
 
-fn by_names(file: &LoraFile) -> Option<&'static str> {
-    let has = |text: &str| file.tensors.keys().any(|name| name.contains(text));
+fn by_names(file: &SafetensorsFile) -> Option<&'static str> {
+    let has = |text: &str| file.names().any(|name| name.contains(text));
     if has("joint_blocks") || has("joint_transformer_blocks") {
         return Some("SD3");
     }
@@ -16,10 +146,10 @@ fn by_names(file: &LoraFile) -> Option<&'static str> {
         return Some("Flux");
     }
     // The width of the text that cross-attention reads is the family's own.
-    let text_width = file.tensors.iter().find_map(|(name, info)| {
-        let reads_text = name.contains("attn2_to_k") || name.contains("attn2.to_k") || name.contains("attn2.processor.to_k");
+    let text_width = file.names().find_map(|name| {
+        let reads_text = ["attn2_to_k", "attn2.to_k", "attn2.processor.to_k"].iter().any(|layer| name.contains(layer));
         let is_down = ["down.weight", "lora_A.weight", "hada_w1_b"].iter().any(|part| name.ends_with(part));
-        (reads_text && is_down).then(|| info.shape.get(1).copied()).flatten()
+        (reads_text && is_down).then(|| file.shape(name)?.get(1).copied()).flatten()
     });
     match text_width {
         Some(768) => Some("SD1"),
@@ -30,9 +160,20 @@ fn by_names(file: &LoraFile) -> Option<&'static str> {
     }
 }
 
-fn by_metadata(file: &LoraFile) -> Option<&'static str> {
-    let version = file.metadata.get("ss_base_model_version").or_else(|| file.metadata.get("modelspec.architecture"))?;
-    let families = [("sdxl", "SDXL"), ("stable-diffusion-xl", "SDXL"), ("flux", "Flux"), ("sd3", "SD3"), ("sd_v1", "SD1"),
-        ("stable-diffusion-v1", "SD1"), ("sd_v2", "SD2"), ("stable-diffusion-v2", "SD2")];
-    families.into_iter().find_map(|(word, family)| version.to_lowercase().contains(word).then_some(family))
+fn by_metadata(file: &SafetensorsFile) -> Option<&'static str> {
+    let metadata = file.metadata();
+    let version = metadata.get("ss_base_model_version").or_else(|| metadata.get("modelspec.architecture"))?;
+    let families = [
+        ("sdxl", "SDXL"),
+        ("stable-diffusion-xl", "SDXL"),
+        ("flux", "Flux"),
+        ("sd3", "SD3"),
+        ("stable-diffusion-3", "SD3"),
+        ("sd_v1", "SD1"),
+        ("stable-diffusion-v1", "SD1"),
+        ("sd_v2", "SD2"),
+        ("stable-diffusion-v2", "SD2"),
+    ];
+    let version = version.to_lowercase();
+    families.into_iter().find_map(|(word, family)| version.contains(word).then_some(family))
 }

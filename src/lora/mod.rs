@@ -19,15 +19,21 @@
 mod error;
 mod file;
 mod full_size;
+mod hash;
+mod index;
 mod inspect;
 mod kind;
 mod lenient;
+mod matching;
 mod module;
 mod names;
 mod network;
 mod table;
 
 pub use error::LoraError;
+pub use hash::LoraHashes;
+pub use index::{IndexEntry, IndexError, LoraIndex};
+pub use inspect::Inspection;
 pub use kind::Kind;
 pub use module::{Delta, Factors, NetworkModule, Quirk};
 pub use names::{Strength, renumbered};

@@ -113,7 +113,17 @@ impl NetworkModule {
         if let Some(bias) = bias.as_ref().filter(|bias| Some(&bias.elem_count()) != target.shape.first()) {
             return Err(Misfit::Pair(format!("`{bias_part}` is {:?} for a weight of {:?}", bias.dims(), target.shape)));
         }
-        Ok(NetworkModule { strength: Strength::of_module(&name), name, target, block, update, scale, addend, dora, bias })
+        Ok(NetworkModule {
+            strength: Strength::of_module(&name),
+            name,
+            target,
+            block,
+            update,
+            scale,
+            addend,
+            dora,
+            bias,
+        })
     }
 
     /// webui's name of the layer, which blocks and element rules are looked up by.
@@ -191,11 +201,19 @@ impl NetworkModule {
         let (inner, outer) = if exact { (1.0, ratio * strength) } else { (ratio, strength) };
         let is_off = outer == 0.0 || (self.is_linear() && inner == 0.0);
         let weight = if is_off { None } else { Some(self.scaled_update(base, inner)?.affine(outer, 0.0)?) };
-        let bias = match &self.bias {
-            Some(bias) if outer != 0.0 => Some(bias.flatten_all()?.to_dtype(DType::F32)?.affine(outer, 0.0)?),
-            _ => None,
-        };
-        Ok(Delta { weight, bias })
+        Ok(Delta { weight, bias: self.bias_delta(strength, ratio, exact)? })
+    }
+
+    /// Whether the network changes the layer's bias.
+    pub fn has_bias(&self) -> bool {
+        self.bias.is_some()
+    }
+
+    /// [`Delta::bias`] alone, which needs no original weight.
+    pub fn bias_delta(&self, strength: f64, ratio: f64, exact: bool) -> Result<Option<Tensor>> {
+        let factor = if exact { ratio * strength } else { strength };
+        let bias = self.bias.as_ref().filter(|_| factor != 0.0);
+        bias.map(|bias| bias.flatten_all()?.to_dtype(DType::F32)?.affine(factor, 0.0)).transpose()
     }
 
     fn scaled_update(&self, base: &Tensor, ratio: f64) -> Result<Tensor> {

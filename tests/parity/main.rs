@@ -3,6 +3,7 @@
 mod checkpoint;
 #[path = "../common/mod.rs"]
 mod common;
+mod lora_kinds;
 mod numeric;
 mod tinyxl;
 

@@ -19,7 +19,7 @@ impl Boft {
         let (stages, _, size, _) = rotation.blocks.dims4()?;
         let fits = |stage: usize| {
             let group = 1usize.checked_shl(stage as u32).and_then(|s| s.checked_mul(size));
-            size % 2 == 0 && group.is_some_and(|group| group > 0 && rows % group == 0)
+            size.is_multiple_of(2) && group.is_some_and(|group| group > 0 && rows.is_multiple_of(group))
         };
         if stages > 32 || !(0..stages).all(fits) {
             return Err(Misfit::Pair(format!("`oft_blocks` has {stages} stages of blocks of {size} for {rows} rows")));

@@ -19,11 +19,6 @@ enum Factor {
     Tucker { core: Tensor, a: Tensor, b: Tensor },
 }
 
-pub(super) fn is_lokr(parts: &Parts) -> bool {
-    (parts.has(&["lokr_w1"]) || parts.has(&["lokr_w1_a", "lokr_w1_b"]))
-        && (parts.has(&["lokr_w2"]) || parts.has(&["lokr_w2_a", "lokr_w2_b"]))
-}
-
 pub(super) fn read(parts: &Parts, target: &[usize]) -> Read {
     let w1 = Factor::read(parts, ["lokr_w1", "lokr_w1_a", "lokr_w1_b"], None)?;
     let w2 = Factor::read(parts, ["lokr_w2", "lokr_w2_a", "lokr_w2_b"], Some("lokr_t2"))?;
@@ -32,8 +27,7 @@ pub(super) fn read(parts: &Parts, target: &[usize]) -> Read {
         (Some(rows), Some(columns)) => check_target(rows, columns, target)?,
         _ => return Err(Misfit::Pair("the Kronecker product is too large".to_owned())),
     }
-    let rank = |part| parts.get(part).and_then(|t| t.dims().first().copied());
-    let dim = rank("lokr_w2_b").or_else(|| rank("lokr_w1_b"));
+    let dim = parts.rank(Kind::Lokr);
     Ok(Box::new(Lokr { w1, w2, dim }))
 }
 

@@ -11,7 +11,6 @@ mod glora;
 mod ia3;
 mod loha;
 mod lokr;
-#[expect(clippy::module_inception, reason = "the room and the kind have the same name")]
 mod lora;
 mod norm;
 mod oft;
@@ -23,7 +22,7 @@ use std::fmt;
 use candle_core::{DType, Result, Tensor};
 
 pub(super) use dora::Dora;
-pub(super) use tensor::{product, slice_len};
+pub(super) use tensor::product;
 
 /// A kind of network, as LyCORIS names them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
@@ -46,6 +45,47 @@ pub enum Kind {
     Oft,
     #[serde(rename = "BOFT")]
     Boft,
+}
+
+impl Kind {
+    /// The first kind, in webui's order, that knows the parts a module `has`. A LoRA on a convolution is a LoCon.
+    ///
+    /// OFT and BOFT have the same parts; this says OFT.
+    pub(super) fn of_parts(has: impl Fn(&str) -> bool, target: &[usize]) -> Option<Kind> {
+        let all = |parts: &[&str]| parts.iter().all(|part| has(part));
+        let whole_or_product = |whole, product: &[&str]| has(whole) || all(product);
+        if all(&["lora_up.weight", "lora_down.weight"]) {
+            Some(if target.len() == 4 { Kind::Locon } else { Kind::Lora })
+        } else if all(&["hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b"]) {
+            Some(Kind::Loha)
+        } else if has("weight") {
+            Some(Kind::Ia3)
+        } else if whole_or_product("lokr_w1", &["lokr_w1_a", "lokr_w1_b"])
+            && whole_or_product("lokr_w2", &["lokr_w2_a", "lokr_w2_b"])
+        {
+            Some(Kind::Lokr)
+        } else if has("diff") {
+            Some(Kind::Full)
+        } else if all(&["w_norm", "b_norm"]) {
+            Some(Kind::Norm)
+        } else if all(&["a1.weight", "a2.weight", "alpha", "b1.weight", "b2.weight"]) {
+            Some(Kind::Glora)
+        } else if has("oft_blocks") || has("oft_diag") {
+            Some(Kind::Oft)
+        } else {
+            None
+        }
+    }
+
+    /// The parts whose first dimension may be the rank, the one that counts first.
+    pub(super) fn rank_parts(self) -> &'static [&'static str] {
+        match self {
+            Kind::Lora | Kind::Locon => &["lora_down.weight"],
+            Kind::Loha => &["hada_w1_b"],
+            Kind::Lokr => &["lokr_w2_b", "lokr_w1_b"],
+            _ => &[],
+        }
+    }
 }
 
 impl fmt::Display for Kind {
@@ -103,7 +143,10 @@ pub(super) enum Misfit {
     /// Tensors that do not fit each other.
     Pair(String),
     /// Tensors that make an update of another shape, flattened to (rows, columns), than the target has.
-    Target { rows: usize, columns: usize },
+    Target {
+        rows: usize,
+        columns: usize,
+    },
     /// The kind does not work on this layer.
     Layer(&'static str),
     Tensor(candle_core::Error),
@@ -130,6 +173,11 @@ impl Parts {
         parts.iter().all(|part| self.0.contains_key(*part))
     }
 
+    /// The rank that `alpha` is divided by.
+    fn rank(&self, kind: Kind) -> Option<usize> {
+        kind.rank_parts().iter().find_map(|part| self.get(part)?.dims().first().copied())
+    }
+
     /// `part` with its dimensions after the first flattened: (rows, columns).
     fn matrix(&self, part: &str) -> std::result::Result<Tensor, Misfit> {
         let tensor = self.get(part).ok_or_else(|| Misfit::Pair(format!("`{part}` is missing")))?;
@@ -146,26 +194,17 @@ impl Parts {
     }
 }
 
-/// The update that `parts` make of a weight of shape `target`, by the first kind that knows these parts, in webui's order.
-/// `None` when no kind does.
+/// The update that `parts` make of a weight of shape `target`; `None` when they are of no known kind.
 pub(super) fn read(parts: &Parts, target: &[usize]) -> Option<Read> {
-    if parts.has(&["lora_up.weight", "lora_down.weight"]) {
-        Some(lora::read(parts, target))
-    } else if parts.has(&["hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b"]) {
-        Some(loha::read(parts, target))
-    } else if parts.has(&["weight"]) {
-        Some(ia3::read(parts, target))
-    } else if lokr::is_lokr(parts) {
-        Some(lokr::read(parts, target))
-    } else if parts.has(&["diff"]) {
-        Some(full::read(parts, target))
-    } else if parts.has(&["w_norm", "b_norm"]) {
-        Some(norm::read(parts, target))
-    } else if parts.has(&["a1.weight", "a2.weight", "alpha", "b1.weight", "b2.weight"]) {
-        Some(glora::read(parts, target))
-    } else if parts.has(&["oft_diag"]) || parts.has(&["oft_blocks"]) {
-        Some(oft::read(parts, target))
-    } else {
-        None
-    }
+    let read = match Kind::of_parts(|part| parts.get(part).is_some(), target)? {
+        Kind::Lora | Kind::Locon => lora::read,
+        Kind::Loha => loha::read,
+        Kind::Ia3 => ia3::read,
+        Kind::Lokr => lokr::read,
+        Kind::Full => full::read,
+        Kind::Norm => norm::read,
+        Kind::Glora => glora::read,
+        Kind::Oft | Kind::Boft => oft::read,
+    };
+    Some(read(parts, target))
 }
