@@ -4,6 +4,8 @@
 //! preferably ended after its last comma; the name of a textual-inversion embedding is replaced by as many zeros as the
 //! embedding has vectors.
 
+use std::collections::HashMap;
+
 use super::tokenizer::{COMMA, END, Encoder, START, Tokenizer};
 use crate::plan::Piece;
 
@@ -41,8 +43,8 @@ pub struct Chunks {
 /// The names of textual-inversion embeddings, looked for among tokens.
 #[derive(Debug, Clone, Default)]
 pub struct EmbeddingNames {
-    /// Longest first; among equals the one added first.
-    names: Vec<EmbeddingName>,
+    /// By the first id of the name; longest first, among equals the one added first.
+    names: HashMap<u32, Vec<EmbeddingName>>,
 }
 
 #[derive(Debug, Clone)]
@@ -56,15 +58,14 @@ impl EmbeddingNames {
     /// Adds an embedding of `vectors` vectors. Names are tokenized as CLIP-L does, whichever encoder reads them.
     pub fn add(&mut self, name: &str, vectors: usize) {
         let ids = Tokenizer::shared().encode(Encoder::ClipL, name);
-        if ids.is_empty() {
-            return;
-        }
-        let at = self.names.partition_point(|n| n.ids.len() >= ids.len());
-        self.names.insert(at, EmbeddingName { name: name.to_string(), vectors, ids });
+        let Some(first) = ids.first() else { return };
+        let names = self.names.entry(*first).or_default();
+        let at = names.partition_point(|n| n.ids.len() >= ids.len());
+        names.insert(at, EmbeddingName { name: name.to_string(), vectors, ids });
     }
 
     fn find(&self, tokens: &[u32]) -> Option<&EmbeddingName> {
-        self.names.iter().find(|n| tokens.starts_with(&n.ids))
+        self.names.get(tokens.first()?)?.iter().find(|n| tokens.starts_with(&n.ids))
     }
 }
 
@@ -72,12 +73,7 @@ impl EmbeddingNames {
 ///
 /// `comma_padding_backtrack` is how far back from the end of a full chunk a comma may be for the chunk to end there;
 /// 0 turns that off.
-pub fn chunk(
-    pieces: &[Piece],
-    encoder: Encoder,
-    comma_padding_backtrack: u32,
-    embeddings: &EmbeddingNames,
-) -> Chunks {
+pub fn chunk(pieces: &[Piece], encoder: Encoder, comma_padding_backtrack: u32, embeddings: &EmbeddingNames) -> Chunks {
     let mut cutter = Cutter::new(encoder);
     for piece in pieces {
         if piece.text == "BREAK" && piece.weight == -1.0 {
@@ -191,12 +187,10 @@ fn close(open: Open, encoder: Encoder) -> Chunk {
     multipliers.extend(open.multipliers);
     multipliers.resize(padded + 2, 1.0);
     // The first end token counts, even one that stands in the text.
-    if let Some(end) = tokens.iter().position(|t| *t == END) {
-        tokens[end + 1..].iter_mut().for_each(|t| {
-            if encoder.padding() != END {
-                *t = encoder.padding();
-            }
-        });
+    if encoder.padding() != END
+        && let Some(end) = tokens.iter().position(|t| *t == END)
+    {
+        tokens[end + 1..].fill(encoder.padding());
     }
     Chunk { tokens, multipliers, embeddings: open.embeddings }
 }
