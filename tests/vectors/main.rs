@@ -6,6 +6,8 @@ mod key_map;
 
 mod tokens;
 
+mod tokens;
+
 /// Every file of the folder is known to a test here; a test whose file is missing says so.
 #[test]
 fn every_vector_file_is_known() {

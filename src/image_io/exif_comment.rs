@@ -1,0 +1,73 @@
+//! EXIF's UserComment, where webui puts infotext in files that have no text chunks.
+
+use std::io::{BufRead, Seek};
+
+use exif::{Exif, In, Reader, Tag, Value};
+
+/// The comment in a JPEG or WebP file; `None` if there is none.
+pub(super) fn from_container(file: &mut (impl BufRead + Seek)) -> Result<Option<String>, exif::Error> {
+    match Reader::new().read_from_container(file) {
+        Ok(exif) => Ok(comment(&exif)),
+        Err(exif::Error::NotFound(_)) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// The comment in a bare EXIF block, as PNG's eXIf chunk holds it.
+pub(super) fn from_tiff(block: Vec<u8>) -> Result<Option<String>, exif::Error> {
+    Reader::new().read_raw(block).map(|exif| comment(&exif))
+}
+
+fn comment(exif: &Exif) -> Option<String> {
+    let field = exif.get_field(Tag::UserComment, In::PRIMARY)?;
+    match &field.value {
+        Value::Undefined(bytes, _) => decode(bytes),
+        Value::Ascii(lines) => decode(&lines.concat()),
+        _ => None,
+    }
+}
+
+/// Eight bytes name the encoding: `UNICODE` is UTF-16, anything else is read as UTF-8, which ASCII is part of.
+fn decode(bytes: &[u8]) -> Option<String> {
+    let text = match bytes.split_at_checked(8) {
+        Some((b"UNICODE\0", text)) => decode_utf16(text),
+        Some((b"ASCII\0\0\0" | b"\0\0\0\0\0\0\0\0" | b"JIS\0\0\0\0\0", text)) => String::from_utf8_lossy(text).into(),
+        _ => String::from_utf8_lossy(bytes).into_owned(),
+    };
+    let text = text.trim_end_matches('\0').trim_start_matches('\u{feff}');
+    (!text.is_empty()).then(|| text.to_string())
+}
+
+/// The byte order is not recorded: webui writes the high byte first, others the low one. Infotext always has ASCII in
+/// it, so the right order is the one that shows more of it.
+fn decode_utf16(bytes: &[u8]) -> String {
+    let units = |read: fn([u8; 2]) -> u16| bytes.chunks_exact(2).map(move |pair| read([pair[0], pair[1]]));
+    let ascii = |read| units(read).filter(|unit| (1..0x80).contains(unit)).count();
+    let order =
+        if ascii(u16::from_le_bytes) > ascii(u16::from_be_bytes) { u16::from_le_bytes } else { u16::from_be_bytes };
+    char::decode_utf16(units(order)).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn utf16(text: &str, bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
+        b"UNICODE\0".iter().copied().chain(text.encode_utf16().flat_map(bytes)).collect()
+    }
+
+    #[test]
+    fn both_byte_orders_and_ascii() {
+        for order in [u16::to_be_bytes, u16::to_le_bytes] {
+            assert_eq!(decode(&utf16("桜, Steps: 20", order)).as_deref(), Some("桜, Steps: 20"));
+        }
+        assert_eq!(decode(b"ASCII\0\0\0Steps: 20\0").as_deref(), Some("Steps: 20"));
+        assert_eq!(decode(b"Steps").as_deref(), Some("Steps"));
+        assert_eq!(decode(b"UNICODE\0"), None);
+    }
+
+    #[test]
+    fn a_broken_block_is_an_error() {
+        assert!(from_tiff(b"MM\0*".to_vec()).is_err());
+    }
+}
