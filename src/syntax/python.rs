@@ -149,7 +149,8 @@ mod tests {
     #[test]
     fn rounding_is_half_to_even_of_the_exact_value() {
         assert_eq!(round3(0.0005), 0.001);
-        assert_eq!(round3(2.0005), 2.0);
+        assert_eq!(round3(2.0005), 2.001);
+        assert_eq!(round3(1.0005), 1.0);
         assert_eq!(round3(-0.4996), -0.5);
     }
 }

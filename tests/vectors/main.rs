@@ -8,6 +8,10 @@ mod tokens;
 
 mod tokens;
 
+mod attention;
+mod multicond;
+mod schedule;
+
 /// Every file of the folder is known to a test here; a test whose file is missing says so.
 #[test]
 fn every_vector_file_is_known() {
