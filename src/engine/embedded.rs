@@ -68,7 +68,7 @@ pub fn install(cache: &Path) -> Result<Installed, EmbeddedError> {
 /// Whole or not at all: another process may be doing the same.
 fn write(path: &Path, bytes: &[u8]) -> Result<(), EmbeddedError> {
     let dir = path.parent().unwrap_or(Path::new("."));
-    let mut write = || {
+    let write = || {
         let mut file = tempfile::NamedTempFile::new_in(dir)?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;

@@ -12,6 +12,8 @@ pub enum EngineError {
     #[error(transparent)]
     Lora(#[from] LoraError),
     #[error(transparent)]
+    LoraName(#[from] crate::lora::IndexError),
+    #[error(transparent)]
     Merge(#[from] MergeError),
     #[error("{what} is {value}; {limit}")]
     Limit { what: &'static str, value: String, limit: String },

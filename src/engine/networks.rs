@@ -36,7 +36,7 @@ impl Networks {
     }
 
     fn network(&mut self, lora: &LoraPlan) -> Result<Arc<Network>, EngineError> {
-        let path = self.index.find(&lora.name)?.to_owned();
+        let path = self.index.resolve(&lora.name)?.to_owned();
         let key = (path, lora.dyn_dim);
         if let Some(network) = self.open.get(&key) {
             return Ok(network.clone());

@@ -154,11 +154,6 @@ impl NetworkModule {
         self.dora.is_some()
     }
 
-    /// Whether the module adds to its layer's bias.
-    pub fn has_bias(&self) -> bool {
-        self.bias.is_some()
-    }
-
     /// The rank, for kinds that have one.
     pub fn rank(&self) -> Option<usize> {
         self.update.dim()

@@ -80,7 +80,7 @@ impl Weights {
             match wanted.get(*name) {
                 Some(contributions) => {
                     let base = param.base()?;
-                    Ok(param.set(&merged(&base, contributions, self)?)?)
+                    Ok(param.set(&merged(&base, contributions)?)?)
                 }
                 None => {
                     param.reset();
@@ -130,7 +130,7 @@ fn contributions(active: &[ActiveNetwork]) -> BTreeMap<String, Vec<Contribution>
 }
 
 /// `base` with all contributions added.
-fn merged(base: &Tensor, contributions: &[Contribution], weights: &Weights) -> Result<Tensor, MergeError> {
+fn merged(base: &Tensor, contributions: &[Contribution]) -> Result<Tensor, MergeError> {
     let mut value = base.clone();
     for Contribution { network, module, part, factor, exact } in contributions {
         let module = &network.modules()[*module];
@@ -145,12 +145,7 @@ fn merged(base: &Tensor, contributions: &[Contribution], weights: &Weights) -> R
                 let base = target.part_of(base).map_err(failed)?;
                 module.delta(&base, factor.strength, factor.ratio, *exact).map_err(failed)?.weight
             }
-            Part::Bias => {
-                let weight = weights.get(&target.tensor).map(|p| p.base()).transpose()?;
-                let Some(weight) = weight else { continue };
-                let weight = target.part_of(&weight).map_err(failed)?;
-                module.delta(&weight, factor.strength, factor.ratio, *exact).map_err(failed)?.bias
-            }
+            Part::Bias => module.bias_delta(factor.strength, factor.ratio, *exact).map_err(failed)?,
         };
         let Some(delta) = delta else { continue };
         value = match &target.rows {
