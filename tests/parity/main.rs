@@ -4,7 +4,10 @@ mod checkpoint;
 #[path = "../common/mod.rs"]
 mod common;
 mod numeric;
+mod rng;
+mod schedules;
 mod tinyxl;
+mod vpred;
 
 /// Every folder is known to a test here; a test whose folder is missing says so.
 #[test]
