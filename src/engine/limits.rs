@@ -40,7 +40,11 @@ pub(super) fn check(plan: &Plan) -> Result<(), EngineError> {
     let segments: usize = plan.positive.iter().map(|p| p.schedule.len()).sum::<usize>() + plan.negative.len();
     if segments > MAX_SEGMENTS {
         let limit = format!("at most {MAX_SEGMENTS} are allowed");
-        return Err(EngineError::Limit { what: "the number of texts over the steps", value: segments.to_string(), limit });
+        return Err(EngineError::Limit {
+            what: "the number of texts over the steps",
+            value: segments.to_string(),
+            limit,
+        });
     }
     Ok(())
 }

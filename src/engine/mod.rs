@@ -65,13 +65,22 @@ impl Default for EngineOptions {
 /// What happens while a plan runs.
 pub enum Event<'a> {
     /// LoRA factors were put in force; this many parameters were made anew.
-    Merged { parameters: usize },
+    Merged {
+        parameters: usize,
+    },
     /// The text encoders ran.
     Encoded,
     /// The UNet answered: raw outputs for each part of the prompt, then for the negative prompt unless it was skipped.
-    Predicted { outputs: &'a [Tensor] },
+    Predicted {
+        outputs: &'a [Tensor],
+    },
     /// A step of `steps` begins (0-based), as webui's callback has it.
-    Step { index: usize, steps: usize, x: &'a Tensor, denoised: &'a Tensor },
+    Step {
+        index: usize,
+        steps: usize,
+        x: &'a Tensor,
+        denoised: &'a Tensor,
+    },
     Decoding,
 }
 
@@ -148,7 +157,9 @@ impl Engine {
 
     /// Reads all weights now instead of at their first use.
     pub fn load(&self) -> Result<(), EngineError> {
-        Ok([prefix::CLIP_L, prefix::CLIP_G, prefix::UNET, prefix::VAE].into_iter().try_for_each(|p| self.weights.load(p))?)
+        Ok([prefix::CLIP_L, prefix::CLIP_G, prefix::UNET, prefix::VAE]
+            .into_iter()
+            .try_for_each(|p| self.weights.load(p))?)
     }
 
     /// The networks of `plan`, opened and matched to the model, in the plan's order. What is wrong with any of them is
@@ -167,7 +178,8 @@ impl Engine {
         }
         let context_dim = self.unet.config().context_dim;
         let networks = self.networks.text_signature(plan)?;
-        let conditioning = self.conditioning.get(plan, networks, &self.text, &self.embeddings, context_dim, &self.device)?;
+        let conditioning =
+            self.conditioning.get(plan, networks, &self.text, &self.embeddings, context_dim, &self.device)?;
         observer(Event::Encoded);
         Ok(conditioning)
     }

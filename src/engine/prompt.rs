@@ -4,7 +4,7 @@ use candle_core::{DType, Device, Tensor};
 
 use super::EngineError;
 use crate::plan::{Piece, Plan, Schedule};
-use crate::text::{CHUNK, Conditioning, EncodeOptions, Embeddings, Sizes, TextEncoders};
+use crate::text::{CHUNK, Conditioning, Embeddings, EncodeOptions, Sizes, TextEncoders};
 
 /// Conditioning per step for every part of the prompt and for the negative prompt.
 #[derive(Debug, Clone)]
@@ -99,8 +99,11 @@ impl Key {
             });
             Ok(Scheduled(entries.collect::<candle_core::Result<_>>()?))
         };
-        let parts: Vec<(f64, Scheduled)> =
-            self.parts.iter().map(|(weight, schedule)| Ok((*weight, encode(schedule)?))).collect::<Result<_, EngineError>>()?;
+        let parts: Vec<(f64, Scheduled)> = self
+            .parts
+            .iter()
+            .map(|(weight, schedule)| Ok((*weight, encode(schedule)?)))
+            .collect::<Result<_, EngineError>>()?;
         let negative = if self.negative.is_empty() {
             // An empty negative prompt is all zeros, pooled text included; the sizes stay.
             let width = parts.first().and_then(|(_, s)| s.at(0)).map_or(Ok(0), |c| c.vector.dim(1))?;

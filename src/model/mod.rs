@@ -13,8 +13,8 @@ pub mod vae;
 mod weights;
 
 pub use builder::{Builder, unused_tensors};
-pub use ledger::{ActiveNetwork, Factor, MergeError};
 pub use layers::{LayerNorm, Linear};
+pub use ledger::{ActiveNetwork, Factor, MergeError};
 pub use unet::{Unet, UnetConfig, timestep_embedding};
 pub use vae::Vae;
 pub use weights::{Param, Weights};

@@ -70,12 +70,7 @@ impl TextEncoders {
     ///
     /// They are encoded together because the emphasis mode "Original" restores the mean over all of them, each counted as
     /// often as it stands there.
-    pub fn encode(
-        &self,
-        texts: &[&[Piece]],
-        options: EncodeOptions,
-        embeddings: &Embeddings,
-    ) -> Result<Vec<Encoded>> {
+    pub fn encode(&self, texts: &[&[Piece]], options: EncodeOptions, embeddings: &Embeddings) -> Result<Vec<Encoded>> {
         let mut distinct: Vec<&[Piece]> = Vec::new();
         let mut index = Vec::with_capacity(texts.len());
         for text in texts {
@@ -89,7 +84,10 @@ impl TextEncoders {
         index.iter().for_each(|i| counts[*i] += 1);
 
         let cut = |encoder| -> Vec<Vec<Chunk>> {
-            distinct.iter().map(|t| chunk(t, encoder, options.comma_padding_backtrack, &embeddings.names).chunks).collect()
+            distinct
+                .iter()
+                .map(|t| chunk(t, encoder, options.comma_padding_backtrack, &embeddings.names).chunks)
+                .collect()
         };
         let (l, g) = (cut(tokenizer::Encoder::ClipL), cut(tokenizer::Encoder::ClipG));
         let length = l.iter().chain(&g).map(Vec::len).max().unwrap_or(1);

@@ -8,5 +8,5 @@ pub mod normalize;
 pub mod tokenizer;
 
 pub use conditioning::{Conditioning, Sizes};
-pub use encode::{EncodeOptions, Encoded, Embedding, Embeddings, TextEncoders};
+pub use encode::{Embedding, Embeddings, EncodeOptions, Encoded, TextEncoders};
 pub use encoder::{CHUNK, ClipG, ClipL, Insert};

@@ -1,11 +1,16 @@
 //! The numeric half against golden values: every case in `$LBW_VECTORS/num`, or `fixtures/vectors/num`.
 
-mod checkpoint;
 #[path = "../common/mod.rs"]
 mod common;
+
+mod checkpoint;
+mod lora_full;
 mod lora_kinds;
 mod numeric;
+mod rng;
+mod schedules;
 mod tinyxl;
+mod vpred;
 
 /// Every folder is known to a test here; a test whose folder is missing says so.
 #[test]

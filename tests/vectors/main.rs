@@ -2,15 +2,12 @@
 
 #[path = "../common/mod.rs"]
 mod common;
-mod key_map;
-
-mod tokens;
-
-mod tokens;
 
 mod attention;
+mod key_map;
 mod multicond;
 mod schedule;
+mod tokens;
 
 /// Every file of the folder is known to a test here; a test whose file is missing says so.
 #[test]
