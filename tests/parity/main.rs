@@ -5,6 +5,7 @@ mod checkpoint;
 mod common;
 mod numeric;
 mod rng;
+mod samplers;
 mod schedules;
 mod tinyxl;
 mod vpred;
