@@ -46,6 +46,8 @@ pub enum Error {
     BadSchedule { kind: ScheduleType, sigma_min: f64, sigma_max: f64 },
     #[error("the Beta schedule works with alpha and beta between 0.01 and 100, not {alpha} and {beta}")]
     BadBeta { alpha: f64, beta: f64 },
+    #[error("DPM adaptive found no usable step size within {steps} steps; the model's predictions may not be finite")]
+    NoConvergence { steps: usize },
     #[error("the model gave a prediction for none of the prompt's parts")]
     NoParts,
 }

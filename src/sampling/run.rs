@@ -2,12 +2,12 @@
 
 use candle_core::Tensor;
 
-use super::denoiser::{Guided, LcmDenoiser, Parameterization, SigmaDenoiser};
+use super::denoiser::{Guided, LcmDenoiser, Parameterization, SigmaDenoiser, TimestepDenoiser};
 use super::noise::ImageRng;
-use super::noise_levels::NoiseLevels;
-use super::samplers::{self, Args, KSampler};
-use super::schedule::{MAX_STEPS, sampler_sigmas};
-use super::{BrownianTree, Denoiser, Error, NoiseSampler, OnStep, Result};
+use super::noise_levels::{NoiseLevels, TRAINING_STEPS};
+use super::samplers::{self, Args, KSampler, SigmaRange, UniPcOptions};
+use super::schedule::{MAX_STEPS, sampler_sigmas, timesteps};
+use super::{BrownianTree, Error, OnStep, Result};
 use crate::plan::{Sampler, Settings};
 
 /// Everything that sampling one image needs.
@@ -66,47 +66,117 @@ fn clamped(strength: f64) -> f64 {
     strength.clamp(0.0, 0.999)
 }
 
-/// The sigmas the run walks through, from the noisiest down; for samplers over timesteps an empty list.
+/// The sigmas the run walks through, from the noisiest down; none for a sampler over timesteps.
 pub fn sampling_sigmas(settings: &Settings, levels: &NoiseLevels, start: &Start) -> Result<Vec<f32>> {
+    if settings.sampler.is_timestep() {
+        return Ok(Vec::new());
+    }
     let extent = start.extent(settings.steps as usize)?;
-    let sigmas = sampler_sigmas(settings, extent.steps, levels)?;
-    Ok(sigmas[extent.skipped.min(sigmas.len() - 1)..].to_vec())
+    let mut sigmas = sampler_sigmas(settings, extent.steps, levels)?;
+    sigmas.drain(..extent.skipped.min(sigmas.len() - 1));
+    Ok(sigmas)
 }
 
 /// Runs the sampler of the settings and gives the final latent, (1, 4, h, w).
 ///
 /// Errors come from the schedule's options, from the network, or from `on_step`.
 pub fn sample(run: Run, on_step: OnStep) -> Result<Tensor> {
-    let Run { settings, levels, parameterization, model, rng, start } = run;
-    let sigmas = sampling_sigmas(settings, levels, &start)?;
-    let x = initial(&start, rng, &sigmas, settings)?;
-    let args = args(settings);
-    let sampler = k_sampler(settings.sampler).unwrap();
-    let mut denoiser: Box<dyn Denoiser> = match settings.sampler {
-        Sampler::Lcm => {
-            let levels = levels.for_lcm();
-            Box::new(LcmDenoiser { model, levels, parameterization, cfg_scale: settings.cfg_scale })
-        }
-        _ => Box::new(SigmaDenoiser { model, levels, parameterization, cfg_scale: settings.cfg_scale }),
-    };
-    if is_brownian(settings.sampler) {
-        let whole = sampler_sigmas(settings, start.extent(settings.steps as usize)?.steps, levels)?;
-        let mut tree = BrownianTree::new(settings.noise_source, settings.seed, &whole, x.shape(), x.device());
-        sampler(denoiser.as_mut(), x, &sigmas, &args, &mut tree, on_step)
-    } else {
-        sampler(denoiser.as_mut(), x, &sigmas, &args, rng as &mut dyn NoiseSampler, on_step)
+    if let Start::Latent { latent, strength, fix_steps: true } = &run.start
+        && clamped(*strength) == 0.0
+    {
+        return Ok(latent.clone());
+    }
+    match method(run.settings.sampler) {
+        Method::Sigmas(method) => over_sigmas(run, method, on_step),
+        Method::Timesteps(method) => over_timesteps(run, method, on_step),
     }
 }
 
-/// The first x: noise at the first sigma, over the latent where there is one.
-fn initial(start: &Start, rng: &mut ImageRng, sigmas: &[f32], settings: &Settings) -> Result<Tensor> {
+fn over_sigmas(run: Run, method: OverSigmas, on_step: OnStep) -> Result<Tensor> {
+    let Run { settings, levels, parameterization, model, rng, start } = run;
+    let cfg_scale = settings.cfg_scale;
+    let sigmas = sampling_sigmas(settings, levels, &start)?;
+    let x = first_x(&start, rng.draw()?, sigmas[0], settings)?;
+    let args = args(settings);
+    let model = &mut SigmaDenoiser { model, levels, parameterization, cfg_scale };
+    let (range, nfe) = solver_range(settings, levels, &start, &sigmas);
+    match method {
+        OverSigmas::Drawn(sampler) => sampler(model, x, &sigmas, &args, rng, on_step),
+        OverSigmas::Brownian(sampler) => {
+            let mut tree = brownian_tree(settings, levels, &start, &x)?;
+            sampler(model, x, &sigmas, &args, &mut tree, on_step)
+        }
+        OverSigmas::Lcm => {
+            let mut model = LcmDenoiser { model: model.model, levels: levels.for_lcm(), parameterization, cfg_scale };
+            samplers::lcm(&mut model, x, &sigmas, &args, rng, on_step)
+        }
+        OverSigmas::DpmFast => samplers::dpm_fast(model, x, range, nfe, &args, rng, on_step),
+        OverSigmas::DpmAdaptive => samplers::dpm_adaptive(model, x, range, &args, rng, on_step),
+    }
+}
+
+fn over_timesteps(run: Run, method: OverTimesteps, on_step: OnStep) -> Result<Tensor> {
+    let Run { settings, levels, parameterization, model, rng, start } = run;
+    let extent = start.extent(settings.steps as usize)?;
+    let mut timesteps = timesteps(extent.steps + usize::from(settings.always_discard_next_to_last_sigma))?;
     let noise = rng.draw()?;
-    let sigma = f64::from(sigmas[0]);
+    let (x, first_time) = match &start {
+        Start::Noise => (noise, 1.0),
+        Start::Latent { latent, .. } => {
+            // As many timesteps as webui's t_enc are stepped through, from the noise level of the one after them.
+            let count = (extent.steps - extent.skipped - 1).min(timesteps.len() - 1);
+            let alpha = levels.alphas_cumprod()[timesteps[count]];
+            timesteps.truncate(count);
+            let image = (latent * f64::from(alpha.sqrt()))?;
+            let x = (image + (noise * f64::from((1.0 - alpha).sqrt()))?)?;
+            (x, (timesteps.last().copied().unwrap_or(0) + 1) as f64 / TRAINING_STEPS as f64)
+        }
+    };
+    let cfg_scale = match method {
+        OverTimesteps::DdimCfgPp => settings.cfg_scale * samplers::CFG_PP_SCALE,
+        _ => settings.cfg_scale,
+    };
+    let mut model = TimestepDenoiser { model, levels, parameterization, cfg_scale };
+    let (model, eta) = (&mut model, args(settings).eta);
+    match method {
+        OverTimesteps::Ddim => samplers::ddim(model, x, &timesteps, levels, eta, rng, on_step),
+        OverTimesteps::DdimCfgPp => samplers::ddim_cfgpp(model, x, &timesteps, levels, eta, rng, on_step),
+        OverTimesteps::Plms => samplers::plms(model, x, &timesteps, levels, on_step),
+        OverTimesteps::UniPc => {
+            let walk = (timesteps.len(), first_time);
+            samplers::unipc(model, x, walk, levels, UniPcOptions::default(), on_step)
+        }
+    }
+}
+
+/// Noise at the first sigma, over the latent where there is one.
+fn first_x(start: &Start, noise: Tensor, sigma: f32, settings: &Settings) -> Result<Tensor> {
     Ok(match start {
-        Start::Latent { latent, .. } => (latent + (noise * sigma)?)?,
-        Start::Noise if settings.sgm_noise_multiplier => (noise * (1.0 + sigma * sigma).sqrt())?,
-        Start::Noise => (noise * sigma)?,
+        Start::Latent { latent, .. } => (latent + (noise * f64::from(sigma))?)?,
+        Start::Noise if settings.sgm_noise_multiplier => (noise * f64::from((1.0 + sigma * sigma).sqrt()))?,
+        Start::Noise => (noise * f64::from(sigma))?,
     })
+}
+
+/// Range and number of model calls of the solvers that make their own steps: from noise the table's ends, from a latent
+/// the part of the schedule that is run.
+fn solver_range(settings: &Settings, levels: &NoiseLevels, start: &Start, sigmas: &[f32]) -> (SigmaRange, usize) {
+    match start {
+        Start::Noise => {
+            let range = SigmaRange { max: levels.sigma_max(), min: levels.sigma_min() };
+            (range, settings.steps as usize)
+        }
+        Start::Latent { .. } => {
+            let steps = sigmas.len().saturating_sub(1).max(1);
+            (SigmaRange { max: sigmas[0], min: sigmas[steps - 1] }, steps)
+        }
+    }
+}
+
+/// The motion spans the whole schedule, also where only its end is run.
+fn brownian_tree(settings: &Settings, levels: &NoiseLevels, start: &Start, x: &Tensor) -> Result<BrownianTree> {
+    let whole = sampler_sigmas(settings, start.extent(settings.steps as usize)?.steps, levels)?;
+    Ok(BrownianTree::new(settings.noise_source, settings.seed, &whole, x.shape(), x.device()))
 }
 
 /// The sampler's arguments as webui passes them: a sampler that it does not give an option keeps the default.
@@ -123,29 +193,52 @@ fn args(settings: &Settings) -> Args {
     }
 }
 
-fn k_sampler(sampler: Sampler) -> Option<KSampler> {
-    use Sampler::*;
-    Some(match sampler {
-        DpmPp2M => samplers::dpmpp_2m,
-        DpmPpSde => samplers::dpmpp_sde,
-        DpmPp2MSde => samplers::dpmpp_2m_sde,
-        DpmPp2MSdeHeun => samplers::dpmpp_2m_sde_heun,
-        DpmPp2SA => samplers::dpmpp_2s_ancestral,
-        DpmPp3MSde => samplers::dpmpp_3m_sde,
-        EulerA => samplers::euler_ancestral,
-        Euler => samplers::euler,
-        Lms => samplers::lms,
-        Heun => samplers::heun,
-        Dpm2 => samplers::dpm_2,
-        Dpm2A => samplers::dpm_2_ancestral,
-        Restart => samplers::restart,
-        Lcm => samplers::lcm,
-        DpmFast | DpmAdaptive | Ddim | DdimCfgPp | Plms | UniPc => return None,
-    })
+/// How a sampler is run.
+enum Method {
+    Sigmas(OverSigmas),
+    Timesteps(OverTimesteps),
 }
 
-/// Draws its noise from one Brownian motion per image.
-fn is_brownian(sampler: Sampler) -> bool {
-    use Sampler::*;
-    matches!(sampler, DpmPpSde | DpmPp2MSde | DpmPp2MSdeHeun | DpmPp3MSde)
+enum OverSigmas {
+    /// Along the schedule, with noise from the image's generator, draw by draw.
+    Drawn(KSampler),
+    /// Along the schedule, with noise from one Brownian motion over it.
+    Brownian(KSampler),
+    Lcm,
+    DpmFast,
+    DpmAdaptive,
+}
+
+enum OverTimesteps {
+    Ddim,
+    DdimCfgPp,
+    Plms,
+    UniPc,
+}
+
+fn method(sampler: Sampler) -> Method {
+    use OverSigmas::{Brownian, DpmAdaptive, DpmFast, Drawn, Lcm};
+    use OverTimesteps::{Ddim, DdimCfgPp, Plms, UniPc};
+    Method::Sigmas(match sampler {
+        Sampler::DpmPp2M => Drawn(samplers::dpmpp_2m),
+        Sampler::DpmPpSde => Brownian(samplers::dpmpp_sde),
+        Sampler::DpmPp2MSde => Brownian(samplers::dpmpp_2m_sde),
+        Sampler::DpmPp2MSdeHeun => Brownian(samplers::dpmpp_2m_sde_heun),
+        Sampler::DpmPp2SA => Drawn(samplers::dpmpp_2s_ancestral),
+        Sampler::DpmPp3MSde => Brownian(samplers::dpmpp_3m_sde),
+        Sampler::EulerA => Drawn(samplers::euler_ancestral),
+        Sampler::Euler => Drawn(samplers::euler),
+        Sampler::Lms => Drawn(samplers::lms),
+        Sampler::Heun => Drawn(samplers::heun),
+        Sampler::Dpm2 => Drawn(samplers::dpm_2),
+        Sampler::Dpm2A => Drawn(samplers::dpm_2_ancestral),
+        Sampler::Restart => Drawn(samplers::restart),
+        Sampler::Lcm => Lcm,
+        Sampler::DpmFast => DpmFast,
+        Sampler::DpmAdaptive => DpmAdaptive,
+        Sampler::Ddim => return Method::Timesteps(Ddim),
+        Sampler::DdimCfgPp => return Method::Timesteps(DdimCfgPp),
+        Sampler::Plms => return Method::Timesteps(Plms),
+        Sampler::UniPc => return Method::Timesteps(UniPc),
+    })
 }

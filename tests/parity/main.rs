@@ -8,6 +8,7 @@ mod lora_full;
 mod lora_kinds;
 mod numeric;
 mod rng;
+mod samplers;
 mod schedules;
 mod tinyxl;
 mod vpred;

@@ -3,7 +3,9 @@
 //! Scalars are f32 like torch's 0-dimensional tensors; `x` is updated with tensor operations on its own device. With
 //! d = (x − D) / σ every sampler over sigmas solves dx/dσ = d (Karras et al. 2022), some with fresh noise on the way.
 
+mod ddim;
 mod dpm2;
+mod dpm_solver;
 mod dpmpp;
 mod dpmpp_sde;
 mod euler;
@@ -11,8 +13,11 @@ mod heun;
 mod lcm;
 mod lms;
 mod restart;
+mod unipc;
 
+pub use ddim::{CFG_PP_SCALE, ddim, ddim_cfgpp, plms};
 pub use dpm2::{dpm_2, dpm_2_ancestral};
+pub use dpm_solver::{SigmaRange, dpm_adaptive, dpm_fast};
 pub use dpmpp::{dpmpp_2m, dpmpp_2s_ancestral};
 pub use dpmpp_sde::{dpmpp_2m_sde, dpmpp_2m_sde_heun, dpmpp_3m_sde, dpmpp_sde};
 pub use euler::{euler, euler_ancestral};
@@ -20,6 +25,7 @@ pub use heun::heun;
 pub use lcm::lcm;
 pub use lms::lms;
 pub use restart::restart;
+pub use unipc::{SkipType, UniPcOptions, Variant, unipc};
 
 use candle_core::Tensor;
 
