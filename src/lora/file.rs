@@ -79,7 +79,8 @@ fn is_finite<const N: usize>(bytes: &[u8], finite: impl Fn([u8; N]) -> bool) -> 
 
 /// torch's zip archives and bare pickles.
 fn is_pickle(bytes: &[u8]) -> bool {
-    bytes.starts_with(b"PK\x03\x04") || matches!(bytes, [0x80, protocol @ 1..=5, ..] if *protocol > 0 && !is_small_header(bytes))
+    bytes.starts_with(b"PK\x03\x04")
+        || matches!(bytes, [0x80, protocol @ 1..=5, ..] if *protocol > 0 && !is_small_header(bytes))
 }
 
 /// Whether the first eight bytes are a plausible header length with the header's `{` after it. (A header of 0x280 bytes

@@ -17,7 +17,8 @@ fn by_names(file: &LoraFile) -> Option<&'static str> {
     }
     // The width of the text that cross-attention reads is the family's own.
     let text_width = file.tensors.iter().find_map(|(name, info)| {
-        let reads_text = name.contains("attn2_to_k") || name.contains("attn2.to_k") || name.contains("attn2.processor.to_k");
+        let reads_text =
+            name.contains("attn2_to_k") || name.contains("attn2.to_k") || name.contains("attn2.processor.to_k");
         let is_down = ["down.weight", "lora_A.weight", "hada_w1_b"].iter().any(|part| name.ends_with(part));
         (reads_text && is_down).then(|| info.shape.get(1).copied()).flatten()
     });
@@ -32,7 +33,15 @@ fn by_names(file: &LoraFile) -> Option<&'static str> {
 
 fn by_metadata(file: &LoraFile) -> Option<&'static str> {
     let version = file.metadata.get("ss_base_model_version").or_else(|| file.metadata.get("modelspec.architecture"))?;
-    let families = [("sdxl", "SDXL"), ("stable-diffusion-xl", "SDXL"), ("flux", "Flux"), ("sd3", "SD3"), ("sd_v1", "SD1"),
-        ("stable-diffusion-v1", "SD1"), ("sd_v2", "SD2"), ("stable-diffusion-v2", "SD2")];
+    let families = [
+        ("sdxl", "SDXL"),
+        ("stable-diffusion-xl", "SDXL"),
+        ("flux", "Flux"),
+        ("sd3", "SD3"),
+        ("sd_v1", "SD1"),
+        ("stable-diffusion-v1", "SD1"),
+        ("sd_v2", "SD2"),
+        ("stable-diffusion-v2", "SD2"),
+    ];
     families.into_iter().find_map(|(word, family)| version.to_lowercase().contains(word).then_some(family))
 }

@@ -84,9 +84,30 @@ const PARTS: [(&str, &str); 16] = [
 
 /// Parts that other tools write behind a dotted path as kohya and LyCORIS do.
 const PLAIN_PARTS: [&str; 24] = [
-    "alpha", "scale", "bias", "dora_scale", "diff", "diff_b", "w_norm", "b_norm", "on_input", "hada_w1_a", "hada_w1_b",
-    "hada_w2_a", "hada_w2_b", "hada_t1", "hada_t2", "lokr_w1", "lokr_w1_a", "lokr_w1_b", "lokr_w2", "lokr_w2_a",
-    "lokr_w2_b", "lokr_t2", "oft_blocks", "rescale",
+    "alpha",
+    "scale",
+    "bias",
+    "dora_scale",
+    "diff",
+    "diff_b",
+    "w_norm",
+    "b_norm",
+    "on_input",
+    "hada_w1_a",
+    "hada_w1_b",
+    "hada_w2_a",
+    "hada_w2_b",
+    "hada_t1",
+    "hada_t2",
+    "lokr_w1",
+    "lokr_w1_a",
+    "lokr_w1_b",
+    "lokr_w2",
+    "lokr_w2_a",
+    "lokr_w2_b",
+    "lokr_t2",
+    "oft_blocks",
+    "rescale",
 ];
 
 /// `key` in kohya's terms, if it is in a scheme that is known here.
@@ -167,11 +188,31 @@ mod tests {
     #[test]
     fn schemes_are_rewritten() {
         let cases = [
-            ("unet.mid_block.attentions.0.proj_in.lora_A.weight", "lora_unet_mid_block_attentions_0_proj_in", "lora_down.weight"),
-            ("base_model.model.mid_block.attentions.0.proj_in.lora_B.default.weight", "lora_unet_mid_block_attentions_0_proj_in", "lora_up.weight"),
-            ("unet.up_blocks.0.attentions.1.transformer_blocks.1.attn2.processor.to_out_lora.up.weight", "lora_unet_up_blocks_0_attentions_1_transformer_blocks_1_attn2_to_out_0", "lora_up.weight"),
-            ("text_encoder_2.text_model.encoder.layers.3.mlp.fc1.lora_linear_layer.up.weight", "lora_te2_text_model_encoder_layers_3_mlp_fc1", "lora_up.weight"),
-            ("diffusion_model.input_blocks.4.0.in_layers.2.lokr_w1", "lora_unet_input_blocks_4_0_in_layers_2", "lokr_w1"),
+            (
+                "unet.mid_block.attentions.0.proj_in.lora_A.weight",
+                "lora_unet_mid_block_attentions_0_proj_in",
+                "lora_down.weight",
+            ),
+            (
+                "base_model.model.mid_block.attentions.0.proj_in.lora_B.default.weight",
+                "lora_unet_mid_block_attentions_0_proj_in",
+                "lora_up.weight",
+            ),
+            (
+                "unet.up_blocks.0.attentions.1.transformer_blocks.1.attn2.processor.to_out_lora.up.weight",
+                "lora_unet_up_blocks_0_attentions_1_transformer_blocks_1_attn2_to_out_0",
+                "lora_up.weight",
+            ),
+            (
+                "text_encoder_2.text_model.encoder.layers.3.mlp.fc1.lora_linear_layer.up.weight",
+                "lora_te2_text_model_encoder_layers_3_mlp_fc1",
+                "lora_up.weight",
+            ),
+            (
+                "diffusion_model.input_blocks.4.0.in_layers.2.lokr_w1",
+                "lora_unet_input_blocks_4_0_in_layers_2",
+                "lokr_w1",
+            ),
             ("unet.mid_block.attentions.0.proj_in.alpha", "lora_unet_mid_block_attentions_0_proj_in", "alpha"),
         ];
         for (key, module, part) in cases {

@@ -113,7 +113,17 @@ impl NetworkModule {
         if let Some(bias) = bias.as_ref().filter(|bias| Some(&bias.elem_count()) != target.shape.first()) {
             return Err(Misfit::Pair(format!("`{bias_part}` is {:?} for a weight of {:?}", bias.dims(), target.shape)));
         }
-        Ok(NetworkModule { strength: Strength::of_module(&name), name, target, block, update, scale, addend, dora, bias })
+        Ok(NetworkModule {
+            strength: Strength::of_module(&name),
+            name,
+            target,
+            block,
+            update,
+            scale,
+            addend,
+            dora,
+            bias,
+        })
     }
 
     /// webui's name of the layer, which blocks and element rules are looked up by.

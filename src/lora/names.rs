@@ -164,7 +164,9 @@ mod tests {
 
     #[test]
     fn odd_keys_stay_as_they_are() {
-        for key in ["", "lora_unet_", "lora_unet_down_blocks_99999999999999999999_resnets_0_conv1", "lora_unet_mid_block_é"] {
+        for key in
+            ["", "lora_unet_", "lora_unet_down_blocks_99999999999999999999_resnets_0_conv1", "lora_unet_mid_block_é"]
+        {
             assert_eq!(renumbered(key, false), key);
         }
     }

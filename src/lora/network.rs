@@ -84,7 +84,13 @@ impl Network {
         }
         if groups.is_empty() {
             let example = unmatched.first().cloned().unwrap_or_default();
-            return Err(LoraError::NoModules { path, tensors: unmatched.len(), example, made_for: made_for(&file), family });
+            return Err(LoraError::NoModules {
+                path,
+                tensors: unmatched.len(),
+                example,
+                made_for: made_for(&file),
+                family,
+            });
         }
         Ok(Network { path, metadata: file.metadata, modules, unmatched, incomplete_attentions, leniently_matched })
     }

@@ -215,7 +215,8 @@ mod tests {
 
     #[test]
     fn odd_tensor_names_are_harmless() {
-        let names = ["", ".", "weight", "model.diffusion_model.", "model.diffusion_model.weight", "conditioner.embedders.0."];
+        let names =
+            ["", ".", "weight", "model.diffusion_model.", "model.diffusion_model.weight", "conditioner.embedders.0."];
         let table = ModuleTable::new(Family::Sdxl, names.iter().map(|n| (*n, [3usize].as_slice())));
         assert!(table.target("diffusion_model").is_some());
     }

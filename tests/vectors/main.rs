@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod infotext;
 mod tokens;
 
 /// Every file of the folder is known to a test here; a test whose file is missing says so.

@@ -16,7 +16,11 @@ pub(in crate::lora) struct Dora {
 impl Dora {
     /// webui divides by the norm of each input column whatever `dora_scale`'s shape. With `as_meant`, magnitudes stored
     /// per output row (LyCORIS's `wd_on_out`, PEFT) are divided by the norms of the rows.
-    pub(in crate::lora) fn read(dora_scale: &Tensor, target: &[usize], as_meant: bool) -> std::result::Result<Self, Misfit> {
+    pub(in crate::lora) fn read(
+        dora_scale: &Tensor,
+        target: &[usize],
+        as_meant: bool,
+    ) -> std::result::Result<Self, Misfit> {
         let [rows, columns, ..] = *target else {
             return Err(Misfit::Layer("DoRA works on linear and convolution layers"));
         };

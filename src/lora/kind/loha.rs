@@ -30,7 +30,11 @@ pub(super) fn read(parts: &Parts, target: &[usize]) -> Read {
 }
 
 impl Factor {
-    fn read(parts: &Parts, [a_name, b_name, core_name]: [&str; 3], target: &[usize]) -> std::result::Result<Self, Misfit> {
+    fn read(
+        parts: &Parts,
+        [a_name, b_name, core_name]: [&str; 3],
+        target: &[usize],
+    ) -> std::result::Result<Self, Misfit> {
         let (mut a, b, core) = (parts.matrix(a_name)?, parts.matrix(b_name)?, parts.get(core_name).cloned());
         match &core {
             None => {

@@ -103,7 +103,10 @@ pub(super) enum Misfit {
     /// Tensors that do not fit each other.
     Pair(String),
     /// Tensors that make an update of another shape, flattened to (rows, columns), than the target has.
-    Target { rows: usize, columns: usize },
+    Target {
+        rows: usize,
+        columns: usize,
+    },
     /// The kind does not work on this layer.
     Layer(&'static str),
     Tensor(candle_core::Error),
