@@ -1,1 +1,33 @@
-//! (room to be furnished)
+//! webui's infotext: what it writes into images and what users paste from everywhere.
+//!
+//! ```
+//! use lbw::infotext::Infotext;
+//! let pasted = Infotext::parse("a cat\nNegative prompt: dog\nSteps: 28, Sampler: Euler a, CFG scale: 5, Size: 832x1216");
+//! assert_eq!(pasted.prompt, "a cat");
+//! assert_eq!(pasted.text("Size-2"), Some("1216"));
+//! ```
+
+mod defaults;
+mod format;
+mod of_plan;
+mod parse;
+mod paste;
+mod python_text;
+mod sampler;
+mod version;
+
+pub use format::Parameters;
+pub use of_plan::{ModelInfo, infotext};
+pub use parse::{Infotext, looks_like_infotext};
+pub use paste::{NotUnderstood, Pasted, Why};
+pub use python_text::float as float_text;
+pub use sampler::{resolve_hires_sampler, resolve_sampler};
+
+/// Why an infotext cannot be pasted as a whole; webui fails here too.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    #[error("a weight in the prompt is not a number, as in `(text:1.2.3)`")]
+    BadEmphasis,
+    #[error("`{key}` of the pasted parameters is no usable size")]
+    BadSize { key: String },
+}

@@ -4,6 +4,7 @@
 mod common;
 
 mod attention;
+mod infotext;
 mod key_map;
 mod multicond;
 mod schedule;

@@ -4,7 +4,9 @@
 //! The repairs matter because they decide tokens: curly quotes become straight, `ﬁ` becomes `fi`, full-width letters
 //! become ASCII, `mÃ©lange` becomes `mélange`. White space is not collapsed here: words never contain any.
 
+mod charmap;
 mod entities;
+mod mojibake;
 
 use unicode_normalization::UnicodeNormalization;
 
@@ -57,7 +59,7 @@ fn fix_segment(segment: &str, unescape: bool, out: &mut String) {
     let mut text = segment.to_string();
     for _ in 0..MAX_PASSES {
         let mut next = if unescape { entities::unescape_known(&text) } else { text.clone() };
-        next = fix_characters(&next);
+        next = fix_characters(&mojibake::fix_encoding(&next));
         if next == text {
             break;
         }
@@ -71,8 +73,7 @@ fn fix_characters(text: &str) -> String {
     let mut fixed = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
-        match c {
-            '\u{80}'..='\u{9f}' => fixed.push(windows_1252(c)),
+        match windows_1252(c) {
             // Each kind of line break becomes \n.
             '\r' => {
                 chars.next_if_eq(&'\n');

@@ -1,0 +1,358 @@
+//! Infotext → settings: what a pasted infotext means for an image that is to be made.
+
+use std::sync::LazyLock;
+
+use serde_json::{Map, Value};
+
+use super::sampler::split_schedule;
+use super::{Infotext, Problem};
+use crate::plan::{Emphasis, NoiseSource, Sampler, ScheduleType, Settings};
+use crate::syntax::python;
+
+/// Everything an infotext says that is not a setting.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Pasted {
+    pub prompt: String,
+    pub negative_prompt: String,
+    /// Whether a seed was written; −1, which stands for any seed, is none.
+    pub has_seed: bool,
+    pub model: Option<String>,
+    pub model_hash: Option<String>,
+    pub vae: Option<String>,
+    pub vae_hash: Option<String>,
+    /// Names and hashes of the LoRAs, names without commas and colons.
+    pub lora_hashes: Vec<(String, String)>,
+    /// The image comes from a webui before 1.6, whose rules for `[from:to:when]` were others.
+    pub old_prompt_editing: bool,
+    pub not_understood: Vec<NotUnderstood>,
+}
+
+/// A written field that did not become a setting.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{key}: {value}` {why}")]
+pub struct NotUnderstood {
+    pub key: String,
+    pub value: String,
+    pub why: Why,
+}
+
+/// What is wrong with a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Why {
+    #[error("is not a field of infotext that lbw knows")]
+    Unknown,
+    #[error("is not {0}")]
+    NotA(&'static str),
+    #[error("has no value")]
+    Empty,
+    #[error("asks for something lbw does not do")]
+    Unsupported,
+}
+
+/// Fields that say something about the image but have no influence on it.
+const WITHOUT_EFFECT: &[&str] = &[
+    "Version",
+    "User",
+    "TI hashes",
+    "Hashes",
+    "Civitai resources",
+    "Civitai metadata",
+    "lora",
+    "Downcast alphas_cumprod",
+];
+
+/// Fields of webui's other features, by how they begin.
+const UNSUPPORTED: &[&str] = &[
+    "Hires ",
+    "First pass size",
+    "Denoising strength",
+    "Mask",
+    "Inpaint",
+    "Conditional mask weight",
+    "Image CFG scale",
+    "Init image hash",
+    "Refiner",
+    "Face restoration",
+    "Tiling",
+    "Token merging",
+    "Hypernet",
+    "FP8 weight",
+    "Cache FP16",
+    "VAE Encoder",
+    "VAE Decoder",
+    "Pad conds",
+    "Noise Schedule",
+    "Batch ",
+    "AddNet ",
+    "ControlNet",
+    "ADetailer",
+];
+
+/// webui's defaults; a field that says the same changes nothing.
+static DEFAULTS: LazyLock<Map<String, Value>> =
+    LazyLock::new(|| Infotext::default().with_defaults().unwrap_or_default());
+
+impl Infotext {
+    /// Changes the settings that are written, and returns the rest.
+    ///
+    /// ```
+    /// use lbw::{infotext::Infotext, plan::Settings};
+    /// let mut settings = Settings::default();
+    /// let pasted = Infotext::parse("a cat\nSteps: 28, Sampler: Euler a, Seed: 5, Size: 832x1216, Tiling: True");
+    /// let rest = pasted.apply(&mut settings).unwrap();
+    /// assert_eq!((settings.steps, settings.seed, settings.height), (28, 5, 1216));
+    /// assert_eq!(rest.not_understood[0].to_string(), "`Tiling: True` asks for something lbw does not do");
+    /// ```
+    pub fn apply(&self, settings: &mut Settings) -> Result<Pasted, Problem> {
+        let fields = self.with_defaults()?;
+        let text = |key: &str| fields.get(key).map(value_text);
+        let mut pasted = Pasted {
+            prompt: text("Prompt").unwrap_or_default(),
+            negative_prompt: self.negative_prompt.clone(),
+            old_prompt_editing: fields.get("Old prompt editing timelines").is_some_and(is_true),
+            not_understood: self.empty.iter().map(|key| NotUnderstood::new(key, "", Why::Empty)).collect(),
+            ..Pasted::default()
+        };
+        // In the order they are written, but with the values webui corrects.
+        for key in self.fields.keys() {
+            let value = text(key).unwrap_or_default();
+            if let Err(why) = pasted.take(settings, key, &value) {
+                pasted.not_understood.push(NotUnderstood::new(key, &value, why));
+            }
+        }
+        if let Err(rest) = take_sampler(settings, self.text("Sampler"), self.text("Schedule type")) {
+            pasted.not_understood.push(rest);
+        }
+        Ok(pasted)
+    }
+}
+
+impl Pasted {
+    fn take(&mut self, settings: &mut Settings, key: &str, value: &str) -> Result<(), Why> {
+        match key {
+            "Steps" => settings.steps = whole(value)?,
+            "CFG scale" => settings.cfg_scale = number(value)?,
+            "Seed" => self.has_seed = take_seed(value, &mut settings.seed)?,
+            "Size-1" => settings.width = whole(value)?,
+            "Size-2" => settings.height = whole(value)?,
+            "Clip skip" => settings.clip_skip = whole(value)?,
+            "ENSD" => settings.eta_noise_seed_delta = python::int(value).ok_or(Why::NotA("a whole number"))?,
+            "RNG" => settings.noise_source = noise_source(value)?,
+            "Variation seed" => drop(take_seed(value, &mut settings.subseed)?),
+            "Variation seed strength" => settings.subseed_strength = number(value)?,
+            "Seed resize from-1" => settings.seed_resize_from_width = whole(value)?,
+            "Seed resize from-2" => settings.seed_resize_from_height = whole(value)?,
+            "Eta" | "Eta DDIM" => settings.eta = Some(number(value)?),
+            "Sigma churn" => settings.s_churn = number(value)?,
+            "Sigma tmin" => settings.s_tmin = number(value)?,
+            "Sigma tmax" => settings.s_tmax = number(value)?,
+            "Sigma noise" => settings.s_noise = number(value)?,
+            "Schedule min sigma" => settings.sigma_min = number(value)?,
+            "Schedule max sigma" => settings.sigma_max = number(value)?,
+            "Schedule rho" => settings.rho = number(value)?,
+            "Beta schedule alpha" => settings.beta_alpha = number(value)?,
+            "Beta schedule beta" => settings.beta_beta = number(value)?,
+            "Emphasis" => settings.emphasis = emphasis(value)?,
+            "NGMS" => settings.s_min_uncond = number(value)?,
+            "NGMS all steps" => settings.s_min_uncond_all = flag(value)?,
+            "Skip Early CFG" => settings.skip_early_cond = number(value)?,
+            "Discard penultimate sigma" => settings.always_discard_next_to_last_sigma = flag(value)?,
+            "SGM noise multiplier" => settings.sgm_noise_multiplier = flag(value)?,
+            "Model" => self.model = Some(value.to_string()),
+            "Model hash" => self.model_hash = Some(value.to_string()),
+            "VAE" => self.vae = Some(value.to_string()),
+            "VAE hash" => self.vae_hash = Some(value.to_string()),
+            "Lora hashes" => self.lora_hashes = name_hash_pairs(value),
+            // Read together, at the end.
+            "Sampler" | "Schedule type" => {}
+            _ if WITHOUT_EFFECT.contains(&key) => {}
+            _ if is_default(key, value) => {}
+            _ if UNSUPPORTED.iter().any(|start| key.starts_with(start)) => return Err(Why::Unsupported),
+            _ => return Err(Why::Unknown),
+        }
+        Ok(())
+    }
+}
+
+impl NotUnderstood {
+    fn new(key: &str, value: &str, why: Why) -> Self {
+        NotUnderstood { key: key.to_string(), value: value.to_string(), why }
+    }
+}
+
+fn take_sampler(settings: &mut Settings, name: Option<&str>, schedule: Option<&str>) -> Result<(), NotUnderstood> {
+    if let Some(schedule) = schedule {
+        settings.schedule_type = ScheduleType::from_name(schedule)
+            .ok_or_else(|| NotUnderstood::new("Schedule type", schedule, Why::NotA("a schedule type")))?;
+    }
+    let Some(name) = name else { return Ok(()) };
+    // The legacy suffix counts only where the whole is no sampler.
+    let (sampler, legacy) = match Sampler::from_name(name) {
+        Some(sampler) => (Some(sampler), ScheduleType::Automatic),
+        None => {
+            let (rest, legacy) = split_schedule(name, None);
+            (Sampler::from_name(rest), legacy)
+        }
+    };
+    settings.sampler = sampler.ok_or_else(|| NotUnderstood::new("Sampler", name, Why::NotA("a sampler")))?;
+    if legacy != ScheduleType::Automatic {
+        settings.schedule_type = legacy;
+    }
+    Ok(())
+}
+
+fn value_text(value: &Value) -> String {
+    super::python_text::of(value)
+}
+
+fn is_true(value: &Value) -> bool {
+    *value == true || *value == "True"
+}
+
+fn is_default(key: &str, value: &str) -> bool {
+    DEFAULTS.get(key).is_some_and(|default| value_text(default) == value)
+}
+
+fn whole(value: &str) -> Result<u32, Why> {
+    python::int(value).and_then(|n| u32::try_from(n).ok()).ok_or(Why::NotA("a whole number of at least 0"))
+}
+
+fn number(value: &str) -> Result<f64, Why> {
+    python::float(value).filter(|n| n.is_finite()).ok_or(Why::NotA("a number"))
+}
+
+fn flag(value: &str) -> Result<bool, Why> {
+    match value {
+        "True" | "true" => Ok(true),
+        "False" | "false" => Ok(false),
+        _ => Err(Why::NotA("True or False")),
+    }
+}
+
+/// Sets the seed unless it is −1; says whether it did.
+fn take_seed(value: &str, seed: &mut u64) -> Result<bool, Why> {
+    match python::int(value) {
+        Some(-1) => Ok(false),
+        Some(n) => {
+            *seed = u64::try_from(n).map_err(|_| Why::NotA("a seed"))?;
+            Ok(true)
+        }
+        None => Err(Why::NotA("a seed")),
+    }
+}
+
+fn noise_source(value: &str) -> Result<NoiseSource, Why> {
+    match value {
+        "GPU" | "NV" => Ok(NoiseSource::Gpu),
+        "CPU" => Ok(NoiseSource::Cpu),
+        _ => Err(Why::NotA("GPU, CPU or NV")),
+    }
+}
+
+fn emphasis(value: &str) -> Result<Emphasis, Why> {
+    match value {
+        "Original" => Ok(Emphasis::Original),
+        "No norm" => Ok(Emphasis::NoNorm),
+        "Ignore" => Ok(Emphasis::Ignore),
+        "None" => Ok(Emphasis::None),
+        _ => Err(Why::NotA("Original, No norm, Ignore or None")),
+    }
+}
+
+/// `a: 0123, b: 4567`
+fn name_hash_pairs(value: &str) -> Vec<(String, String)> {
+    let pair = |item: &str| item.rsplit_once(':').map(|(n, h)| (n.trim().to_string(), h.trim().to_string()));
+    value.split(',').filter_map(pair).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paste(fields: &str) -> (Settings, Pasted) {
+        let mut settings = Settings::default();
+        let pasted = Infotext::parse(&format!("a\nNegative prompt: b\n{fields}")).apply(&mut settings).unwrap();
+        (settings, pasted)
+    }
+
+    #[test]
+    fn every_setting_arrives() {
+        let (settings, pasted) = paste(
+            "Steps: 30, Sampler: DPM++ 2M SDE Karras, CFG scale: 6.5, Seed: 7, Size: 832x1216, Model hash: 31e3, Model: x, \
+             VAE hash: 1a, VAE: y, Variation seed: 3, Variation seed strength: 0.25, Seed resize from: 512x640, Clip skip: 2, \
+             ENSD: 31337, RNG: CPU, Eta: 0.67, Sigma churn: 1, Sigma tmin: 2, Sigma tmax: 3, Sigma noise: 1.003, \
+             Schedule min sigma: 0.03, Schedule max sigma: 14, Schedule rho: 5, Beta schedule alpha: 0.4, \
+             Beta schedule beta: 0.3, Emphasis: No norm, NGMS: 0.2, NGMS all steps: True, Skip Early CFG: 0.1, \
+             Discard penultimate sigma: True, SGM noise multiplier: True, Lora hashes: \"a: 1b, c d: 2e\", Version: v1.10.1",
+        );
+        assert_eq!(pasted.not_understood, []);
+        let expected = Settings {
+            steps: 30,
+            sampler: Sampler::DpmPp2MSde,
+            schedule_type: ScheduleType::Karras,
+            cfg_scale: 6.5,
+            seed: 7,
+            width: 832,
+            height: 1216,
+            noise_source: NoiseSource::Cpu,
+            clip_skip: 2,
+            emphasis: Emphasis::NoNorm,
+            eta_noise_seed_delta: 31337,
+            subseed: 3,
+            subseed_strength: 0.25,
+            seed_resize_from_width: 512,
+            seed_resize_from_height: 640,
+            eta: Some(0.67),
+            s_churn: 1.0,
+            s_tmin: 2.0,
+            s_tmax: 3.0,
+            s_noise: 1.003,
+            s_min_uncond: 0.2,
+            s_min_uncond_all: true,
+            skip_early_cond: 0.1,
+            sigma_min: 0.03,
+            sigma_max: 14.0,
+            rho: 5.0,
+            beta_alpha: 0.4,
+            beta_beta: 0.3,
+            always_discard_next_to_last_sigma: true,
+            sgm_noise_multiplier: true,
+            ..Settings::default()
+        };
+        assert_eq!(settings, expected);
+        assert_eq!((pasted.prompt.as_str(), pasted.negative_prompt.as_str(), pasted.has_seed), ("a", "b", true));
+        assert_eq!((pasted.model.as_deref(), pasted.vae_hash.as_deref()), (Some("x"), Some("1a")));
+        let hashes = [("a", "1b"), ("c d", "2e")].map(|(n, h)| (n.to_string(), h.to_string()));
+        assert_eq!(pasted.lora_hashes, hashes);
+    }
+
+    #[test]
+    fn what_is_not_understood_is_named() {
+        let (settings, pasted) = paste(
+            "Steps: many, Sampler: Nope, CFG scale: nan, Seed: -1, Hires upscale: 2, FP8 weight: Disable, Mood: good, Eta:",
+        );
+        assert_eq!(settings, Settings::default());
+        assert!(!pasted.has_seed);
+        let named: Vec<_> = pasted.not_understood.iter().map(|n| (n.key.as_str(), n.why)).collect();
+        assert_eq!(
+            named,
+            [
+                ("Eta", Why::Empty),
+                ("Steps", Why::NotA("a whole number of at least 0")),
+                ("CFG scale", Why::NotA("a number")),
+                ("Hires upscale", Why::Unsupported),
+                ("Mood", Why::Unknown),
+                ("Sampler", Why::NotA("a sampler")),
+            ]
+        );
+    }
+
+    #[test]
+    fn old_images_keep_their_rules() {
+        let mut settings = Settings::default();
+        let old = "[a:b:5]\nSteps: 20, Sampler: Euler, Size: 1024x1536, First pass size: 512x768, Version: v1.5.1";
+        let pasted = Infotext::parse(old).apply(&mut settings).unwrap();
+        assert!(pasted.old_prompt_editing);
+        assert_eq!((settings.width, settings.height), (512, 768));
+    }
+}
