@@ -79,11 +79,12 @@ mod tests {
     #[test]
     fn looks_like_rustc() {
         let source = Source::new("prompt", "1girl, <lora:flat2:0.8:lbw=OUTD>");
-        let found = Diagnostic::new(code::FOREIGN_VECTOR, "weight vector has 17 entries, this checkpoint is SDXL (12 or 20)")
-            .within(&source)
-            .label(27..31, "preset from webui.yaml")
-            .note("OUT00 gets 0")
-            .help("use `XLOUT`");
+        let found =
+            Diagnostic::new(code::FOREIGN_VECTOR, "weight vector has 17 entries, this checkpoint is SDXL (12 or 20)")
+                .within(&source)
+                .label(27..31, "preset from webui.yaml")
+                .note("OUT00 gets 0")
+                .help("use `XLOUT`");
         let expect = "\
 warning[W0203]: weight vector has 17 entries, this checkpoint is SDXL (12 or 20)
  --> prompt:1:28

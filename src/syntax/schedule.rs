@@ -124,15 +124,27 @@ struct Token {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Construct {
     /// `(…)`, `(…:…)`, `[…]`: literal, with constructs inside.
-    Transparent { end: usize },
-    Scheduled { from: Range<usize>, to: Range<usize>, when: usize, end: usize },
-    Alternate { options: Vec<Range<usize>>, end: usize },
+    Transparent {
+        end: usize,
+    },
+    Scheduled {
+        from: Range<usize>,
+        to: Range<usize>,
+        when: usize,
+        end: usize,
+    },
+    Alternate {
+        options: Vec<Range<usize>>,
+        end: usize,
+    },
 }
 
 impl Construct {
     fn end(&self) -> usize {
         match self {
-            Construct::Transparent { end } | Construct::Scheduled { end, .. } | Construct::Alternate { end, .. } => *end,
+            Construct::Transparent { end } | Construct::Scheduled { end, .. } | Construct::Alternate { end, .. } => {
+                *end
+            }
         }
     }
 }

@@ -9,6 +9,11 @@ mod tokens;
 mod tokens;
 
 mod attention;
+mod extra_networks;
+mod lbw;
+mod lbw_multi;
+mod lbw_presets;
+mod lbw_steps;
 mod multicond;
 mod schedule;
 
