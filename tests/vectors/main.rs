@@ -2,20 +2,17 @@
 
 #[path = "../common/mod.rs"]
 mod common;
-mod key_map;
-
-mod tokens;
-
-mod tokens;
 
 mod attention;
 mod extra_networks;
+mod key_map;
 mod lbw;
 mod lbw_multi;
 mod lbw_presets;
 mod lbw_steps;
 mod multicond;
 mod schedule;
+mod tokens;
 
 /// Every file of the folder is known to a test here; a test whose file is missing says so.
 #[test]
