@@ -12,6 +12,10 @@
 //! assert_eq!(full[block.index()], 0.4);
 //! ```
 
+mod range;
+
+pub use range::{BlockList, UnknownBlock, block_list, word_list};
+
 use serde::{Deserialize, Serialize};
 
 /// A model family, as far as block names and module names depend on it. Only SDXL can be run.

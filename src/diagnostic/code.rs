@@ -135,6 +135,12 @@ codes! {
      `te=` with the value `no5`."
     W0222 IGNORED_STEP "`step=` without a range is ignored"
     "`step=5-10` is on from step 5 to 10. Without a `-` the extension ignores it.\n\nWrite `start=5` or `stop=5`."
+    E0223 UNET_VECTOR_ON_FLUX "a UNet weight vector is used with a Flux model"
+    "A vector of 12, 17, 20 or 26 numbers has no entry for most Flux blocks, and the extension stops with an exception.\n\nUse a \
+     vector of 61 numbers."
+    E0224 NAMELESS_TAG "a LoRA tag has no name"
+    "Every item of the tag is a named argument, so webui finds no name and drops every LoRA of the prompt.\n\nWrite \
+     `<lora:name:0.8>`."
 
     E0301 UNKNOWN_BLOCK "there is no such block"
     "UNet blocks are BASE, IN00-IN11, M00 and OUT00-OUT11; Flux has CLIP, T5, IN, D00-D18, S00-S37 and OUT. A range with an \

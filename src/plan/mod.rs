@@ -3,9 +3,16 @@
 //! It is all that the text half hands to the numeric half. It can be printed, stored in a PNG, sent to another machine
 //! and run there: it has a format number and holds no paths.
 
+pub mod argument;
+pub mod check;
+pub mod draw;
+pub mod element;
+mod lower;
+pub mod network;
 mod sampler;
 mod settings;
 
+pub use lower::{Lowering, Options, PROMPT_LIMIT, Request, SCHEDULE_LIMIT, lower};
 pub use sampler::{Sampler, ScheduleType};
 pub use settings::{Emphasis, NoiseSource, Settings};
 

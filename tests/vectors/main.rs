@@ -4,8 +4,13 @@
 mod common;
 
 mod attention;
+mod extra_networks;
 mod infotext;
 mod key_map;
+mod lbw;
+mod lbw_multi;
+mod lbw_presets;
+mod lbw_steps;
 mod multicond;
 mod schedule;
 mod tokens;

@@ -1,0 +1,9 @@
+//! What lbw says about a prompt: every way in which webui would surprise its author.
+
+mod prompt;
+mod tag;
+mod vector;
+
+pub(super) use prompt::{attention, composition, negative_tags, schedule};
+pub(super) use tag::{argument_error, tags};
+pub use tag::{nonlinear_kind, unknown_lora, unmatched_keys};

@@ -1,0 +1,240 @@
+//! From a prompt to a plan.
+//!
+//! Lowering collects every finding and never stops at the first. With an error among them there is no plan.
+
+use super::argument::BaseRule;
+use super::draw::Draws;
+use super::network::{self, Network, Networks};
+use super::{FORMAT, LoraPlan, Part, Piece, Plan, Schedule, Segment, Settings, Window, check, element};
+use crate::block::Family;
+use crate::diagnostic::{Diagnostic, Source, code, has_errors};
+use crate::preset::PresetSet;
+use crate::syntax::schedule::{self, LayoutError, Timeline};
+use crate::syntax::{Mapped, Prompt, Tag, attention, composition};
+
+/// The largest prompt that is read, in bytes.
+pub const PROMPT_LIMIT: usize = 4 << 20;
+/// The largest size of the texts of all steps together, in bytes.
+pub const SCHEDULE_LIMIT: usize = 64 << 20;
+
+/// What an image is asked to be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Request {
+    pub prompt: Source,
+    pub negative_prompt: Source,
+    pub settings: Settings,
+    /// The family of the checkpoint, which decides what blocks there are.
+    pub family: Family,
+    pub options: Options,
+}
+
+impl Request {
+    /// A request for SDXL with default settings.
+    pub fn new(prompt: &str, negative_prompt: &str) -> Self {
+        Request {
+            prompt: Source::new("prompt", prompt),
+            negative_prompt: Source::new("negative prompt", negative_prompt),
+            settings: Settings::default(),
+            family: Family::Sdxl,
+            options: Options::default(),
+        }
+    }
+}
+
+/// How prompts are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// webui's "use old prompt editing timelines".
+    pub old_timelines: bool,
+    /// Whether `#` begins a comment.
+    pub comments: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { old_timelines: false, comments: true }
+    }
+}
+
+/// A plan, unless there is an error, and everything found on the way.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Lowering {
+    pub plan: Option<Plan>,
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Resolves a request to numbers.
+///
+/// ```
+/// use lbw::plan::{Request, lower};
+/// use lbw::preset::PresetSet;
+/// let lowering = lower(&Request::new("1girl, <lora:flat2:0.8:lbw=XLMID>", ""), PresetSet::builtin());
+/// let plan = lowering.plan.unwrap();
+/// assert_eq!((plan.loras[0].unet, plan.loras[0].blocks[13], plan.loras[0].blocks[14]), (0.8, 1.0, 0.0));
+/// ```
+pub fn lower(request: &Request, presets: &PresetSet) -> Lowering {
+    let mut found = Vec::new();
+    for source in [&request.prompt, &request.negative_prompt] {
+        if source.text.len() > PROMPT_LIMIT {
+            let message = format!("the {} is larger than {} MiB", source.name, PROMPT_LIMIT >> 20);
+            found.push(Diagnostic::new(code::TOO_LARGE, message).help("shorten it"));
+        }
+    }
+    if has_errors(&found) {
+        return Lowering { plan: None, diagnostics: found };
+    }
+    let plan = Lower { request, presets, found: &mut found }.plan();
+    let plan = (!has_errors(&found)).then_some(plan);
+    Lowering { plan, diagnostics: found }
+}
+
+/// Reads the networks of a prompt's tags and says what is odd about them. An empty list where there is an error.
+pub fn lower_networks<'p>(
+    prompt: &Prompt,
+    request: &Request,
+    presets: &'p PresetSet,
+    found: &mut Vec<Diagnostic>,
+) -> Networks<'p> {
+    let before = found.len();
+    let mut networks: Networks<'p> = match network::load(&prompt.tags) {
+        Ok(networks) => networks,
+        Err(errors) => {
+            found.extend(errors.iter().map(|error| check::argument_error(error, &request.prompt, presets)));
+            Networks::default()
+        }
+    };
+    let mut draws = Draws::new(request.settings.seed);
+    let errors = network::edit(&mut networks, &prompt.tags, presets, BaseRule::Anywhere, &mut draws);
+    for error in &errors {
+        let said = check::argument_error(error, &request.prompt, presets);
+        // Both readers trip over the same number.
+        if !found[before..].iter().any(|d| d.labels.first().map(|l| &l.span) == said.labels.first().map(|l| &l.span)) {
+            found.push(said);
+        }
+    }
+    networks
+}
+
+struct Lower<'a> {
+    request: &'a Request,
+    presets: &'a PresetSet,
+    found: &'a mut Vec<Diagnostic>,
+}
+
+impl Lower<'_> {
+    fn plan(&mut self) -> Plan {
+        let prompt = self.read(&self.request.prompt);
+        let negative = self.read(&self.request.negative_prompt);
+        let loras = self.loras(&prompt);
+        let parts = composition::parse(&prompt.body);
+        self.found.extend(check::composition(&parts, &self.request.prompt));
+        let positive = parts
+            .iter()
+            .map(|part| Part {
+                weight: part.weight,
+                schedule: self.schedule(&part.text, &self.request.prompt, &prompt.tags),
+            })
+            .collect();
+        self.found.extend(check::negative_tags(&negative, &self.request.negative_prompt));
+        Plan {
+            format: FORMAT,
+            family: self.request.family,
+            prompt: prompt.shown.text().to_owned(),
+            negative_prompt: negative.shown.text().to_owned(),
+            positive,
+            // Tags in the negative prompt are text.
+            negative: self.schedule(&negative.shown, &self.request.negative_prompt, &[]),
+            loras,
+            settings: self.request.settings.clone(),
+        }
+    }
+
+    fn read(&self, source: &Source) -> Prompt {
+        if self.request.options.comments {
+            Prompt::parse(&source.text)
+        } else {
+            Prompt::parse_with_comments(&source.text)
+        }
+    }
+
+    fn schedule(&mut self, text: &Mapped, source: &Source, tags: &[Tag]) -> Schedule {
+        let schedule = schedule::parse(text);
+        let settings = &self.request.settings;
+        let timeline = Timeline::first_pass(settings.schedule_steps(), self.request.options.old_timelines);
+        self.found.extend(check::schedule(&schedule, text, source, tags, settings, timeline));
+        match schedule.lay_out(text, timeline, SCHEDULE_LIMIT) {
+            Ok(entries) => {
+                entries.into_iter().map(|(last_step, text)| self.segment(last_step, &text, source)).collect()
+            }
+            Err(error) => {
+                self.found.push(layout_error(&error, source));
+                Vec::new()
+            }
+        }
+    }
+
+    fn segment(&mut self, last_step: u32, text: &Mapped, source: &Source) -> Segment {
+        if self.request.settings.emphasis == super::Emphasis::None {
+            return Segment { last_step, pieces: vec![Piece { text: text.text().to_owned(), weight: 1.0 }] };
+        }
+        let read = attention::parse(text.text());
+        for oddity in &read.oddities {
+            let said = check::attention(oddity, text, source);
+            // The same place is read again for every step.
+            if !self.found.contains(&said) {
+                self.found.push(said);
+            }
+        }
+        Segment { last_step, pieces: read.pieces }
+    }
+
+    fn loras(&mut self, prompt: &Prompt) -> Vec<LoraPlan> {
+        let networks = lower_networks(prompt, self.request, self.presets, self.found);
+        self.found.extend(check::tags(prompt, &networks, self.request, self.presets));
+        networks.files.iter().enumerate().map(|(at, file)| self.lora(at, file, &networks)).collect()
+    }
+
+    /// One file. Named several times it is applied several times, which for the kinds of LoRA that are linear is the same
+    /// as once with strengths that many times larger.
+    fn lora(&mut self, at: usize, file: &Network, networks: &Networks) -> LoraPlan {
+        let times = networks.list.iter().filter(|entry| **entry == at).count() as f64;
+        let space = self.request.family.space();
+        let start = networks.starts.get(&file.name);
+        let window = Window { start: start.map(|(step, ..)| *step), stop: networks.stops.get(&file.name).copied() };
+        // A start sets its own tag's strength, and it fires before the UNet is first called or the LoRA is off until then.
+        let unet = start.map_or(file.unet, |(_, _, unet)| *unet);
+        let vector = file.reading.as_ref().and_then(|r| r.vector.as_ref());
+        let elements = file.reading.as_ref().and_then(|r| r.elements);
+        let mut blocks = vector.map_or(Vec::new(), |v| v.blocks.clone());
+        // The first numbers of a Flux vector are taken for a UNet's blocks; a UNet vector on Flux has been refused.
+        blocks.resize(space.names().len(), 1.0);
+        LoraPlan {
+            name: file.name.clone(),
+            hash: None,
+            te: file.te * times,
+            unet: unet * times,
+            dyn_dim: file.dyn_dim,
+            blocks,
+            elements: elements.map_or(Vec::new(), |preset| element::parse(&preset.value, space).0),
+            window,
+            source: match vector.map(|v| v.preset) {
+                Some(Some(preset)) => format!("{} ({})", preset.name, preset.origin),
+                Some(None) => "tag".to_owned(),
+                None => String::new(),
+            },
+        }
+    }
+}
+
+fn layout_error(error: &LayoutError, source: &Source) -> Diagnostic {
+    match error {
+        LayoutError::StepOverflow(span) => Diagnostic::new(code::STEP_OVERFLOW, error.to_string())
+            .within(source)
+            .label(span.clone(), "")
+            .help("write a step number, or a fraction of all steps such as 0.5"),
+        LayoutError::TooLarge { limit } => {
+            let message = format!("the texts of all steps together are larger than {} MiB", limit >> 20);
+            Diagnostic::new(code::TOO_LARGE, message).within(source).help("use a shorter prompt or fewer steps")
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! webui's `lbwpresets.txt` and `elempresets.txt`, read and written.
+
+use std::sync::Arc;
+
+use pest::Parser;
+
+use super::{Comment, Origin, Preset, PresetFile, Presets, SIZE_LIMIT};
+use crate::block::Layout;
+use crate::diagnostic::{Diagnostic, Source, code};
+use crate::syntax::python;
+
+#[derive(pest_derive::Parser)]
+#[grammar = "grammar/preset.pest"]
+struct PresetGrammar;
+
+/// Reads `lbwpresets.txt`.
+///
+/// A line counts if it has a colon, no `#` anywhere and, name included, one comma less than a layout has entries. Values are
+/// kept untrimmed and are not checked here; later lines override earlier ones in their place.
+pub fn weights(name: &str, text: &str) -> (PresetFile, Vec<Diagnostic>) {
+    let mut file = PresetFile::default();
+    let mut found = size_check(name, text);
+    if !found.is_empty() {
+        return (file, found);
+    }
+    let source = Source::new(name, text);
+    for (line, number) in python::split_lines(text).into_iter().zip(1..) {
+        let start = line.as_ptr() as usize - text.as_ptr() as usize;
+        match weights_line(line) {
+            Ok((preset, value)) => {
+                let origin = Origin { file: Arc::clone(&source.name), line: number };
+                if preset.contains(',') {
+                    found.push(comma_in_name(&source, start, preset));
+                }
+                let preset = Preset { name: preset.to_owned(), value: value.to_owned(), origin };
+                found.extend(file.weights.insert(preset).map(|old| redefined(&source, start, &old)));
+            }
+            Err(ignored) => {
+                found.extend(ignored.report(&source, start, line));
+                if let Some(comment) = python::strip(line).strip_prefix('#') {
+                    let weights_before = file.weights.iter().count();
+                    file.comments.push(Comment { text: comment.to_owned(), weights_before, elements_before: 0 });
+                }
+            }
+        }
+    }
+    (file, found)
+}
+
+/// Whether `line` of `lbwpresets.txt` counts, and its name and value.
+pub fn weights_line(line: &str) -> Result<(&str, &str), Ignored> {
+    if line.contains('#') {
+        return Err(Ignored::Hash);
+    }
+    let mut tokens = PresetGrammar::parse(Rule::weights_line, line)
+        .ok()
+        .and_then(|mut line| line.next())
+        .ok_or(Ignored::NoColon)?
+        .into_inner();
+    let (name, value) = tokens.next().zip(tokens.next()).ok_or(Ignored::NoColon)?;
+    let entries = line.matches(',').count() + 1;
+    match Layout::from_len(entries) {
+        Some(_) => Ok((python::strip(name.as_str()), value.as_str())),
+        None => Err(Ignored::Count(entries)),
+    }
+}
+
+/// Why a line of `lbwpresets.txt` does not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ignored {
+    Hash,
+    NoColon,
+    /// Entries told by the commas of the line.
+    Count(usize),
+}
+
+impl Ignored {
+    /// A warning, unless the line is plainly meant as a comment.
+    fn report(self, source: &Source, start: usize, line: &str) -> Option<Diagnostic> {
+        let commas = line.matches(',').count();
+        let (at, message, help) = match self {
+            Ignored::Hash if python::strip(line).starts_with('#') || commas < 10 => return None,
+            Ignored::Hash => {
+                (line.find('#')?, "a `#` anywhere makes the whole line a comment".into(), "remove the `#`")
+            }
+            Ignored::Count(entries) if entries > 2 && line.contains(':') => (
+                line.find(':')? + 1,
+                format!("the line has {entries} entries and is ignored"),
+                "a vector has 12, 17, 20, 26 or 61 entries",
+            ),
+            _ => return None,
+        };
+        let end = start + line.len();
+        Some(Diagnostic::new(code::IGNORED_LINE, message).within(source).label(start + at..end, "").help(help))
+    }
+}
+
+fn comma_in_name(source: &Source, start: usize, name: &str) -> Diagnostic {
+    Diagnostic::new(code::COMMA_IN_NAME, format!("the comma in `{name}` is counted with those of the vector"))
+        .within(source)
+        .label(start..start + name.len(), "")
+        .help("rename the preset")
+}
+
+fn redefined(source: &Source, start: usize, old: &Preset) -> Diagnostic {
+    Diagnostic::new(code::PRESET_REDEFINED, format!("`{}` is defined a second time", old.name))
+        .within(source)
+        .label(start..start + old.name.len(), "this definition counts")
+        .note(format!("the first one stands in line {}", old.origin.line))
+        .help("remove one of them")
+}
+
+pub(super) fn size_check(name: &str, text: &str) -> Vec<Diagnostic> {
+    let too_large = || {
+        let message = format!("`{name}` is larger than {} MiB, too large for presets", SIZE_LIMIT >> 20);
+        Diagnostic::new(code::TOO_LARGE, message)
+    };
+    (text.len() > SIZE_LIMIT).then(too_large).into_iter().collect()
+}
+
+/// Reads `elempresets.txt`: chunks between blank lines, each a name, a colon and rules, which are kept as they are.
+pub fn elements(name: &str, text: &str) -> (PresetFile, Vec<Diagnostic>) {
+    let mut file = PresetFile::default();
+    let mut found = size_check(name, text);
+    if !found.is_empty() {
+        return (file, found);
+    }
+    let source = Source::new(name, text);
+    let tokens = PresetGrammar::parse(Rule::elements, text).ok().and_then(|mut t| t.next());
+    for chunk in tokens.into_iter().flat_map(|t| t.into_inner()) {
+        let Some((preset, value)) = chunk.as_str().split_once(':') else { continue };
+        let start = chunk.as_span().start() + (preset.len() - preset.trim_start_matches(python::is_space).len());
+        let origin = Origin { file: Arc::clone(&source.name), line: source.position(start).0 };
+        let preset = Preset { name: python::strip(preset).to_owned(), value: value.to_owned(), origin };
+        found.extend(file.elements.insert(preset).map(|old| redefined(&source, start, &old)));
+    }
+    (file, found)
+}
+
+/// The rules of an element preset with their places in `text`.
+pub(crate) fn rules(text: &str) -> Vec<std::ops::Range<usize>> {
+    let tokens = PresetGrammar::parse(Rule::rules, text).ok().and_then(|mut t| t.next());
+    let rules = tokens.into_iter().flat_map(|t| t.into_inner());
+    rules.map(|rule| rule.as_span().start()..rule.as_span().end()).collect()
+}
+
+/// The text of a `lbwpresets.txt` with these presets, or the names that such a file cannot hold.
+pub fn write_weights(file: &PresetFile) -> Result<String, Vec<String>> {
+    let line = |preset: &Preset| format!("{}:{}\n", preset.name, preset.value);
+    let comments: Vec<_> = file.comments.iter().map(|c| (c.weights_before, c.text.as_str())).collect();
+    write(&file.weights, &comments, line, |preset| {
+        let line = format!("{}:{}", preset.name, preset.value);
+        let single = python::split_lines(&line).len() == 1;
+        single && weights_line(&line) == Ok((preset.name.as_str(), preset.value.as_str()))
+    })
+}
+
+/// The text of an `elempresets.txt` with these presets, or the names that such a file cannot hold. It has no comments.
+pub fn write_elements(file: &PresetFile) -> Result<String, Vec<String>> {
+    let chunk = |preset: &Preset| format!("{}:{}\n\n", preset.name, preset.value);
+    write(&file.elements, &[], chunk, |preset| {
+        let plain = python::strip(&preset.name) == preset.name && !preset.name.contains([':', '\n']);
+        plain && !preset.value.contains("\n\n") && !preset.value.ends_with('\n')
+    })
+}
+
+fn write(
+    presets: &Presets,
+    comments: &[(usize, &str)],
+    one: impl Fn(&Preset) -> String,
+    fits: impl Fn(&Preset) -> bool,
+) -> Result<String, Vec<String>> {
+    let misfits: Vec<_> = presets.iter().filter(|p| !fits(p)).map(|p| p.name.clone()).collect();
+    if !misfits.is_empty() {
+        return Err(misfits);
+    }
+    let mut text = String::new();
+    let mut comments = comments.iter().peekable();
+    for (index, preset) in presets.iter().enumerate() {
+        while let Some((_, comment)) = comments.next_if(|(before, _)| *before <= index) {
+            text.push_str(&format!("#{comment}\n"));
+        }
+        text.push_str(&one(preset));
+    }
+    comments.for_each(|(_, comment)| text.push_str(&format!("#{comment}\n")));
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_that_look_like_presets_are_spoken_about() {
+        let text = "A:1,1,1,1,1,1,1,1,1,1,1,1 # mine\nB:1,1,1,1,1,1,1,1,1,1,1,1,1,1,1\n# A comment: fine\n\na,b:1,1,1,1,1,1,1,1,1,1,1";
+        let (file, found) = weights("lbwpresets.txt", text);
+        assert_eq!(file.weights.iter().count(), 1);
+        let said: Vec<_> = found.iter().map(|d| (d.code, d.pointed_at().unwrap())).collect();
+        assert_eq!(
+            said,
+            [("W0403", "# mine"), ("W0403", "1,1,1,1,1,1,1,1,1,1,1,1,1,1,1"), ("W0404", "a,b")],
+            "{found:?}"
+        );
+    }
+
+    #[test]
+    fn files_are_written_as_they_were_read() {
+        let text = "# of mine\nA: 1,1,1,1,1,1,1,1,1,1,1,1\nB:0,0,0,0,0,0,0,0,0,0,0,X\n#end\n";
+        assert_eq!(write_weights(&weights("x", text).0).unwrap(), text);
+        let text = "A:IN04:attn:1\nM00:ff:0\n\nB:::1\n\n";
+        assert_eq!(write_elements(&elements("x", text).0).unwrap(), text);
+    }
+
+    #[test]
+    fn huge_files_are_refused() {
+        assert_eq!(weights("x", &"#".repeat(SIZE_LIMIT + 1)).1[0].code, "E0111");
+    }
+}

@@ -1,0 +1,525 @@
+//! lbw's own preset files: a map of `layout`, `presets` and `elements`.
+//!
+//! A preset is a vector text, a map from blocks to weights (blocks not named are 0), or `{of: NAME, BLOCK: weight}`: another
+//! preset with changes. Every preset becomes a vector text, so the rest of the program knows only those.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+use super::webui::size_check;
+use super::{Comment, Origin, Preset, PresetFile, PresetSet, SIZE_LIMIT};
+use crate::block::{Layout, block_list};
+use crate::diagnostic::{Diagnostic, Source, code, did_you_mean};
+use crate::syntax::{lora_tag, python};
+
+/// Reads a preset file. `known` are the presets of earlier files, which `of:` may name.
+pub fn parse(name: &str, text: &str, known: &PresetSet) -> (PresetFile, Vec<Diagnostic>) {
+    let mut found = size_check(name, text);
+    let source = Source::new(name, text);
+    if !found.is_empty() {
+        return (PresetFile::default(), found);
+    }
+    let mut reader = Reader { known, lines: key_lines(text), source, found: Vec::new(), file: PresetFile::default() };
+    let budget = Cell::new(SIZE_LIMIT);
+    match NodeSeed(&budget).deserialize(serde_yaml::Deserializer::from_str(text)) {
+        Ok(node) => reader.read(node),
+        Err(error) => reader.found.push(bad_yaml(&reader.source, &error)),
+    }
+    reader.comments(text);
+    found.append(&mut reader.found);
+    (reader.file, found)
+}
+
+/// A YAML value as far as preset files go. Map entries keep their order.
+#[derive(Debug, Clone, PartialEq)]
+enum Node {
+    Nothing,
+    Text(String),
+    Map(Vec<(String, Node)>),
+    List,
+}
+
+/// Builds a [`Node`], refusing documents that aliases blow up: every byte of text and every node is paid from the budget.
+#[derive(Clone, Copy)]
+struct NodeSeed<'a>(&'a Cell<usize>);
+
+impl NodeSeed<'_> {
+    fn pay<E: Error>(self, bytes: usize) -> Result<(), E> {
+        let left = self.0.get().checked_sub(bytes + 1);
+        self.0.set(left.ok_or_else(|| E::custom(format!("the file expands to more than {} MiB", SIZE_LIMIT >> 20)))?);
+        Ok(())
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for NodeSeed<'_> {
+    type Value = Node;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for NodeSeed<'_> {
+    type Value = Node;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a text, a number or a map")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Node, E> {
+        self.pay(text.len())?;
+        Ok(Node::Text(text.to_owned()))
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Node, E> {
+        self.visit_str(if value { "true" } else { "false" })
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Node, E> {
+        self.visit_str(&value.to_string())
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Node, E> {
+        self.visit_str(&value.to_string())
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Node, E> {
+        self.visit_str(&value.to_string())
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Node, E> {
+        Ok(Node::Nothing)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Node, A::Error> {
+        while list.next_element_seed(self)?.is_some() {}
+        Ok(Node::List)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(key) = map.next_key_seed(self)? {
+            let Node::Text(key) = key else { return Err(A::Error::custom("a key must be a text")) };
+            entries.push((key, map.next_value_seed(self)?));
+        }
+        Ok(Node::Map(entries))
+    }
+}
+
+fn bad_yaml(source: &Source, error: &serde_yaml::Error) -> Diagnostic {
+    let found = Diagnostic::new(code::BAD_YAML, error.to_string()).within(source);
+    let found = match error.location() {
+        Some(place) => found.label(place.index()..place.index() + 1, ""),
+        None => found,
+    };
+    found.help("a preset file is a map with `layout:`, `presets:` and `elements:`")
+}
+
+/// For every key, the lines (from 1) and offsets where a line begins with it. Good enough to point at a definition.
+fn key_lines(text: &str) -> HashMap<String, Vec<(usize, usize)>> {
+    let mut lines: HashMap<String, Vec<(usize, usize)>> = HashMap::new();
+    let mut offset = 0;
+    for (line, number) in text.split('\n').zip(1..) {
+        let trimmed = line.trim_start();
+        let quoted = trimmed.starts_with(['"', '\'']);
+        if let Some((key, _)) = trimmed.split_once(':').filter(|_| !trimmed.starts_with('#')) {
+            let key = if quoted { key.trim().trim_matches(['"', '\'']) } else { key.trim() };
+            let start = offset + (line.len() - trimmed.len()) + usize::from(quoted);
+            lines.entry(key.to_owned()).or_default().push((number, start));
+        }
+        offset += line.len() + 1;
+    }
+    lines
+}
+
+struct Reader<'a> {
+    known: &'a PresetSet,
+    lines: HashMap<String, Vec<(usize, usize)>>,
+    source: Source,
+    found: Vec<Diagnostic>,
+    file: PresetFile,
+}
+
+impl Reader<'_> {
+    fn read(&mut self, node: Node) {
+        let entries = match node {
+            Node::Map(entries) => entries,
+            Node::Nothing => return,
+            _ => return self.report(Diagnostic::new(code::BAD_YAML, "a preset file is a map"), None),
+        };
+        let layout = entries.iter().find(|(key, _)| key == "layout").and_then(|(_, node)| self.layout(node));
+        for (key, node) in entries {
+            match (key.as_str(), node) {
+                ("layout", _) | ("presets" | "elements", Node::Nothing) => {}
+                ("presets", Node::Map(presets)) => self.presets(presets, layout),
+                ("elements", Node::Map(elements)) => elements.into_iter().for_each(|e| self.element(e)),
+                ("presets" | "elements", _) => {
+                    self.report(
+                        Diagnostic::new(code::BAD_YAML, format!("`{key}` must be a map"))
+                            .help("write `NAME: value` lines under it"),
+                        Some(&key),
+                    );
+                }
+                _ => {
+                    let near = did_you_mean(&key, ["layout", "presets", "elements"]).unwrap_or("presets");
+                    let found = Diagnostic::new(code::BAD_YAML, format!("`{key}` is not known here"));
+                    self.report(found.help(format!("did you mean `{near}`?")), Some(&key));
+                }
+            }
+        }
+    }
+
+    /// Adds a finding that points at the line of `key`, if it is known.
+    fn report(&mut self, found: Diagnostic, key: Option<&str>) {
+        let found = found.within(&self.source);
+        let place = key.and_then(|key| Some((self.lines.get(key)?.first()?.1, key.len())));
+        self.found.push(match place {
+            Some((start, len)) => found.label(start..start + len, ""),
+            None => found,
+        });
+    }
+
+    fn layout(&mut self, node: &Node) -> Option<Layout> {
+        let name = if let Node::Text(name) = node { name.as_str() } else { "" };
+        let layout = Layout::from_name(name);
+        if layout.is_none() {
+            let names = Layout::ALL.map(Layout::name);
+            let found = Diagnostic::new(code::BAD_PRESET, format!("there is no layout `{name}`"));
+            self.report(found.help(format!("layouts are {}", names.join(", "))), Some("layout"));
+        }
+        layout
+    }
+
+    fn origin(&self, key: &str) -> Origin {
+        let line = self.lines.get(key).and_then(|lines| lines.last()).map_or(1, |(line, _)| *line);
+        Origin { file: Arc::clone(&self.source.name), line }
+    }
+
+    fn element(&mut self, (name, node): (String, Node)) {
+        match node {
+            Node::Text(value) => {
+                let preset = Preset { origin: self.origin(&name), name, value };
+                let old = self.file.elements.insert(preset);
+                self.redefined(old);
+            }
+            _ => {
+                let found = Diagnostic::new(code::BAD_PRESET, format!("the rules of `{name}` must be a text"));
+                self.report(found.help("write `blocks:elements:ratio`, rules separated by commas"), Some(&name));
+            }
+        }
+    }
+
+    fn redefined(&mut self, old: Option<Preset>) {
+        if let Some(old) = old {
+            let found = Diagnostic::new(code::PRESET_REDEFINED, format!("`{}` is defined a second time", old.name));
+            self.report(found.help("remove one of them"), Some(&old.name));
+        }
+    }
+
+    fn presets(&mut self, presets: Vec<(String, Node)>, layout: Option<Layout>) {
+        let own: HashMap<String, Node> = presets.iter().cloned().collect();
+        let mut values = HashMap::new();
+        for (name, _) in presets {
+            let value = self.value(&name, &own, &mut values, layout);
+            if let Some(value) = value {
+                let preset = Preset { origin: self.origin(&name), name, value };
+                let old = self.file.weights.insert(preset);
+                self.redefined(old);
+            }
+        }
+    }
+
+    /// The vector text of the preset `name`: follows `of:` to the first preset that is known, then applies the changes.
+    fn value(
+        &mut self,
+        name: &str,
+        own: &HashMap<String, Node>,
+        values: &mut HashMap<String, Option<String>>,
+        layout: Option<Layout>,
+    ) -> Option<String> {
+        let mut chain = vec![name.to_owned()];
+        let mut base = None;
+        while let Some(last) = chain.last().filter(|last| !values.contains_key(*last)) {
+            let next = match own.get(last).and_then(of) {
+                Some(next) => next.to_owned(),
+                None => break,
+            };
+            if chain.contains(&next) || chain.len() > 100 {
+                let found = Diagnostic::new(code::BAD_PRESET, format!("`{name}` is made of itself"));
+                self.report(found.help(format!("let `of:` name another preset than `{next}`")), Some(name));
+                values.insert(name.to_owned(), None);
+                return None;
+            }
+            if !own.contains_key(&next) {
+                base = self.known.weights.get(&next).map(|p| p.value.clone());
+                if base.is_none() {
+                    let near =
+                        self.known.weights.nearest(&next).or(did_you_mean(&next, own.keys().map(String::as_str)));
+                    let found = Diagnostic::new(code::UNKNOWN_PRESET, format!("there is no preset `{next}`"));
+                    let help = near.map_or("name a preset of this file or of an earlier one".to_owned(), |near| {
+                        format!("did you mean `{near}`?")
+                    });
+                    let last = last.clone();
+                    self.report(found.help(help), Some(&last));
+                    values.insert(last, None);
+                }
+                break;
+            }
+            chain.push(next);
+        }
+        for link in chain.into_iter().rev() {
+            base = match values.get(&link) {
+                Some(value) => value.clone(),
+                None => {
+                    let value = own.get(&link).and_then(|node| self.build(&link, node, base, layout));
+                    values.insert(link, value.clone());
+                    value
+                }
+            };
+        }
+        base
+    }
+
+    /// The vector text that `node` stands for, as changes of `base` if there is one.
+    fn build(&mut self, name: &str, node: &Node, base: Option<String>, layout: Option<Layout>) -> Option<String> {
+        match node {
+            Node::Text(value) => {
+                let problem = vector_problem(value);
+                if let Some((message, help)) = problem {
+                    self.report(
+                        Diagnostic::new(code::BAD_PRESET, format!("`{name}` {message}")).help(help),
+                        Some(name),
+                    );
+                    return None;
+                }
+                Some(value.clone())
+            }
+            Node::Map(changes) => self.change(name, changes, base, layout),
+            _ => {
+                let found =
+                    Diagnostic::new(code::BAD_PRESET, format!("`{name}` is neither a vector nor a map of blocks"));
+                self.report(found.help("write `1,0,…` or `{BASE: 1, OUT00-OUT02: 1}`"), Some(name));
+                None
+            }
+        }
+    }
+
+    fn change(
+        &mut self,
+        name: &str,
+        changes: &[(String, Node)],
+        base: Option<String>,
+        layout: Option<Layout>,
+    ) -> Option<String> {
+        let mut entries: Vec<String> = match (&base, layout) {
+            (Some(base), _) => base.split(',').map(str::to_owned).collect(),
+            (None, Some(layout)) => vec!["0".to_owned(); layout.len()],
+            (None, None) => {
+                let found = Diagnostic::new(code::BAD_PRESET, format!("the blocks of `{name}` need a layout"));
+                self.report(found.help("write `layout: sdxl-12` at the top of the file"), Some(name));
+                return None;
+            }
+        };
+        let layout = Layout::from_len(entries.len())?;
+        for (key, node) in changes.iter().filter(|(key, _)| key != "of") {
+            let blocks = self.blocks(name, key, layout)?;
+            let weight = match node {
+                Node::Text(text) if lora_tag::weight(text).is_ok() && !text.contains(',') => python::strip(text),
+                _ => {
+                    let found =
+                        Diagnostic::new(code::BAD_PRESET, format!("the weight of {key} in `{name}` is not a number"));
+                    self.report(found.help("write a number, or R, U, X, X+d, X-d"), Some(name));
+                    return None;
+                }
+            };
+            blocks.into_iter().for_each(|at| weight.clone_into(&mut entries[at]));
+        }
+        Some(entries.join(","))
+    }
+
+    /// The entries of `layout` that the key `IN04` or `OUT00-OUT02` names.
+    fn blocks(&mut self, name: &str, key: &str, layout: Layout) -> Option<Vec<usize>> {
+        let names: Vec<_> = (0..layout.len()).filter_map(|at| Some(layout.block(at)?.name())).collect();
+        let written: Vec<_> = key.split('-').map(|id| if id == "MID" { "M00" } else { id }).collect();
+        let listed = block_list(layout.space(), &written.join("-")).map(|list| list.words);
+        let range = written.len() > 1;
+        let entries: Vec<_> =
+            listed.iter().flatten().filter_map(|block| names.iter().position(|n| n == block)).collect();
+        if written.len() <= 2 && !entries.is_empty() && (range || entries.len() == 1) {
+            return Some(entries);
+        }
+        let wrong = listed.err().map_or(key.to_owned(), |unknown| unknown.name);
+        let found =
+            Diagnostic::new(code::UNKNOWN_BLOCK, format!("`{name}` names {wrong}, which {} has not", layout.name()));
+        let near = did_you_mean(&wrong, names.iter().copied());
+        let help = near.map_or(format!("its blocks are {}", names.join(",")), |near| format!("did you mean {near}?"));
+        self.report(found.help(help), Some(name));
+        None
+    }
+
+    /// Collects whole-line comments with what stands before them.
+    fn comments(&mut self, text: &str) {
+        let lines = |presets: &super::Presets| presets.iter().map(|p| p.origin.line).collect::<Vec<_>>();
+        let (weights, elements) = (lines(&self.file.weights), lines(&self.file.elements));
+        for (line, number) in text.split('\n').zip(1..) {
+            if let Some(comment) = line.trim_start().strip_prefix('#') {
+                let before = |lines: &[usize]| lines.iter().filter(|line| **line < number).count();
+                let text = comment.trim_end_matches('\r').to_owned();
+                let (weights_before, elements_before) = (before(&weights), before(&elements));
+                self.file.comments.push(Comment { text, weights_before, elements_before });
+            }
+        }
+    }
+}
+
+/// The preset that `node` is a change of.
+fn of(node: &Node) -> Option<&str> {
+    let Node::Map(entries) = node else { return None };
+    entries.iter().find_map(|(key, node)| match node {
+        Node::Text(name) if key == "of" => Some(name.as_str()),
+        _ => None,
+    })
+}
+
+/// What is wrong with a vector text, and what to do.
+fn vector_problem(value: &str) -> Option<(String, &'static str)> {
+    let entries = lora_tag::entries(value);
+    if Layout::from_len(entries.len()).is_none() {
+        return Some((format!("has {} entries", entries.len()), "a vector has 12, 17, 20, 26 or 61 entries"));
+    }
+    entries.into_iter().map(|range| &value[range]).find_map(|entry| {
+        let error = lora_tag::weight(entry).err()?;
+        Some((format!("has an entry `{}` that {error}", python::strip(entry)), "write a number, or R, U, X, X+d, X-d"))
+    })
+}
+
+/// The text of a preset file with these presets. Vectors are written out.
+pub fn write(file: &PresetFile) -> String {
+    let mut text = String::new();
+    let comments = |text: &mut String, indent: &str, at: usize, of: fn(&Comment) -> usize, skip: usize| {
+        for comment in file.comments.iter().skip(skip).filter(|c| of(c) == at) {
+            text.push_str(&format!("{indent}#{}\n", comment.text));
+        }
+    };
+    let weights = file.weights.iter().count();
+    let elements_only = weights == 0;
+    if !elements_only {
+        text.push_str("presets:\n");
+        for (index, preset) in file.weights.iter().enumerate() {
+            comments(&mut text, "  ", index, |c| c.weights_before, 0);
+            text.push_str(&entry(preset));
+        }
+    }
+    if file.elements.iter().next().is_some() {
+        text.push_str("elements:\n");
+        for (index, preset) in file.elements.iter().enumerate() {
+            if elements_only {
+                comments(&mut text, "  ", index, |c| c.elements_before, 0);
+            }
+            text.push_str(&entry(preset));
+        }
+    }
+    let last = if elements_only { file.elements.iter().count() } else { weights };
+    let of = |c: &Comment| if c.weights_before == 0 { c.elements_before } else { c.weights_before };
+    for comment in file.comments.iter().filter(|c| last > 0 && of(c) == last) {
+        text.push_str(&format!("#{}\n", comment.text));
+    }
+    text
+}
+
+fn entry(preset: &Preset) -> String {
+    format!("  {}: {}\n", scalar(&preset.name), scalar(&preset.value))
+}
+
+/// A text as a YAML scalar on one line: as it is where that is safe, else double-quoted (JSON's escapes are YAML's).
+fn scalar(text: &str) -> String {
+    let word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '+' | '/');
+    let safe =
+        text.starts_with(word) && text.ends_with(word) && text.chars().all(|c| word(c) || matches!(c, ',' | '-' | ' '));
+    let plain = safe && serde_yaml::from_str::<serde_yaml::Value>(text).is_ok_and(|v| v.as_str() == Some(text));
+    if plain { text.to_owned() } else { serde_json::Value::from(text).to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::webui;
+    use super::*;
+
+    fn read(text: &str) -> (PresetFile, Vec<Diagnostic>) {
+        parse("test.yaml", text, PresetSet::builtin())
+    }
+
+    fn value(text: &str, name: &str) -> String {
+        let (file, found) = read(text);
+        assert_eq!(found, [], "{text}");
+        file.weights.get(name).unwrap().value.clone()
+    }
+
+    #[test]
+    fn presets_are_vectors_maps_or_changes() {
+        assert_eq!(value("presets: {A: '1,1,1,1,1,1,1,1,1,1,1,X'}", "A"), "1,1,1,1,1,1,1,1,1,1,1,X");
+        assert_eq!(
+            value("layout: sdxl-12\npresets:\n  A: {BASE: 1, OUT00-OUT01: 0.5, MID: R}", "A"),
+            "1,0,0,0,0,R,0.5,0.5,0,0,0,0"
+        );
+        assert_eq!(
+            value("presets:\n  A: {of: B, OUT01: 0.8}\n  B: {of: XLALL, BASE: 0}", "A"),
+            "0,1,1,1,1,1,1,0.8,1,1,1,1"
+        );
+    }
+
+    #[test]
+    fn mistakes_are_pointed_at() {
+        for (text, code, place) in [
+            ("presets: [1]", "E0401", "presets"),
+            ("a: {b: 1}", "E0401", "a"),
+            ("presets:\n  A: 1,1,1", "E0402", "A"),
+            ("presets:\n  A: 1,1,1,1,1,1,1,1,1,1,1,y", "E0402", "A"),
+            ("presets:\n  A: {BASE: 1}", "E0402", "A"),
+            ("layout: sdxl-13\npresets: {}", "E0402", "layout"),
+            ("layout: sdxl-12\npresets:\n  A: {OUT06: 1}", "E0301", "A"),
+            ("layout: sdxl-12\npresets:\n  A: {IN04: [1]}", "E0402", "A"),
+            ("presets:\n  A: {of: XLAL}", "E0201", "A"),
+            ("presets:\n  A: {of: B}\n  B: {of: A}", "E0402", "A"),
+            ("elements:\n  E: 1\n  E: 2", "W0405", "E"),
+        ] {
+            let (_, found) = read(text);
+            assert_eq!(found.first().map(|d| (d.code, d.pointed_at())), Some((code, Some(place))), "{text}");
+            assert!(!found[0].help.is_empty(), "{text}");
+        }
+        assert_eq!(read("presets: {").1[0].code, "E0401");
+    }
+
+    #[test]
+    fn bombs_are_refused() {
+        let mut bomb = format!("a: &a {}\n", "x".repeat(1000));
+        for (name, of) in [("b", "a"), ("c", "b"), ("d", "c"), ("e", "d"), ("f", "e")] {
+            bomb.push_str(&format!("{name}: &{name} [{}]\n", vec![format!("*{of}"); 9].join(",")));
+        }
+        assert_eq!(read(&bomb).1[0].code, "E0401");
+        assert_eq!(read(&"[".repeat(100_000)).1[0].code, "E0401");
+        assert_eq!(read(&" ".repeat(SIZE_LIMIT + 1)).1[0].code, "E0111");
+    }
+
+    #[test]
+    fn files_convert_both_ways() {
+        let text = "# mine\nA: 1,1,1,1,1,1,1,1,1,1,1,1\nyes:0,0,0,0,0,0,0,0,0,0,0,X+0.1\n# end\n";
+        let (file, _) = webui::weights("x.txt", text);
+        let (back, found) = read(&write(&file));
+        assert_eq!(found, []);
+        assert_eq!(webui::write_weights(&back).unwrap(), text);
+        let text = "A:IN04-OUT05:NOT attn:1\nM00::0\n\n日本:::1\n\n";
+        let (back, found) = read(&write(&webui::elements("x.txt", text).0));
+        assert_eq!(found, []);
+        assert_eq!(webui::write_elements(&back).unwrap(), text);
+    }
+
+    #[test]
+    fn a_preset_knows_its_line() {
+        let (file, _) = read("# c\nlayout: sdxl-12\npresets:\n  A: {BASE: 1}\n  \"B b\": {IN04: 1}\n");
+        assert_eq!(file.weights.get("B b").unwrap().origin.to_string(), "test.yaml:5");
+    }
+}
