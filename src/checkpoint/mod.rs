@@ -11,6 +11,8 @@ mod safetensors_file;
 pub use detect::Refusal;
 pub use safetensors_file::{Entry, FileError, SafetensorsFile};
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -91,9 +93,20 @@ impl Checkpoint {
     pub fn path(&self) -> &Path {
         self.file.path()
     }
+}
 
-    /// sha256 of the whole file in hex; webui shows the first ten digits as "Model hash".
-    pub fn sha256(&self) -> String {
-        Sha256::digest(self.file.as_bytes()).iter().map(|b| format!("{b:02x}")).collect()
+/// sha256 of the file at `path` in hex; webui shows the first ten digits as "Model hash".
+///
+/// The file is read, not mapped: a mapping would count all of it as this process's memory.
+pub fn sha256_of_file(path: &Path) -> std::io::Result<String> {
+    let mut file = File::open(path)?;
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0u8; 1 << 20];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => break,
+            n => hash.update(&buffer[..n]),
+        }
     }
+    Ok(hash.finalize().iter().map(|b| format!("{b:02x}")).collect())
 }

@@ -141,7 +141,9 @@ fn missing_model(name: &str, folder: Option<&Path>, checkpoints: &[PathBuf]) -> 
             folder.display(),
             listed(checkpoints)
         )),
-        None => Failure::file(format!("--model {name}: there is no such file (name a .safetensors checkpoint, or give --webui-dir)")),
+        None => Failure::file(format!(
+            "--model {name}: there is no such file (name a .safetensors checkpoint, or give --webui-dir)"
+        )),
     }
 }
 

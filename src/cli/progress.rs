@@ -22,7 +22,8 @@ impl Progress {
     /// Shows nothing if `quiet`.
     pub fn new(quiet: bool) -> Self {
         let terminal = std::io::stderr().is_terminal();
-        Progress { bar: None, plain: !quiet && !terminal, started: None, last_line: Instant::now() }.with_bar(!quiet && terminal)
+        Progress { bar: None, plain: !quiet && !terminal, started: None, last_line: Instant::now() }
+            .with_bar(!quiet && terminal)
     }
 
     fn with_bar(mut self, show: bool) -> Self {

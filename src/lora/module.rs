@@ -44,6 +44,22 @@ pub enum Quirk {
     ExtensionFails,
 }
 
+impl std::fmt::Display for Quirk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Quirk::Dora => {
+                "DoRA modules are not scaled in proportion to a block weight, and weight 0 does not switch them off"
+            }
+            Quirk::HalfScaled => "of GLoRA modules only one of two products is scaled by a block weight",
+            Quirk::BiasUnscaled => "bias deltas keep ratio 1 whatever the block weight",
+            Quirk::AddendUnscaled => "the `bias` added to a delta keeps ratio 1 whatever the block weight",
+            Quirk::ExtensionFails => {
+                "the extension fails on LoKr modules with a factored first matrix; lbw scales them"
+            }
+        })
+    }
+}
+
 /// A module of a network that was matched to a layer of the model.
 #[derive(Debug, Clone)]
 pub struct NetworkModule {

@@ -142,8 +142,7 @@ impl Lower<'_> {
             prompt: prompt.shown.text().to_owned(),
             negative_prompt: negative.shown.text().to_owned(),
             positive,
-            // Tags in the negative prompt are text.
-            negative: self.schedule(&negative.shown, &self.request.negative_prompt, &[]),
+            negative: self.negative(&negative),
             loras,
             settings: self.request.settings.clone(),
         }
@@ -157,15 +156,29 @@ impl Lower<'_> {
         }
     }
 
+    /// The negative prompt, in which tags are text. Nothing, where it is empty at every step: its conditioning is zero then.
+    fn negative(&mut self, prompt: &Prompt) -> Schedule {
+        let source = &self.request.negative_prompt;
+        let texts = self.texts(&prompt.shown, source, &[]);
+        if texts.iter().all(|(_, text)| text.text().is_empty()) {
+            return Vec::new();
+        }
+        texts.into_iter().map(|(last_step, text)| self.segment(last_step, &text, source)).collect()
+    }
+
     fn schedule(&mut self, text: &Mapped, source: &Source, tags: &[Tag]) -> Schedule {
+        let texts = self.texts(text, source, tags);
+        texts.into_iter().map(|(last_step, text)| self.segment(last_step, &text, source)).collect()
+    }
+
+    /// The texts over the steps.
+    fn texts(&mut self, text: &Mapped, source: &Source, tags: &[Tag]) -> Vec<(u32, Mapped)> {
         let schedule = schedule::parse(text);
         let settings = &self.request.settings;
         let timeline = Timeline::first_pass(settings.schedule_steps(), self.request.options.old_timelines);
         self.found.extend(check::schedule(&schedule, text, source, tags, settings, timeline));
         match schedule.lay_out(text, timeline, SCHEDULE_LIMIT) {
-            Ok(entries) => {
-                entries.into_iter().map(|(last_step, text)| self.segment(last_step, &text, source)).collect()
-            }
+            Ok(texts) => texts,
             Err(error) => {
                 self.found.push(layout_error(&error, source));
                 Vec::new()

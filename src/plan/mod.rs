@@ -12,6 +12,7 @@ pub mod network;
 mod sampler;
 mod settings;
 
+pub use check::unknown_lora;
 pub use lower::{Lowering, Options, PROMPT_LIMIT, Request, SCHEDULE_LIMIT, lower};
 pub use sampler::{Sampler, ScheduleType};
 pub use settings::{Emphasis, NoiseSource, Settings};
@@ -33,7 +34,8 @@ pub struct Plan {
     pub negative_prompt: String,
     /// The parts between `AND`, at least one.
     pub positive: Vec<Part>,
-    /// The negative prompt over the steps. Never split at `AND`.
+    /// The negative prompt over the steps, never split at `AND`. Nothing stands for an empty one, whose conditioning is all
+    /// zeros.
     pub negative: Schedule,
     /// One entry per LoRA that is loaded, in the order of webui's list.
     pub loras: Vec<LoraPlan>,

@@ -170,7 +170,8 @@ impl Case<'_> {
     fn drawn(&self) -> impl FnMut() -> Tensor + use<> {
         let mut images: Vec<ImageRng> =
             self.seeds().into_iter().map(|seed| ImageRng::new(&self.settings(seed), &Device::Cpu)).collect();
-        let mut draw = move || Tensor::cat(&images.iter_mut().map(|r| r.draw().unwrap()).collect::<Vec<_>>(), 0).unwrap();
+        let mut draw =
+            move || Tensor::cat(&images.iter_mut().map(|r| r.draw().unwrap()).collect::<Vec<_>>(), 0).unwrap();
         draw();
         draw
     }
@@ -213,9 +214,7 @@ impl Case<'_> {
             let timesteps: Vec<usize> = serde_json::from_value(self.json["timesteps"].clone()).unwrap();
             let eta = self.kw("eta").unwrap_or(0.0);
             match self.sampler() {
-                Sampler::Ddim => {
-                    samplers::ddim(&mut model, x, &timesteps, &levels, eta, &mut noise, &mut on_step)
-                }
+                Sampler::Ddim => samplers::ddim(&mut model, x, &timesteps, &levels, eta, &mut noise, &mut on_step),
                 Sampler::DdimCfgPp => {
                     samplers::ddim_cfgpp(&mut model, x, &timesteps, &levels, eta, &mut noise, &mut on_step)
                 }
@@ -237,18 +236,14 @@ impl Case<'_> {
                 calls.push(f64::from(sigma));
                 if is_lcm { lcm.denoise(x, sigma) } else { formula.denoise(x, sigma) }
             };
-            let range = || SigmaRange {
-                max: self.kw("sigma_max").unwrap() as f32,
-                min: self.kw("sigma_min").unwrap() as f32,
-            };
+            let range =
+                || SigmaRange { max: self.kw("sigma_max").unwrap() as f32, min: self.kw("sigma_min").unwrap() as f32 };
             match self.sampler() {
                 Sampler::DpmFast => {
                     let n = self.kw("n").unwrap() as usize;
                     samplers::dpm_fast(&mut model, x, range(), n, &args, &mut noise, &mut on_step)
                 }
-                Sampler::DpmAdaptive => {
-                    samplers::dpm_adaptive(&mut model, x, range(), &args, &mut noise, &mut on_step)
-                }
+                Sampler::DpmAdaptive => samplers::dpm_adaptive(&mut model, x, range(), &args, &mut noise, &mut on_step),
                 sampler => k_sampler(sampler)(&mut model, x, &sigmas, &args, &mut noise, &mut on_step),
             }
         };
@@ -271,7 +266,9 @@ impl Case<'_> {
             let expected: Vec<[f64; 2]> = serde_json::from_value(expected.clone()).unwrap();
             let (got, expected) = (log.queries.as_flattened(), expected.as_flattened());
             let off = got.iter().zip(expected).filter(|(g, e)| g != e).count();
-            if off > 0 { println!("{}: {off} of {} query sigmas differ in the last bit", self.index, got.len()); }
+            if off > 0 {
+                println!("{}: {off} of {} query sigmas differ in the last bit", self.index, got.len());
+            }
             within("brownian queries", crate::numeric::max_rel_diff(got, expected), 3e-6)?;
         } else {
             same("noise draws", log.draws, &json["noise_draws"])?;

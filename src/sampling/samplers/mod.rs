@@ -16,8 +16,8 @@ mod restart;
 mod unipc;
 
 pub use ddim::{CFG_PP_SCALE, ddim, ddim_cfgpp, plms};
-pub use dpm2::{dpm_2, dpm_2_ancestral};
 pub use dpm_solver::{SigmaRange, dpm_adaptive, dpm_fast};
+pub use dpm2::{dpm_2, dpm_2_ancestral};
 pub use dpmpp::{dpmpp_2m, dpmpp_2s_ancestral};
 pub use dpmpp_sde::{dpmpp_2m_sde, dpmpp_2m_sde_heun, dpmpp_3m_sde, dpmpp_sde};
 pub use euler::{euler, euler_ancestral};

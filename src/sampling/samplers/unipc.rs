@@ -203,7 +203,15 @@ impl Weights {
         let phis = phis(hh, order);
         // Row j holds r_j^k / (k + 1)!.
         let taylor = |n: usize| -> Vec<Vec<f64>> {
-            let row = |r: &f64| (0..n).scan(1.0, |c, k| { let now = *c; *c *= r / (k + 2) as f64; Some(now) }).collect();
+            let row = |r: &f64| {
+                (0..n)
+                    .scan(1.0, |c, k| {
+                        let now = *c;
+                        *c *= r / (k + 2) as f64;
+                        Some(now)
+                    })
+                    .collect()
+            };
             nodes[..n].iter().map(row).collect()
         };
         // Σ_k φ_k · (inverse)[k][j] over the first `rows` rows.

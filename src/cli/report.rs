@@ -1,0 +1,49 @@
+//! What is said on standard error.
+
+use std::io::IsTerminal;
+
+use crate::diagnostic::{Diagnostic, Severity, Style};
+
+/// How diagnostics look on standard error.
+pub fn style() -> Style {
+    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+    if colour { Style::Colour } else { Style::Plain }
+}
+
+/// Prints all of `found`, worst last, so that the errors stand next to the shell's prompt.
+pub fn diagnostics(found: &[Diagnostic]) {
+    let mut found: Vec<_> = found.iter().collect();
+    found.sort_by_key(|d| d.severity);
+    for diagnostic in found {
+        eprintln!("{}\n", diagnostic.render(style()));
+    }
+}
+
+/// Whether nothing may be drawn: an error, or with `strict` a warning.
+pub fn refuses(found: &[Diagnostic], strict: bool) -> bool {
+    let least = if strict { Severity::Warning } else { Severity::Error };
+    found.iter().any(|d| d.severity >= least)
+}
+
+pub fn error(message: &str) {
+    eprintln!("error: {}", escaped(message));
+}
+
+pub fn warning(message: &str) {
+    eprintln!("warning: {}", escaped(message));
+}
+
+pub fn note(message: &str) {
+    eprintln!("note: {}", escaped(message));
+}
+
+/// Control characters of files and prompts must not reach the terminal; line ends are ours.
+pub fn escaped(text: &str) -> String {
+    text.chars()
+        .flat_map(|c| match c {
+            '\n' | '\t' => vec![c],
+            c if c.is_control() => c.escape_default().collect(),
+            c => vec![c],
+        })
+        .collect()
+}

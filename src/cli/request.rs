@@ -1,0 +1,244 @@
+//! From prompts and flags to requests: pasted infotext is taken apart, flags win, a seed is drawn.
+
+use std::hash::{BuildHasher, Hasher};
+use std::io::Read;
+
+use super::args::{EmphasisArg, FileArgs, NoiseSourceArg, PromptArgs};
+use super::exit::Failure;
+use super::files::Files;
+use super::report;
+use crate::block::Family;
+use crate::diagnostic::{Diagnostic, Source};
+use crate::engine::embedded;
+use crate::infotext::{Infotext, Pasted, looks_like_infotext};
+use crate::lora::LoraIndex;
+use crate::plan::{
+    Emphasis, NoiseSource, Options, Plan, Request, Sampler, ScheduleType, Settings, lower, unknown_lora,
+};
+use crate::preset::{PresetFile, PresetSet, SIZE_LIMIT, webui, yaml};
+
+/// The largest prompt read from standard input.
+const STDIN_LIMIT: u64 = 8 << 20;
+/// Images from one prompt.
+const MAX_IMAGES: u64 = 10_000;
+
+/// What is to be drawn, and what was found on the way.
+pub struct Prepared {
+    pub files: Files,
+    pub loras: LoraIndex,
+    /// One plan per image. Empty where nothing may be drawn.
+    pub plans: Vec<Plan>,
+    pub found: Vec<Diagnostic>,
+}
+
+/// Reads prompts, presets and LoRA folders and lowers everything. All that is wrong with the texts is in `found`.
+pub fn prepare(prompt: &PromptArgs, files: &FileArgs) -> Result<Prepared, Failure> {
+    let texts = texts(&prompt.prompts)?;
+    let mut pasted = Vec::new();
+    for text in &texts {
+        pasted.push(paste(text)?);
+    }
+    let model = pasted.iter().find_map(|(p, _)| p.model.as_deref());
+    let files = Files::resolve(files, model)?;
+    let (presets, mut found) = load_presets(&files)?;
+    let loras = LoraIndex::scan(&files.lora_dirs).map_err(|e| Failure::file(e.to_string()))?;
+
+    let mut plans = Vec::new();
+    for (pasted, settings) in pasted {
+        for said in &pasted.not_understood {
+            report::warning(&format!("pasted field {said}"));
+        }
+        let settings = with_flags(settings, &pasted, prompt, files.model.is_embedded)?;
+        lower_images(&pasted, settings, prompt, &presets, &loras, &mut plans, &mut found)?;
+    }
+    if report::refuses(&found, prompt.strict) {
+        plans.clear();
+    }
+    Ok(Prepared { files, loras, plans, found })
+}
+
+fn texts(prompts: &[String]) -> Result<Vec<String>, Failure> {
+    prompts.iter().map(|p| if p == "-" { from_stdin() } else { Ok(p.clone()) }).collect()
+}
+
+fn from_stdin() -> Result<String, Failure> {
+    let mut text = String::new();
+    std::io::stdin()
+        .take(STDIN_LIMIT)
+        .read_to_string(&mut text)
+        .map_err(|e| Failure::file(format!("standard input: {e}")))?;
+    // The final line end is the shell's, not the prompt's.
+    Ok(text.strip_suffix('\n').map_or(text.clone(), |t| t.strip_suffix('\r').unwrap_or(t).to_owned()))
+}
+
+/// The prompts and settings that `text` holds: an infotext's, or a prompt alone.
+fn paste(text: &str) -> Result<(Pasted, Settings), Failure> {
+    let mut settings = Settings { width: 0, height: 0, ..Settings::default() };
+    if !looks_like_infotext(text) {
+        return Ok((Pasted { prompt: text.to_owned(), ..Pasted::default() }, settings));
+    }
+    let pasted = Infotext::parse(text).apply(&mut settings).map_err(|e| Failure::text(e.to_string()))?;
+    Ok((pasted, settings))
+}
+
+/// A flag beats a pasted field beats a default.
+fn with_flags(mut s: Settings, pasted: &Pasted, args: &PromptArgs, is_embedded: bool) -> Result<Settings, Failure> {
+    let side = if is_embedded { embedded::SIZE } else { Settings::default().width };
+    let size = |flag: Option<u32>, pasted: u32| flag.unwrap_or(if pasted == 0 { side } else { pasted });
+    s.width = size(args.width, s.width);
+    s.height = size(args.height, s.height);
+    s.steps = args.steps.unwrap_or(s.steps);
+    s.cfg_scale = args.cfg_scale.unwrap_or(s.cfg_scale);
+    s.clip_skip = args.clip_skip.unwrap_or(s.clip_skip);
+    s.eta = args.eta.or(s.eta);
+    s.subseed_strength = args.subseed_strength.unwrap_or(s.subseed_strength);
+    if let Some(name) = &args.sampler {
+        let (sampler, schedule) = Sampler::from_legacy_name(name).ok_or_else(|| unknown_sampler(name))?;
+        s.sampler = sampler;
+        s.schedule_type = schedule.unwrap_or(s.schedule_type);
+    }
+    if let Some(name) = &args.schedule_type {
+        s.schedule_type = ScheduleType::from_name(name).ok_or_else(|| unknown_schedule(name))?;
+    }
+    if let Some(source) = args.noise_source {
+        s.noise_source = match source {
+            NoiseSourceArg::Gpu | NoiseSourceArg::Nv => NoiseSource::Gpu,
+            NoiseSourceArg::Cpu => NoiseSource::Cpu,
+        };
+    }
+    if let Some(emphasis) = args.emphasis {
+        s.emphasis = match emphasis {
+            EmphasisArg::Original => Emphasis::Original,
+            EmphasisArg::NoNorm => Emphasis::NoNorm,
+            EmphasisArg::Ignore => Emphasis::Ignore,
+            EmphasisArg::None => Emphasis::None,
+        };
+    }
+    s.seed = match args.seed {
+        Some(seed) => seed_or_drawn("--seed", seed)?,
+        None if pasted.has_seed => s.seed,
+        None => drawn_seed(),
+    };
+    if let Some(subseed) = args.subseed {
+        s.subseed = seed_or_drawn("--subseed", subseed)?;
+    } else if s.subseed_strength != 0.0 && args.subseed_strength.is_some() {
+        s.subseed = drawn_seed();
+    }
+    Ok(s)
+}
+
+fn seed_or_drawn(flag: &str, seed: i64) -> Result<u64, Failure> {
+    match u64::try_from(seed) {
+        Ok(seed) => Ok(seed),
+        Err(_) if seed == -1 => Ok(drawn_seed()),
+        Err(_) => Err(Failure::text(format!("{flag} {seed}: a seed is 0 or more, or -1 to draw one"))),
+    }
+}
+
+/// webui draws seeds below 2³².
+fn drawn_seed() -> u64 {
+    // The standard library's hasher is keyed by the system's random numbers.
+    std::hash::RandomState::new().build_hasher().finish() >> 32
+}
+
+fn unknown_sampler(name: &str) -> Failure {
+    let labels: Vec<_> = Sampler::ALL.iter().map(|s| s.label()).collect();
+    Failure::text(format!("--sampler `{name}`: there is no such sampler; there are: {}", labels.join(", ")))
+}
+
+fn unknown_schedule(name: &str) -> Failure {
+    let labels: Vec<_> = ScheduleType::ALL.iter().map(|s| s.label()).collect();
+    Failure::text(format!("--schedule-type `{name}`: there is no such schedule; there are: {}", labels.join(", ")))
+}
+
+/// One plan per image of a prompt; what is wrong with the prompt is said once.
+fn lower_images(
+    pasted: &Pasted,
+    settings: Settings,
+    args: &PromptArgs,
+    presets: &PresetSet,
+    loras: &LoraIndex,
+    plans: &mut Vec<Plan>,
+    found: &mut Vec<Diagnostic>,
+) -> Result<(), Failure> {
+    let count = u64::from(args.n_iter) * u64::from(args.batch_size);
+    if count == 0 || count > MAX_IMAGES {
+        return Err(Failure::text(format!(
+            "--n-iter times --batch-size is {count}; it must be from 1 to {MAX_IMAGES}"
+        )));
+    }
+    let negative = args.negative_prompt.clone().unwrap_or_else(|| pasted.negative_prompt.clone());
+    let source = Source::new("prompt", pasted.prompt.as_str());
+    let names: Vec<&str> = loras.entries().iter().map(|e| e.name.as_str()).collect();
+    found.extend(unknown_lora(&source, |name| loras.resolve(name).is_ok(), names.iter().copied()));
+    for image in 0..count {
+        // With a variation strength all images share the seed and vary the subseed.
+        let mut settings = settings.clone();
+        match settings.subseed_strength == 0.0 {
+            true => settings.seed += image,
+            false => settings.subseed += image,
+        }
+        let request = Request {
+            prompt: source.clone(),
+            negative_prompt: Source::new("negative prompt", negative.as_str()),
+            settings,
+            family: Family::Sdxl,
+            options: Options { old_timelines: pasted.old_prompt_editing, ..Options::default() },
+        };
+        let lowering = lower(&request, presets);
+        plans.extend(lowering.plan);
+        if image == 0 {
+            found.extend(lowering.diagnostics);
+        }
+    }
+    Ok(())
+}
+
+/// The built-in presets and those of all files named, later ones over earlier ones.
+pub fn load_presets(files: &Files) -> Result<(PresetSet, Vec<Diagnostic>), Failure> {
+    let mut presets = PresetSet::builtin().clone();
+    let mut found = Vec::new();
+    let weights = files.presets.iter().map(|path| (path, false));
+    for (path, is_elements) in weights.chain(files.element_presets.iter().map(|path| (path, true))) {
+        let (file, said) = read_presets(path, is_elements, &presets)?;
+        presets.add(file);
+        found.extend(said);
+    }
+    Ok((presets, found))
+}
+
+/// One preset file, in the form its name says: YAML, or webui's.
+pub fn read_presets(
+    path: &std::path::Path,
+    is_elements: bool,
+    known: &PresetSet,
+) -> Result<(PresetFile, Vec<Diagnostic>), Failure> {
+    let text = read_text(path)?;
+    let name = path.display().to_string();
+    let is_yaml = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("yaml") || e.eq_ignore_ascii_case("yml"));
+    Ok(match (is_yaml, is_elements) {
+        (true, _) => yaml::parse(&name, &text, known),
+        (false, true) => webui::elements(&name, &text),
+        (false, false) => webui::weights(&name, &text),
+    })
+}
+
+/// A text file of a sensible size.
+pub fn read_text(path: &std::path::Path) -> Result<String, Failure> {
+    let failed = |e: std::io::Error| Failure::file(format!("{}: {e}", path.display()));
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(failed)?;
+    file.take(SIZE_LIMIT as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() > SIZE_LIMIT {
+        let mib = SIZE_LIMIT >> 20;
+        return Err(Failure::file(format!(
+            "{}: the file is larger than {mib} MiB, which no text of this kind is",
+            path.display()
+        )));
+    }
+    let text = String::from_utf8(bytes).map_err(|e| {
+        let at = e.utf8_error().valid_up_to();
+        Failure::file(format!("{}: not UTF-8 text (at byte {at}); save it as UTF-8", path.display()))
+    })?;
+    Ok(text.strip_prefix('\u{feff}').map_or(text.clone(), str::to_owned))
+}
