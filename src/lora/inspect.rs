@@ -39,7 +39,7 @@ pub struct Inspection {
     /// Modules whose tensors are of no known kind.
     pub unknown_kind: Vec<String>,
     /// Tensors that only the lenient key table understands.
-    pub leniently_matched: usize,
+    pub leniently_matched: Vec<String>,
     /// Tensors that belong to no module.
     pub unmatched: Vec<String>,
     pub metadata: BTreeMap<String, String>,
@@ -102,7 +102,8 @@ impl Inspection {
             }
             None => self.unknown_kind.push(name.to_owned()),
         }
-        self.dora_modules += usize::from(group.parts.contains_key("dora_scale"));
+        self.dora_modules +=
+            usize::from(["dora_scale", "lora_magnitude_vector"].iter().any(|part| group.parts.contains_key(*part)));
         if let Some(alpha) = group.parts.get("alpha") {
             let values = file::read(file, alpha)?.flatten_all()?.to_dtype(DType::F64)?.to_vec1::<f64>()?;
             let Some(alpha) = values.first() else { return Ok(()) };

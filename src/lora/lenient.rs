@@ -49,7 +49,11 @@ impl Component {
     }
 }
 
-const COMPONENTS: [(&str, Component); 10] = [
+const COMPONENTS: [(&str, Component); 14] = [
+    ("text_encoders.clip_l.transformer.", Component::TextEncoder),
+    ("text_encoders.clip_g.transformer.", Component::TextEncoder2),
+    ("clip_l.transformer.", Component::TextEncoder),
+    ("clip_g.transformer.", Component::TextEncoder2),
     ("base_model.model.unet.", Component::Unet),
     ("base_model.model.text_encoder_2.", Component::TextEncoder2),
     ("base_model.model.text_encoder.", Component::TextEncoder),
@@ -77,9 +81,9 @@ const PARTS: [(&str, &str); 16] = [
     (".lora_linear_layer.up.weight", "lora_up.weight"),
     ("_lora.down.weight", "lora_down.weight"),
     ("_lora.up.weight", "lora_up.weight"),
-    (".lora_magnitude_vector.default.weight", "dora_scale"),
-    (".lora_magnitude_vector.weight", "dora_scale"),
-    (".lora_magnitude_vector", "dora_scale"),
+    (".lora_magnitude_vector.default.weight", "lora_magnitude_vector"),
+    (".lora_magnitude_vector.weight", "lora_magnitude_vector"),
+    (".lora_magnitude_vector", "lora_magnitude_vector"),
 ];
 
 /// Parts that other tools write behind a dotted path as kohya and LyCORIS do.
@@ -123,6 +127,11 @@ pub(super) fn rewrite(key: &str) -> Option<Rewritten> {
     }
     let module = format!("{}{}", component.kohya(), path.replace('.', "_"));
     Some(Rewritten { module, part: part.to_owned(), path, component })
+}
+
+/// `key` without its part: where the same module's other parts are written.
+pub(super) fn stem(key: &str) -> Option<&str> {
+    split_part(key).map(|(stem, _)| stem)
 }
 
 fn split_part(key: &str) -> Option<(&str, &'static str)> {

@@ -16,6 +16,7 @@
 //! # Ok::<(), lbw::lora::LoraError>(())
 //! ```
 
+mod bake;
 mod error;
 mod file;
 mod full_size;
@@ -29,7 +30,9 @@ mod module;
 mod names;
 mod network;
 mod table;
+mod warning;
 
+pub use bake::{BakeError, Baked, bake};
 pub use error::LoraError;
 pub use hash::LoraHashes;
 pub use index::{IndexEntry, IndexError, LoraIndex};
@@ -39,3 +42,4 @@ pub use module::{Delta, Factors, NetworkModule, Quirk};
 pub use names::{Strength, renumbered};
 pub use network::{KeyTable, Network};
 pub use table::{MappedKey, ModuleTable, Target};
+pub use warning::Warning;

@@ -60,6 +60,11 @@ impl std::fmt::Display for Quirk {
     }
 }
 
+impl Quirk {
+    pub const ALL: [Quirk; 5] =
+        [Quirk::Dora, Quirk::HalfScaled, Quirk::BiasUnscaled, Quirk::AddendUnscaled, Quirk::ExtensionFails];
+}
+
 /// A module of a network that was matched to a layer of the model.
 #[derive(Debug, Clone)]
 pub struct NetworkModule {
@@ -122,7 +127,12 @@ impl NetworkModule {
         if let Some(bias) = addend.as_ref().filter(|bias| bias.elem_count() != product(&target.shape)) {
             return Err(Misfit::Pair(format!("`bias` is {:?} for a weight of {:?}", bias.dims(), target.shape)));
         }
-        let dora = parts.get("dora_scale").map(|scale| Dora::read(scale, &target.shape, as_meant)).transpose()?;
+        let dora = match (parts.get("dora_scale"), parts.get("lora_magnitude_vector")) {
+            (Some(scale), _) => Some(Dora::read(scale, &target.shape, as_meant)?),
+            // PEFT's magnitudes are those of the rows, whatever their shape.
+            (None, Some(magnitude)) => Some(Dora::read(&magnitude.flatten_all()?, &target.shape, true)?),
+            (None, None) => None,
+        };
         let bias_part = if update.kind() == Kind::Norm { "b_norm" } else { "diff_b" };
         let carries_bias = matches!(update.kind(), Kind::Norm | Kind::Full);
         let bias = parts.get(bias_part).filter(|_| carries_bias && target.bias.is_some()).cloned();

@@ -1,0 +1,196 @@
+//! Baking block weights into a LoRA file: a new file that has, at weight 1 everywhere, the effect the old one has with
+//! these weights. Kind, rank and factors stay as they are.
+//!
+//! The weight of a module goes into its `alpha`, written in f32. Kinds whose alpha is not a scale have one tensor
+//! multiplied instead, which is then written in f32. What cannot be said in a file of the same kind (DoRA, GLoRA, OFT) is
+//! refused.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use candle_core::DType;
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
+
+use super::error::LoraError;
+use super::file;
+use super::kind::Kind;
+use super::lenient;
+use super::matching::{Group, Matching};
+use super::module::NetworkModule;
+use super::network::{KeyTable, Network};
+use super::table::ModuleTable;
+use crate::checkpoint::{FileError, SafetensorsFile};
+
+/// Why a file was not baked. Nothing is written then.
+#[derive(Debug, thiserror::Error)]
+pub enum BakeError {
+    #[error(transparent)]
+    Lora(#[from] LoraError),
+    #[error("`{module}` is {kind}, whose delta cannot be scaled within a file of the same kind")]
+    CannotScale { module: String, kind: String },
+    #[error("the weight of `{module}` is {weight}, which is not a finite number")]
+    NotFinite { module: String, weight: f64 },
+    #[error("{} exists already", path.display())]
+    Exists { path: PathBuf },
+    #[error("cannot write {}: {source}", path.display())]
+    Write { path: PathBuf, source: std::io::Error },
+}
+
+impl From<FileError> for BakeError {
+    fn from(error: FileError) -> Self {
+        BakeError::Lora(error.into())
+    }
+}
+
+/// What baking did, in modules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+pub struct Baked {
+    pub unchanged: usize,
+    pub scaled: usize,
+    /// Weight 0: the module is not in the new file.
+    pub dropped: usize,
+}
+
+/// Writes `input` with every module's delta scaled by `weight` to the new file `output`. As in webui a bias delta is not
+/// scaled. `provenance` is kept in the new file's metadata as `lbw_baked`.
+pub fn bake(
+    input: &Path,
+    output: &Path,
+    table: &ModuleTable,
+    keys: KeyTable,
+    weight: impl Fn(&NetworkModule) -> f64,
+    provenance: &str,
+) -> Result<Baked, BakeError> {
+    if output.exists() {
+        return Err(BakeError::Exists { path: output.to_owned() });
+    }
+    let network = Network::open(input, table, keys)?;
+    let file = SafetensorsFile::open(input)?;
+    let groups = Matching::new(file.names(), table, keys).groups;
+    let mut tensors: BTreeMap<String, Stored> =
+        file.names().map(|name| (name.to_owned(), Stored::InFile(name.to_owned()))).collect();
+    let mut baked = Baked::default();
+    for module in network.modules() {
+        let Some(group) = groups.get(module.name()) else { continue };
+        let weight = weight(module);
+        if !weight.is_finite() {
+            return Err(BakeError::NotFinite { module: module.name().to_owned(), weight });
+        }
+        if weight == 1.0 {
+            baked.unchanged += 1;
+        } else if weight == 0.0 && module.is_linear() && !module.has_bias() {
+            group.parts.values().for_each(|tensor| drop(tensors.remove(tensor)));
+            baked.dropped += 1;
+        } else {
+            let (name, tensor) = scaled(&file, module, group, weight)?;
+            tensors.insert(name, tensor);
+            baked.scaled += 1;
+        }
+    }
+    write(&file, &tensors, metadata(&file, output, provenance), output)?;
+    Ok(baked)
+}
+
+/// A tensor of the new file.
+enum Stored {
+    /// As the tensor of this name in the old file.
+    InFile(String),
+    /// Shape and bytes in f32.
+    New(Vec<usize>, Vec<u8>),
+}
+
+impl Stored {
+    fn number(value: f64) -> Self {
+        Stored::New(Vec::new(), (value as f32).to_le_bytes().to_vec())
+    }
+}
+
+/// The one tensor to replace so that `module`'s delta is multiplied by `weight`.
+fn scaled(
+    file: &SafetensorsFile,
+    module: &NetworkModule,
+    group: &Group,
+    weight: f64,
+) -> Result<(String, Stored), BakeError> {
+    let cannot = || {
+        let kind = if module.is_dora() { format!("{} with DoRA", module.kind()) } else { module.kind().to_string() };
+        BakeError::CannotScale { module: module.name().to_owned(), kind }
+    };
+    if !module.is_linear() || matches!(module.kind(), Kind::Oft | Kind::Boft) {
+        return Err(cannot());
+    }
+    if let Some(scale) = group.parts.get("scale") {
+        return Ok((scale.clone(), Stored::number(module.scale() * weight)));
+    }
+    if let (Some(rank), Some(alpha)) = (module.rank(), alpha_name(group)) {
+        return Ok((alpha, Stored::number(module.scale() * weight * rank as f64)));
+    }
+    let parts = ["lora_up.weight", "diff", "w_norm", "weight", "lokr_w1"];
+    let tensor = parts.iter().find_map(|part| group.parts.get(*part)).ok_or_else(cannot)?;
+    let values = file::read(file, tensor)?.to_dtype(DType::F32).and_then(|t| t.affine(weight, 0.0));
+    let values = values.map_err(FileError::from)?;
+    let bytes = values.flatten_all().and_then(|t| t.to_vec1::<f32>()).map_err(FileError::from)?;
+    let bytes = bytes.into_iter().flat_map(f32::to_le_bytes).collect();
+    Ok((tensor.clone(), Stored::New(values.dims().to_vec(), bytes)))
+}
+
+/// The name of the module's `alpha`, whether the file has it or not; `None` where it would not be read.
+fn alpha_name(group: &Group) -> Option<String> {
+    if let Some(alpha) = group.parts.get("alpha") {
+        return Some(alpha.clone());
+    }
+    let (part, tensor) = group.parts.iter().next()?;
+    let stem = match group.origin {
+        Some(_) => lenient::stem(tensor)?,
+        // Under kohya's names, PEFT's factors are read without an alpha.
+        None => tensor.strip_suffix(part.as_str())?.strip_suffix('.')?,
+    };
+    Some(format!("{stem}.alpha"))
+}
+
+/// The old metadata without the hashes, which are of the old tensors. The output name follows the file, as it is an alias.
+fn metadata(file: &SafetensorsFile, output: &Path, provenance: &str) -> HashMap<String, String> {
+    let mut metadata: HashMap<String, String> = file.metadata().clone().into_iter().collect();
+    metadata.remove("sshs_model_hash");
+    metadata.remove("sshs_legacy_hash");
+    if let (Some(name), Some(stem)) = (metadata.get_mut("ss_output_name"), output.file_stem()) {
+        *name = stem.to_string_lossy().into_owned();
+    }
+    metadata.insert("lbw_baked".to_owned(), provenance.to_owned());
+    metadata
+}
+
+/// Writes the new file whole or not at all.
+fn write(
+    file: &SafetensorsFile,
+    tensors: &BTreeMap<String, Stored>,
+    metadata: HashMap<String, String>,
+    output: &Path,
+) -> Result<(), BakeError> {
+    let failed = |source| BakeError::Write { path: output.to_owned(), source };
+    let other = |error: safetensors::SafeTensorError| failed(std::io::Error::other(error));
+    let mut views = Vec::with_capacity(tensors.len());
+    for (name, tensor) in tensors {
+        let view = match tensor {
+            Stored::New(shape, bytes) => TensorView::new(Dtype::F32, shape.clone(), bytes),
+            Stored::InFile(old) => {
+                let (Some(entry), Some(bytes)) = (file.entry(old), file.stored(old)) else { continue };
+                TensorView::new(entry.dtype, entry.shape.clone(), bytes)
+            }
+        };
+        views.push((name.as_str(), view.map_err(other)?));
+    }
+    let folder = output.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let temporary = tempfile::Builder::new().prefix(".lbw-").tempfile_in(folder).map_err(failed)?;
+    safetensors::serialize_to_file(views, Some(metadata), temporary.path()).map_err(other)?;
+    File::open(temporary.path()).and_then(|written| written.sync_all()).map_err(failed)?;
+    match temporary.persist_noclobber(output) {
+        Ok(_) => Ok(()),
+        Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => {
+            Err(BakeError::Exists { path: output.to_owned() })
+        }
+        Err(error) => Err(failed(error.error)),
+    }
+}
