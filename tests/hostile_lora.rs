@@ -23,6 +23,9 @@ const LINEAR: &str = "lora_unet_input_blocks_4_1_proj_in";
 const CONV: &str = "lora_unet_input_blocks_1_0_in_layers_2";
 const NORM: &str = "lora_unet_input_blocks_1_0_in_layers_0";
 
+/// Names and shapes.
+type Tensors<'a> = &'a [(&'a str, &'a [usize])];
+
 struct File {
     _folder: tempfile::TempDir,
     path: PathBuf,
@@ -37,7 +40,7 @@ impl File {
     }
 
     /// An f32 file with these tensors, all elements `value`.
-    fn with(tensors: &[(&str, &[usize])], value: f32) -> Self {
+    fn with(tensors: Tensors, value: f32) -> Self {
         Self::new(&safetensors(tensors, value))
     }
 
@@ -55,7 +58,7 @@ impl File {
     }
 }
 
-fn safetensors(tensors: &[(&str, &[usize])], value: f32) -> Vec<u8> {
+fn safetensors(tensors: Tensors, value: f32) -> Vec<u8> {
     let (mut header, mut data) = (Map::new(), Vec::new());
     for (name, shape) in tensors {
         let start = data.len();
@@ -75,7 +78,7 @@ fn parts<'a>(module: &str, parts: &[(&str, &'a [usize])]) -> Vec<(String, &'a [u
     parts.iter().map(|(part, shape)| (format!("{module}.{part}"), *shape)).collect()
 }
 
-fn module_message(module: &str, tensors: &[(&str, &[usize])]) -> String {
+fn module_message(module: &str, tensors: Tensors) -> String {
     let named = parts(module, tensors);
     let borrowed: Vec<_> = named.iter().map(|(name, shape)| (name.as_str(), *shape)).collect();
     File::with(&borrowed, 0.5).message()
@@ -184,7 +187,7 @@ fn numbers_that_are_not_finite() {
 
 #[test]
 fn tensors_that_do_not_fit_each_other() {
-    let cases: [(&str, &[(&str, &[usize])], &str); 15] = [
+    let cases: [(&str, Tensors, &str); 15] = [
         (LINEAR, &[("lora_up.weight", &[8, 2]), ("lora_down.weight", &[3, 4])], "ranks differ"),
         (LINEAR, &[("lora_up.weight", &[]), ("lora_down.weight", &[2, 4])], "ranks differ"),
         (LINEAR, &[("lora_up.weight", &[8, 2]), ("lora_down.weight", &[2, 4]), ("alpha", &[2])], "one number"),
@@ -217,7 +220,7 @@ fn tensors_that_do_not_fit_each_other() {
 
 #[test]
 fn tensors_that_do_not_fit_the_model() {
-    let cases: [(&str, &[(&str, &[usize])]); 10] = [
+    let cases: [(&str, Tensors); 10] = [
         (LINEAR, &[("lora_up.weight", &[8, 2]), ("lora_down.weight", &[2, 5])]),
         (CONV, &[("lora_up.weight", &[4, 2]), ("lora_down.weight", &[2, 2, 1, 1])]),
         (NORM, &[("lora_up.weight", &[4, 2]), ("lora_down.weight", &[2, 1])]),
@@ -247,7 +250,7 @@ fn tensors_that_do_not_fit_the_model() {
 #[test]
 fn empty_tensors_with_endless_dimensions() {
     const ENDLESS: usize = 1 << 40;
-    let cases: [&[(&str, &[usize])]; 3] = [
+    let cases: [Tensors; 3] = [
         &[("lora_up.weight", &[8, 0]), ("lora_down.weight", &[0, 4]), ("lora_mid.weight", &[0, 0, ENDLESS, ENDLESS])],
         &[("lokr_w1", &[0, ENDLESS]), ("lokr_w2", &[0, ENDLESS])],
         &[("oft_blocks", &[ENDLESS, 0, 0])],

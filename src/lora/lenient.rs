@@ -218,6 +218,11 @@ mod tests {
                 "lora_up.weight",
             ),
             (
+                "text_encoders.clip_g.transformer.text_model.encoder.layers.0.mlp.fc2.lora_magnitude_vector",
+                "lora_te2_text_model_encoder_layers_0_mlp_fc2",
+                "lora_magnitude_vector",
+            ),
+            (
                 "diffusion_model.input_blocks.4.0.in_layers.2.lokr_w1",
                 "lora_unet_input_blocks_4_0_in_layers_2",
                 "lokr_w1",
