@@ -39,7 +39,7 @@ pub struct Inspection {
     /// Modules whose tensors are of no known kind.
     pub unknown_kind: Vec<String>,
     /// Tensors that only the lenient key table understands.
-    pub leniently_matched: Vec<String>,
+    pub leniently_matched: usize,
     /// Tensors that belong to no module.
     pub unmatched: Vec<String>,
     pub metadata: BTreeMap<String, String>,

@@ -13,8 +13,8 @@ pub(super) struct Matching {
     pub groups: BTreeMap<String, Group>,
     /// Names of tensors that belong to no module.
     pub unmatched: Vec<String>,
-    /// Names of tensors that only the lenient table understood.
-    pub leniently: Vec<String>,
+    /// How many tensors only the lenient table understood.
+    pub leniently: usize,
 }
 
 /// The tensors of one module.
@@ -41,9 +41,7 @@ impl Matching {
             match place(table, keys, tensor) {
                 None => matching.unmatched.push(tensor.to_owned()),
                 Some(place) => {
-                    if place.leniently {
-                        matching.leniently.push(tensor.to_owned());
-                    }
+                    matching.leniently += usize::from(place.leniently);
                     let group = matching.groups.entry(place.module).or_default();
                     group.parts.insert(place.part, tensor.to_owned());
                     group.origin = place.origin.or(group.origin.take());

@@ -30,7 +30,6 @@ mod module;
 mod names;
 mod network;
 mod table;
-mod warning;
 
 pub use bake::{BakeError, Baked, bake};
 pub use error::LoraError;
@@ -42,4 +41,3 @@ pub use module::{Delta, Factors, NetworkModule, Quirk};
 pub use names::{Strength, renumbered};
 pub use network::{KeyTable, Network};
 pub use table::{MappedKey, ModuleTable, Target};
-pub use warning::Warning;

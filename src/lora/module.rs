@@ -60,11 +60,6 @@ impl std::fmt::Display for Quirk {
     }
 }
 
-impl Quirk {
-    pub const ALL: [Quirk; 5] =
-        [Quirk::Dora, Quirk::HalfScaled, Quirk::BiasUnscaled, Quirk::AddendUnscaled, Quirk::ExtensionFails];
-}
-
 /// A module of a network that was matched to a layer of the model.
 #[derive(Debug, Clone)]
 pub struct NetworkModule {

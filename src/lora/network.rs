@@ -32,7 +32,7 @@ pub struct Network {
     modules: Vec<NetworkModule>,
     unmatched: Vec<String>,
     incomplete_attentions: Vec<String>,
-    leniently_matched: Vec<String>,
+    leniently_matched: usize,
 }
 
 impl Network {
@@ -99,9 +99,9 @@ impl Network {
         &self.incomplete_attentions
     }
 
-    /// Names of tensors that only the lenient table understood.
-    pub fn leniently_matched(&self) -> &[String] {
-        &self.leniently_matched
+    /// How many tensors only the lenient table understood.
+    pub fn leniently_matched(&self) -> usize {
+        self.leniently_matched
     }
 
     /// The network with the rank of its plain modules cut to `dim`, as webui's `dyn` argument does.
