@@ -12,7 +12,7 @@ use lbw::sampling::{
 use serde_json::Value;
 
 use crate::common::{Tally, case_file, number};
-use crate::numeric::{load_tensors, max_abs_diff, values, within};
+use crate::numeric::{load_tensors, max_abs_diff, max_rel_diff, within};
 
 /// The vectors' denoiser for a batch: D(x, σ) = 1.2 tanh(0.7 x / √(1 + σ²)) + F / 2 · (1 + 1 / (1 + σ)).
 struct Formula {
@@ -260,16 +260,12 @@ impl Case<'_> {
         same("model calls", log.calls.len(), &json["model_calls"])?;
         if self.sampler() != Sampler::DpmAdaptive {
             let expected: Vec<f64> = json["model_sigmas_or_t"].as_array().unwrap().iter().map(number).collect();
-            within("model sigmas", crate::numeric::max_rel_diff(&log.calls, &expected), 3e-6)?;
+            within("model sigmas", max_rel_diff(&log.calls, &expected), 3e-6)?;
         }
         if let Some(expected) = json.get("brownian_queries") {
             let expected: Vec<[f64; 2]> = serde_json::from_value(expected.clone()).unwrap();
             let (got, expected) = (log.queries.as_flattened(), expected.as_flattened());
-            let off = got.iter().zip(expected).filter(|(g, e)| g != e).count();
-            if off > 0 {
-                println!("{}: {off} of {} query sigmas differ in the last bit", self.index, got.len());
-            }
-            within("brownian queries", crate::numeric::max_rel_diff(got, expected), 3e-6)?;
+            within("brownian queries", max_rel_diff(got, expected), 3e-6)?;
         } else {
             same("noise draws", log.draws, &json["noise_draws"])?;
         }
@@ -411,13 +407,5 @@ fn brownian_noise() {
         if case.tensor("brownian").is_some() {
             tally.check(label(case), case.check_brownian());
         }
-    });
-}
-
-#[test]
-fn stored_tensors_are_all_finite() {
-    for_every_case("finite", |case, tally| {
-        let finite = values(case.tensor("out").unwrap()).iter().all(|v| v.is_finite());
-        tally.check(label(case), if finite { Ok(()) } else { Err("out is not finite".to_string()) });
     });
 }
