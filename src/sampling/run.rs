@@ -5,7 +5,7 @@ use candle_core::Tensor;
 use super::denoiser::{Guided, LcmDenoiser, Parameterization, SigmaDenoiser, TimestepDenoiser};
 use super::noise::ImageRng;
 use super::noise_levels::{NoiseLevels, TRAINING_STEPS};
-use super::samplers::{self, Args, KSampler, SigmaRange, UniPcOptions};
+use super::samplers::{self, Args, KSampler, SigmaRange};
 use super::schedule::{MAX_STEPS, sampler_sigmas, timesteps};
 use super::{BrownianTree, Error, OnStep, Result};
 use crate::plan::{Sampler, Settings};
@@ -26,7 +26,8 @@ pub struct Run<'a> {
 pub enum Start {
     /// Noise alone.
     Noise,
-    /// A scaled latent (1, 4, h, w) that is partly covered with noise.
+    /// A scaled latent (1, 4, h, w) that is partly covered with noise: img2img, or the second pass of hires. fix, which
+    /// takes a fresh [`ImageRng`] of the larger size and `fix_steps`.
     Latent {
         latent: Tensor,
         /// Denoising strength, 0 to 1: the share of the schedule that is run.
@@ -147,7 +148,7 @@ fn over_timesteps(run: Run, method: OverTimesteps, on_step: OnStep) -> Result<Te
         OverTimesteps::Plms => samplers::plms(model, x, &timesteps, levels, on_step),
         OverTimesteps::UniPc => {
             let walk = (timesteps.len(), first_time);
-            samplers::unipc(model, x, walk, levels, UniPcOptions::default(), on_step)
+            samplers::unipc(model, x, walk, levels, settings.unipc, on_step)
         }
     }
 }

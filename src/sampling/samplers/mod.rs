@@ -25,7 +25,7 @@ pub use heun::heun;
 pub use lcm::lcm;
 pub use lms::lms;
 pub use restart::restart;
-pub use unipc::{SkipType, UniPcOptions, Variant, unipc};
+pub use unipc::unipc;
 
 use candle_core::Tensor;
 
