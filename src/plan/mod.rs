@@ -11,11 +11,13 @@ mod lower;
 pub mod network;
 mod sampler;
 mod settings;
+mod unipc;
 
 pub use check::unknown_lora;
 pub use lower::{Lowering, Options, PROMPT_LIMIT, Request, SCHEDULE_LIMIT, lower};
 pub use sampler::{Sampler, ScheduleType};
 pub use settings::{Emphasis, NoiseSource, Settings};
+pub use unipc::{UniPcOptions, UniPcSkipType, UniPcVariant};
 
 use serde::{Deserialize, Serialize};
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Sampler, ScheduleType};
+use super::{Sampler, ScheduleType, UniPcOptions};
 
 /// Generation settings with every default resolved, named after webui's fields.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -55,6 +55,7 @@ pub struct Settings {
     pub always_discard_next_to_last_sigma: bool,
     pub sgm_noise_multiplier: bool,
     pub use_old_karras_scheduler_sigmas: bool,
+    pub unipc: UniPcOptions,
 }
 
 impl Default for Settings {
@@ -95,6 +96,7 @@ impl Default for Settings {
             always_discard_next_to_last_sigma: false,
             sgm_noise_multiplier: false,
             use_old_karras_scheduler_sigmas: false,
+            unipc: UniPcOptions::default(),
         }
     }
 }

@@ -11,6 +11,7 @@ mod mt19937;
 mod noise;
 mod noise_levels;
 mod philox;
+mod rounded;
 mod run;
 pub mod samplers;
 pub mod schedule;

@@ -6,6 +6,8 @@
 
 use std::f64::consts::TAU;
 
+use super::rounded;
+
 const STATE: usize = 624;
 const SHIFT: usize = 397;
 const BLOCK: usize = 16;
@@ -94,9 +96,9 @@ impl Mt19937 {
 fn box_muller_block(data: &mut [f32]) {
     let (first, second) = data.split_at_mut(BLOCK / 2);
     for (a, b) in first.iter_mut().zip(second) {
-        let radius = (-2.0 * (1.0 - *a).ln()).sqrt();
+        let radius = (-2.0 * rounded::ln(1.0 - *a)).sqrt();
         let theta = std::f32::consts::TAU * *b;
-        (*a, *b) = (radius * theta.cos(), radius * theta.sin());
+        (*a, *b) = (radius * rounded::cos(theta), radius * rounded::sin(theta));
     }
 }
 

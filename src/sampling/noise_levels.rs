@@ -6,11 +6,17 @@
 
 use half::f16;
 
+use super::rounded;
+
 /// Timesteps of the training schedule.
 pub const TRAINING_STEPS: usize = 1000;
 
 /// ᾱ at the last step of a schedule with zero terminal signal-to-noise ratio: as close to 0 as f32 allows to work with.
 const ZERO_TERMINAL_ALPHA: f32 = 4.897_345_e-8;
+
+/// Entries of SDXL's table whose sigma torch computes one unit in the last place too small on the CPU: its square root
+/// is not correctly rounded. 10⁻⁷ of a sigma moves Brownian noise by 10⁻³, so the table follows torch's.
+const ROUNDED_DOWN: [usize; 11] = [108, 125, 360, 366, 462, 565, 612, 686, 827, 899, 964];
 
 /// A table of noise levels, ascending in sigma.
 #[derive(Debug, Clone)]
@@ -34,13 +40,19 @@ impl NoiseLevels {
             *alpha *= 1.0 - root(i) * root(i);
             Some(*alpha as f32)
         };
-        Self::from_alphas((0..TRAINING_STEPS).scan(1.0, remaining).collect(), 1)
+        let alphas: Vec<f32> = (0..TRAINING_STEPS).scan(1.0, remaining).collect();
+        let mut sigmas = sigmas_of(&alphas);
+        ROUNDED_DOWN.iter().for_each(|k| sigmas[*k] = sigmas[*k].next_down());
+        Self::from_table(alphas, sigmas, 1)
     }
 
-    /// sigma = √((1 − ᾱ) / ᾱ).
-    fn from_alphas(alphas_cumprod: Vec<f32>, stride: usize) -> Self {
-        let sigmas: Vec<f32> = alphas_cumprod.iter().map(|a| ((1.0 - a) / a).sqrt()).collect();
-        let log_sigmas = sigmas.iter().map(|s| s.ln()).collect();
+    fn from_alphas(alphas: Vec<f32>) -> Self {
+        let sigmas = sigmas_of(&alphas);
+        Self::from_table(alphas, sigmas, 1)
+    }
+
+    fn from_table(alphas_cumprod: Vec<f32>, sigmas: Vec<f32>, stride: usize) -> Self {
+        let log_sigmas = sigmas.iter().map(|s| rounded::ln(*s)).collect();
         NoiseLevels { alphas_cumprod, sigmas, log_sigmas, stride }
     }
 
@@ -53,19 +65,19 @@ impl NoiseLevels {
         let rescale = |r: &f32| (r - last) * (first / (first - last));
         let mut alphas: Vec<f32> = roots.iter().map(|r| rescale(r) * rescale(r)).collect();
         alphas[roots.len() - 1] = ZERO_TERMINAL_ALPHA;
-        Self::from_alphas(alphas, self.stride)
+        Self::from_alphas(alphas)
     }
 
     /// The table as it is after ᾱ went through half precision (webui's "Downcast alphas_cumprod").
     pub fn downcast(&self) -> Self {
-        Self::from_alphas(self.alphas_cumprod.iter().map(|a| f16::from_f32(*a).to_f32()).collect(), self.stride)
+        Self::from_alphas(self.alphas_cumprod.iter().map(|a| f16::from_f32(*a).to_f32()).collect())
     }
 
     /// Every 20th entry, counted from the noisiest one: the steps an LCM model was distilled for.
     pub fn for_lcm(&self) -> Self {
         let stride = 20;
-        let alphas = self.alphas_cumprod.iter().skip(stride - 1).step_by(stride).copied().collect();
-        Self::from_alphas(alphas, stride)
+        let every = |table: &[f32]| table.iter().skip(stride - 1).step_by(stride).copied().collect();
+        Self::from_table(every(&self.alphas_cumprod), every(&self.sigmas), stride)
     }
 
     /// ᾱ of every entry.
@@ -94,7 +106,7 @@ impl NoiseLevels {
     /// The timestep of `sigma`: between two entries linear in ln sigma, outside them the nearest end.
     /// An LCM table knows only its own timesteps and gives the nearest.
     pub fn t(&self, sigma: f32) -> f32 {
-        let log_sigma = sigma.ln();
+        let log_sigma = rounded::ln(sigma);
         if self.stride > 1 {
             return self.t_of_entry(self.nearest_entry(log_sigma));
         }
@@ -111,7 +123,7 @@ impl NoiseLevels {
         let first_t = self.t_of_entry(0);
         let entry = ((t - first_t) / self.stride as f32).clamp(0.0, last as f32);
         let (low, high, w) = (entry.floor() as usize, entry.ceil() as usize, entry.fract());
-        ((1.0 - w) * self.log_sigmas[low] + w * self.log_sigmas[high]).exp()
+        rounded::exp((1.0 - w) * self.log_sigmas[low] + w * self.log_sigmas[high])
     }
 
     fn t_of_entry(&self, entry: usize) -> f32 {
@@ -122,6 +134,11 @@ impl NoiseLevels {
         let distance = |k: &usize| (log_sigma - self.log_sigmas[*k]).abs();
         (0..self.sigmas.len()).min_by(|a, b| distance(a).total_cmp(&distance(b))).unwrap_or(0)
     }
+}
+
+/// sigma = √((1 − ᾱ) / ᾱ).
+fn sigmas_of(alphas: &[f32]) -> Vec<f32> {
+    alphas.iter().map(|a| ((1.0 - a) / a).sqrt()).collect()
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use candle_core::Tensor;
 use super::denoiser::{Guided, LcmDenoiser, Parameterization, SigmaDenoiser, TimestepDenoiser};
 use super::noise::ImageRng;
 use super::noise_levels::{NoiseLevels, TRAINING_STEPS};
-use super::samplers::{self, Args, KSampler, SigmaRange, UniPcOptions};
+use super::samplers::{self, Args, KSampler, SigmaRange};
 use super::schedule::{MAX_STEPS, sampler_sigmas, timesteps};
 use super::{BrownianTree, Error, OnStep, Result};
 use crate::plan::{Sampler, Settings};
@@ -26,7 +26,8 @@ pub struct Run<'a> {
 pub enum Start {
     /// Noise alone.
     Noise,
-    /// A scaled latent (1, 4, h, w) that is partly covered with noise.
+    /// A scaled latent (1, 4, h, w) that is partly covered with noise: img2img, or the second pass of hires. fix, which
+    /// takes a fresh [`ImageRng`] of the larger size and `fix_steps`.
     Latent {
         latent: Tensor,
         /// Denoising strength, 0 to 1: the share of the schedule that is run.
@@ -49,12 +50,15 @@ impl Start {
     /// webui's rule: without `fix_steps`, int(strength · steps) + 1 steps are run.
     fn extent(&self, steps: usize) -> Result<Extent> {
         let (steps, t_enc) = match *self {
-            Start::Noise => return Ok(Extent { steps, skipped: 0 }),
+            Start::Noise => (steps, steps),
             Start::Latent { strength, fix_steps: false, .. } => (steps, (clamped(strength) * steps as f64) as usize),
             Start::Latent { strength, fix_steps: true, .. } => {
                 ((steps as f64 / clamped(strength)) as usize, steps.saturating_sub(1))
             }
         };
+        if steps == 0 {
+            return Err(Error::NoSteps);
+        }
         if steps > MAX_STEPS {
             return Err(Error::TooManySteps { steps, limit: MAX_STEPS });
         }
@@ -144,7 +148,7 @@ fn over_timesteps(run: Run, method: OverTimesteps, on_step: OnStep) -> Result<Te
         OverTimesteps::Plms => samplers::plms(model, x, &timesteps, levels, on_step),
         OverTimesteps::UniPc => {
             let walk = (timesteps.len(), first_time);
-            samplers::unipc(model, x, walk, levels, UniPcOptions::default(), on_step)
+            samplers::unipc(model, x, walk, levels, settings.unipc, on_step)
         }
     }
 }
@@ -241,4 +245,109 @@ fn method(sampler: Sampler) -> Method {
         Sampler::Plms => return Method::Timesteps(Plms),
         Sampler::UniPc => return Method::Timesteps(UniPc),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{Device, Tensor};
+
+    use super::super::Predictions;
+    use super::*;
+
+    /// Predicts no noise at all, and notes the timesteps it was asked for.
+    struct Nothing(Vec<f32>);
+
+    impl Guided for Nothing {
+        fn predict(&mut self, x_in: &Tensor, t: f32, _level: f32) -> Result<Predictions> {
+            self.0.push(t);
+            Ok(Predictions { parts: vec![(x_in.zeros_like()?, 1.0)], uncond: None })
+        }
+    }
+
+    fn run(settings: &Settings, start: Start) -> (Result<Tensor>, Vec<f32>) {
+        let mut model = Nothing(Vec::new());
+        let run = Run {
+            settings,
+            levels: &NoiseLevels::sdxl(),
+            parameterization: Parameterization::Eps,
+            model: &mut model,
+            rng: &mut ImageRng::new(settings, &Device::Cpu),
+            start,
+        };
+        let latent = sample(run, &mut |_| Ok(()));
+        (latent, model.0)
+    }
+
+    fn small(sampler: Sampler) -> Settings {
+        Settings { sampler, width: 64, height: 64, ..Settings::default() }
+    }
+
+    fn from_zero(strength: f64, fix_steps: bool) -> Start {
+        Start::Latent {
+            latent: Tensor::zeros((1, 4, 8, 8), candle_core::DType::F32, &Device::Cpu).unwrap(),
+            strength,
+            fix_steps,
+        }
+    }
+
+    #[test]
+    fn strength_chooses_the_steps() {
+        let extent = |strength, fix_steps| {
+            let Extent { steps, skipped } = from_zero(strength, fix_steps).extent(20).unwrap();
+            (steps, skipped)
+        };
+        assert_eq!(extent(0.75, false), (20, 4));
+        assert_eq!(extent(1.0, false), (20, 0));
+        assert_eq!(extent(0.0, false), (20, 19));
+        assert_eq!(extent(0.5, true), (40, 20));
+        assert!(matches!(from_zero(1e-9, true).extent(20), Err(Error::TooManySteps { .. })));
+        assert!(matches!(Start::Noise.extent(0), Err(Error::NoSteps)));
+    }
+
+    #[test]
+    fn every_sampler_runs_from_noise_and_from_a_latent() {
+        for sampler in Sampler::ALL {
+            for steps in [1, 2, 3, 5, 24] {
+                let settings = Settings { steps, ..small(sampler) };
+                for start in [Start::Noise, from_zero(0.5, false), from_zero(0.01, false), from_zero(0.6, true)] {
+                    let (latent, _) = run(&settings, start.clone());
+                    let latent = latent.unwrap_or_else(|e| panic!("{sampler:?} {steps} {start:?}: {e}"));
+                    let values = latent.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+                    assert!(values.iter().all(|v| v.is_finite()), "{sampler:?} {steps} {start:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_latent_skips_the_noisiest_steps() {
+        let (_, t) = run(&small(Sampler::Euler), from_zero(0.5, false));
+        assert_eq!(t.len(), 11);
+        let (_, t) = run(&small(Sampler::Ddim), from_zero(0.5, false));
+        assert_eq!(t, (1..10).rev().map(|k| (50 * k + 1) as f32).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn strength_0_of_fixed_steps_changes_nothing() {
+        let (latent, t) = run(&small(Sampler::Euler), from_zero(0.0, true));
+        assert_eq!((latent.unwrap().abs().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap(), t.len()), (0.0, 0));
+    }
+
+    #[test]
+    fn the_observers_error_comes_out() {
+        let settings = small(Sampler::DpmPp2M);
+        let run = Run {
+            settings: &settings,
+            levels: &NoiseLevels::sdxl(),
+            parameterization: Parameterization::Eps,
+            model: &mut Nothing(Vec::new()),
+            rng: &mut ImageRng::new(&settings, &Device::Cpu),
+            start: Start::Noise,
+        };
+        let stop = |step: super::super::Step| match step.index {
+            3 => Err(Error::caller(std::io::Error::other("enough"))),
+            _ => Ok(()),
+        };
+        assert_eq!(sample(run, &mut { stop }).unwrap_err().to_string(), "enough");
+    }
 }

@@ -4,7 +4,7 @@
 //! give more than n. Values are computed in f32 where torch does, so that they agree to the last bits.
 
 use super::noise_levels::{NoiseLevels, TRAINING_STEPS};
-use super::{Error, Result};
+use super::{Error, Result, rounded};
 use crate::plan::{Sampler, ScheduleType, Settings};
 
 /// The sigmas `settings` asks for; what "Automatic" means, one more step for samplers that drop the next-to-last sigma,
@@ -92,18 +92,19 @@ fn uniform(n: usize, levels: &NoiseLevels) -> Vec<f32> {
 /// Source: Karras et al., "Elucidating the Design Space of Diffusion-Based Generative Models" (2022), equation 5.
 pub(super) fn karras(n: usize, min: f64, max: f64, rho: f64) -> Vec<f32> {
     let (min_inv, max_inv) = (min.powf(1.0 / rho), max.powf(1.0 / rho));
-    let sigma = |ramp: f32| (max_inv as f32 + ramp * (min_inv - max_inv) as f32).powf(rho as f32);
+    let sigma = |ramp: f32| rounded::powf(max_inv as f32 + ramp * (min_inv - max_inv) as f32, rho);
     and_zero(linspace(0.0, 1.0, n).map(sigma))
 }
 
 /// Evenly spaced in ln sigma.
 fn exponential(n: usize, min: f64, max: f64) -> Vec<f32> {
-    and_zero(linspace(max.ln() as f32, min.ln() as f32, n).map(f32::exp))
+    and_zero(linspace(max.ln() as f32, min.ln() as f32, n).map(rounded::exp))
 }
 
 /// A power of an even spacing in ln sigma.
 fn polyexponential(n: usize, min: f64, max: f64, rho: f64) -> Vec<f32> {
-    let sigma = |ramp: f32| (ramp.powf(rho as f32) * (max.ln() - min.ln()) as f32 + min.ln() as f32).exp();
+    let span = (max.ln() - min.ln()) as f32;
+    let sigma = |ramp: f32| rounded::exp(rounded::powf(ramp, rho) * span + min.ln() as f32);
     and_zero(linspace(1.0, 0.0, n).map(sigma))
 }
 
@@ -115,9 +116,9 @@ fn sgm_uniform(n: usize, min: f64, max: f64, levels: &NoiseLevels) -> Vec<f32> {
 
 /// n + 1 sigmas, none of them 0. Source: Sabour et al., "Align Your Steps" (2024), equation 31.
 fn kl_optimal(n: usize, min: f64, max: f64) -> Vec<f32> {
-    let (alpha_min, alpha_max) = ((min as f32).atan(), (max as f32).atan());
+    let (alpha_min, alpha_max) = (rounded::atan(min as f32), rounded::atan(max as f32));
     let share = |i: usize| i as f32 / n as f32;
-    (0..=n).map(|i| (share(i) * alpha_min + (1.0 - share(i)) * alpha_max).tan()).collect()
+    (0..=n).map(|i| rounded::tan(share(i) * alpha_min + (1.0 - share(i)) * alpha_max)).collect()
 }
 
 /// SDXL's optimised table for 10 steps, interpolated in ln sigma. Source: Sabour et al., "Align Your Steps" (2024).
@@ -172,12 +173,12 @@ fn and_zero(sigmas: impl Iterator<Item = f32>) -> Vec<f32> {
     sigmas.chain([0.0]).collect()
 }
 
-/// `n` evenly spaced values, computed from both ends towards the middle as torch does.
+/// `n` evenly spaced values, computed from both ends towards the middle with one rounding each, as torch does.
 pub(super) fn linspace(start: f32, end: f32, n: usize) -> impl Iterator<Item = f32> {
     let step = if n > 1 { (end - start) / (n - 1) as f32 } else { 0.0 };
     (0..n).map(move |i| match i < n / 2 || n == 1 {
-        true => start + step * i as f32,
-        false => end - step * (n - 1 - i) as f32,
+        true => step.mul_add(i as f32, start),
+        false => (-step).mul_add((n - 1 - i) as f32, end),
     })
 }
 

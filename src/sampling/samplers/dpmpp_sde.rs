@@ -104,7 +104,8 @@ pub fn dpmpp_3m_sde(
     on_step: OnStep,
 ) -> Result<Tensor> {
     // Denoised latent and h of the last step and of the one before.
-    let (mut last, mut before): (Option<(Tensor, f32)>, Option<(Tensor, f32)>) = (None, None);
+    let mut last: Option<(Tensor, f32)> = None;
+    let mut before: Option<(Tensor, f32)> = None;
     for (i, sigma, next) in steps(sigmas) {
         let denoised = model.denoise(&x, sigma)?;
         on_step(Step { index: i, x: &x, sigma, denoised: &denoised })?;

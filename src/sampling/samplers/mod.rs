@@ -25,11 +25,11 @@ pub use heun::heun;
 pub use lcm::lcm;
 pub use lms::lms;
 pub use restart::restart;
-pub use unipc::{SkipType, UniPcOptions, Variant, unipc};
+pub use unipc::unipc;
 
 use candle_core::Tensor;
 
-use super::{Denoiser, NoiseSampler, OnStep, Result};
+use super::{Denoiser, NoiseSampler, OnStep, Result, rounded};
 
 /// A sampler over sigmas.
 pub type KSampler = fn(&mut dyn Denoiser, Tensor, &[f32], &Args, &mut dyn NoiseSampler, OnStep) -> Result<Tensor>;
@@ -102,16 +102,16 @@ fn steps(sigmas: &[f32]) -> impl Iterator<Item = (usize, f32, f32)> + '_ {
 
 /// Time of the DPM solvers, t = −ln σ.
 fn t_fn(sigma: f32) -> f32 {
-    -sigma.ln()
+    -rounded::ln(sigma)
 }
 
 /// The noise level at time t of the DPM solvers.
 fn sigma_fn(t: f32) -> f32 {
-    (-t).exp()
+    rounded::exp(-t)
 }
 
 /// The geometric mean of two noise levels.
 fn sigma_between(a: f32, b: f32) -> f32 {
-    let (log_a, log_b) = (a.ln(), b.ln());
-    (log_b - (log_b - log_a) * 0.5).exp()
+    let (log_a, log_b) = (rounded::ln(a), rounded::ln(b));
+    rounded::exp(log_b - (log_b - log_a) * 0.5)
 }

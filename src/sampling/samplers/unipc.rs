@@ -10,40 +10,10 @@ use candle_core::Tensor;
 
 use super::super::{EpsModel, NoiseLevels, OnStep, Result, Step};
 use super::{mix, step};
+use crate::plan::{UniPcOptions, UniPcSkipType, UniPcVariant};
 
-/// webui's options for UniPC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct UniPcOptions {
-    pub variant: Variant,
-    pub skip_type: SkipType,
-    /// Highest order, at least 1.
-    pub order: usize,
-    /// Lower the order in the last steps.
-    pub lower_order_final: bool,
-}
-
-/// webui's defaults.
-impl Default for UniPcOptions {
-    fn default() -> Self {
-        UniPcOptions { variant: Variant::Bh1, skip_type: SkipType::TimeUniform, order: 3, lower_order_final: true }
-    }
-}
-
-/// The function B(h) of the paper, or the form without it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Variant {
-    Bh1,
-    Bh2,
-    VaryCoeff,
-}
-
-/// How the times are spread.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SkipType {
-    TimeUniform,
-    TimeQuadratic,
-    LogSnr,
-}
+/// The highest order that is used, webui's limit.
+const MAX_ORDER: usize = 50;
 
 /// Takes `n` steps with `n` model calls from time `t_start`: 1, or ([the last timestep] + 1) / 1000 when x holds an image.
 ///
@@ -58,7 +28,7 @@ pub fn unipc(
 ) -> Result<Tensor> {
     let table = LogAlphas::new(levels);
     let times = times(&table, options.skip_type, t_start, n);
-    let highest = options.order.clamp(1, n.max(1));
+    let highest = (options.order as usize).clamp(1, n.clamp(1, MAX_ORDER));
     let mut denoise = |x: &Tensor, t: f64| -> Result<Tensor> {
         let at = table.at(t);
         let eps = model.eps(x, ((t - FIRST_T) * table.len()) as f32)?.guided;
@@ -107,12 +77,12 @@ fn along(base: &Tensor, scale: f64, weights: &[f64], slopes: &[Tensor]) -> Resul
 /// Where every walk ends: the time of the table's first entry.
 const FIRST_T: f64 = 1.0 / 1000.0;
 
-fn times(table: &LogAlphas, skip: SkipType, start: f64, n: usize) -> Vec<f64> {
+fn times(table: &LogAlphas, skip: UniPcSkipType, start: f64, n: usize) -> Vec<f64> {
     let spaced = |from: f64, to: f64| (0..=n).map(move |i| from + (to - from) * i as f64 / n as f64);
     match skip {
-        SkipType::TimeUniform => spaced(start, FIRST_T).collect(),
-        SkipType::TimeQuadratic => spaced(start.sqrt(), FIRST_T.sqrt()).map(|root| root * root).collect(),
-        SkipType::LogSnr => {
+        UniPcSkipType::TimeUniform => spaced(start, FIRST_T).collect(),
+        UniPcSkipType::TimeQuadratic => spaced(start.sqrt(), FIRST_T.sqrt()).map(|root| root * root).collect(),
+        UniPcSkipType::LogSnr => {
             let lambda = |t: f64| table.at(t).lambda;
             spaced(lambda(start), lambda(FIRST_T)).map(|l| table.time_of(l)).collect()
         }
@@ -166,11 +136,11 @@ struct Weights {
 
 impl Weights {
     /// `hh` = −h; `ratios` place the earlier predictions, in units of h from the last one.
-    fn new(variant: Variant, hh: f64, ratios: &[f64]) -> Self {
+    fn new(variant: UniPcVariant, hh: f64, ratios: &[f64]) -> Self {
         match variant {
-            Variant::Bh1 => Self::with_b(hh, hh, ratios),
-            Variant::Bh2 => Self::with_b(hh, hh.exp_m1(), ratios),
-            Variant::VaryCoeff => Self::varying(hh, ratios),
+            UniPcVariant::Bh1 => Self::with_b(hh, hh, ratios),
+            UniPcVariant::Bh2 => Self::with_b(hh, hh.exp_m1(), ratios),
+            UniPcVariant::VaryCoeff => Self::varying(hh, ratios),
         }
     }
 
@@ -257,9 +227,8 @@ fn solve(mut a: Vec<Vec<f64>>, mut b: Vec<f64>) -> Vec<f64> {
         b.swap(k, pivot);
         for i in k + 1..n {
             let factor = a[i][k] / a[k][k];
-            for j in k..n {
-                a[i][j] -= factor * a[k][j];
-            }
+            let (above, below) = a.split_at_mut(i);
+            below[0][k..].iter_mut().zip(&above[k][k..]).for_each(|(v, pivot)| *v -= factor * pivot);
             b[i] -= factor * b[k];
         }
     }
