@@ -65,7 +65,8 @@ codes! {
     "Heun, DPM2, DPM++ SDE, DPM++ 2S a and Restart call the model twice per step, and webui counts calls: `[a:b:10]` switches \
      after step 5. Fractions keep their meaning.\n\nWrite a fraction: `[a:b:0.5]`."
     E0110 STEP_OVERFLOW "a step number is too large"
-    "`[a:b:1e400]` stops webui with an exception."
+    "The N of `[from:to:N]` is a step, or with a dot a fraction of all steps. A number as large as in `[a:b:1e400]` stops \
+     webui with an exception.\n\nWrite `[a:b:10]` or `[a:b:0.5]`."
     E0111 TOO_LARGE "a text is larger than lbw accepts"
     "Prompts may have up to 4 MiB, preset files up to 4 MiB, and the texts of all steps together up to 64 MiB."
     E0112 TOO_DEEP "brackets are nested too deep"
