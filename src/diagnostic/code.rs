@@ -167,10 +167,14 @@ codes! {
     "The extension counts the commas of the whole line, so a name with a comma passes with a vector that is too short and fails \
      when it is used."
     W0405 PRESET_REDEFINED "a preset is defined twice in one file"
-    "The later definition counts, at the place of the first."
+    "The later definition counts, at the place of the first. This is so in webui too, where nothing is said about it."
 
     W0501 TAG_IN_NEGATIVE "a tag in the negative prompt is text"
     "Only the prompt is searched for tags. In the negative prompt a tag loads nothing and its letters are encoded as words."
+
+    N0502 MORE_FINDINGS "there is more to say than is shown"
+    "Of one prompt 200 findings are shown, errors first. The others are counted, so that a broken paste does not fill the \
+     screen."
 
     N0601 EATEN_AS_INFOTEXT "a line was read as generation parameters"
     "The last line of a text counts as parameters when it holds three or more `key: value` pairs, as in `time: 12:30, where: \
