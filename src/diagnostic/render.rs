@@ -118,7 +118,8 @@ warning[W0203]: weight vector has 17 entries, this checkpoint is SDXL (12 or 20)
     #[test]
     fn spans_beside_the_text_are_harmless() {
         let source = Source::new("x", "é".repeat(100_000));
-        for span in [0..1, 5..3, 199_999..200_000, 400_000..500_000, 0..200_000] {
+        let backwards = std::ops::Range { start: 5, end: 3 };
+        for span in [0..1, backwards, 199_999..200_000, 400_000..500_000, 0..200_000] {
             let found = Diagnostic::new(code::BAD_NUMBER, "x").within(&source).label(span, "here");
             assert!(found.render(Style::Colour).len() < 100_000);
         }
