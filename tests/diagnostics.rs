@@ -252,6 +252,28 @@ fn preset_files() {
 }
 
 #[test]
+fn presets_nobody_uses_yet() {
+    let (file, _) = webui::weights("w.txt", "A:1,1,1,1,1,1,1,1,1,1,1,1\nB:1,0.5,y,1,1,1,1,1,1,1,1,1");
+    let found = check::preset_file(&file);
+    assert_said(&found, "E0204", "y", "a number");
+    assert_eq!((found.len(), found[0].to_json()["line"].as_u64()), (1, Some(2)));
+    let (file, _) = webui::elements("e.txt", "A:D00-D09:img:0.5\n\nB:IN04-OUTT3:attn:1\n\nC:IN05:attn");
+    let codes: Vec<_> = check::preset_file(&file).iter().map(|d| d.code).collect();
+    assert_eq!(codes, ["E0301", "W0303"]);
+}
+
+#[test]
+fn numbers_without_end() {
+    prompt_says("<lora:a:inf>", "E0225", "<lora:a:inf>", "ordinary size");
+    prompt_says(
+        "x <lora:a:lbw=nan,1,1,1,1,1,1,1,1,1,1,1>",
+        "E0225",
+        "<lora:a:lbw=nan,1,1,1,1,1,1,1,1,1,1,1>",
+        "ordinary",
+    );
+}
+
+#[test]
 fn all_findings_are_told_at_once() {
     let found = say(&request("(a:1.2.3) <lora:a:1:lbw=NOPE> <lora:b:x> (c:..)")).diagnostics;
     let codes: Vec<_> = found.iter().map(|d| d.code).collect();

@@ -142,6 +142,8 @@ codes! {
     E0224 NAMELESS_TAG "a LoRA tag has no name"
     "Every item of the tag is a named argument, so webui finds no name and drops every LoRA of the prompt.\n\nWrite \
      `<lora:name:0.8>`."
+    E0225 NOT_FINITE "a strength or weight is infinite or not a number"
+    "Python, and so webui, reads `inf` and `nan` as numbers. An image cannot be drawn with them."
 
     E0301 UNKNOWN_BLOCK "there is no such block"
     "UNet blocks are BASE, IN00-IN11, M00 and OUT00-OUT11; Flux has CLIP, T5, IN, D00-D18, S00-S37 and OUT. A range with an \
