@@ -10,7 +10,7 @@ use super::request::{load_presets, read_presets, read_text};
 use crate::diagnostic::{Diagnostic, Source};
 use crate::infotext::{Infotext, looks_like_infotext};
 use crate::lora::LoraIndex;
-use crate::plan::{Request, Settings, lower, unknown_lora};
+use crate::plan::{Request, Settings, check, lower, unknown_lora};
 use crate::preset::PresetSet;
 
 pub fn run(args: &CheckArgs) -> CommandResult {
@@ -46,7 +46,9 @@ fn check_file(path: &Path, presets: &PresetSet, loras: &LoraIndex) -> Result<Vec
     let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
     let is_elements = name.contains("elempresets");
     if is_elements || name.contains("lbwpresets") || name.ends_with(".yaml") || name.ends_with(".yml") {
-        return Ok(read_presets(path, is_elements, presets)?.1);
+        let (file, mut found) = read_presets(path, is_elements, presets)?;
+        found.extend(check::preset_file(&file));
+        return Ok(found);
     }
     let text = read_text(path)?;
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());

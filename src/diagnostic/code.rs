@@ -65,7 +65,8 @@ codes! {
     "Heun, DPM2, DPM++ SDE, DPM++ 2S a and Restart call the model twice per step, and webui counts calls: `[a:b:10]` switches \
      after step 5. Fractions keep their meaning.\n\nWrite a fraction: `[a:b:0.5]`."
     E0110 STEP_OVERFLOW "a step number is too large"
-    "`[a:b:1e400]` stops webui with an exception."
+    "The N of `[from:to:N]` is a step, or with a dot a fraction of all steps. A number as large as in `[a:b:1e400]` stops \
+     webui with an exception.\n\nWrite `[a:b:10]` or `[a:b:0.5]`."
     E0111 TOO_LARGE "a text is larger than lbw accepts"
     "Prompts may have up to 4 MiB, preset files up to 4 MiB, and the texts of all steps together up to 64 MiB."
     E0112 TOO_DEEP "brackets are nested too deep"
@@ -141,6 +142,8 @@ codes! {
     E0224 NAMELESS_TAG "a LoRA tag has no name"
     "Every item of the tag is a named argument, so webui finds no name and drops every LoRA of the prompt.\n\nWrite \
      `<lora:name:0.8>`."
+    E0225 NOT_FINITE "a strength or weight is infinite or not a number"
+    "Python, and so webui, reads `inf` and `nan` as numbers. An image cannot be drawn with them."
 
     E0301 UNKNOWN_BLOCK "there is no such block"
     "UNet blocks are BASE, IN00-IN11, M00 and OUT00-OUT11; Flux has CLIP, T5, IN, D00-D18, S00-S37 and OUT. A range with an \
@@ -166,10 +169,14 @@ codes! {
     "The extension counts the commas of the whole line, so a name with a comma passes with a vector that is too short and fails \
      when it is used."
     W0405 PRESET_REDEFINED "a preset is defined twice in one file"
-    "The later definition counts, at the place of the first."
+    "The later definition counts, at the place of the first. This is so in webui too, where nothing is said about it."
 
     W0501 TAG_IN_NEGATIVE "a tag in the negative prompt is text"
     "Only the prompt is searched for tags. In the negative prompt a tag loads nothing and its letters are encoded as words."
+
+    N0502 MORE_FINDINGS "there is more to say than is shown"
+    "Of one prompt 200 findings are shown, errors first. The others are counted, so that a broken paste does not fill the \
+     screen."
 
     N0601 EATEN_AS_INFOTEXT "a line was read as generation parameters"
     "The last line of a text counts as parameters when it holds three or more `key: value` pairs, as in `time: 12:30, where: \

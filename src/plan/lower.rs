@@ -2,6 +2,8 @@
 //!
 //! Lowering collects every finding and never stops at the first. With an error among them there is no plan.
 
+use std::collections::HashSet;
+
 use super::argument::BaseRule;
 use super::draw::Draws;
 use super::network::{self, Network, Networks};
@@ -16,6 +18,9 @@ use crate::syntax::{Mapped, Prompt, Tag, attention, composition};
 pub const PROMPT_LIMIT: usize = 4 << 20;
 /// The largest size of the texts of all steps together, in bytes.
 pub const SCHEDULE_LIMIT: usize = 64 << 20;
+
+/// Findings that are told about one prompt.
+pub const FINDINGS_LIMIT: usize = 200;
 
 /// What an image is asked to be.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,9 +88,21 @@ pub fn lower(request: &Request, presets: &PresetSet) -> Lowering {
     if has_errors(&found) {
         return Lowering { plan: None, diagnostics: found };
     }
-    let plan = Lower { request, presets, found: &mut found }.plan();
+    let plan = Lower { request, presets, found: &mut found, told: HashSet::new() }.plan();
     let plan = (!has_errors(&found)).then_some(plan);
-    Lowering { plan, diagnostics: found }
+    Lowering { plan, diagnostics: at_most(found, FINDINGS_LIMIT, &request.prompt) }
+}
+
+/// The first findings, errors before others where there are too many, and a word about the rest.
+fn at_most(mut found: Vec<Diagnostic>, limit: usize, source: &Source) -> Vec<Diagnostic> {
+    if found.len() > limit {
+        let rest = found.len() - limit;
+        found.sort_by_key(|d| std::cmp::Reverse(d.severity));
+        found.truncate(limit);
+        let said = Diagnostic::new(code::MORE_FINDINGS, format!("{rest} more findings are not shown")).within(source);
+        found.push(said.help("mend these first"));
+    }
+    found
 }
 
 /// Reads the networks of a prompt's tags and says what is odd about them. An empty list where there is an error.
@@ -119,6 +136,8 @@ struct Lower<'a> {
     request: &'a Request,
     presets: &'a PresetSet,
     found: &'a mut Vec<Diagnostic>,
+    /// Places in texts that have been spoken about: each is read again for every step.
+    told: HashSet<(&'static str, usize)>,
 }
 
 impl Lower<'_> {
@@ -193,8 +212,7 @@ impl Lower<'_> {
         let read = attention::parse(text.text());
         for oddity in &read.oddities {
             let said = check::attention(oddity, text, source);
-            // The same place is read again for every step.
-            if !self.found.contains(&said) {
+            if self.told.insert((said.code, said.labels.first().map_or(0, |l| l.span.start))) {
                 self.found.push(said);
             }
         }

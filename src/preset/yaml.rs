@@ -434,13 +434,28 @@ fn entry(preset: &Preset) -> String {
     format!("  {}: {}\n", scalar(&preset.name), scalar(&preset.value))
 }
 
-/// A text as a YAML scalar on one line: as it is where that is safe, else double-quoted (JSON's escapes are YAML's).
+/// A text as a YAML scalar on one line: as it is where that is safe, else double-quoted.
 fn scalar(text: &str) -> String {
     let word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '+' | '/');
-    let safe =
-        text.starts_with(word) && text.ends_with(word) && text.chars().all(|c| word(c) || matches!(c, ',' | '-' | ' '));
+    let inner = |c: char| word(c) || matches!(c, ',' | '-' | ' ');
+    let safe = text.starts_with(word) && text.ends_with(word) && text.chars().all(inner);
     let plain = safe && serde_yaml::from_str::<serde_yaml::Value>(text).is_ok_and(|v| v.as_str() == Some(text));
-    if plain { text.to_owned() } else { serde_json::Value::from(text).to_string() }
+    if plain { text.to_owned() } else { quoted(text) }
+}
+
+/// A double-quoted scalar: JSON's escapes are YAML's, which also wants them for every character it calls unprintable.
+fn quoted(text: &str) -> String {
+    let json = serde_json::Value::from(text).to_string();
+    let mut quoted = String::with_capacity(json.len());
+    for c in json.chars() {
+        match c {
+            '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' => {
+                quoted.push_str(&format!("\\u{:04X}", c as u32));
+            }
+            c => quoted.push(c),
+        }
+    }
+    quoted
 }
 
 #[cfg(test)]

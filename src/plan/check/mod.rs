@@ -7,3 +7,4 @@ mod vector;
 pub(super) use prompt::{attention, composition, negative_tags, schedule};
 pub(super) use tag::{argument_error, tags};
 pub use tag::{nonlinear_kind, unknown_lora, unmatched_keys};
+pub use vector::preset_file;

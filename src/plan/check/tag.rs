@@ -93,6 +93,10 @@ pub fn tags(prompt: &Prompt, networks: &Networks, request: &Request, presets: &P
         }
     }
     found.extend(twice(&lora_tags, acting, source));
+    for file in &networks.files {
+        let tag = lora_tags.iter().find(|tag| tag.positional().next().is_some_and(|item| item.text == file.name));
+        found.extend(tag.and_then(|tag| vector::not_finite(file, tag, source)));
+    }
     let vectors = networks.files.iter().filter_map(|file| file.reading.as_ref()?.vector.as_ref());
     for used in vectors {
         found.extend(vector::foreign(used, request.family, source));

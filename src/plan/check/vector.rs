@@ -6,7 +6,9 @@ use crate::block::{Family, Layout, Space};
 use crate::diagnostic::{Diagnostic, Source, code, did_you_mean};
 use crate::plan::argument::Vector;
 use crate::plan::element::{self, RuleProblem, RuleProblemKind};
-use crate::preset::{Preset, PresetSet};
+use crate::plan::network::Network;
+use crate::preset::{Preset, PresetFile, PresetSet};
+use crate::syntax::{Tag, lora_tag, python};
 
 /// The value of `lbw=` is neither a preset nor a vector.
 pub fn unknown_weights(value: &str, span: Range<usize>, source: &Source, presets: &PresetSet) -> Diagnostic {
@@ -137,6 +139,42 @@ pub fn zeros(vector: &Vector, source: &Source) -> Option<Diagnostic> {
             .note("time_embed, label_emb, out and the token embeddings belong to no block and keep ratio 1")
             .note("for DoRA, ratio 0 still rescales the weights")
             .help("remove the tag, or write `te=0:unet=0`, to switch the LoRA off")
+    })
+}
+
+/// Presets of a file that could not be used, whether or not a prompt does: entries that cannot be read, odd rules.
+pub fn preset_file(file: &PresetFile) -> Vec<Diagnostic> {
+    let mut found: Vec<_> = file.weights.iter().filter_map(broken_vector).collect();
+    for preset in file.elements.iter() {
+        // Rules do not say what family they are for: the one they fit better.
+        let (unet, flux) = (rules(preset, Space::Unet), rules(preset, Space::Flux));
+        found.extend(if flux.len() < unet.len() { flux } else { unet });
+    }
+    found
+}
+
+fn broken_vector(preset: &Preset) -> Option<Diagnostic> {
+    let (range, error) = lora_tag::entries(&preset.value)
+        .into_iter()
+        .find_map(|range| Some((range.clone(), lora_tag::weight(&preset.value[range]).err()?)))?;
+    let entry = python::strip(&preset.value[range.clone()]);
+    Some(
+        Diagnostic::new(code::BAD_VECTOR_ENTRY, format!("the entry `{entry}` of `{}` {error}", preset.name))
+            .within(&preset.source())
+            .label(range, "")
+            .help("write a number, or R, U, X, X+d, X-d"),
+    )
+}
+
+/// Numbers nothing can be drawn with.
+pub fn not_finite(network: &Network, tag: &Tag, source: &Source) -> Option<Diagnostic> {
+    let weights = network.reading.iter().filter_map(|r| r.vector.as_ref()).flat_map(|v| &v.blocks);
+    let mut numbers = [network.te, network.unet].into_iter().chain(weights.copied());
+    numbers.find(|number| !number.is_finite()).map(|number| {
+        Diagnostic::new(code::NOT_FINITE, format!("a strength or weight of `{}` is {number}", network.name))
+            .within(source)
+            .label(tag.span.clone(), "")
+            .help("write a number of ordinary size")
     })
 }
 
