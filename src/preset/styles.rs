@@ -26,10 +26,10 @@ pub struct Style {
 }
 
 /// Why a text is no `styles.csv`.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StylesError {
-    #[error(transparent)]
-    Csv(#[from] csv::Error),
+    #[error("line {line}: a quotation is not closed")]
+    OpenQuotation { line: usize },
     #[error("the first line has no column `{0}`; a styles file begins with `name,prompt,negative_prompt`")]
     NoColumn(&'static str),
 }
@@ -38,17 +38,16 @@ impl Styles {
     /// Reads a file. Later styles replace earlier ones of the same name; rows without a name are skipped.
     pub fn parse(text: &str) -> Result<Self, StylesError> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let mut rows = csv::ReaderBuilder::new().flexible(true).from_reader(text.as_bytes());
-        let header = rows.headers()?.clone();
+        let mut rows = rows(text)?.into_iter();
+        let header = rows.next().unwrap_or_default();
         let column = |name| header.iter().position(|h| h == name).ok_or(StylesError::NoColumn(name));
         let name = column("name")?;
         // `text` is what very old files call the prompt.
         let prompt = column("prompt").or_else(|e| column("text").map_err(|_| e))?;
         let negative_prompt = column("negative_prompt").ok();
         let mut styles = Styles::default();
-        for row in rows.records() {
-            let row = row?;
-            let cell = |at: usize| row.get(at).unwrap_or_default().to_string();
+        for row in rows {
+            let cell = |at: usize| row.get(at).cloned().unwrap_or_default();
             let negative_prompt = negative_prompt.map(cell).unwrap_or_default();
             styles.add(Style { name: cell(name), prompt: cell(prompt), negative_prompt });
         }
@@ -87,6 +86,55 @@ fn merge(style: &str, prompt: &str) -> String {
     parts.join(", ")
 }
 
+/// The rows of a CSV text. Quoted cells may hold commas, line ends and doubled quotes. Empty lines are no rows.
+fn rows(text: &str) -> Result<Vec<Vec<String>>, StylesError> {
+    let mut rows = Vec::new();
+    let mut row = vec![String::new()];
+    let mut line = 1;
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        let at_start = row.last().is_none_or(String::is_empty);
+        match c {
+            '"' if at_start => {
+                let opened_at = line;
+                let cell = quoted_cell(&mut chars, &mut line).ok_or(StylesError::OpenQuotation { line: opened_at })?;
+                row.pop();
+                row.push(cell);
+            }
+            ',' => row.push(String::new()),
+            '\r' if chars.peek() == Some(&'\n') => {}
+            '\n' | '\r' => {
+                line += 1;
+                finish_row(&mut rows, &mut row);
+            }
+            c => row.last_mut().into_iter().for_each(|cell| cell.push(c)),
+        }
+    }
+    finish_row(&mut rows, &mut row);
+    Ok(rows)
+}
+
+/// The rest of a quoted cell, after its opening quote; `None` if it is never closed.
+fn quoted_cell(chars: &mut std::iter::Peekable<std::str::Chars>, line: &mut usize) -> Option<String> {
+    let mut cell = String::new();
+    loop {
+        match chars.next()? {
+            '"' if chars.next_if_eq(&'"').is_none() => return Some(cell),
+            c => {
+                *line += usize::from(c == '\n');
+                cell.push(c);
+            }
+        }
+    }
+}
+
+fn finish_row(rows: &mut Vec<Vec<String>>, row: &mut Vec<String>) {
+    let finished = std::mem::replace(row, vec![String::new()]);
+    if finished.iter().any(|cell| !cell.is_empty()) {
+        rows.push(finished);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,9 +149,9 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_named() {
-        for text in ["title,prompt\n", ""] {
-            assert!(matches!(Styles::parse(text), Err(StylesError::NoColumn("name"))), "{text}");
-        }
+        assert_eq!(Styles::parse("name,prompt\na,b\nc,\"d\ne"), Err(StylesError::OpenQuotation { line: 3 }));
+        assert_eq!(Styles::parse("title,prompt\n"), Err(StylesError::NoColumn("name")));
+        assert_eq!(Styles::parse(""), Err(StylesError::NoColumn("name")));
     }
 
     #[test]

@@ -37,7 +37,8 @@ fn check_run(row: &Value) -> Result<(), String> {
         .iter()
         .filter_map(|job| job["override_settings"]["sd_model_checkpoint"].as_str())
         .collect();
-    let failed: Vec<&str> = row["lines_that_failed_to_parse"].as_array().unwrap().iter().flat_map(Value::as_str).collect();
+    let failed: Vec<&str> =
+        row["lines_that_failed_to_parse"].as_array().unwrap().iter().flat_map(Value::as_str).collect();
     // A name is unknown if its line failed.
     let checkpoint = |name: &str| match failed.iter().any(|line| line.contains(name)) {
         true => None,
