@@ -12,6 +12,7 @@ mod lbw_multi;
 mod lbw_presets;
 mod lbw_steps;
 mod multicond;
+mod prompts_file;
 mod schedule;
 mod tokens;
 

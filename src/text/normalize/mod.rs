@@ -12,7 +12,7 @@ use unicode_normalization::UnicodeNormalization;
 
 /// Passes over one line. ftfy repeats until nothing changes; entities nested deeper than this (`&amp;amp;amp;…`) are no
 /// honest text, and unlimited passes over them would take quadratic time.
-const MAX_PASSES: usize = 64;
+const MAX_PASSES: usize = 16;
 
 /// ftfy looks at this many characters at once.
 const MAX_SEGMENT: usize = 1_000_000;

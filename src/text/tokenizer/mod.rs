@@ -55,6 +55,7 @@ impl Encoder {
 /// Vocabulary and word patterns. Build it once: [`Tokenizer::shared`].
 pub struct Tokenizer {
     vocabulary: Vocabulary,
+    specials_l: Regex,
     words_l: Regex,
     words_g: Regex,
 }
@@ -64,6 +65,7 @@ impl Tokenizer {
     pub fn shared() -> &'static Tokenizer {
         static SHARED: LazyLock<Tokenizer> = LazyLock::new(|| Tokenizer {
             vocabulary: Vocabulary::clip(),
+            specials_l: pattern(&Encoder::ClipL.start_and_end().map(regex::escape).join("|")),
             words_l: word_pattern(Encoder::ClipL),
             words_g: word_pattern(Encoder::ClipG),
         });
@@ -82,18 +84,14 @@ impl Tokenizer {
 
     /// transformers cuts the raw text at special tokens first and normalises what is between them.
     fn encode_l(&self, text: &str, ids: &mut Vec<u32>) {
-        let [start, end] = Encoder::ClipL.start_and_end();
-        let mut rest = text;
-        while let Some((at, found, id)) = [(start, START), (end, END)]
-            .into_iter()
-            .filter_map(|(special, id)| Some((rest.find(special)?, special, id)))
-            .min_by_key(|(at, ..)| *at)
-        {
-            self.encode_words(Encoder::ClipL, &normalize::clip_l(&rest[..at]), ids);
-            ids.push(id);
-            rest = &rest[at + found.len()..];
+        let mut from = 0;
+        for special in self.specials_l.find_iter(text) {
+            self.encode_words(Encoder::ClipL, &normalize::clip_l(&text[from..special.start()]), ids);
+            let [start, _] = Encoder::ClipL.start_and_end();
+            ids.push(if special.as_str() == start { START } else { END });
+            from = special.end();
         }
-        self.encode_words(Encoder::ClipL, &normalize::clip_l(rest), ids);
+        self.encode_words(Encoder::ClipL, &normalize::clip_l(&text[from..]), ids);
     }
 
     /// Encodes normalised text word by word. A special token that normalisation brought to light counts too.
@@ -114,10 +112,15 @@ impl Tokenizer {
 }
 
 /// Special tokens, English contractions, runs of letters, single digits, runs of anything else but white space.
+///
+/// U+0345 belongs to no word: it is no letter, but the original pattern ignores case and its capital is one.
 fn word_pattern(encoder: Encoder) -> Regex {
     let [start, end] = encoder.start_and_end().map(regex::escape);
-    let pattern = format!(r"(?i){start}|{end}|'s|'t|'re|'ve|'m|'ll|'d|\p{{L}}+|\p{{N}}|[^\s\p{{L}}\p{{N}}]+");
-    Regex::new(&pattern).expect("the pattern is constant")
+    pattern(&format!(r"(?i:{start}|{end}|'s|'t|'re|'ve|'m|'ll|'d)|\p{{L}}+|\p{{N}}|[^\s\p{{L}}\p{{N}}\u{{345}}]+"))
+}
+
+fn pattern(text: &str) -> Regex {
+    Regex::new(text).expect("the pattern is constant")
 }
 
 #[cfg(test)]
