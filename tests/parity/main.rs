@@ -4,6 +4,7 @@
 mod common;
 
 mod checkpoint;
+mod e2e;
 mod lora_full;
 mod lora_kinds;
 mod numeric;

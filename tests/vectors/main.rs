@@ -14,6 +14,7 @@ mod lbw_steps;
 mod multicond;
 mod prompts_file;
 mod schedule;
+mod study;
 mod tokens;
 
 /// Every file of the folder is known to a test here; a test whose file is missing says so.
