@@ -31,7 +31,7 @@ pub struct Network {
     metadata: BTreeMap<String, String>,
     modules: Vec<NetworkModule>,
     unmatched: Vec<String>,
-    incomplete_attentions: Vec<String>,
+    without_effect: Vec<String>,
     leniently_matched: usize,
 }
 
@@ -40,11 +40,11 @@ impl Network {
     pub fn open(path: &Path, table: &ModuleTable, keys: KeyTable) -> Result<Self, LoraError> {
         let file = SafetensorsFile::open(path)?;
         let matching = Matching::new(file.names(), table, keys);
-        let incomplete_attentions = match keys {
-            KeyTable::Webui => matching.incomplete_attentions(table),
+        let without_effect = match keys {
+            KeyTable::Webui => matching.without_effect(table),
             KeyTable::Lenient => Vec::new(),
         };
-        let left_out: HashSet<&str> = incomplete_attentions.iter().map(String::as_str).collect();
+        let left_out: HashSet<&str> = without_effect.iter().map(String::as_str).collect();
         let reader = ModuleReader { file: &file, table, keys, adapter: AdapterConfig::read(file.metadata()) };
         let (mut modules, mut misfits) = (Vec::new(), Vec::new());
         for (name, group) in &matching.groups {
@@ -71,7 +71,7 @@ impl Network {
             });
         }
         let metadata = file.metadata().clone();
-        Ok(Network { path, metadata, modules, unmatched, incomplete_attentions, leniently_matched })
+        Ok(Network { path, metadata, modules, unmatched, without_effect, leniently_matched })
     }
 
     pub fn path(&self) -> &Path {
@@ -93,10 +93,10 @@ impl Network {
         &self.unmatched
     }
 
-    /// Modules of OpenCLIP attentions that webui matches and never applies, because q, k, v and out are not all in the
-    /// file. Always empty with the lenient table, which applies them.
-    pub fn incomplete_attentions(&self) -> &[String] {
-        &self.incomplete_attentions
+    /// Modules that are matched and never applied with webui's table: those of OpenCLIP attentions of which q, k, v and out
+    /// are not all in the file, and the output projections of CLIP-L's attentions. The lenient table applies them all.
+    pub fn without_effect(&self) -> &[String] {
+        &self.without_effect
     }
 
     /// How many tensors only the lenient table understood.

@@ -292,8 +292,10 @@ pub fn complement(vector: &str) -> Result<String, Error> {
 /// The sum of two vectors in single precision, rounded to three places. Where both have an entry other than 0, only that
 /// of `x` counts.
 pub fn sum(x: &str, y: &str) -> Result<String, Error> {
-    let numbers = |vector: &str| vector.split(',').map(|entry| number(entry).map(|n| n as f32)).collect();
-    let (xs, ys): (Vec<f32>, Vec<f32>) = (numbers(x)?, numbers(y)?);
+    let numbers = |vector: &str| {
+        vector.split(',').map(|entry| number(entry).map(|n| n as f32)).collect::<Result<Vec<f32>, Error>>()
+    };
+    let (xs, ys) = (numbers(x)?, numbers(y)?);
     if xs.len() != ys.len() {
         return Err(Error::Lengths(x.to_string(), y.to_string()));
     }

@@ -59,7 +59,7 @@ impl Fixture {
         if loads {
             let webui = webui.unwrap_or_else(|e| panic!("{kind}: {e}"));
             tally.check(format!("{kind}, webui"), compare(&self.deltas(&webui, FULL), &expected, tolerance));
-            let matched = webui.modules().len() + webui.incomplete_attentions().len();
+            let matched = webui.modules().len() + webui.without_effect().len();
             tally.check(
                 format!("{kind}, count"),
                 equal("modules", matched as u64, case["n_a1111_modules"].as_u64().unwrap()),

@@ -99,9 +99,7 @@ fn found_xyz(row: &Value) -> Result<Value, String> {
         preset: &preset,
     };
     let plot = request.plot(&mut draw()).map_err(|e| e.to_string())?;
-    let grid = |g: &lbw::study::xyz_weights::Grid| {
-        json!({"x_labels": g.x_labels, "y_labels": g.y_labels, "origin": g.origin, "cells": g.cells})
-    };
+    let grid = |g: &lbw::study::xyz_weights::Grid| json!({"x_labels": g.x_labels, "y_labels": g.y_labels, "origin": g.origin, "cells": g.cells});
     let job_count: usize = plot.grids.iter().map(|grid| grid.cells.len()).sum();
     let grids: Vec<_> = plot.grids.iter().map(grid).collect();
     Ok(json!({"runs": runs(&plot.runs, row), "grids": grids, "job_count": job_count}))
