@@ -10,11 +10,13 @@
 //! the numeric half ([`checkpoint`], [`lora`], [`text`], [`model`], [`sampling`], [`engine`]) never reads prompt syntax.
 //! The `Plan` is all that passes between them.
 
+pub mod batch;
 pub mod block;
 pub mod diagnostic;
 pub mod infotext;
 pub mod plan;
 pub mod preset;
+pub mod study;
 pub mod syntax;
 
 pub mod checkpoint;
