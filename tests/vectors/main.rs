@@ -12,7 +12,9 @@ mod lbw_multi;
 mod lbw_presets;
 mod lbw_steps;
 mod multicond;
+mod prompts_file;
 mod schedule;
+mod study;
 mod tokens;
 
 /// Every file of the folder is known to a test here; a test whose file is missing says so.
