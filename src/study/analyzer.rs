@@ -42,7 +42,7 @@ pub struct Table {
     pub ids: Vec<String>,
     /// The weight of the changed block.
     pub value: String,
-    /// The run of each id.
+    /// The run of each id. With more than two weights in the range, the extension compares the wrong ones; so do we.
     pub modified: Vec<usize>,
     /// The run that all are compared with.
     pub reference: usize,
@@ -91,8 +91,8 @@ impl Analysis<'_> {
             origin: grid.origin,
             ids: ids.clone(),
             value: value.clone(),
-            // Every second image, which is only right with two columns; the extension has no more in mind.
-            modified: grid.cells.iter().step_by(2).take(ids.len()).copied().collect(),
+            // Every second image, also where a third weight makes three columns of them: as the extension does.
+            modified: grid.cells.iter().step_by(2).copied().collect(),
             reference: grid.cells[1],
         };
         Ok(AnalysisPlan { runs: plot.runs, job_count, tables: plot.grids.into_iter().map(table).collect() })
@@ -162,7 +162,7 @@ pub enum Cell {
     Reference,
 }
 
-/// A grid of `labels.len()` comparisons: one row per id with difference, changed image and reference; swapped, one column
+/// The grid of an analysis: one row per id with difference, changed image and reference; swapped, one column
 /// per id with these from bottom to top.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CellGrid {
@@ -172,9 +172,9 @@ pub struct CellGrid {
     pub cells: Vec<Cell>,
 }
 
-/// Lays out the grid of an analysis.
-pub fn layout(labels: Vec<String>, value: &str, swapped: bool) -> CellGrid {
-    let ids = 0..labels.len();
+/// Lays out the grid of `comparisons` comparisons, one label for each.
+pub fn layout(comparisons: usize, labels: Vec<String>, value: &str, swapped: bool) -> CellGrid {
+    let ids = 0..comparisons;
     let fixed = |names: [&str; 3]| names.map(str::to_string).to_vec();
     if swapped {
         let rows = [|_| Cell::Reference, Cell::Modified, Cell::Difference];

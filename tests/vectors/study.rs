@@ -127,7 +127,8 @@ fn found_analysis(row: &Value) -> Result<Value, String> {
         let white = row["diff_color"] == "white";
         let comparison = Comparison::new(&images[table.reference], &modified, text("threshold"), white)
             .map_err(|e| e.to_string())?;
-        let grid = analyzer::layout(comparison.labels(&table.ids), &table.value, row["swap_xy"] == true);
+        let grid =
+            analyzer::layout(modified.len(), comparison.labels(&table.ids), &table.value, row["swap_xy"] == true);
         let cells: Vec<_> = grid
             .cells
             .iter()
@@ -168,7 +169,7 @@ fn check_difference(row: &Value) -> Result<(), String> {
         Ok(comparison) => comparison,
     };
     let ids: Vec<_> = (0..modified.len()).map(|i| format!("B{i}")).collect();
-    let grid = analyzer::layout(comparison.labels(&ids), "0", row["swap_xy"] == true);
+    let grid = analyzer::layout(modified.len(), comparison.labels(&ids), "0", row["swap_xy"] == true);
     let CellGrid { x_labels, y_labels, cells } = grid;
     let cells: Vec<_> = cells
         .iter()
