@@ -141,7 +141,13 @@ fn a_megabyte_of_brackets_needs_no_stack() {
         }
         let nested = "[".repeat(1 << 18) + &"]".repeat(1 << 18);
         assert!(lower(&Request::new(&nested, ""), PresetSet::builtin()).plan.is_some());
-        yaml::parse("y", &"[".repeat(1 << 20), PresetSet::builtin());
+        for unit in ["[", "a:\n\n", "#\n", "a: {of: a}\n", " - a\n", "A:1,1,1,1,1,1,1,1,1,1,1,1 # x\n"] {
+            let text = unit.repeat((1 << 20) / unit.len());
+            yaml::parse("y", &text, PresetSet::builtin());
+            yaml::parse("y", &format!("presets:\n{}", text.replace("a:", "  a:")), PresetSet::builtin());
+            webui::elements("e", &text);
+            webui::weights("w", &text);
+        }
     };
     std::thread::Builder::new().stack_size(256 << 10).spawn(lower_all).unwrap().join().unwrap();
 }

@@ -175,7 +175,7 @@ codes! {
     "Only the prompt is searched for tags. In the negative prompt a tag loads nothing and its letters are encoded as words."
 
     N0502 MORE_FINDINGS "there is more to say than is shown"
-    "Of one prompt 200 findings are shown, errors first. The others are counted, so that a broken paste does not fill the \
+    "Of one text 200 findings are shown, errors first. The others are counted, so that a broken paste does not fill the \
      screen."
 
     N0601 EATEN_AS_INFOTEXT "a line was read as generation parameters"

@@ -128,6 +128,24 @@ impl Diagnostic {
     }
 }
 
+/// Findings that are told about one text.
+pub const FINDINGS_LIMIT: usize = 200;
+
+/// The first findings, errors before others where there are too many, and a word about the rest.
+pub fn at_most(mut found: Vec<Diagnostic>, limit: usize) -> Vec<Diagnostic> {
+    if found.len() > limit {
+        let rest = found.len() - limit;
+        found.sort_by_key(|d| std::cmp::Reverse(d.severity));
+        found.truncate(limit);
+        let said = Diagnostic::new(code::MORE_FINDINGS, format!("{rest} more findings are not shown"));
+        found.push(
+            Diagnostic { source: found.first().and_then(|first| first.source.clone()), ..said }
+                .help("mend these first"),
+        );
+    }
+    found
+}
+
 /// Whether any finding is an error.
 pub fn has_errors(diagnostics: &[Diagnostic]) -> bool {
     diagnostics.iter().any(|d| d.severity == Severity::Error)

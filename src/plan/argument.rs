@@ -253,6 +253,8 @@ pub fn x_base(tag: &Tag, rule: BaseRule) -> Result<f64, ArgumentError> {
     let long = tag.items.len() >= 4;
     let found = match rule {
         BaseRule::Extension if !long => return Ok(1.0),
+        // Where the extension does not look at all, a key hidden in another text is not taken for one.
+        BaseRule::Anywhere if !long && !tag.items.iter().any(|item| item.text.starts_with("x=")) => return Ok(1.0),
         _ => find(tag, "x=", long.then_some(3)),
     };
     match (found.number("x")?, rule) {

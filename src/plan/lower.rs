@@ -9,7 +9,7 @@ use super::draw::Draws;
 use super::network::{self, Network, Networks};
 use super::{FORMAT, LoraPlan, Part, Piece, Plan, Schedule, Segment, Settings, Window, check, element};
 use crate::block::Family;
-use crate::diagnostic::{Diagnostic, Source, code, has_errors};
+use crate::diagnostic::{Diagnostic, FINDINGS_LIMIT, Source, at_most, code, has_errors};
 use crate::preset::PresetSet;
 use crate::syntax::schedule::{self, LayoutError, Timeline};
 use crate::syntax::{Mapped, Prompt, Tag, attention, composition};
@@ -18,9 +18,6 @@ use crate::syntax::{Mapped, Prompt, Tag, attention, composition};
 pub const PROMPT_LIMIT: usize = 4 << 20;
 /// The largest size of the texts of all steps together, in bytes.
 pub const SCHEDULE_LIMIT: usize = 64 << 20;
-
-/// Findings that are told about one prompt.
-pub const FINDINGS_LIMIT: usize = 200;
 
 /// What an image is asked to be.
 #[derive(Debug, Clone, PartialEq)]
@@ -90,19 +87,7 @@ pub fn lower(request: &Request, presets: &PresetSet) -> Lowering {
     }
     let plan = Lower { request, presets, found: &mut found, told: HashSet::new() }.plan();
     let plan = (!has_errors(&found)).then_some(plan);
-    Lowering { plan, diagnostics: at_most(found, FINDINGS_LIMIT, &request.prompt) }
-}
-
-/// The first findings, errors before others where there are too many, and a word about the rest.
-fn at_most(mut found: Vec<Diagnostic>, limit: usize, source: &Source) -> Vec<Diagnostic> {
-    if found.len() > limit {
-        let rest = found.len() - limit;
-        found.sort_by_key(|d| std::cmp::Reverse(d.severity));
-        found.truncate(limit);
-        let said = Diagnostic::new(code::MORE_FINDINGS, format!("{rest} more findings are not shown")).within(source);
-        found.push(said.help("mend these first"));
-    }
-    found
+    Lowering { plan, diagnostics: at_most(found, FINDINGS_LIMIT) }
 }
 
 /// Reads the networks of a prompt's tags and says what is odd about them. An empty list where there is an error.

@@ -72,6 +72,14 @@ impl Presets {
         self.list.iter()
     }
 
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
     /// Adds a preset, in the place of one of the same name if there is one, which is returned.
     pub fn insert(&mut self, preset: Preset) -> Option<Preset> {
         match self.index.get(&preset.name) {
@@ -95,7 +103,7 @@ impl Presets {
 pub struct PresetFile {
     pub weights: Presets,
     pub elements: Presets,
-    /// Comments, each with the number of weight presets and element presets before it.
+    /// Comments in their order.
     pub comments: Vec<Comment>,
 }
 
@@ -103,8 +111,8 @@ pub struct PresetFile {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Comment {
     pub text: String,
-    pub weights_before: usize,
-    pub elements_before: usize,
+    /// How many presets, of either kind, stand before it.
+    pub before: usize,
 }
 
 /// All presets known, later files over earlier ones.

@@ -6,7 +6,7 @@ use pest::Parser;
 
 use super::{Comment, Origin, Preset, PresetFile, Presets, SIZE_LIMIT};
 use crate::block::Layout;
-use crate::diagnostic::{Diagnostic, Source, code};
+use crate::diagnostic::{Diagnostic, FINDINGS_LIMIT, Source, at_most, code};
 use crate::syntax::python;
 
 #[derive(pest_derive::Parser)]
@@ -38,13 +38,12 @@ pub fn weights(name: &str, text: &str) -> (PresetFile, Vec<Diagnostic>) {
             Err(ignored) => {
                 found.extend(ignored.report(&source, start, line));
                 if let Some(comment) = python::strip(line).strip_prefix('#') {
-                    let weights_before = file.weights.iter().count();
-                    file.comments.push(Comment { text: comment.to_owned(), weights_before, elements_before: 0 });
+                    file.comments.push(Comment { text: comment.to_owned(), before: file.weights.len() });
                 }
             }
         }
     }
-    (file, found)
+    (file, at_most(found, FINDINGS_LIMIT))
 }
 
 /// Whether `line` of `lbwpresets.txt` counts, and its name and value.
@@ -127,14 +126,17 @@ pub fn elements(name: &str, text: &str) -> (PresetFile, Vec<Diagnostic>) {
     }
     let source = Source::new(name, text);
     let tokens = PresetGrammar::parse(Rule::elements, text).ok().and_then(|mut t| t.next());
+    let (mut line, mut counted) = (1, 0);
     for chunk in tokens.into_iter().flat_map(|t| t.into_inner()) {
         let Some((preset, value)) = chunk.as_str().split_once(':') else { continue };
         let start = chunk.as_span().start() + (preset.len() - preset.trim_start_matches(python::is_space).len());
-        let origin = Origin { file: Arc::clone(&source.name), line: source.position(start).0 };
+        line += text[counted..start].matches('\n').count();
+        counted = start;
+        let origin = Origin { file: Arc::clone(&source.name), line };
         let preset = Preset { name: python::strip(preset).to_owned(), value: value.to_owned(), origin };
         found.extend(file.elements.insert(preset).map(|old| redefined(&source, start, &old)));
     }
-    (file, found)
+    (file, at_most(found, FINDINGS_LIMIT))
 }
 
 /// The rules of an element preset with their places in `text`.
@@ -147,8 +149,7 @@ pub(crate) fn rules(text: &str) -> Vec<std::ops::Range<usize>> {
 /// The text of a `lbwpresets.txt` with these presets, or the names that such a file cannot hold.
 pub fn write_weights(file: &PresetFile) -> Result<String, Vec<String>> {
     let line = |preset: &Preset| format!("{}:{}\n", preset.name, preset.value);
-    let comments: Vec<_> = file.comments.iter().map(|c| (c.weights_before, c.text.as_str())).collect();
-    write(&file.weights, &comments, line, |preset| {
+    write(&file.weights, &file.comments, line, |preset| {
         let line = format!("{}:{}", preset.name, preset.value);
         let single = python::split_lines(&line).len() == 1;
         single && weights_line(&line) == Ok((preset.name.as_str(), preset.value.as_str()))
@@ -166,7 +167,7 @@ pub fn write_elements(file: &PresetFile) -> Result<String, Vec<String>> {
 
 fn write(
     presets: &Presets,
-    comments: &[(usize, &str)],
+    comments: &[Comment],
     one: impl Fn(&Preset) -> String,
     fits: impl Fn(&Preset) -> bool,
 ) -> Result<String, Vec<String>> {
@@ -177,12 +178,12 @@ fn write(
     let mut text = String::new();
     let mut comments = comments.iter().peekable();
     for (index, preset) in presets.iter().enumerate() {
-        while let Some((_, comment)) = comments.next_if(|(before, _)| *before <= index) {
-            text.push_str(&format!("#{comment}\n"));
+        while let Some(comment) = comments.next_if(|comment| comment.before <= index) {
+            text.push_str(&format!("#{}\n", comment.text));
         }
         text.push_str(&one(preset));
     }
-    comments.for_each(|(_, comment)| text.push_str(&format!("#{comment}\n")));
+    comments.for_each(|comment| text.push_str(&format!("#{}\n", comment.text)));
     Ok(text)
 }
 

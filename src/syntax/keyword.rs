@@ -2,18 +2,13 @@
 
 use std::ops::Range;
 
-use super::{PromptGrammar, Rule, tokens};
+use super::python::is_word;
 
 /// Where `word` stands alone in `text`.
 pub fn find_word(text: &str, word: &str) -> Vec<Range<usize>> {
-    if !text.contains(word) {
-        return Vec::new();
-    }
-    let words = tokens::<PromptGrammar, _>(Rule::words, text).into_iter().flatten();
-    words
-        .filter(|token| token.as_rule() == Rule::letters && token.as_str() == word)
-        .map(|token| token.as_span().start()..token.as_span().end())
-        .collect()
+    let alone =
+        |range: &Range<usize>| !text[..range.start].ends_with(is_word) && !text[range.end..].starts_with(is_word);
+    text.match_indices(word).map(|(at, _)| at..at + word.len()).filter(alone).collect()
 }
 
 #[cfg(test)]

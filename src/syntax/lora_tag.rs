@@ -55,7 +55,10 @@ pub fn weight(entry: &str) -> Result<Weight, WeightError> {
     if entry.is_empty() {
         return Err(WeightError::Empty);
     }
-    let Some(token) = tokens::<LoraTagGrammar, _>(Rule::weight, entry).and_then(|mut t| t.next()) else {
+    // Most entries are plain numbers, which need no grammar.
+    let special = entry.starts_with(['R', 'U', 'X']);
+    let token = special.then(|| tokens::<LoraTagGrammar, _>(Rule::weight, entry)?.next()).flatten();
+    let Some(token) = token else {
         return python::float(entry).map(Weight::Number).ok_or(WeightError::NotANumber);
     };
     match token.as_rule() {

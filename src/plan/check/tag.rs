@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::vector;
 use crate::diagnostic::{Diagnostic, Source, code, did_you_mean};
 use crate::plan::Request;
-use crate::plan::argument::{self, ArgumentError, ArgumentErrorKind, BaseRule, Found};
+use crate::plan::argument::{self, ArgumentError, ArgumentErrorKind, BaseRule, Found, Vector};
 use crate::plan::network::{LORA_KINDS, Networks, lora_tags};
 use crate::preset::PresetSet;
 use crate::syntax::{Prompt, Tag};
@@ -87,7 +87,6 @@ pub fn tags(prompt: &Prompt, networks: &Networks, request: &Request, presets: &P
         found.extend(weights(tag, source, presets));
         found.extend(elements(tag, request, presets));
         found.extend(window(tag, request));
-        found.extend(base(tag, source, presets));
         if acting {
             found.extend(unet_alone(tag, source));
         }
@@ -96,11 +95,11 @@ pub fn tags(prompt: &Prompt, networks: &Networks, request: &Request, presets: &P
     for file in &networks.files {
         let tag = lora_tags.iter().find(|tag| tag.positional().next().is_some_and(|item| item.text == file.name));
         found.extend(tag.and_then(|tag| vector::not_finite(file, tag, source)));
-    }
-    let vectors = networks.files.iter().filter_map(|file| file.reading.as_ref()?.vector.as_ref());
-    for used in vectors {
-        found.extend(vector::foreign(used, request.family, source));
-        found.extend(vector::zeros(used, source));
+        if let Some((tag, used)) = tag.zip(file.reading.as_ref().and_then(|reading| reading.vector.as_ref())) {
+            found.extend(vector::foreign(used, request.family, source));
+            found.extend(vector::zeros(used, source));
+            found.extend(used.relative.then(|| base(tag, used, source)).flatten());
+        }
     }
     found
 }
@@ -211,10 +210,7 @@ fn window(tag: &Tag, request: &Request) -> Vec<Diagnostic> {
 }
 
 /// `X` where the extension and lbw take different bases.
-fn base(tag: &Tag, source: &Source, presets: &PresetSet) -> Option<Diagnostic> {
-    let mut draws = crate::plan::draw::Draws::new(0);
-    let reading = argument::extension(tag, presets, BaseRule::Anywhere, &mut draws).ok()?;
-    let vector = reading.vector.filter(|vector| vector.relative)?;
+fn base(tag: &Tag, vector: &Vector, source: &Source) -> Option<Diagnostic> {
     let here = argument::x_base(tag, BaseRule::Anywhere).ok()?;
     let there = argument::x_base(tag, BaseRule::Extension);
     if there == Ok(here) {
@@ -225,7 +221,7 @@ fn base(tag: &Tag, source: &Source, presets: &PresetSet) -> Option<Diagnostic> {
         Err(_) => format!("`X` is {here} here; the extension fails without `x=`"),
     };
     let written = tag.items.iter().find(|item| item.text.contains("x="));
-    let span = written.map_or(vector.span, |item| item.span.clone());
+    let span = written.map_or(vector.span.clone(), |item| item.span.clone());
     Some(
         Diagnostic::new(code::X_BASE, said)
             .within(source)

@@ -3,16 +3,20 @@
 //! A preset is a vector text, a map from blocks to weights (blocks not named are 0), or `{of: NAME, BLOCK: weight}`: another
 //! preset with changes. Every preset becomes a vector text, so the rest of the program knows only those.
 
-use std::cell::Cell;
+mod node;
+mod write;
+
+pub use write::write;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use node::Node;
 
 use super::webui::size_check;
-use super::{Comment, Origin, Preset, PresetFile, PresetSet, SIZE_LIMIT};
+use super::{Comment, Origin, Preset, PresetFile, PresetSet};
 use crate::block::{Layout, block_list};
-use crate::diagnostic::{Diagnostic, Source, code, did_you_mean};
+use crate::diagnostic::{Diagnostic, FINDINGS_LIMIT, Source, at_most, code, did_you_mean};
 use crate::syntax::{lora_tag, python};
 
 /// Reads a preset file. `known` are the presets of earlier files, which `of:` may name.
@@ -23,90 +27,13 @@ pub fn parse(name: &str, text: &str, known: &PresetSet) -> (PresetFile, Vec<Diag
         return (PresetFile::default(), found);
     }
     let mut reader = Reader { known, lines: key_lines(text), source, found: Vec::new(), file: PresetFile::default() };
-    let budget = Cell::new(SIZE_LIMIT);
-    match NodeSeed(&budget).deserialize(serde_yaml::Deserializer::from_str(text)) {
+    match node::read(text) {
         Ok(node) => reader.read(node),
         Err(error) => reader.found.push(bad_yaml(&reader.source, &error)),
     }
     reader.comments(text);
     found.append(&mut reader.found);
-    (reader.file, found)
-}
-
-/// A YAML value as far as preset files go. Map entries keep their order.
-#[derive(Debug, Clone, PartialEq)]
-enum Node {
-    Nothing,
-    Text(String),
-    Map(Vec<(String, Node)>),
-    List,
-}
-
-/// Builds a [`Node`], refusing documents that aliases blow up: every byte of text and every node is paid from the budget.
-#[derive(Clone, Copy)]
-struct NodeSeed<'a>(&'a Cell<usize>);
-
-impl NodeSeed<'_> {
-    fn pay<E: Error>(self, bytes: usize) -> Result<(), E> {
-        let left = self.0.get().checked_sub(bytes + 1);
-        self.0.set(left.ok_or_else(|| E::custom(format!("the file expands to more than {} MiB", SIZE_LIMIT >> 20)))?);
-        Ok(())
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for NodeSeed<'_> {
-    type Value = Node;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for NodeSeed<'_> {
-    type Value = Node;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a text, a number or a map")
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Node, E> {
-        self.pay(text.len())?;
-        Ok(Node::Text(text.to_owned()))
-    }
-
-    fn visit_bool<E: Error>(self, value: bool) -> Result<Node, E> {
-        self.visit_str(if value { "true" } else { "false" })
-    }
-
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Node, E> {
-        self.visit_str(&value.to_string())
-    }
-
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Node, E> {
-        self.visit_str(&value.to_string())
-    }
-
-    fn visit_f64<E: Error>(self, value: f64) -> Result<Node, E> {
-        self.visit_str(&value.to_string())
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Node, E> {
-        Ok(Node::Nothing)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Node, A::Error> {
-        while list.next_element_seed(self)?.is_some() {}
-        Ok(Node::List)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
-        let mut entries = Vec::new();
-        while let Some(key) = map.next_key_seed(self)? {
-            let Node::Text(key) = key else { return Err(A::Error::custom("a key must be a text")) };
-            entries.push((key, map.next_value_seed(self)?));
-        }
-        Ok(Node::Map(entries))
-    }
+    (reader.file, at_most(found, FINDINGS_LIMIT))
 }
 
 fn bad_yaml(source: &Source, error: &serde_yaml::Error) -> Diagnostic {
@@ -362,14 +289,13 @@ impl Reader<'_> {
 
     /// Collects whole-line comments with what stands before them.
     fn comments(&mut self, text: &str) {
-        let lines = |presets: &super::Presets| presets.iter().map(|p| p.origin.line).collect::<Vec<_>>();
-        let (weights, elements) = (lines(&self.file.weights), lines(&self.file.elements));
+        let presets = self.file.weights.iter().chain(self.file.elements.iter());
+        let mut lines: Vec<_> = presets.map(|preset| preset.origin.line).collect();
+        lines.sort_unstable();
         for (line, number) in text.split('\n').zip(1..) {
             if let Some(comment) = line.trim_start().strip_prefix('#') {
-                let before = |lines: &[usize]| lines.iter().filter(|line| **line < number).count();
-                let text = comment.trim_end_matches('\r').to_owned();
-                let (weights_before, elements_before) = (before(&weights), before(&elements));
-                self.file.comments.push(Comment { text, weights_before, elements_before });
+                let before = lines.partition_point(|line| *line < number);
+                self.file.comments.push(Comment { text: comment.trim_end_matches('\r').to_owned(), before });
             }
         }
     }
@@ -396,71 +322,9 @@ fn vector_problem(value: &str) -> Option<(String, &'static str)> {
     })
 }
 
-/// The text of a preset file with these presets. Vectors are written out.
-pub fn write(file: &PresetFile) -> String {
-    let mut text = String::new();
-    let comments = |text: &mut String, indent: &str, at: usize, of: fn(&Comment) -> usize, skip: usize| {
-        for comment in file.comments.iter().skip(skip).filter(|c| of(c) == at) {
-            text.push_str(&format!("{indent}#{}\n", comment.text));
-        }
-    };
-    let weights = file.weights.iter().count();
-    let elements_only = weights == 0;
-    if !elements_only {
-        text.push_str("presets:\n");
-        for (index, preset) in file.weights.iter().enumerate() {
-            comments(&mut text, "  ", index, |c| c.weights_before, 0);
-            text.push_str(&entry(preset));
-        }
-    }
-    if file.elements.iter().next().is_some() {
-        text.push_str("elements:\n");
-        for (index, preset) in file.elements.iter().enumerate() {
-            if elements_only {
-                comments(&mut text, "  ", index, |c| c.elements_before, 0);
-            }
-            text.push_str(&entry(preset));
-        }
-    }
-    let last = if elements_only { file.elements.iter().count() } else { weights };
-    let of = |c: &Comment| if c.weights_before == 0 { c.elements_before } else { c.weights_before };
-    for comment in file.comments.iter().filter(|c| last > 0 && of(c) == last) {
-        text.push_str(&format!("#{}\n", comment.text));
-    }
-    text
-}
-
-fn entry(preset: &Preset) -> String {
-    format!("  {}: {}\n", scalar(&preset.name), scalar(&preset.value))
-}
-
-/// A text as a YAML scalar on one line: as it is where that is safe, else double-quoted.
-fn scalar(text: &str) -> String {
-    let word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '+' | '/');
-    let inner = |c: char| word(c) || matches!(c, ',' | '-' | ' ');
-    let safe = text.starts_with(word) && text.ends_with(word) && text.chars().all(inner);
-    let plain = safe && serde_yaml::from_str::<serde_yaml::Value>(text).is_ok_and(|v| v.as_str() == Some(text));
-    if plain { text.to_owned() } else { quoted(text) }
-}
-
-/// A double-quoted scalar: JSON's escapes are YAML's, which also wants them for every character it calls unprintable.
-fn quoted(text: &str) -> String {
-    let json = serde_json::Value::from(text).to_string();
-    let mut quoted = String::with_capacity(json.len());
-    for c in json.chars() {
-        match c {
-            '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' => {
-                quoted.push_str(&format!("\\u{:04X}", c as u32));
-            }
-            c => quoted.push(c),
-        }
-    }
-    quoted
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::webui;
+    use super::super::{SIZE_LIMIT, webui};
     use super::*;
 
     fn read(text: &str) -> (PresetFile, Vec<Diagnostic>) {
