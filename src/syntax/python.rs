@@ -125,7 +125,9 @@ mod tests {
             assert_eq!(float(text), Some(value), "{text:?}");
         }
         assert!(float("NaN").is_some_and(f64::is_nan));
-        for text in ["", " ", "1,0", "0x1", "1__0", "_1", "1_", "1_.5", ".", "..", "1.2.3", "1 2", "½", "+-1", "e5", "\u{1F}7"] {
+        for text in
+            ["", " ", "1,0", "0x1", "1__0", "_1", "1_", "1_.5", ".", "..", "1.2.3", "1 2", "½", "+-1", "e5", "\u{1F}7"]
+        {
             assert_eq!(float(text), None, "{text:?}");
         }
     }

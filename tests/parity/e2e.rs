@@ -197,8 +197,7 @@ fn check(
     let conditioning = engine.condition(&plans[0], &mut |_| {}).map_err(|e| e.to_string())?;
     check_conditioning(&conditioning, plans.len(), i, tensors, conds, tolerance.conditioning)?;
 
-    let noise: Vec<Tensor> =
-        plans.iter().map(|p| ImageRng::new(&p.settings, &Device::Cpu).draw().unwrap()).collect();
+    let noise: Vec<Tensor> = plans.iter().map(|p| ImageRng::new(&p.settings, &Device::Cpu).draw().unwrap()).collect();
     let noise = Tensor::cat(&noise, 0).unwrap();
     if let Some(expected) = get("noise") {
         within("noise", rel_to_max(&noise, expected), 2e-6)?;
@@ -238,9 +237,8 @@ fn check(
             return Err(format!("{} model calls, expected {}", traces[0].calls, times.len()));
         }
     }
-    let across = |pick: &dyn Fn(&Trace) -> &Tensor| {
-        Tensor::cat(&traces.iter().map(pick).collect::<Vec<_>>(), 0).unwrap()
-    };
+    let across =
+        |pick: &dyn Fn(&Trace) -> &Tensor| Tensor::cat(&traces.iter().map(pick).collect::<Vec<_>>(), 0).unwrap();
     if let Some(expected) = get("first_eps") {
         // All parts of all images, then the negative prompt of all images.
         let (parts, uncond): (Vec<_>, Vec<_>) = traces
