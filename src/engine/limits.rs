@@ -20,7 +20,7 @@ pub(super) fn check(plan: &Plan) -> Result<(), EngineError> {
     }
     let s = &plan.settings;
     for (what, side) in [("the width", s.width), ("the height", s.height)] {
-        if side < 8 || side > MAX_SIDE || side % 8 != 0 {
+        if !(8..=MAX_SIDE).contains(&side) || !side.is_multiple_of(8) {
             let limit = format!("it must be a multiple of 8 from 8 to {MAX_SIDE}");
             return Err(EngineError::Limit { what, value: side.to_string(), limit });
         }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
-use lbw::block::{Family, Layout};
+use lbw::block::Layout;
 use lbw::checkpoint::{Checkpoint, generated};
 use lbw::engine::{Engine, EngineOptions, Event, ModelType, PromptConditioning};
 use lbw::lora::{KeyTable, LoraIndex};
