@@ -94,12 +94,17 @@ impl Timeline {
 pub enum LayoutError {
     #[error("the step number is too large")]
     StepOverflow(Range<usize>),
-    #[error("the texts of all steps together are larger than {limit} bytes")]
-    TooLarge { limit: usize },
+    #[error("the texts of all steps together are too large")]
+    TooLarge,
 }
 
 /// A text and the last step at which it is used.
 pub type Entry = (u32, Mapped);
+
+/// What an entry takes in memory, in bytes.
+pub fn size(text: &Mapped) -> usize {
+    text.text().len() + size_of::<Entry>()
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -336,9 +341,9 @@ impl Schedule {
         let mut entries = Vec::new();
         for step in self.boundaries(&whens, timeline.steps, limit)? {
             let at_step = self.at_step(text, step, &whens);
-            size += at_step.text().len();
+            size += self::size(&at_step);
             if size > limit {
-                return Err(LayoutError::TooLarge { limit });
+                return Err(LayoutError::TooLarge);
             }
             entries.push((step, at_step));
         }
@@ -364,7 +369,7 @@ impl Schedule {
         let alternates = self.constructs.iter().flatten().any(|c| matches!(c, Construct::Alternate { .. }));
         if alternates {
             let fits = (steps as usize).saturating_mul(size_of::<Entry>()) <= limit;
-            return if fits { Ok((1..=steps).collect()) } else { Err(LayoutError::TooLarge { limit }) };
+            return if fits { Ok((1..=steps).collect()) } else { Err(LayoutError::TooLarge) };
         }
         let scheduled = self.constructs.iter().zip(whens).filter(|(c, _)| c.is_some());
         let mut steps: Vec<u32> =
