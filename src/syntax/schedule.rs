@@ -289,7 +289,8 @@ impl Schedule {
         edits.collect()
     }
 
-    /// Places where webui's answer differs from process to process: a stray bracket or colon directly behind a construct.
+    /// Places where webui's answer differs from process to process: a stray bracket or colon directly behind an edit, or
+    /// behind other constructs that follow an edit without text between them.
     /// Here every construct that can be read is read.
     pub fn ambiguities(&self, text: &Mapped) -> Vec<Range<usize>> {
         if self.failure.is_some() {
@@ -305,7 +306,7 @@ impl Schedule {
             if stray && after_edit {
                 found.push(text.span(self.tokens[at].start..self.tokens[at].end));
             }
-            after_edit = construct.is_some_and(|c| self.is_scheduled(at, c));
+            after_edit = construct.is_some_and(|c| after_edit || self.is_scheduled(at, c));
             at = end;
         }
         found
