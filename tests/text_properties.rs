@@ -139,6 +139,16 @@ fn a_megabyte_of_brackets_needs_no_stack() {
         for (unit, size) in sizes.into_iter().chain(units.map(|unit| (unit, 1 << 18))) {
             lower(&Request::new(&unit.repeat(size / unit.len()), ""), PresetSet::builtin());
         }
+        let distinct = |text: &dyn Fn(usize) -> String| (0..20_000).map(text).collect::<String>();
+        for text in [
+            distinct(&|i| format!("<lora:a{i}:1:lbw=XLMID>")),
+            distinct(&|i| format!("<lora:a{i}:x>")),
+            distinct(&|i| format!("[<lora:a{i}:1>:b:{i}]")),
+            distinct(&|i| format!("[a|b{i}] AND ")),
+            format!("<lora:a{}>", distinct(&|i| format!(":k{i}=1"))),
+        ] {
+            lower(&Request::new(&text, ""), PresetSet::builtin());
+        }
         let nested = "[".repeat(1 << 18) + &"]".repeat(1 << 18);
         assert!(lower(&Request::new(&nested, ""), PresetSet::builtin()).plan.is_some());
         for unit in ["[", "a:\n\n", "#\n", "a: {of: a}\n", " - a\n", "A:1,1,1,1,1,1,1,1,1,1,1,1 # x\n"] {

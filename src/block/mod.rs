@@ -14,7 +14,7 @@
 
 mod range;
 
-pub use range::{BlockList, UnknownBlock, block_list, named_entries, word_list};
+pub use range::{BlockList, UnknownBlock, block_list, word_list};
 
 use serde::{Deserialize, Serialize};
 

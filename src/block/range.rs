@@ -5,7 +5,7 @@ use std::ops::Range;
 use pest::Parser;
 use pest::iterators::Pair;
 
-use super::{Layout, Space};
+use super::Space;
 
 #[derive(pest_derive::Parser)]
 #[grammar = "grammar/block_range.pest"]
@@ -80,49 +80,9 @@ fn index(space: Space, name: &Pair<Rule>) -> Result<usize, UnknownBlock> {
     })
 }
 
-/// Which entries of a vector of `layout` a Block-ID list of an XYZ plot names: single ids and ranges between single spaces,
-/// all others after a leading `NOT`. A later `NOT` is skipped; every other word must be an id of the layout.
-pub fn named_entries(layout: Layout, text: &str) -> Result<Vec<bool>, UnknownBlock> {
-    let names: Vec<_> = (0..layout.len()).filter_map(|entry| Some(layout.block(entry)?.name())).collect();
-    let index = |name: &str, start: usize| {
-        let unknown = || UnknownBlock { name: name.to_owned(), span: start..start + name.len() };
-        names.iter().position(|n| *n == name).ok_or_else(unknown)
-    };
-    let inverted = text.split(' ').next() == Some("NOT");
-    let mut entries = vec![inverted; layout.len()];
-    let mut next = 0;
-    for word in text.split(' ') {
-        let start = next;
-        next += word.len() + 1;
-        if word == "NOT" {
-            continue;
-        }
-        let mut ends = word.split('-');
-        let name = ends.next().unwrap_or_default();
-        let first = index(name, start)?;
-        let last = ends.next().map_or(Ok(first), |last| index(last, start + name.len() + 1))?;
-        entries[first.min(last)..=first.max(last)].fill(!inverted);
-    }
-    Ok(entries)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn xyz_lists_name_entries() {
-        let named = |text| {
-            let entries = named_entries(Layout::Sdxl12, text)?;
-            Ok::<_, UnknownBlock>((0..12).filter(|at| entries[*at]).collect::<Vec<_>>())
-        };
-        assert_eq!(named("BASE OUT01-M00"), Ok(vec![0, 5, 6, 7]));
-        assert_eq!(named("NOT IN04-OUT05"), Ok(vec![0]));
-        assert_eq!(named("IN04 NOT IN05-IN07-XX"), Ok(vec![1, 2, 3]));
-        assert_eq!(named("IN04-IN05-XX IN09"), Err(UnknownBlock { name: "IN09".into(), span: 13..17 }));
-        assert_eq!(named("IN04  IN05").unwrap_err().name, "");
-        assert_eq!(named("").unwrap_err().span, 0..0);
-    }
 
     fn list(text: &str) -> Result<BlockList, UnknownBlock> {
         block_list(Space::Unet, text)

@@ -1,7 +1,8 @@
 //! Random weights (`R`, `U`), reproducible from the image's seed.
 //!
 //! Draw number n of a prompt is one block of Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3",
-//! 2011) with the seed as key and n as counter, so a weight depends on nothing but the seed and its place.
+//! 2011) with the seed as key and n as counter, so a weight depends on nothing but the seed and its place. Draws are counted
+//! in the order the extension reads tags: the kind (`lora`, `lyco`) that appears first in the prompt first.
 
 /// A source of random weights for one prompt.
 #[derive(Debug, Clone)]

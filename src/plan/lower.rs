@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 
-use super::argument::BaseRule;
+use super::argument::{ArgumentError, BaseRule};
 use super::draw::Draws;
 use super::network::{self, Network, Networks};
 use super::{FORMAT, LoraPlan, Part, Piece, Plan, Schedule, Segment, Settings, Window, check, element};
@@ -85,7 +85,7 @@ pub fn lower(request: &Request, presets: &PresetSet) -> Lowering {
     if has_errors(&found) {
         return Lowering { plan: None, diagnostics: found };
     }
-    let plan = Lower { request, presets, found: &mut found, told: HashSet::new() }.plan();
+    let plan = Lower { request, presets, found: &mut found, told: HashSet::new(), space: SCHEDULE_LIMIT }.plan();
     let plan = (!has_errors(&found)).then_some(plan);
     Lowering { plan, diagnostics: at_most(found, FINDINGS_LIMIT) }
 }
@@ -97,23 +97,18 @@ pub fn lower_networks<'p>(
     presets: &'p PresetSet,
     found: &mut Vec<Diagnostic>,
 ) -> Networks<'p> {
-    let before = found.len();
-    let mut networks: Networks<'p> = match network::load(&prompt.tags) {
-        Ok(networks) => networks,
-        Err(errors) => {
-            found.extend(errors.iter().map(|error| check::argument_error(error, &request.prompt, presets)));
-            Networks::default()
-        }
-    };
-    let mut draws = Draws::new(request.settings.seed);
-    let errors = network::edit(&mut networks, &prompt.tags, presets, BaseRule::Anywhere, &mut draws);
-    for error in &errors {
-        let said = check::argument_error(error, &request.prompt, presets);
+    let mut places = HashSet::new();
+    let mut say = |errors: &[ArgumentError]| {
         // Both readers trip over the same number.
-        if !found[before..].iter().any(|d| d.labels.first().map(|l| &l.span) == said.labels.first().map(|l| &l.span)) {
-            found.push(said);
-        }
-    }
+        let fresh = errors.iter().filter(|error| places.insert(error.span.clone()));
+        found.extend(fresh.map(|error| check::argument_error(error, &request.prompt, presets)));
+    };
+    let mut networks: Networks<'p> = network::load(&prompt.tags).unwrap_or_else(|errors| {
+        say(&errors);
+        Networks::default()
+    });
+    let mut draws = Draws::new(request.settings.seed);
+    say(&network::edit(&mut networks, &prompt.tags, presets, BaseRule::Anywhere, &mut draws));
     networks
 }
 
@@ -123,6 +118,8 @@ struct Lower<'a> {
     found: &'a mut Vec<Diagnostic>,
     /// Places in texts that have been spoken about: each is read again for every step.
     told: HashSet<(&'static str, usize)>,
+    /// Bytes that the texts of all steps may still take.
+    space: usize,
 }
 
 impl Lower<'_> {
@@ -181,8 +178,12 @@ impl Lower<'_> {
         let settings = &self.request.settings;
         let timeline = Timeline::first_pass(settings.schedule_steps(), self.request.options.old_timelines);
         self.found.extend(check::schedule(&schedule, text, source, tags, settings, timeline));
-        match schedule.lay_out(text, timeline, SCHEDULE_LIMIT) {
-            Ok(texts) => texts,
+        match schedule.lay_out(text, timeline, self.space) {
+            Ok(texts) => {
+                let size = texts.iter().map(|(_, text)| schedule::size(text)).sum();
+                self.space = self.space.saturating_sub(size);
+                texts
+            }
             Err(error) => {
                 self.found.push(layout_error(&error, source));
                 Vec::new()
@@ -207,13 +208,15 @@ impl Lower<'_> {
     fn loras(&mut self, prompt: &Prompt) -> Vec<LoraPlan> {
         let networks = lower_networks(prompt, self.request, self.presets, self.found);
         self.found.extend(check::tags(prompt, &networks, self.request, self.presets));
-        networks.files.iter().enumerate().map(|(at, file)| self.lora(at, file, &networks)).collect()
+        let mut times = vec![0; networks.files.len()];
+        networks.list.iter().for_each(|at| times[*at] += 1);
+        let files = networks.files.iter().zip(times);
+        files.map(|(file, times)| self.lora(file, f64::from(times), &networks)).collect()
     }
 
     /// One file. Named several times it is applied several times, which for the kinds of LoRA that are linear is the same
     /// as once with strengths that many times larger.
-    fn lora(&mut self, at: usize, file: &Network, networks: &Networks) -> LoraPlan {
-        let times = networks.list.iter().filter(|entry| **entry == at).count() as f64;
+    fn lora(&self, file: &Network, times: f64, networks: &Networks) -> LoraPlan {
         let space = self.request.family.space();
         let start = networks.starts.get(&file.name);
         let window = Window { start: start.map(|(step, ..)| *step), stop: networks.stops.get(&file.name).copied() };
@@ -248,8 +251,8 @@ fn layout_error(error: &LayoutError, source: &Source) -> Diagnostic {
             .within(source)
             .label(span.clone(), "")
             .help("write a step number, or a fraction of all steps such as 0.5"),
-        LayoutError::TooLarge { limit } => {
-            let message = format!("the texts of all steps together are larger than {} MiB", limit >> 20);
+        LayoutError::TooLarge => {
+            let message = format!("the texts of all steps together are larger than {} MiB", SCHEDULE_LIMIT >> 20);
             Diagnostic::new(code::TOO_LARGE, message).within(source).help("use a shorter prompt or fewer steps")
         }
     }

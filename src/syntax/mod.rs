@@ -23,6 +23,7 @@ mod prompt;
 pub mod python;
 pub mod schedule;
 pub mod tag;
+mod timeline;
 
 pub use comment::strip_comments;
 pub use mapped::Mapped;

@@ -8,6 +8,8 @@ use std::ops::Range;
 
 use super::{Mapped, PromptGrammar, Rule, tokens};
 
+pub use super::timeline::Timeline;
+
 /// A text read for its editing constructs. It refers to the [`Mapped`] text it was read from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Schedule {
@@ -44,62 +46,22 @@ impl Edit {
     }
 }
 
-/// How the N of `[from:to:N]` becomes a step.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Timeline {
-    /// Steps of this pass, as prompt schedules count them.
-    pub steps: u32,
-    /// What fractions are multiplied with.
-    fraction_of: f64,
-    /// Subtracted from fractions, and from whole numbers.
-    offsets: (f64, f64),
-    old: bool,
-}
-
-impl Timeline {
-    /// The first pass. `old` is webui's option "use old prompt editing timelines".
-    pub fn first_pass(steps: u32, old: bool) -> Self {
-        Timeline { steps, fraction_of: steps.into(), offsets: (0.0, 0.0), old }
-    }
-
-    /// The hires pass of `hires_steps` after a first pass of `steps`. Old timelines know no hires pass and end at `steps`.
-    pub fn hires_pass(steps: u32, hires_steps: u32, old: bool) -> Self {
-        match old {
-            true => Timeline::first_pass(steps, true),
-            false => Timeline {
-                steps: hires_steps,
-                fraction_of: hires_steps.into(),
-                offsets: (1.0, steps.into()),
-                old: false,
-            },
-        }
-    }
-
-    /// The last step of `from`, possibly 0 or less; `None` where webui overflows.
-    fn when(&self, text: &str) -> Option<i64> {
-        let number: f64 = super::python::float(text)?;
-        let (fraction_offset, integer_offset) = self.offsets;
-        let step = match (self.old, text.contains('.')) {
-            (true, _) if number < 1.0 => number * self.fraction_of,
-            (true, _) => number,
-            (false, true) => (number - fraction_offset) * self.fraction_of,
-            (false, false) => number - integer_offset,
-        };
-        step.is_finite().then(|| (step.trunc() as i64).min(self.steps.into()))
-    }
-}
-
 /// Why a schedule cannot be laid out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LayoutError {
     #[error("the step number is too large")]
     StepOverflow(Range<usize>),
-    #[error("the texts of all steps together are larger than {limit} bytes")]
-    TooLarge { limit: usize },
+    #[error("the texts of all steps together are too large")]
+    TooLarge,
 }
 
 /// A text and the last step at which it is used.
 pub type Entry = (u32, Mapped);
+
+/// What an entry takes in memory, in bytes.
+pub fn size(text: &Mapped) -> usize {
+    text.text().len() + size_of::<Entry>()
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -284,7 +246,8 @@ impl Schedule {
         edits.collect()
     }
 
-    /// Places where webui's answer differs from process to process: a stray bracket or colon directly behind a construct.
+    /// Places where webui's answer differs from process to process: a stray bracket or colon directly behind an edit, or
+    /// behind other constructs that follow an edit without text between them.
     /// Here every construct that can be read is read.
     pub fn ambiguities(&self, text: &Mapped) -> Vec<Range<usize>> {
         if self.failure.is_some() {
@@ -300,7 +263,7 @@ impl Schedule {
             if stray && after_edit {
                 found.push(text.span(self.tokens[at].start..self.tokens[at].end));
             }
-            after_edit = construct.is_some_and(|c| self.is_scheduled(at, c));
+            after_edit = construct.is_some_and(|c| after_edit || self.is_scheduled(at, c));
             at = end;
         }
         found
@@ -336,9 +299,9 @@ impl Schedule {
         let mut entries = Vec::new();
         for step in self.boundaries(&whens, timeline.steps, limit)? {
             let at_step = self.at_step(text, step, &whens);
-            size += at_step.text().len();
+            size += self::size(&at_step);
             if size > limit {
-                return Err(LayoutError::TooLarge { limit });
+                return Err(LayoutError::TooLarge);
             }
             entries.push((step, at_step));
         }
@@ -364,7 +327,7 @@ impl Schedule {
         let alternates = self.constructs.iter().flatten().any(|c| matches!(c, Construct::Alternate { .. }));
         if alternates {
             let fits = (steps as usize).saturating_mul(size_of::<Entry>()) <= limit;
-            return if fits { Ok((1..=steps).collect()) } else { Err(LayoutError::TooLarge { limit }) };
+            return if fits { Ok((1..=steps).collect()) } else { Err(LayoutError::TooLarge) };
         }
         let scheduled = self.constructs.iter().zip(whens).filter(|(c, _)| c.is_some());
         let mut steps: Vec<u32> =

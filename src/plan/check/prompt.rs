@@ -131,7 +131,9 @@ fn whole_failure(failure: &Failure, source: &Source) -> Diagnostic {
 
 fn tags_inside<'a>(edit: &'a Edit, source: &'a Source, tags: &'a [Tag]) -> impl Iterator<Item = Diagnostic> + 'a {
     let span = edit.span().clone();
-    let inside = tags.iter().filter(move |tag| span.start <= tag.span.start && tag.span.end <= span.end);
+    // Tags stand in the order of the text.
+    let first = tags.partition_point(|tag| tag.span.start < span.start);
+    let inside = tags[first..].iter().take_while(move |tag| tag.span.end <= span.end);
     inside.filter(|tag| tag.kind == "lora" || tag.kind == "lyco").map(|tag| {
         Diagnostic::new(code::TAG_IN_EDIT, "this LoRA is loaded for all steps")
             .within(source)

@@ -92,10 +92,13 @@ pub fn tags(prompt: &Prompt, networks: &Networks, request: &Request, presets: &P
         }
     }
     found.extend(twice(&lora_tags, acting, source));
+    // The first tag of each name: collecting keeps the last.
+    let named = lora_tags.iter().rev().filter_map(|tag| Some((tag.positional().next()?.text.as_str(), *tag)));
+    let first: HashMap<_, _> = named.collect();
     for file in &networks.files {
-        let tag = lora_tags.iter().find(|tag| tag.positional().next().is_some_and(|item| item.text == file.name));
-        found.extend(tag.and_then(|tag| vector::not_finite(file, tag, source)));
-        if let Some((tag, used)) = tag.zip(file.reading.as_ref().and_then(|reading| reading.vector.as_ref())) {
+        let Some(tag) = first.get(file.name.as_str()) else { continue };
+        found.extend(vector::not_finite(file, tag, source));
+        if let Some(used) = file.reading.as_ref().and_then(|reading| reading.vector.as_ref()) {
             found.extend(vector::foreign(used, request.family, source));
             found.extend(vector::zeros(used, source));
             found.extend(used.relative.then(|| base(tag, used, source)).flatten());
