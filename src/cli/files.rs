@@ -29,7 +29,7 @@ impl Files {
         if let Some(dir) = args.webui_dir.as_deref().filter(|d| !d.is_dir()) {
             return Err(Failure::file(format!("--webui-dir {}: there is no such folder", dir.display())));
         }
-        for dir in args.lora_dir.iter().filter(|d| !d.is_dir()) {
+        if let Some(dir) = args.lora_dir.iter().find(|d| !d.is_dir()) {
             return Err(Failure::file(format!("--lora-dir {}: there is no such folder", dir.display())));
         }
         let webui = args.webui_dir.as_deref();

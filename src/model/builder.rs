@@ -80,21 +80,20 @@ impl Builder {
         self.params.entry(name.to_owned()).or_insert_with(new).clone()
     }
 
-    /// Records what is wrong with a tensor, once, and a lack of size only if nothing better is known.
+    /// Records what is wrong with a tensor, once; a missing tensor of known shape tells more than one of unknown shape.
     fn problem(&mut self, problem: TensorProblem) {
         let missing = |p: &TensorProblem| match p {
-            TensorProblem::Missing { name, .. } => Some(name.clone()),
+            TensorProblem::Missing { name, shape } => Some((name.clone(), shape.is_empty())),
             _ => None,
         };
-        if let Some(name) = missing(&problem) {
-            if let Some(known) = self.problems.iter_mut().find(|p| missing(p).as_ref() == Some(&name)) {
-                if matches!(known, TensorProblem::Missing { shape, .. } if shape.is_empty()) {
-                    *known = problem;
-                }
-                return;
+        let same = |p: &TensorProblem| missing(p).is_some_and(|(n, _)| missing(&problem).is_some_and(|(m, _)| m == n));
+        match self.problems.iter().position(same) {
+            Some(at) if missing(&self.problems[at]).is_some_and(|(_, shapeless)| shapeless) => {
+                self.problems[at] = problem
             }
+            Some(_) => {}
+            None => self.problems.push(problem),
         }
-        self.problems.push(problem);
     }
 
     /// The parameters, if the checkpoint has all of them as asked for.
