@@ -51,7 +51,8 @@ impl PromptFile {
             base.insert("seed".into(), draw().into());
         }
         let mut file = PromptFile { jobs: Vec::new(), failed: Vec::new(), job_count: 0 };
-        let (first_seed, images) = (integer(&base, "seed"), integer(&base, "batch_size") * integer(&base, "n_iter"));
+        let (first_seed, images) =
+            (integer(&base, "seed"), integer(&base, "batch_size").saturating_mul(integer(&base, "n_iter")));
         for (number, line) in (1..).zip(python::split_lines(text)) {
             let line = python::strip(line);
             if line.is_empty() {
@@ -59,10 +60,13 @@ impl PromptFile {
             }
             let options = file.options(number, line, checkpoint);
             if seeds == Seeds::IterateEveryLine {
-                base.insert("seed".into(), (first_seed + images * file.jobs.len() as i64).into());
+                base.insert(
+                    "seed".into(),
+                    first_seed.saturating_add(images.saturating_mul(file.jobs.len() as i64)).into(),
+                );
             }
             let job = job(&mut base, options, position);
-            file.job_count += integer(&job, "n_iter");
+            file.job_count = file.job_count.saturating_add(integer(&job, "n_iter"));
             file.jobs.push(job);
         }
         file

@@ -3,7 +3,7 @@
 
 use image::RgbImage;
 
-use super::xyz_weights::{Axis, AxisKind, Error as PlotError, Request, Run};
+use super::xyz_weights::{Axis, AxisKind, CELL_LIMIT, Error as PlotError, Request, Run};
 use crate::block::{Layout, Space};
 use crate::infotext::float_text;
 use crate::syntax::python;
@@ -71,6 +71,9 @@ impl Analysis<'_> {
         let [value, rest, ..] = range.as_slice() else { return Err(Error::Range(self.range.to_string())) };
         let (value, base) = (value.clone(), vec![rest.as_str(); ENTRIES].join(","));
         let ids = split(&block_ids(self.blocks));
+        if self.seeds > CELL_LIMIT {
+            return Err(PlotError::TooLarge(self.seeds).into());
+        }
         let (z_kind, z_values) = if self.seeds > 1 {
             (AxisKind::Seed, (0..self.seeds).map(|_| draw().to_string()).collect())
         } else {

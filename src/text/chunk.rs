@@ -194,3 +194,39 @@ fn close(open: Open, encoder: Encoder) -> Chunk {
     }
     Chunk { tokens, multipliers, embeddings: open.embeddings }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cut(text: &str, embeddings: &EmbeddingNames) -> Chunks {
+        chunk(&[Piece { text: text.to_string(), weight: 1.0 }], Encoder::ClipL, 20, embeddings)
+    }
+
+    #[test]
+    fn a_full_chunk_ends_after_a_near_comma() {
+        let text = format!("{}, {}", "cat ".repeat(70), "dog ".repeat(10));
+        let chunks = cut(&text, &EmbeddingNames::default());
+        let ends: Vec<_> = chunks.chunks.iter().map(|c| c.tokens.iter().position(|t| *t == END)).collect();
+        assert_eq!(ends, [Some(72), Some(11)]);
+        assert_eq!(chunks.token_count, 85);
+    }
+
+    #[test]
+    fn the_longest_name_is_found() {
+        let mut names = EmbeddingNames::default();
+        names.add("bad", 2);
+        names.add("bad hand", 3);
+        names.add("", 4);
+        let placed = cut("a Bad hand, bad", &names).chunks.remove(0).embeddings;
+        let found: Vec<_> = placed.iter().map(|e| (e.offset, e.name.as_str(), e.vectors)).collect();
+        assert_eq!(found, [(1, "bad hand", 3), (5, "bad", 2)]);
+    }
+
+    #[test]
+    fn an_end_token_in_the_text_pads_the_rest_for_clip_g() {
+        let pieces = [Piece { text: "a <end_of_text> b".to_string(), weight: 1.0 }];
+        let tokens = chunk(&pieces, Encoder::ClipG, 20, &EmbeddingNames::default()).chunks.remove(0).tokens;
+        assert_eq!(tokens[..5], [START, 320, END, 0, 0]);
+    }
+}

@@ -261,3 +261,29 @@ const IMPROBABLE: [&str; 37] = [
     // Windows-1257.
     "ā€",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_read_wrongly_is_read_rightly() {
+        for (wrong, right) in [
+            ("mÃ©lange", "mélange"),
+            ("â€œquoteâ€\u{9d}", "“quote”"),
+            ("Ð¼Ð¸Ñ€", "мир"),
+            ("voilÃ  le travail", "voilà le travail"),
+            ("ÃƒÂ©", "é"),
+            ("cafÃ© at ½ price", "café at ½ price"),
+        ] {
+            assert_eq!(fix_encoding(wrong), right, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn right_text_stays() {
+        for text in ["café naïve", "日本語", "Ñandú «à la» œuvre", "¯\\_(ツ)_/¯", "x² ± 5°"] {
+            assert_eq!(fix_encoding(text), text);
+        }
+    }
+}
