@@ -67,7 +67,7 @@ fn texts(schedule: &[Segment]) -> String {
         let piece = |p: &crate::plan::Piece| match p.weight {
             1.0 => report::escaped(&p.text),
             -1.0 if p.text == "BREAK" => " BREAK ".to_owned(),
-            weight => format!("({}:{:.4})", report::escaped(&p.text), weight).replace(".0000)", ".0)"),
+            weight => format!("({}:{})", report::escaped(&p.text), number(weight)),
         };
         segment.pieces.iter().map(piece).collect()
     };

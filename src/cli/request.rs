@@ -9,7 +9,7 @@ use super::files::Files;
 use super::report;
 use crate::block::Family;
 use crate::diagnostic::{Diagnostic, Source};
-use crate::engine::embedded;
+use crate::engine::{check_limits, embedded};
 use crate::infotext::{Infotext, Pasted, looks_like_infotext};
 use crate::lora::LoraIndex;
 use crate::plan::{
@@ -54,6 +54,7 @@ pub fn prepare(prompt: &PromptArgs, files: &FileArgs) -> Result<Prepared, Failur
     if report::refuses(&found, prompt.strict) {
         plans.clear();
     }
+    plans.iter().try_for_each(check_limits).map_err(|e| Failure::text(e.to_string()))?;
     Ok(Prepared { files, loras, plans, found })
 }
 

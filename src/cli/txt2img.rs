@@ -14,8 +14,9 @@ pub fn run(args: &Txt2img) -> CommandResult {
         prepared.plans.iter().for_each(|p| plan::print(p, args.output.json));
         return Ok(Exit::Done);
     }
-    for plan in prepared.plans.iter().filter(|_| args.prompt.seed.is_none_or(|s| s < 0)).take(1) {
-        report::note(&format!("seed {}", plan.settings.seed));
+    let seeds: Vec<String> = prepared.plans.iter().take(4).map(|p| p.settings.seed.to_string()).collect();
+    if args.prompt.seed.is_none_or(|seed| seed < 0) {
+        report::note(&format!("seed {}{}", seeds.join(", "), if prepared.plans.len() > 4 { ", …" } else { "" }));
     }
     render::render(&prepared.plans, &prepared.files.model, prepared.loras, &args.engine, &args.output)
 }

@@ -10,8 +10,8 @@ pub const MAX_STEPS: u32 = 1000;
 /// Texts over all steps of a prompt and its parts.
 pub const MAX_SEGMENTS: usize = 20_000;
 
-/// Refuses plans that cannot be run or would take all memory.
-pub(super) fn check(plan: &Plan) -> Result<(), EngineError> {
+/// Refuses plans that cannot be run or would take all memory, which needs no model to be seen.
+pub fn check(plan: &Plan) -> Result<(), EngineError> {
     if plan.format != FORMAT {
         return Err(EngineError::Format(plan.format));
     }

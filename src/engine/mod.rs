@@ -21,6 +21,7 @@ mod prompt;
 
 pub use error::EngineError;
 pub use image::to_rgb8;
+pub use limits::check as check_limits;
 pub use parameterization::{ModelType, ModelTypeSource};
 pub use prompt::PromptConditioning;
 
