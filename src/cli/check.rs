@@ -16,7 +16,7 @@ use crate::preset::PresetSet;
 pub fn run(args: &CheckArgs) -> CommandResult {
     let files = Files::resolve(&args.files, None)?;
     let (presets, mut found) = load_presets(&files)?;
-    let loras = LoraIndex::scan(&files.lora_dirs).map_err(|e| Failure::file(e.to_string()))?;
+    let loras = LoraIndex::scan(&files.lora_dirs()?).map_err(|e| Failure::file(e.to_string()))?;
     for input in &args.inputs {
         let path = Path::new(input);
         match path.is_file() {

@@ -6,26 +6,27 @@ use super::args::FileArgs;
 use super::exit::Failure;
 use crate::engine::embedded;
 
-/// The checkpoint to run.
-pub struct Model {
-    pub path: PathBuf,
-    /// The program's own model, whose images are small.
-    pub is_embedded: bool,
-}
-
-/// Files and folders after all defaults.
+/// Files and folders after all defaults. Only what a command asks for has to be there.
 pub struct Files {
-    pub model: Model,
-    pub lora_dirs: Vec<PathBuf>,
+    model: ModelChoice,
+    lora_dirs: Vec<PathBuf>,
     /// Weight preset files, later ones win.
     pub presets: Vec<PathBuf>,
     /// Element preset files, later ones win.
     pub element_presets: Vec<PathBuf>,
 }
 
+enum ModelChoice {
+    Embedded,
+    /// A file, or the name of a checkpoint in this folder.
+    Named(String, Option<PathBuf>),
+    /// The one checkpoint that this folder should have.
+    OnlyOne(PathBuf),
+}
+
 impl Files {
-    /// Resolves `args`; `model` is a name pasted with the prompt, which `--model` overrides.
-    pub fn resolve(args: &FileArgs, pasted_model: Option<&str>) -> Result<Self, Failure> {
+    /// Resolves `args`; `pasted` is a model's name that came with the prompt, which `--model` overrides.
+    pub fn resolve(args: &FileArgs, pasted: Option<&str>) -> Result<Self, Failure> {
         if let Some(dir) = args.webui_dir.as_deref().filter(|d| !d.is_dir()) {
             return Err(Failure::file(format!("--webui-dir {}: there is no such folder", dir.display())));
         }
@@ -48,29 +49,44 @@ impl Files {
         presets.extend(args.presets.iter().cloned());
         element_presets.extend(args.element_presets.iter().cloned());
 
-        let model = Self::model(args, pasted_model, &mut lora_dirs)?;
+        let folder = webui.map(|d| d.join("models/Stable-diffusion"));
+        let model = match (args.model.as_deref(), pasted, folder) {
+            (Some(name), _, folder) => ModelChoice::Named(name.to_owned(), folder),
+            // Without a folder there is nowhere to look a pasted name up.
+            (None, Some(name), Some(folder)) => ModelChoice::Named(name.to_owned(), Some(folder)),
+            (None, None, Some(folder)) => ModelChoice::OnlyOne(folder),
+            (None, _, None) => ModelChoice::Embedded,
+        };
         Ok(Files { model, lora_dirs, presets, element_presets })
     }
 
-    fn model(args: &FileArgs, pasted: Option<&str>, lora_dirs: &mut Vec<PathBuf>) -> Result<Model, Failure> {
-        let folder = args.webui_dir.as_ref().map(|d| d.join("models/Stable-diffusion"));
-        let wanted = args.model.as_deref().or(pasted.filter(|p| *p != embedded::NAME && folder.is_some()));
-        if let Some(name) = wanted {
-            let path = Path::new(name);
-            if path.is_file() {
-                return Ok(Model { path: path.to_owned(), is_embedded: false });
-            }
-            let checkpoints = folder.as_deref().map(checkpoints).unwrap_or_default();
-            return match checkpoints.iter().find(|p| is_called(p, name)) {
-                Some(path) => Ok(Model { path: path.clone(), is_embedded: false }),
-                None => Err(missing_model(name, folder.as_deref(), &checkpoints)),
-            };
+    /// Whether the program's own model runs, whose images are small.
+    pub fn is_embedded(&self) -> bool {
+        matches!(self.model, ModelChoice::Embedded)
+    }
+
+    /// The LoRA folders; the embedded model brings its own.
+    pub fn lora_dirs(&self) -> Result<Vec<PathBuf>, Failure> {
+        let mut dirs = self.lora_dirs.clone();
+        if self.is_embedded() {
+            dirs.push(install()?.lora_dir);
         }
-        if let Some(folder) = folder {
+        Ok(dirs)
+    }
+
+    /// The checkpoint to run.
+    pub fn model(&self) -> Result<PathBuf, Failure> {
+        match &self.model {
+            ModelChoice::Embedded => Ok(install()?.checkpoint),
+            ModelChoice::Named(name, _) if Path::new(name).is_file() => Ok(PathBuf::from(name)),
+            ModelChoice::Named(name, folder) => {
+                let checkpoints = folder.as_deref().map(checkpoints).unwrap_or_default();
+                let found = checkpoints.iter().find(|p| is_called(p, name)).cloned();
+                found.ok_or_else(|| missing_model(name, folder.as_deref(), &checkpoints))
+            }
             // webui takes the first one when none is chosen; a guess between several would be a silent choice.
-            let checkpoints = checkpoints(&folder);
-            return match checkpoints.as_slice() {
-                [only] => Ok(Model { path: only.clone(), is_embedded: false }),
+            ModelChoice::OnlyOne(folder) => match checkpoints(folder).as_slice() {
+                [only] => Ok(only.clone()),
                 [] => Err(Failure::file(format!("{}: there is no .safetensors checkpoint", folder.display()))),
                 several => Err(Failure::text(format!(
                     "{} has {} checkpoints; choose one with --model:{}",
@@ -78,12 +94,13 @@ impl Files {
                     several.len(),
                     listed(several)
                 ))),
-            };
+            },
         }
-        let installed = embedded::install(&cache_dir()).map_err(|e| Failure::file(e.to_string()))?;
-        lora_dirs.push(installed.lora_dir);
-        Ok(Model { path: installed.checkpoint, is_embedded: true })
     }
+}
+
+fn install() -> Result<embedded::Installed, Failure> {
+    embedded::install(&cache_dir()).map_err(|e| Failure::file(e.to_string()))
 }
 
 /// Folder for files that can be made again.

@@ -42,7 +42,7 @@ fn find(name: &str, files: &super::args::FileArgs, index: &mut Option<LoraIndex>
         return Ok(path.to_owned());
     }
     if index.is_none() {
-        let folders = Files::resolve(files, None)?.lora_dirs;
+        let folders = Files::resolve(files, None)?.lora_dirs()?;
         *index = Some(LoraIndex::scan(&folders).map_err(|e| Failure::file(e.to_string()))?);
     }
     let index = index.get_or_insert_default();

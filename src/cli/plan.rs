@@ -6,6 +6,7 @@ use super::args::PlanArgs;
 use super::exit::{CommandResult, Exit, Failure};
 use super::{report, request};
 use crate::block::Block;
+use crate::lora::{Inspection, LoraIndex};
 use crate::plan::{LoraPlan, Plan, Segment, Words};
 
 pub fn run(args: &PlanArgs) -> CommandResult {
@@ -14,22 +15,22 @@ pub fn run(args: &PlanArgs) -> CommandResult {
     if prepared.plans.is_empty() {
         return Err(Failure { exit: Exit::Text, message: String::new() });
     }
-    prepared.plans.iter().for_each(|plan| print(plan, args.json));
+    prepared.plans.iter().for_each(|plan| print(plan, &prepared.loras, args.json));
     Ok(Exit::Done)
 }
 
-/// Prints a plan as one line of JSON or as a table.
-pub fn print(plan: &Plan, json: bool) {
+/// Prints a plan as one line of JSON, or as a table with what the LoRA files hold.
+pub fn print(plan: &Plan, loras: &LoraIndex, json: bool) {
     if json {
         // A plan is plain data: it can always be written.
         println!("{}", serde_json::to_string(plan).unwrap_or_default());
     } else {
-        print!("{}", table(plan, std::io::stdout().is_terminal()));
+        print!("{}", table(plan, loras, std::io::stdout().is_terminal()));
     }
 }
 
 /// The plan for people.
-fn table(plan: &Plan, bars: bool) -> String {
+fn table(plan: &Plan, loras: &LoraIndex, bars: bool) -> String {
     let s = &plan.settings;
     let schedule = match s.schedule_type {
         crate::plan::ScheduleType::Automatic => {
@@ -55,7 +56,9 @@ fn table(plan: &Plan, bars: bool) -> String {
         false => out += &format!("negative prompt: {}\n", texts(&plan.negative)),
     }
     for lora in &plan.loras {
-        out += &lora_table(lora, plan, bars);
+        // A file that cannot be read is reported when it is used.
+        let file = loras.resolve(&lora.name).ok().and_then(|path| Inspection::of_file(path, None).ok());
+        out += &lora_table(lora, plan, file.as_ref(), bars);
     }
     out
 }
@@ -84,8 +87,8 @@ fn texts(schedule: &[Segment]) -> String {
     }
 }
 
-/// Blocks × factor for one LoRA.
-fn lora_table(lora: &LoraPlan, plan: &Plan, bars: bool) -> String {
+/// Blocks × factor for one LoRA, with the number of modules that `file` has in each.
+fn lora_table(lora: &LoraPlan, plan: &Plan, file: Option<&Inspection>, bars: bool) -> String {
     let source = if lora.source.is_empty() { String::new() } else { format!(", block weights from {}", lora.source) };
     let mut out = format!(
         "\n{}: text encoders {}, UNet {}{source}\n",
@@ -117,10 +120,25 @@ fn lora_table(lora: &LoraPlan, plan: &Plan, bars: bool) -> String {
         out.truncate(out.trim_end().len());
         out.push('\n');
     }
+    if let Some(file) = file {
+        named(&mut out, "outside the blocks, always ratio 1", &file.outside_blocks);
+        named(&mut out, "matching nothing in SDXL", &file.unmatched);
+    }
     for rule in &lora.elements {
         out += &format!("  rule: {} : {} → ratio {}\n", words(&rule.blocks), words(&rule.elements), number(rule.ratio));
     }
     out
+}
+
+/// A count of names, and the first few.
+fn named(out: &mut String, what: &str, names: &[String]) {
+    const SHOWN: usize = 3;
+    if names.is_empty() {
+        return;
+    }
+    let shown: Vec<String> = names.iter().take(SHOWN).map(|n| report::escaped(n)).collect();
+    let more = if names.len() > SHOWN { ", …" } else { "" };
+    *out += &format!("  {} {what}: {}{more}\n", names.len(), shown.join(", "));
 }
 
 /// Whether the family's full-size model has weights in this block.

@@ -7,7 +7,6 @@ use serde_json::json;
 
 use super::args::{EngineArgs, LoraKeysArg, OutputArgs, PredictionArg};
 use super::exit::{CommandResult, Exit, Failure};
-use super::files::Model;
 use super::output::Output;
 use super::progress::Progress;
 use super::report;
@@ -22,7 +21,7 @@ use crate::sampling::Parameterization;
 /// Draws all `plans`.
 pub fn render(
     plans: &[Plan],
-    model: &Model,
+    model: &Path,
     loras: LoraIndex,
     engine: &EngineArgs,
     output: &OutputArgs,
@@ -34,7 +33,7 @@ pub fn render(
         plan.loras.iter().zip(&networks).for_each(|(lora, network)| say_about(lora, network, plan));
     }
     // Hashing a whole checkpoint takes as long as a few steps: it goes on beside them.
-    let path = model.path.clone();
+    let path = model.to_owned();
     let hash = std::thread::spawn(move || sha256_of_file(&path));
     let mut hash = Some(hash);
     let mut model_hash = None;
@@ -55,9 +54,9 @@ pub fn render(
         };
         if let Some(hash) = hash.take() {
             let result = hash.join().map_err(|_| Failure::file("the checkpoint could not be hashed"))?;
-            model_hash = Some(result.map_err(|e| Failure::file(format!("{}: {e}", model.path.display())))?);
+            model_hash = Some(result.map_err(|e| Failure::file(format!("{}: {e}", model.display())))?);
         }
-        let text = infotext(plan, &model_info(&mut engine, plan, &model.path, model_hash.as_deref())?);
+        let text = infotext(plan, &model_info(&mut engine, plan, model, model_hash.as_deref())?);
         let rgb = image::RgbImage::from_raw(image.width, image.height, image.rgb)
             .ok_or_else(|| Failure::file("the decoded image has the wrong size"))?;
         let json = serde_json::to_string(plan).map_err(|e| Failure::text(e.to_string()))?;
@@ -80,7 +79,7 @@ pub fn render(
     }
 }
 
-fn open(model: &Model, loras: LoraIndex, args: &EngineArgs) -> Result<Engine, Failure> {
+fn open(model: &Path, loras: LoraIndex, args: &EngineArgs) -> Result<Engine, Failure> {
     let device = device(&args.device)?;
     let options = EngineOptions {
         device,
@@ -97,10 +96,10 @@ fn open(model: &Model, loras: LoraIndex, args: &EngineArgs) -> Result<Engine, Fa
         }),
         ..EngineOptions::default()
     };
-    let checkpoint = Checkpoint::open(&model.path).map_err(|e| Failure::file(e.to_string()))?;
+    let checkpoint = Checkpoint::open(model).map_err(|e| Failure::file(e.to_string()))?;
     let engine = Engine::new(checkpoint, options).map_err(failure)?;
     if let (count @ 1.., Some(example)) = engine.unused_tensors() {
-        report::note(&format!("{}: {count} tensors are not used, for example {example}", model.path.display()));
+        report::note(&format!("{}: {count} tensors are not used, for example {example}", model.display()));
     }
     if let (model_type, ModelTypeSource::Markers) = engine.model_type() {
         let snr = if model_type.zero_terminal_snr { " with zero terminal SNR" } else { "" };

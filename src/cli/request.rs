@@ -41,14 +41,14 @@ pub fn prepare(prompt: &PromptArgs, files: &FileArgs) -> Result<Prepared, Failur
     let model = pasted.iter().find_map(|(p, _)| p.model.as_deref());
     let files = Files::resolve(files, model)?;
     let (presets, mut found) = load_presets(&files)?;
-    let loras = LoraIndex::scan(&files.lora_dirs).map_err(|e| Failure::file(e.to_string()))?;
+    let loras = LoraIndex::scan(&files.lora_dirs()?).map_err(|e| Failure::file(e.to_string()))?;
 
     let mut plans = Vec::new();
     for (pasted, settings) in pasted {
         for said in &pasted.not_understood {
             report::warning(&format!("pasted field {said}"));
         }
-        let settings = with_flags(settings, &pasted, prompt, files.model.is_embedded)?;
+        let settings = with_flags(settings, &pasted, prompt, files.is_embedded())?;
         lower_images(&pasted, settings, prompt, &presets, &loras, &mut plans, &mut found)?;
     }
     if report::refuses(&found, prompt.strict) {

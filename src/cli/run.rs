@@ -14,10 +14,10 @@ use crate::plan::{FORMAT, Plan};
 
 pub fn run(args: &RunArgs) -> CommandResult {
     let files = Files::resolve(&args.files, None)?;
-    let loras = LoraIndex::scan(&files.lora_dirs).map_err(|e| Failure::file(e.to_string()))?;
+    let loras = LoraIndex::scan(&files.lora_dirs()?).map_err(|e| Failure::file(e.to_string()))?;
     let plans = args.plans.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?.concat();
     plans.iter().try_for_each(check_limits).map_err(render::failure)?;
-    render::render(&plans, &files.model, loras, &args.engine, &args.output)
+    render::render(&plans, &files.model()?, loras, &args.engine, &args.output)
 }
 
 /// The plans in a file: JSON with one plan or one per line, or an image that holds one.

@@ -11,12 +11,12 @@ pub fn run(args: &Txt2img) -> CommandResult {
         return Err(Failure { exit: Exit::Text, message: String::new() });
     }
     if args.dry_run {
-        prepared.plans.iter().for_each(|p| plan::print(p, args.output.json));
+        prepared.plans.iter().for_each(|p| plan::print(p, &prepared.loras, args.output.json));
         return Ok(Exit::Done);
     }
     let seeds: Vec<String> = prepared.plans.iter().take(4).map(|p| p.settings.seed.to_string()).collect();
     if args.prompt.seed.is_none_or(|seed| seed < 0) {
         report::note(&format!("seed {}{}", seeds.join(", "), if prepared.plans.len() > 4 { ", …" } else { "" }));
     }
-    render::render(&prepared.plans, &prepared.files.model, prepared.loras, &args.engine, &args.output)
+    render::render(&prepared.plans, &prepared.files.model()?, prepared.loras, &args.engine, &args.output)
 }

@@ -2,10 +2,12 @@
 //!
 //! ```no_run
 //! use lbw::engine::{Engine, EngineOptions};
-//! # fn plan() -> lbw::plan::Plan { unimplemented!() }
+//! use lbw::plan::{Request, lower};
+//! use lbw::preset::PresetSet;
+//! let plan = lower(&Request::new("1girl, (red hair:1.2)", "blurry"), PresetSet::builtin()).plan.ok_or("see the diagnostics")?;
 //! let checkpoint = lbw::checkpoint::Checkpoint::open("model.safetensors".as_ref())?;
 //! let mut engine = Engine::new(checkpoint, EngineOptions::default())?;
-//! let image = engine.run(&plan(), &mut |_| {})?;
+//! let image = engine.run(&plan, &mut |_| {})?;
 //! println!("{} × {}", image.width, image.height);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

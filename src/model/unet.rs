@@ -4,7 +4,8 @@
 //! All widths and depths come from the checkpoint. The block structure itself is SDXL's: three levels of two residual
 //! blocks, downsampling in blocks 3 and 6, upsampling at the end of output blocks 2 and 5.
 
-use candle_core::{DType, Result, Tensor};
+use candle_core::{DType, Module, Result, Tensor};
+use candle_transformers::models::stable_diffusion::embeddings::Timesteps;
 
 use super::builder::Builder;
 use super::kernels;
@@ -165,12 +166,7 @@ impl Unet {
 
 /// [cos(t·f), sin(t·f)] with `dim`/2 frequencies falling geometrically from 1 to 1/10000. (b) → (b, dim)
 pub fn timestep_embedding(t: &Tensor, dim: usize) -> Result<Tensor> {
-    let half = dim / 2;
-    let step = -(10000f64.ln()) / half as f64;
-    let frequencies: Vec<f32> = (0..half).map(|j| (step * j as f64).exp() as f32).collect();
-    let frequencies = Tensor::from_vec(frequencies, (1, half), t.device())?;
-    let angles = t.to_dtype(DType::F32)?.unsqueeze(1)?.broadcast_mul(&frequencies)?;
-    Tensor::cat(&[angles.cos()?, angles.sin()?], 1)
+    Timesteps::new(dim, true, 0.0).forward(&t.to_dtype(DType::F32)?)
 }
 
 /// Linear–SiLU–Linear.
