@@ -43,7 +43,7 @@ impl Sandbox {
     }
 }
 
-const PROMPT: &str = "1girl, (red hair:1.2) <lora:all12:1:1:lbw=XLOUT>";
+const PROMPT: &str = "red circle, (blue background:1.2) <lora:house:1:1:lbw=XLOUT>";
 
 #[test]
 fn a_prompt_becomes_a_png_that_tells_how() {
@@ -53,7 +53,7 @@ fn a_prompt_becomes_a_png_that_tells_how() {
     let (info, _) = s.expect(0, &["info", "lbw-out/00000-7.png"]);
     assert!(info.starts_with(PROMPT), "{info}");
     assert!(info.contains("Steps: 2, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 7, Seed: 7, Size: 128x128"));
-    assert!(info.contains("Lora hashes: \"all12: "), "{info}");
+    assert!(info.contains("Lora hashes: \"house: "), "{info}");
 
     // The plan inside gives the same picture again, and so does the pasted infotext.
     s.expect(0, &["run", "lbw-out/00000-7.png", "-o", "again.png"]);
@@ -72,8 +72,8 @@ fn block_weights_change_the_picture_and_zeros_do_not() {
         image::open(s.path(name)).unwrap().to_rgb8().into_raw()
     };
     let plain = draw("plain.png", "a cat ");
-    assert_eq!(draw("zeros.png", "a cat <lora:all12:1:1:lbw=XLNONE>"), plain);
-    assert_ne!(draw("out.png", "a cat <lora:all12:1:1:lbw=XLOUT>"), plain);
+    assert_eq!(draw("zeros.png", "a cat <lora:house:1:1:lbw=XLNONE>"), plain);
+    assert_ne!(draw("out.png", "a cat <lora:house:1:1:lbw=XLOUT>"), plain);
 }
 
 #[test]
@@ -100,11 +100,11 @@ fn nothing_is_overwritten() {
 #[test]
 fn text_mistakes_are_all_shown_and_nothing_is_drawn() {
     let s = Sandbox::new();
-    let (_, err) = s.expect(2, &["a (cat:1.2.3) <lora:all12:1:lbw=XLUOT> <lora:al12:1>"]);
-    for part in ["did you mean `XLOUT`?", "did you mean `all12`?", "is not a number", "prompt:1:8"] {
+    let (_, err) = s.expect(2, &["a (cat:1.2.3) <lora:house:1:lbw=XLUOT> <lora:huose:1>"]);
+    for part in ["did you mean `XLOUT`?", "did you mean `house`?", "is not a number", "prompt:1:8"] {
         assert!(err.contains(part), "{part}\n{err}");
     }
-    let (_, err) = s.expect(2, &["<lora:all12:1:lbw=1,1,1>"]);
+    let (_, err) = s.expect(2, &["<lora:house:1:lbw=1,1,1>"]);
     assert!(err.contains("12") && err.contains("17"), "the lengths there are: {err}");
     s.expect(2, &["a", "--sampler", "Eular"]);
     s.expect(2, &["a", "--width", "100000"]);
@@ -200,10 +200,10 @@ fn a_megabyte_of_brackets_is_answered() {
 #[test]
 fn plans_presets_and_loras_are_shown() {
     let s = Sandbox::new();
-    let (plan, _) = s.expect(0, &["plan", "<lora:all12:0.8:1:lbw=XLOUT1>", "--seed", "1"]);
+    let (plan, _) = s.expect(0, &["plan", "<lora:house:0.8:1:lbw=XLOUT1>", "--seed", "1"]);
     assert!(plan.contains("BASE       0.8 × 1       = 0.8"), "{plan}");
     assert!(plan.contains("block weights from XLOUT1 (sdxl.yaml:"), "{plan}");
-    let (json, _) = s.expect(0, &["plan", "a <lora:all12:1:lbw=XLMID>", "--seed", "1", "--json"]);
+    let (json, _) = s.expect(0, &["plan", "a <lora:house:1:lbw=XLMID>", "--seed", "1", "--json"]);
     std::fs::write(s.path("plan.json"), &json).unwrap();
     s.expect(0, &["run", "plan.json", "-o", "a.png"]);
     let (list, _) = s.expect(0, &["preset", "list"]);
@@ -211,8 +211,8 @@ fn plans_presets_and_loras_are_shown() {
     let (show, _) = s.expect(0, &["preset", "show", "XLMID"]);
     assert!(show.contains("M00    1"), "{show}");
     s.expect(2, &["preset", "show", "XLMDI"]);
-    let (lora, _) = s.expect(0, &["lora", "inspect", "all12"]);
-    assert!(lora.contains("rank       2 ×246") && lora.contains("IN04"), "{lora}");
+    let (lora, _) = s.expect(0, &["lora", "inspect", "house"]);
+    assert!(lora.contains("rank       4 ×168") && lora.contains("IN04"), "{lora}");
     let (explained, _) = s.expect(0, &["explain", "W0103"]);
     assert!(explained.starts_with("W0103"));
     s.expect(2, &["explain", "W9999"]);
@@ -221,17 +221,14 @@ fn plans_presets_and_loras_are_shown() {
 #[test]
 fn a_webui_folder_is_understood() {
     let s = Sandbox::new();
-    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/vectors/num/lora_full");
-    // The embedded checkpoint, put where webui has its own.
-    s.expect(0, &["plan", "a"]);
-    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache");
-    let model = std::fs::read_dir(cache).unwrap().map(|e| e.unwrap().path().join("tinyxl.safetensors")).next().unwrap();
+    let embedded = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/embedded");
     let scripts = s.path("webui/extensions/sd-webui-lora-block-weight/scripts");
     for dir in [s.path("webui/models/Stable-diffusion"), s.path("webui/models/Lora/style"), scripts.clone()] {
         std::fs::create_dir_all(dir).unwrap();
     }
-    std::fs::copy(model, s.path("webui/models/Stable-diffusion/own.safetensors")).unwrap();
-    std::fs::copy(fixtures.join("locon.safetensors"), s.path("webui/models/Lora/style/mine.safetensors")).unwrap();
+    std::fs::copy(embedded.join("shapes-xl.safetensors"), s.path("webui/models/Stable-diffusion/own.safetensors"))
+        .unwrap();
+    std::fs::copy(embedded.join("night.safetensors"), s.path("webui/models/Lora/style/mine.safetensors")).unwrap();
     std::fs::write(scripts.join("lbwpresets.txt"), "OWN:1,0,0,0,0,0,0,0,0,0,0,1\n").unwrap();
     let args = ["a <lora:mine:1:lbw=OWN>", "--webui-dir", "webui", "--steps", "1", "--width", "64", "--height", "64"];
     let (out, _) = s.expect(0, &[&["txt2img", "--seed", "3"], &args[..]].concat());

@@ -109,14 +109,15 @@ fn lora_table(lora: &LoraPlan, plan: &Plan, file: Option<&Inspection>, bars: boo
         let Some(block) = Block::new(space, index).filter(|b| exists(plan, b.name())) else { continue };
         let strength = if index == 0 { lora.te } else { lora.unet };
         let factor = strength * weight;
+        let modules = file.map(|f| f.blocks.iter().find(|(name, _)| *name == block.name()).map_or(0, |(_, n)| *n));
+        let modules = match modules {
+            None => String::new(),
+            Some(0) => "-".to_owned(),
+            Some(count) => format!("{count} modules"),
+        };
         let bar = if bars { bar(factor) } else { String::new() };
-        out += &format!(
-            "  {:<6} {:>7} × {:<7} = {:<8} {bar}",
-            block.name(),
-            number(strength),
-            number(*weight),
-            number(factor)
-        );
+        let (name, strength, weight, factor) = (block.name(), number(strength), number(*weight), number(factor));
+        out += &format!("  {name:<6} {strength:>7} × {weight:<7} = {factor:<8} {modules:<12} {bar}");
         out.truncate(out.trim_end().len());
         out.push('\n');
     }

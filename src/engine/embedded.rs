@@ -7,17 +7,15 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use crate::checkpoint::generated;
-
 /// The model's name, in paths and in infotext.
-pub const NAME: &str = "tinyxl";
+pub const NAME: &str = "shapes-xl";
 
-const MANIFEST: &str = include_str!("../../fixtures/vectors/num/tinyxl/tinyxl.manifest.json");
+const CHECKPOINT: &[u8] = include_bytes!("../../fixtures/embedded/shapes-xl.safetensors");
 
 /// LoRAs for the embedded model.
 const LORAS: [(&str, &[u8]); 2] = [
-    ("all12", include_bytes!("../../fixtures/vectors/num/lora_full/all12.safetensors")),
-    ("locon", include_bytes!("../../fixtures/vectors/num/lora_full/locon.safetensors")),
+    ("house", include_bytes!("../../fixtures/embedded/house.safetensors")),
+    ("night", include_bytes!("../../fixtures/embedded/night.safetensors")),
 ];
 
 /// Image side in pixels that the model is made for.
@@ -25,11 +23,10 @@ pub const SIZE: u32 = 128;
 
 /// Why the embedded model could not be put into place.
 #[derive(Debug, thiserror::Error)]
-pub enum EmbeddedError {
-    #[error("the embedded model cannot be written to {}: {source}", path.display())]
-    Write { path: PathBuf, source: std::io::Error },
-    #[error(transparent)]
-    Manifest(#[from] generated::ManifestError),
+#[error("the embedded model cannot be written to {}: {source}; LBW_CACHE_DIR names another folder", path.display())]
+pub struct EmbeddedError {
+    path: PathBuf,
+    source: std::io::Error,
 }
 
 /// Where the embedded files are.
@@ -42,7 +39,7 @@ pub struct Installed {
 pub fn install(cache: &Path) -> Result<Installed, EmbeddedError> {
     // The folder's name changes with what is in it, so that a newer program never meets an older one's files.
     let mut hash = Sha256::new();
-    hash.update(MANIFEST);
+    hash.update(CHECKPOINT);
     LORAS.iter().for_each(|(name, bytes)| {
         hash.update(name);
         hash.update(bytes);
@@ -50,11 +47,11 @@ pub fn install(cache: &Path) -> Result<Installed, EmbeddedError> {
     let version: String = hash.finalize().iter().take(6).map(|b| format!("{b:02x}")).collect();
     let dir = cache.join(format!("{NAME}-{version}"));
     let lora_dir = dir.join("lora");
-    std::fs::create_dir_all(&lora_dir).map_err(|source| EmbeddedError::Write { path: lora_dir.clone(), source })?;
+    std::fs::create_dir_all(&lora_dir).map_err(|source| EmbeddedError { path: lora_dir.clone(), source })?;
 
     let checkpoint = dir.join(format!("{NAME}.safetensors"));
     if !checkpoint.exists() {
-        write(&checkpoint, &generated::from_manifest(MANIFEST)?)?;
+        write(&checkpoint, CHECKPOINT)?;
     }
     for (name, bytes) in LORAS {
         let path = lora_dir.join(format!("{name}.safetensors"));
@@ -75,5 +72,5 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), EmbeddedError> {
         file.persist(path).map_err(|e| e.error)?;
         Ok(())
     };
-    write().map_err(|source| EmbeddedError::Write { path: path.to_owned(), source })
+    write().map_err(|source| EmbeddedError { path: path.to_owned(), source })
 }

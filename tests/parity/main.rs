@@ -5,6 +5,7 @@ mod common;
 
 mod checkpoint;
 mod e2e;
+mod embedded;
 mod lora_full;
 mod lora_kinds;
 mod numeric;
