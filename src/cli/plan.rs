@@ -112,7 +112,8 @@ fn lora_table(lora: &LoraPlan, plan: &Plan, file: Option<&Inspection>, bars: boo
         let modules = file.map(|f| f.blocks.iter().find(|(name, _)| *name == block.name()).map_or(0, |(_, n)| *n));
         let modules = match modules {
             None => String::new(),
-            Some(0) => "-".to_owned(),
+            // A weight for nothing has no effect; the block is left out.
+            Some(0) => continue,
             Some(count) => format!("{count} modules"),
         };
         let bar = if bars { bar(factor) } else { String::new() };

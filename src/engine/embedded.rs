@@ -13,9 +13,10 @@ pub const NAME: &str = "shapes-xl";
 const CHECKPOINT: &[u8] = include_bytes!("../../fixtures/embedded/shapes-xl.safetensors");
 
 /// LoRAs for the embedded model.
-const LORAS: [(&str, &[u8]); 2] = [
+const LORAS: [(&str, &[u8]); 3] = [
     ("house", include_bytes!("../../fixtures/embedded/house.safetensors")),
     ("night", include_bytes!("../../fixtures/embedded/night.safetensors")),
+    ("overcooked", include_bytes!("../../fixtures/embedded/overcooked.safetensors")),
 ];
 
 /// Image side in pixels that the model is made for.
