@@ -1,6 +1,7 @@
 //! Draws plans: opens the engine, runs each plan, writes each PNG with its infotext and plan.
 
-use std::path::Path;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 
 use candle_core::Device;
 use serde_json::json;
@@ -37,6 +38,7 @@ pub fn render(
     let hash = std::thread::spawn(move || sha256_of_file(&path));
     let mut hash = Some(hash);
     let mut model_hash = None;
+    let mut lora_hashes = HashMap::new();
 
     let mut failed = 0;
     for plan in plans {
@@ -56,7 +58,7 @@ pub fn render(
             let result = hash.join().map_err(|_| Failure::file("the checkpoint could not be hashed"))?;
             model_hash = Some(result.map_err(|e| Failure::file(format!("{}: {e}", model.display())))?);
         }
-        let text = infotext(plan, &model_info(&mut engine, plan, model, model_hash.as_deref())?);
+        let text = infotext(plan, &model_info(&mut engine, plan, model, model_hash.as_deref(), &mut lora_hashes)?);
         let rgb = image::RgbImage::from_raw(image.width, image.height, image.rgb)
             .ok_or_else(|| Failure::file("the decoded image has the wrong size"))?;
         let json = serde_json::to_string(plan).map_err(|e| Failure::text(e.to_string()))?;
@@ -163,12 +165,26 @@ fn say_about(lora: &LoraPlan, network: &Network, plan: &Plan) {
     }
 }
 
-fn model_info(engine: &mut Engine, plan: &Plan, path: &Path, sha256: Option<&str>) -> Result<ModelInfo, Failure> {
+fn model_info(
+    engine: &mut Engine,
+    plan: &Plan,
+    path: &Path,
+    sha256: Option<&str>,
+    lora_hashes: &mut HashMap<PathBuf, String>,
+) -> Result<ModelInfo, Failure> {
     let networks = engine.networks(plan).map_err(failure)?;
     let mut loras = Vec::new();
     for (lora, network) in plan.loras.iter().zip(networks) {
-        let hashes = LoraHashes::of_file(network.path()).map_err(|e| Failure::file(e.to_string()))?;
-        loras.push((lora.name.clone(), hashes.webui));
+        // A file is hashed once, however many images it is in.
+        let hash = match lora_hashes.get(network.path()) {
+            Some(hash) => hash.clone(),
+            None => {
+                let hashes = LoraHashes::of_file(network.path()).map_err(|e| Failure::file(e.to_string()))?;
+                lora_hashes.insert(network.path().to_owned(), hashes.webui.clone());
+                hashes.webui
+            }
+        };
+        loras.push((lora.name.clone(), hash));
     }
     Ok(ModelInfo {
         model: path.file_stem().map(|s| s.to_string_lossy().into_owned()),
