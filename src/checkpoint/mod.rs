@@ -110,3 +110,47 @@ pub fn sha256_of_file(path: &Path) -> std::io::Result<String> {
     }
     Ok(hash.finalize().iter().map(|b| format!("{b:02x}")).collect())
 }
+
+/// [`sha256_of_file`], remembered in the folder `cache` for as long as the file keeps its size and time.
+pub fn cached_sha256(path: &Path, cache: &Path) -> std::io::Result<String> {
+    let metadata = std::fs::metadata(path)?;
+    let modified = metadata.modified()?.duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_nanos();
+    let key = format!("{}\0{}\0{modified}", path.canonicalize()?.display(), metadata.len());
+    let key: String = Sha256::digest(key).iter().map(|b| format!("{b:02x}")).collect();
+    let remembered = cache.join("sha256").join(key);
+    if let Ok(hash) = std::fs::read_to_string(&remembered)
+        && hash.len() == 64
+        && hash.bytes().all(|b| b.is_ascii_hexdigit())
+    {
+        return Ok(hash);
+    }
+    let hash = sha256_of_file(path)?;
+    // A cache that cannot be written costs time, nothing else.
+    if let Some(folder) = remembered.parent()
+        && std::fs::create_dir_all(folder).is_ok()
+    {
+        let _ = crate::image_io::write_file(&remembered, hash.as_bytes(), crate::image_io::Existing::Replace);
+    }
+    Ok(hash)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_is_remembered_until_the_file_changes() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, cache) = (dir.path().join("a"), dir.path().join("cache"));
+        std::fs::write(&file, "abc").unwrap();
+        let hash = cached_sha256(&file, &cache).unwrap();
+        assert_eq!(hash, sha256_of_file(&file).unwrap());
+        let remembered = std::fs::read_dir(cache.join("sha256")).unwrap().next().unwrap().unwrap().path();
+        std::fs::write(&remembered, "0".repeat(64)).unwrap();
+        assert_eq!(cached_sha256(&file, &cache).unwrap(), "0".repeat(64), "what is remembered is used");
+        std::fs::write(&file, "other").unwrap();
+        assert_eq!(cached_sha256(&file, &cache).unwrap(), sha256_of_file(&file).unwrap());
+        std::fs::write(&remembered, "damaged").unwrap();
+        assert_eq!(cached_sha256(&file, &cache).unwrap(), sha256_of_file(&file).unwrap());
+    }
+}

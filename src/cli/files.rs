@@ -104,7 +104,7 @@ fn install() -> Result<embedded::Installed, Failure> {
 }
 
 /// Folder for files that can be made again.
-fn cache_dir() -> PathBuf {
+pub fn cache_dir() -> PathBuf {
     let own = std::env::var_os("LBW_CACHE_DIR").map(PathBuf::from);
     own.or_else(|| Some(dirs::cache_dir()?.join("lbw"))).unwrap_or_else(|| std::env::temp_dir().join("lbw"))
 }

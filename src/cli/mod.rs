@@ -8,6 +8,7 @@ mod files;
 mod info;
 mod lora;
 mod output;
+mod painter;
 mod plan;
 mod preset;
 mod progress;

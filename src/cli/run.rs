@@ -5,8 +5,8 @@ use std::path::Path;
 use super::args::RunArgs;
 use super::exit::{CommandResult, Failure};
 use super::files::Files;
-use super::render;
 use super::request::read_text;
+use super::{painter, render};
 use crate::engine::check_limits;
 use crate::image_io::read_text as read_image_text;
 use crate::lora::LoraIndex;
@@ -16,7 +16,7 @@ pub fn run(args: &RunArgs) -> CommandResult {
     let files = Files::resolve(&args.files, None)?;
     let loras = LoraIndex::scan(&files.lora_dirs()?).map_err(|e| Failure::file(e.to_string()))?;
     let plans = args.plans.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?.concat();
-    plans.iter().try_for_each(check_limits).map_err(render::failure)?;
+    plans.iter().try_for_each(check_limits).map_err(painter::failure)?;
     render::render(&plans, &files.model()?, loras, &args.engine, &args.output)
 }
 

@@ -7,6 +7,7 @@ pub mod argument;
 pub mod check;
 pub mod draw;
 pub mod element;
+mod id;
 mod lower;
 pub mod network;
 mod sampler;
@@ -14,6 +15,7 @@ mod settings;
 mod unipc;
 
 pub use check::unknown_lora;
+pub use id::job_id;
 pub use lower::{Lowering, Options, PROMPT_LIMIT, Request, SCHEDULE_LIMIT, lower};
 pub use sampler::{Sampler, ScheduleType};
 pub use settings::{Emphasis, NoiseSource, Settings};

@@ -1,0 +1,236 @@
+//! Plans to pictures: an engine that stays open, with what infotext and job ids need to know about its files.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
+
+use candle_core::Device;
+
+use super::args::{EngineArgs, LoraKeysArg, PredictionArg};
+use super::exit::Failure;
+use super::files::cache_dir;
+use super::report;
+use crate::checkpoint::{Checkpoint, cached_sha256};
+use crate::engine::{Engine, EngineError, EngineOptions, ModelType, ModelTypeSource, Observer};
+use crate::image_io::{self, Existing, write_png};
+use crate::infotext::{ModelInfo, infotext};
+use crate::lora::{KeyTable, LoraHashes, LoraIndex, Network};
+use crate::plan::{LoraPlan, Plan, job_id};
+use crate::sampling::Parameterization;
+
+/// An open engine and the hashes of its files.
+pub struct Painter {
+    engine: Engine,
+    model: PathBuf,
+    model_hash: Hash,
+    lora_hashes: HashMap<PathBuf, LoraHashes>,
+    /// Engine settings that change pictures and are not in the plan.
+    settings: String,
+}
+
+/// Hashing a whole checkpoint takes as long as a few steps: it goes on beside them until it is asked for.
+enum Hash {
+    Running(Option<JoinHandle<std::io::Result<String>>>),
+    Known(String),
+}
+
+/// A finished picture with its texts.
+pub struct Picture {
+    pub image: image::RgbImage,
+    /// webui's infotext.
+    pub parameters: String,
+    /// The plan as JSON.
+    pub plan: String,
+}
+
+impl Picture {
+    /// Writes the PNG; it is whole or absent at any moment.
+    pub fn write(&self, path: &Path, existing: Existing) -> Result<(), image_io::Error> {
+        write_png(path, &self.image, &self.parameters, Some(&self.plan), existing)
+    }
+}
+
+impl Painter {
+    /// Opens `model`. Weights are read when they are first used.
+    pub fn open(model: &Path, loras: LoraIndex, args: &EngineArgs) -> Result<Self, Failure> {
+        let engine = open(model, loras, args)?;
+        let (path, cache) = (model.to_owned(), cache_dir());
+        let hash = std::thread::spawn(move || cached_sha256(&path, &cache));
+        Ok(Painter {
+            engine,
+            model: model.to_owned(),
+            model_hash: Hash::Running(Some(hash)),
+            lora_hashes: HashMap::new(),
+            settings: format!("{:?} {} {:?}", args.lora_keys, args.lbw_exact, args.prediction),
+        })
+    }
+
+    /// Opens every LoRA of `plans` and says what is surprising about each, once.
+    pub fn check_loras(&mut self, plans: &[Plan]) -> Result<(), Failure> {
+        let mut said = std::collections::HashSet::new();
+        for plan in plans {
+            let networks = self.engine.networks(plan).map_err(failure)?;
+            for (lora, network) in plan.loras.iter().zip(&networks) {
+                if said.insert((network.path().to_owned(), format!("{:?}", (&lora.blocks, &lora.elements)))) {
+                    say_about(lora, network, plan);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Draws one plan.
+    pub fn paint(&mut self, plan: &Plan, observer: Observer<'_>) -> Result<Picture, Failure> {
+        let image = self.engine.run(plan, observer).map_err(failure)?;
+        let parameters = infotext(plan, &self.model_info(plan)?);
+        let image = image::RgbImage::from_raw(image.width, image.height, image.rgb)
+            .ok_or_else(|| Failure::file("the decoded image has the wrong size"))?;
+        let plan = serde_json::to_string(plan).map_err(|e| Failure::text(e.to_string()))?;
+        Ok(Picture { image, parameters, plan })
+    }
+
+    /// What tells the picture of `plan` from every other: the same id, the same picture, whoever draws it when.
+    pub fn job_id(&mut self, plan: &Plan) -> Result<String, Failure> {
+        let mut hashes = vec![self.settings.clone(), self.model_hash()?.to_owned()];
+        for hash in self.hashes_of_loras(plan)? {
+            hashes.push(hash.sha256);
+        }
+        Ok(job_id(plan, hashes.iter().map(String::as_str)))
+    }
+
+    fn model_hash(&mut self) -> Result<&str, Failure> {
+        if let Hash::Running(thread) = &mut self.model_hash {
+            let damaged = || Failure::file("the checkpoint could not be hashed");
+            let result = thread.take().ok_or_else(damaged)?.join().map_err(|_| damaged())?;
+            let hash = result.map_err(|e| Failure::file(format!("{}: {e}", self.model.display())))?;
+            self.model_hash = Hash::Known(hash);
+        }
+        match &self.model_hash {
+            Hash::Known(hash) => Ok(hash),
+            Hash::Running(_) => Err(Failure::file("the checkpoint could not be hashed")),
+        }
+    }
+
+    /// The hashes of the plan's LoRA files, in the order of the plan. A file is hashed once, however many images it is in.
+    fn hashes_of_loras(&mut self, plan: &Plan) -> Result<Vec<LoraHashes>, Failure> {
+        let networks = self.engine.networks(plan).map_err(failure)?;
+        let mut hashes = Vec::new();
+        for network in networks {
+            let known = self.lora_hashes.get(network.path()).cloned();
+            hashes.push(match known {
+                Some(known) => known,
+                None => {
+                    let new = LoraHashes::of_file(network.path()).map_err(|e| Failure::file(e.to_string()))?;
+                    self.lora_hashes.insert(network.path().to_owned(), new.clone());
+                    new
+                }
+            });
+        }
+        Ok(hashes)
+    }
+
+    fn model_info(&mut self, plan: &Plan) -> Result<ModelInfo, Failure> {
+        let hashes = self.hashes_of_loras(plan)?;
+        let sha256 = self.model_hash()?.to_owned();
+        Ok(ModelInfo {
+            model: self.model.file_stem().map(|s| s.to_string_lossy().into_owned()),
+            model_hash: Some(sha256[..10.min(sha256.len())].to_owned()),
+            loras: plan.loras.iter().map(|l| l.name.clone()).zip(hashes.into_iter().map(|h| h.webui)).collect(),
+            ..ModelInfo::default()
+        })
+    }
+}
+
+fn open(model: &Path, loras: LoraIndex, args: &EngineArgs) -> Result<Engine, Failure> {
+    let device = device(&args.device)?;
+    let options = EngineOptions {
+        device,
+        loras,
+        lora_keys: match args.lora_keys {
+            LoraKeysArg::Webui => KeyTable::Webui,
+            LoraKeysArg::Lenient => KeyTable::Lenient,
+        },
+        exact_block_weights: args.lbw_exact,
+        model_type: args.prediction.map(|p| match p {
+            PredictionArg::Eps => ModelType::default(),
+            PredictionArg::V => ModelType { parameterization: Parameterization::V, zero_terminal_snr: false },
+            PredictionArg::VZtsnr => ModelType { parameterization: Parameterization::V, zero_terminal_snr: true },
+        }),
+        ..EngineOptions::default()
+    };
+    let checkpoint = Checkpoint::open(model).map_err(|e| Failure::file(e.to_string()))?;
+    let engine = Engine::new(checkpoint, options).map_err(failure)?;
+    if let (count @ 1.., Some(example)) = engine.unused_tensors() {
+        report::note(&format!("{}: {count} tensors are not used, for example {example}", model.display()));
+    }
+    if let (model_type, ModelTypeSource::Markers) = engine.model_type() {
+        let snr = if model_type.zero_terminal_snr { " with zero terminal SNR" } else { "" };
+        report::note(&format!(
+            "the checkpoint is marked as v-prediction{snr}, and run so; webui 1.10 ignores these marks (--prediction eps does too)"
+        ));
+    }
+    Ok(engine)
+}
+
+fn device(name: &str) -> Result<Device, Failure> {
+    let absent = |e: candle_core::Error| Failure::file(format!("--device {name}: {e}"));
+    match name.split_once(':').unwrap_or((name, "0")) {
+        ("cpu", _) => Ok(Device::Cpu),
+        ("cuda", n) => {
+            let n = n
+                .parse()
+                .map_err(|_| Failure::text(format!("--device {name}: `{n}` is not the number of a device")))?;
+            Device::new_cuda(n).map_err(absent)
+        }
+        ("metal", _) => Device::new_metal(0).map_err(absent),
+        _ => Err(Failure::text(format!("--device {name}: there are cpu, cuda, cuda:N and metal"))),
+    }
+}
+
+/// What is surprising about a LoRA file, now that it and the model are open.
+fn say_about(lora: &LoraPlan, network: &Network, plan: &Plan) {
+    let name = &lora.name;
+    if let Some(example) = network.unmatched().first() {
+        let count = network.unmatched().len();
+        report::warning(&format!("{name}: {count} tensors fit no module of the model, for example {example}"));
+    }
+    if network.leniently_matched() > 0 {
+        report::warning(&format!(
+            "{name}: {} tensors have names that webui does not know; they are loaded as their author meant (--lora-keys webui ignores them)",
+            network.leniently_matched()
+        ));
+    }
+    let weighted = lora.blocks.iter().any(|w| *w != 1.0) || !lora.elements.is_empty();
+    if !weighted {
+        return;
+    }
+    let outside: Vec<_> = network.modules().iter().filter(|m| m.block().is_none()).collect();
+    if let Some(first) = outside.first() {
+        report::note(&format!(
+            "{name}: {} modules lie outside the blocks and keep ratio 1, for example {}",
+            outside.len(),
+            first.name()
+        ));
+    }
+    let mut quirks: Vec<_> = network
+        .modules()
+        .iter()
+        .filter(|m| lora.ratio(plan.family, m.name()) != 1.0)
+        .flat_map(|m| m.quirks())
+        .collect();
+    quirks.sort();
+    quirks.dedup();
+    for quirk in quirks {
+        report::warning(&format!("{name}: {quirk}; webui does the same, --lbw-exact scales the whole delta"));
+    }
+}
+
+/// Names and settings are the user's text; everything else concerns files and devices.
+pub fn failure(error: EngineError) -> Failure {
+    match error {
+        EngineError::LoraName(_) | EngineError::Limit { .. } | EngineError::Family(_) | EngineError::Format(_) => {
+            Failure::text(error.to_string())
+        }
+        other => Failure::file(other.to_string()),
+    }
+}
