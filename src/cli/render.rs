@@ -49,7 +49,11 @@ pub fn render(
         };
         match output.json {
             true => {
-                println!("{}", json!({ "file": path, "seed": plan.settings.seed, "parameters": picture.parameters }))
+                let id = painter.job_id(plan)?;
+                println!(
+                    "{}",
+                    json!({ "file": path, "id": id, "seed": plan.settings.seed, "parameters": picture.parameters })
+                );
             }
             false => println!("{}", path.display()),
         }
