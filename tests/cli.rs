@@ -236,3 +236,18 @@ fn a_webui_folder_is_understood() {
     assert!(info.contains("Model: own"), "{info}");
     assert!(info.contains("lbwpresets.txt:1"), "{info}");
 }
+
+#[test]
+fn the_bench_measures_every_part() {
+    let s = Sandbox::new();
+    let (out, _) = s.expect(0, &["bench", "--rounds", "1", "--size", "64x64", "--json"]);
+    let report: serde_json::Value = serde_json::from_str(&out).unwrap();
+    for time in ["/open", "/load", "/text", "/sizes/0/unet_batch_1", "/sizes/0/unet_batch_2", "/sizes/0/vae_decode"] {
+        assert!(report.pointer(time).and_then(serde_json::Value::as_f64).is_some_and(|t| t > 0.0), "{time}\n{out}");
+    }
+    let merged = report["lora"]["merged_parameters"].as_u64().unwrap();
+    let blocks = report["lora"]["reweight"].as_array().unwrap();
+    assert_eq!(blocks.iter().map(|b| b["parameters"].as_u64().unwrap()).sum::<u64>(), merged);
+    let (_, err) = s.expect(2, &["bench", "--lora", "nobody"]);
+    assert!(err.contains("there is no LoRA called `nobody`"), "{err}");
+}

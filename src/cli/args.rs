@@ -45,6 +45,8 @@ pub enum Command {
     Info(InfoArgs),
     /// Explain a diagnostic code
     Explain(ExplainArgs),
+    /// Measure how long the parts of an image take on this machine
+    Bench(super::bench::BenchArgs),
 }
 
 #[derive(Debug, Args)]

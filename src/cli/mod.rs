@@ -1,6 +1,7 @@
 //! The command line: one file per command. Results go to standard output, talk to standard error.
 
 mod args;
+mod bench;
 mod check;
 mod exit;
 mod explain;
@@ -42,6 +43,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Lora(command) => lora::run(&command),
         Command::Info(args) => info::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Bench(args) => bench::run(&args),
     };
     match result {
         Ok(exit) => exit.into(),

@@ -141,7 +141,8 @@ impl Painter {
     }
 }
 
-fn open(model: &Path, loras: LoraIndex, args: &EngineArgs) -> Result<Engine, Failure> {
+/// Opens `model` and says what is surprising about it.
+pub fn open(model: &Path, loras: LoraIndex, args: &EngineArgs) -> Result<Engine, Failure> {
     let device = device(&args.device)?;
     let options = EngineOptions {
         device,

@@ -1,0 +1,291 @@
+//! `lbw bench`: how long the parts of an image take on this machine.
+
+use std::path::Path;
+use std::time::Instant;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::args::{EngineArgs, FileArgs};
+use super::exit::{CommandResult, Exit, Failure};
+use super::files::Files;
+use super::painter::{self, open};
+use super::report;
+use crate::engine::{Engine, Event};
+use crate::lora::LoraIndex;
+use crate::plan::{Plan, Request, Sampler, Settings, lower};
+use crate::preset::PresetSet;
+
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// Sizes to measure, as WIDTHxHEIGHT; several are separated by commas [default: 512x512; 128x128 with the embedded model]
+    #[arg(long, value_name = "SIZES", value_delimiter = ',', value_parser = parse_size)]
+    pub size: Vec<(u32, u32)>,
+    /// Evaluations of the UNet per number; the median is given
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub rounds: u32,
+    /// The LoRA to merge and re-weight [default: overcooked with the embedded model, none otherwise]
+    #[arg(long, value_name = "NAME")]
+    pub lora: Option<String>,
+    /// Measure the VAE too
+    #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
+    pub vae: bool,
+    /// Print one JSON object instead of the table
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub files: FileArgs,
+    #[command(flatten)]
+    pub engine: EngineArgs,
+}
+
+/// What was measured. Times are seconds, memory is bytes.
+#[derive(Debug, Serialize)]
+struct Report {
+    version: &'static str,
+    model: String,
+    threads: usize,
+    instructions: Vec<&'static str>,
+    rounds: u32,
+    open: f64,
+    load: f64,
+    text: f64,
+    sizes: Vec<SizeReport>,
+    lora: Option<LoraReport>,
+    peak_memory: Option<u64>,
+}
+
+#[derive(Debug, Serialize)]
+struct SizeReport {
+    width: u32,
+    height: u32,
+    /// One evaluation of the UNet for the prompt alone (CFG scale 1).
+    unet_batch_1: f64,
+    /// One evaluation for prompt and negative prompt together.
+    unet_batch_2: f64,
+    vae_decode: Option<f64>,
+}
+
+#[derive(Debug, Serialize)]
+struct LoraReport {
+    name: String,
+    /// Putting the whole LoRA in force, and the number of parameters made anew.
+    merge: f64,
+    merged_parameters: usize,
+    /// Changing the weight of one block.
+    reweight: Vec<BlockReport>,
+}
+
+#[derive(Debug, Serialize)]
+struct BlockReport {
+    block: String,
+    seconds: f64,
+    parameters: usize,
+}
+
+pub fn run(args: &BenchArgs) -> CommandResult {
+    let started = Instant::now();
+    let files = Files::resolve(&args.files, None)?;
+    let loras = LoraIndex::scan(&files.lora_dirs()?).map_err(|e| Failure::file(e.to_string()))?;
+    let model = files.model()?;
+    let lora = args.lora.clone().or_else(|| files.is_embedded().then(|| "overcooked".to_owned()));
+    let sizes = match args.size.as_slice() {
+        [] if files.is_embedded() => vec![(128, 128)],
+        [] => vec![(512, 512)],
+        given => given.to_vec(),
+    };
+    let mut bench = Bench { engine: open(&model, loras, &args.engine)?, rounds: args.rounds };
+    let open = started.elapsed().as_secs_f64();
+    if let Some(name) = &lora {
+        // A wrong name is said now, not after minutes.
+        bench.engine.networks(&with_lora(name, "XLALL")?).map_err(painter::failure)?;
+    }
+    let started = Instant::now();
+    bench.engine.load().map_err(painter::failure)?;
+    let load = started.elapsed().as_secs_f64();
+    report::note(&format!("loaded in {:.2} s", open + load));
+
+    let report = Report {
+        version: env!("CARGO_PKG_VERSION"),
+        model: name_of(&model),
+        threads: rayon::current_num_threads(),
+        instructions: instructions(),
+        rounds: args.rounds,
+        open,
+        load,
+        text: bench.text()?,
+        sizes: sizes.into_iter().map(|size| bench.size(size, args.vae)).collect::<Result<_, _>>()?,
+        lora: lora.map(|name| bench.lora(&name)).transpose()?,
+        peak_memory: peak_memory(),
+    };
+    match args.json {
+        true => println!("{}", serde_json::to_string(&report).map_err(|e| Failure::text(e.to_string()))?),
+        false => print!("{report}"),
+    }
+    Ok(Exit::Done)
+}
+
+struct Bench {
+    engine: Engine,
+    rounds: u32,
+}
+
+impl Bench {
+    /// Median time of both text encoders for one chunk of prompt and negative prompt.
+    fn text(&mut self) -> Result<f64, Failure> {
+        let mut times = Vec::new();
+        for round in 0..=self.rounds {
+            // A text of its own each time: conditioning is cached.
+            let plan = plan(&format!("a cat, round {round}"), &format!("a dog, round {round}"), Settings::default())?;
+            let started = Instant::now();
+            self.engine.condition(&plan, &mut |_| {}).map_err(painter::failure)?;
+            times.push(started.elapsed().as_secs_f64());
+        }
+        // The first round also warms up.
+        Ok(median(&mut times[1..]))
+    }
+
+    fn size(&mut self, (width, height): (u32, u32), vae: bool) -> Result<SizeReport, Failure> {
+        let (unet_batch_1, first) = self.image(width, height, 1.0)?;
+        let (unet_batch_2, second) = self.image(width, height, 7.0)?;
+        let vae_decode = vae.then_some(first.min(second));
+        let report = SizeReport { width, height, unet_batch_1, unet_batch_2, vae_decode };
+        report::note(&format!("{width}x{height}: {unet_batch_2:.2} s per evaluation, batch 2"));
+        Ok(report)
+    }
+
+    /// Median time of an evaluation of the UNet, and the time of the VAE.
+    fn image(&mut self, width: u32, height: u32, cfg_scale: f64) -> Result<(f64, f64), Failure> {
+        let steps = self.rounds + 1;
+        let settings = Settings { width, height, steps, cfg_scale, sampler: Sampler::Euler, ..Settings::default() };
+        let plan = plan("a cat", "a dog", settings)?;
+        let (mut last, mut times, mut decoding) = (Instant::now(), Vec::new(), Instant::now());
+        let run = self.engine.run(&plan, &mut |event| match event {
+            Event::Predicted { .. } => {
+                times.push(last.elapsed().as_secs_f64());
+                last = Instant::now();
+            }
+            Event::Decoding => decoding = Instant::now(),
+            _ => {}
+        });
+        run.map_err(painter::failure)?;
+        let decode = decoding.elapsed().as_secs_f64();
+        // The first evaluation also encodes the text and warms up.
+        Ok((median(&mut times[1..]), decode))
+    }
+
+    fn lora(&mut self, name: &str) -> Result<LoraReport, Failure> {
+        let merge = |engine: &mut Engine, weights: &str| -> Result<(f64, usize), Failure> {
+            let plan = with_lora(name, weights)?;
+            let (mut last, mut seconds, mut count) = (Instant::now(), 0.0, 0);
+            let run = engine.run(&plan, &mut |event| {
+                if let Event::Merged { parameters } = event {
+                    seconds += last.elapsed().as_secs_f64();
+                    count += parameters;
+                }
+                last = Instant::now();
+            });
+            run.map_err(painter::failure)?;
+            Ok((seconds, count))
+        };
+        let blocks =
+            ["BASE", "IN04", "IN05", "IN07", "IN08", "M00", "OUT00", "OUT01", "OUT02", "OUT03", "OUT04", "OUT05"];
+        let vector = |one: Option<usize>, weight: &str| {
+            let weights: Vec<_> = (0..blocks.len()).map(|i| if one == Some(i) { weight } else { "1" }).collect();
+            weights.join(",")
+        };
+        let (seconds, merged_parameters) = merge(&mut self.engine, &vector(None, "1"))?;
+        let mut reweight = Vec::new();
+        for (i, block) in blocks.iter().enumerate() {
+            let (seconds, parameters) = merge(&mut self.engine, &vector(Some(i), "0.8"))?;
+            // Back to 1, so that the next block is the only one that changes.
+            merge(&mut self.engine, &vector(None, "1"))?;
+            if parameters > 0 {
+                reweight.push(BlockReport { block: (*block).to_owned(), seconds, parameters });
+            }
+        }
+        Ok(LoraReport { name: name.to_owned(), merge: seconds, merged_parameters, reweight })
+    }
+}
+
+/// One step of a small picture: what is timed is the merging before it.
+fn with_lora(name: &str, weights: &str) -> Result<Plan, Failure> {
+    let settings = Settings { width: 64, height: 64, steps: 1, sampler: Sampler::Euler, ..Settings::default() };
+    plan(&format!("a cat <lora:{name}:1:1:lbw={weights}>"), "a dog", settings)
+}
+
+fn plan(prompt: &str, negative_prompt: &str, settings: Settings) -> Result<Plan, Failure> {
+    let mut request = Request::new(prompt, negative_prompt);
+    request.settings = Settings { seed: 1, ..settings };
+    let lowering = lower(&request, PresetSet::builtin());
+    lowering.plan.ok_or_else(|| {
+        report::diagnostics(&lowering.diagnostics);
+        Failure::text("the bench cannot use this LoRA name")
+    })
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+fn median(times: &mut [f64]) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times.get(times.len() / 2).copied().unwrap_or(0.0)
+}
+
+/// The instruction sets of this CPU that matter to the kernels.
+fn instructions() -> Vec<&'static str> {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let all = [
+            ("avx2", std::is_x86_feature_detected!("avx2")),
+            ("fma", std::is_x86_feature_detected!("fma")),
+            ("f16c", std::is_x86_feature_detected!("f16c")),
+            ("avx512f", std::is_x86_feature_detected!("avx512f")),
+        ];
+        all.into_iter().filter(|(_, here)| *here).map(|(name, _)| name).collect()
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    Vec::new()
+}
+
+/// The most memory this process ever held, where the system tells.
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
+}
+
+fn parse_size(text: &str) -> Result<(u32, u32), String> {
+    let parsed = text.split_once('x').and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
+    parsed.ok_or_else(|| format!("`{text}` is not a size; write it as 512x768"))
+}
+
+impl std::fmt::Display for Report {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let instructions = self.instructions.join(" ");
+        writeln!(f, "lbw {} · {} · {} threads · {instructions}", self.version, self.model, self.threads)?;
+        writeln!(f, "{:<44}{:>9.3} s", "open and load the weights", self.open + self.load)?;
+        writeln!(f, "{:<44}{:>9.3} s", "text encoders, prompt and negative prompt", self.text)?;
+        for s in &self.sizes {
+            let size = format!("{}x{}", s.width, s.height);
+            writeln!(f, "{:<44}{:>9.3} s", format!("UNet {size}, one evaluation, batch 2"), s.unet_batch_2)?;
+            writeln!(f, "{:<44}{:>9.3} s", format!("UNet {size}, one evaluation, batch 1"), s.unet_batch_1)?;
+            if let Some(vae) = s.vae_decode {
+                writeln!(f, "{:<44}{vae:>9.3} s", format!("VAE decode {size}"))?;
+            }
+        }
+        if let Some(lora) = &self.lora {
+            let what = format!("merge {} ({} parameters)", lora.name, lora.merged_parameters);
+            writeln!(f, "{what:<44}{:>9.3} s", lora.merge)?;
+            for b in &lora.reweight {
+                let what = format!("re-weight {} ({} parameters)", b.block, b.parameters);
+                writeln!(f, "{what:<44}{:>9.3} s", b.seconds)?;
+            }
+        }
+        match self.peak_memory {
+            Some(bytes) => writeln!(f, "{:<44}{:>9.2} GB", "peak memory", bytes as f64 / 1e9),
+            None => Ok(()),
+        }
+    }
+}
