@@ -2,4 +2,5 @@
 //! weight vectors and on finished images.
 
 pub mod analyzer;
+pub mod grid;
 pub mod xyz_weights;
