@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::plan::Dialect;
+
 /// Runs AUTOMATIC1111 webui prompts, LoRA Block Weight included, on its own SDXL engine.
 #[derive(Debug, Parser)]
 #[command(name = "lbw", version, max_term_width = 120, after_help = EXAMPLES)]
@@ -95,6 +97,9 @@ pub struct CheckArgs {
     pub inputs: Vec<String>,
     #[command(flatten)]
     pub files: FileArgs,
+    /// Whose reading of block weights in LoRA tags is followed [default: webui]
+    #[arg(long, value_enum)]
+    pub lbw_dialect: Option<DialectArg>,
     /// Treat warnings as errors
     #[arg(long)]
     pub strict: bool,
@@ -193,6 +198,9 @@ pub struct PromptArgs {
     pub subseed: Option<i64>,
     #[arg(long)]
     pub subseed_strength: Option<f64>,
+    /// Whose reading of block weights in LoRA tags is followed [default: webui]
+    #[arg(long, value_enum)]
+    pub lbw_dialect: Option<DialectArg>,
     /// Eta of ancestral and SDE samplers and of DDIM
     #[arg(long)]
     pub eta: Option<f64>,
@@ -220,6 +228,29 @@ pub enum EmphasisArg {
     NoNorm,
     Ignore,
     None,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum DialectArg {
+    /// webui with the LoRA Block Weight extension
+    Webui,
+    /// SD.Next: blocks that a vector leaves out are 1; `in=`, `mid=`, `out=`
+    Sdnext,
+    /// ComfyUI's Inspire pack: weights by position among the blocks the LoRA has; `%in1-4=0.5,default=1`
+    Inspire,
+    /// kohya's svd_merge_lora.py --lbws: blocks that a vector leaves out are 1; `[1,0,…]`
+    Kohya,
+}
+
+impl From<DialectArg> for Dialect {
+    fn from(arg: DialectArg) -> Self {
+        match arg {
+            DialectArg::Webui => Dialect::Webui,
+            DialectArg::Sdnext => Dialect::Sdnext,
+            DialectArg::Inspire => Dialect::Inspire,
+            DialectArg::Kohya => Dialect::Kohya,
+        }
+    }
 }
 
 /// Where files are found.

@@ -5,23 +5,26 @@ use std::path::Path;
 use super::args::CheckArgs;
 use super::exit::{CommandResult, Exit, Failure};
 use super::files::Files;
+use super::modules::LoraModules;
 use super::report;
 use super::request::{load_presets, read_presets, read_text};
 use crate::diagnostic::{Diagnostic, Source};
 use crate::infotext::{Infotext, looks_like_infotext};
 use crate::lora::LoraIndex;
-use crate::plan::{Request, Settings, check, lower, unknown_lora};
+use crate::plan::{Dialect, Request, check, lower_with_files, unknown_lora};
 use crate::preset::PresetSet;
 
 pub fn run(args: &CheckArgs) -> CommandResult {
     let files = Files::resolve(&args.files, None)?;
     let (presets, mut found) = load_presets(&files)?;
     let loras = LoraIndex::scan(&files.lora_dirs()?).map_err(|e| Failure::file(e.to_string()))?;
+    let dialect = args.lbw_dialect.map_or(Dialect::default(), Into::into);
+    let checker = Checker { presets: &presets, loras: &loras, modules: LoraModules::new(&loras), dialect };
     for input in &args.inputs {
         let path = Path::new(input);
         match path.is_file() {
-            true => found.extend(check_file(path, &presets, &loras)?),
-            false => found.extend(check_prompt(Source::new("prompt", input.as_str()), &presets, &loras)),
+            true => found.extend(checker.file(path)?),
+            false => found.extend(checker.prompt(Source::new("prompt", input.as_str()))),
         }
     }
     if args.json {
@@ -42,37 +45,46 @@ fn count(found: &[Diagnostic]) -> (usize, usize) {
     (of(crate::diagnostic::Severity::Error), of(crate::diagnostic::Severity::Warning))
 }
 
-fn check_file(path: &Path, presets: &PresetSet, loras: &LoraIndex) -> Result<Vec<Diagnostic>, Failure> {
-    let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
-    let is_elements = name.contains("elempresets");
-    if is_elements || name.contains("lbwpresets") || name.ends_with(".yaml") || name.ends_with(".yml") {
-        let (file, mut found) = read_presets(path, is_elements, presets)?;
-        found.extend(check::preset_file(&file));
-        return Ok(found);
-    }
-    let text = read_text(path)?;
-    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    Ok(lines
-        .flat_map(|(number, line)| {
-            let source = Source { first_line: number + 1, ..Source::new(path.display().to_string(), line) };
-            check_prompt(source, presets, loras)
-        })
-        .collect())
+/// What prompts are checked against.
+struct Checker<'a> {
+    presets: &'a PresetSet,
+    loras: &'a LoraIndex,
+    modules: LoraModules<'a>,
+    dialect: Dialect,
 }
 
-fn check_prompt(source: Source, presets: &PresetSet, loras: &LoraIndex) -> Vec<Diagnostic> {
-    let mut request = Request::new("", "");
-    request.prompt = source;
-    if looks_like_infotext(&request.prompt.text) {
-        let mut settings = Settings::default();
-        if let Ok(pasted) = Infotext::parse(&request.prompt.text).apply(&mut settings) {
-            request.prompt = Source { text: pasted.prompt.into(), ..request.prompt };
-            request.negative_prompt = Source::new("negative prompt", pasted.negative_prompt);
-            request.settings = settings;
+impl Checker<'_> {
+    fn file(&self, path: &Path) -> Result<Vec<Diagnostic>, Failure> {
+        let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
+        let is_elements = name.contains("elempresets");
+        if is_elements || name.contains("lbwpresets") || name.ends_with(".yaml") || name.ends_with(".yml") {
+            let (file, mut found) = read_presets(path, is_elements, self.presets)?;
+            found.extend(check::preset_file(&file));
+            return Ok(found);
         }
+        let text = read_text(path)?;
+        let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+        let source =
+            |(number, line)| Source { first_line: number + 1, ..Source::new(path.display().to_string(), line) };
+        Ok(lines.flat_map(|line| self.prompt(source(line))).collect())
     }
-    let names: Vec<&str> = loras.entries().iter().map(|e| e.name.as_str()).collect();
-    let mut found = unknown_lora(&request.prompt, |name| loras.resolve(name).is_ok(), names.iter().copied());
-    found.extend(lower(&request, presets).diagnostics);
-    found
+
+    fn prompt(&self, source: Source) -> Vec<Diagnostic> {
+        let mut request = Request::new("", "");
+        request.settings.lbw_dialect = self.dialect;
+        request.prompt = source;
+        if looks_like_infotext(&request.prompt.text) {
+            let mut settings = request.settings.clone();
+            if let Ok(pasted) = Infotext::parse(&request.prompt.text).apply(&mut settings) {
+                request.prompt = Source { text: pasted.prompt.into(), ..request.prompt };
+                request.negative_prompt = Source::new("negative prompt", pasted.negative_prompt);
+                request.settings = settings;
+            }
+        }
+        let names: Vec<&str> = self.loras.entries().iter().map(|e| e.name.as_str()).collect();
+        let known = |name: &str| self.loras.resolve(name).is_ok();
+        let mut found = unknown_lora(&request.prompt, known, names.iter().copied());
+        found.extend(lower_with_files(&request, self.presets, &|name| self.modules.of(name)).diagnostics);
+        found
+    }
 }

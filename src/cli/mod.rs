@@ -8,6 +8,7 @@ mod explain;
 mod files;
 mod info;
 mod lora;
+mod modules;
 mod output;
 mod painter;
 mod plan;

@@ -6,6 +6,7 @@ use std::io::Read;
 use super::args::{EmphasisArg, FileArgs, NoiseSourceArg, PromptArgs};
 use super::exit::Failure;
 use super::files::Files;
+use super::modules::LoraModules;
 use super::report;
 use crate::block::Family;
 use crate::diagnostic::{Diagnostic, Source};
@@ -13,7 +14,7 @@ use crate::engine::{check_limits, embedded};
 use crate::infotext::{Infotext, Pasted, looks_like_infotext};
 use crate::lora::LoraIndex;
 use crate::plan::{
-    Emphasis, NoiseSource, Options, Plan, Request, Sampler, ScheduleType, Settings, lower, unknown_lora,
+    Emphasis, NoiseSource, Options, Plan, Request, Sampler, ScheduleType, Settings, lower_with_files, unknown_lora,
 };
 use crate::preset::{PresetFile, PresetSet, SIZE_LIMIT, webui, yaml};
 
@@ -115,6 +116,7 @@ fn with_flags(mut s: Settings, pasted: &Pasted, args: &PromptArgs, is_embedded: 
             EmphasisArg::None => Emphasis::None,
         };
     }
+    s.lbw_dialect = args.lbw_dialect.map_or(s.lbw_dialect, Into::into);
     s.seed = match args.seed {
         Some(seed) => seed_or_drawn("--seed", seed)?,
         None if pasted.has_seed => s.seed,
@@ -172,6 +174,7 @@ fn lower_images(
     let source = Source::new("prompt", pasted.prompt.as_str());
     let names: Vec<&str> = loras.entries().iter().map(|e| e.name.as_str()).collect();
     found.extend(unknown_lora(&source, |name| loras.resolve(name).is_ok(), names.iter().copied()));
+    let modules = LoraModules::new(loras);
     for image in 0..count {
         // With a variation strength all images share the seed and vary the subseed.
         let mut settings = settings.clone();
@@ -186,7 +189,7 @@ fn lower_images(
             family: Family::Sdxl,
             options: Options { old_timelines: pasted.old_prompt_editing, ..Options::default() },
         };
-        let lowering = lower(&request, presets);
+        let lowering = lower_with_files(&request, presets, &|name| modules.of(name));
         plans.extend(lowering.plan);
         if image == 0 {
             found.extend(lowering.diagnostics);

@@ -144,6 +144,17 @@ codes! {
      `<lora:name:0.8>`."
     E0225 NOT_FINITE "a strength or weight is infinite or not a number"
     "Python, and so webui, reads `inf` and `nan` as numbers. An image cannot be drawn with them."
+    W0226 FOREIGN_NOTATION "an item of the tag belongs to another tool"
+    "SD.Next has `in=`, `mid=` and `out=`, the LoRA Block Weight extension `lbwe=`, `start=`, `stop=` and `step=`. Other tools do not \
+     know them and say nothing.\n\nChoose whose tags these are with `--lbw-dialect webui`, `sdnext`, `inspire` or `kohya`; `lbw plan \
+     --compare` shows what differs."
+    E0227 DIALECT_VECTOR "block weights cannot be read in this dialect"
+    "Tools write block weights differently: webui `1,0,R,X-0.2,…`, Inspire also `%in1-4=0.5,default=1`, kohya's script `[1,0,0.5]`, \
+     SD.Next plain numbers. Lengths differ too.\n\nChoose the tool with `--lbw-dialect webui`, `sdnext`, `inspire` or `kohya`."
+    W0228 DIALECT_IGNORES "the tool that is followed ignores a part of the tag"
+    "SD.Next reads one number without a name, which is the strength of text encoder and UNet alike. kohya's script finds UNet blocks \
+     only with a vector of the family's own length.\n\nIn SD.Next write `unet=0.5` or `dyn=8`; for kohya's script write 12 or 20 \
+     numbers for SDXL, 17 or 26 for SD1."
 
     E0301 UNKNOWN_BLOCK "there is no such block"
     "UNet blocks are BASE, IN00-IN11, M00 and OUT00-OUT11; Flux has CLIP, T5, IN, D00-D18, S00-S37 and OUT. A range with an \

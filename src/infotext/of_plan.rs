@@ -63,6 +63,9 @@ fn extra(plan: &Plan, models: &ModelInfo) -> Map<String, Value> {
         }
     };
     add("Lora hashes", !models.loras.is_empty(), lora_hashes(&models.loras).into());
+    add("LBW dialect", !settings.lbw_dialect.is_webui(), settings.lbw_dialect.name().into());
+    let drawn: Vec<_> = plan.drawn.iter().map(f64::to_string).collect();
+    add("LBW drawn weights", !drawn.is_empty(), drawn.join(" ").into());
     let brackets = plan.prompt.contains(['(', '[']) || plan.negative_prompt.contains(['(', '[']);
     let emphasis = match settings.emphasis {
         Emphasis::Original => "Original",
@@ -135,6 +138,7 @@ mod tests {
             positive: Vec::new(),
             negative: Vec::new(),
             loras: Vec::new(),
+            drawn: Vec::new(),
             settings,
         }
     }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::sampler::split_schedule;
 use super::{Infotext, Problem};
-use crate::plan::{Emphasis, NoiseSource, Sampler, ScheduleType, Settings};
+use crate::plan::{Dialect, Emphasis, NoiseSource, Sampler, ScheduleType, Settings};
 use crate::syntax::python;
 
 /// Everything an infotext says that is not a setting.
@@ -59,6 +59,8 @@ const WITHOUT_EFFECT: &[&str] = &[
     "Civitai metadata",
     "lora",
     "Downcast alphas_cumprod",
+    // The seed draws the same again.
+    "LBW drawn weights",
 ];
 
 /// Fields of webui's other features, by how they begin.
@@ -158,6 +160,7 @@ impl Pasted {
             "Skip Early CFG" => settings.skip_early_cond = number(value)?,
             "Discard penultimate sigma" => settings.always_discard_next_to_last_sigma = flag(value)?,
             "SGM noise multiplier" => settings.sgm_noise_multiplier = flag(value)?,
+            "LBW dialect" => settings.lbw_dialect = Dialect::from_name(value).ok_or(Why::NotA("a dialect"))?,
             "Model" => self.model = Some(value.to_string()),
             "Model hash" => self.model_hash = Some(value.to_string()),
             "VAE" => self.vae = Some(value.to_string()),

@@ -34,6 +34,9 @@ pub struct Inspection {
     pub dtypes: BTreeMap<String, usize>,
     /// Modules by block, in the order of the blocks.
     pub blocks: Vec<(&'static str, usize)>,
+    /// The names of all modules, in order.
+    #[serde(skip)]
+    pub modules: Vec<String>,
     /// Modules outside the blocks, which no weight vector reaches.
     pub outside_blocks: Vec<String>,
     /// Modules whose tensors are of no known kind.
@@ -74,6 +77,7 @@ impl Inspection {
         for (name, group) in &groups {
             inspection.add_module(&file, table, name, group)?;
         }
+        inspection.modules = groups.keys().cloned().collect();
         inspection.blocks = count_blocks(table.family(), groups.keys());
         inspection.alphas.sort_by(|a, b| a.0.total_cmp(&b.0));
         Ok(inspection)

@@ -5,6 +5,8 @@
 
 use std::ops::Range;
 
+use super::ElementRule;
+use super::dialect::DialectError;
 use super::draw::Draws;
 use crate::block::Layout;
 use crate::preset::{Preset, PresetSet};
@@ -45,6 +47,8 @@ pub enum ArgumentErrorKind {
     BadStep,
     /// An item with `@` where the weights are looked for.
     AtSign,
+    /// Weights that the chosen dialect cannot read.
+    Dialect(DialectError),
 }
 
 /// Reads a tag as webui does.
@@ -152,9 +156,12 @@ pub struct Reading<'p> {
 /// A weight vector with every entry a number.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Vector<'p> {
-    pub layout: Layout,
-    /// One number per block of the layout's space.
+    /// The vector's shape in webui; other dialects have their own.
+    pub layout: Option<Layout>,
+    /// One number per block of the space.
     pub blocks: Vec<f64>,
+    /// What a dialect says of modules outside the blocks. The tag's element rules come after it.
+    pub rules: Vec<ElementRule>,
     pub preset: Option<&'p Preset>,
     /// The value of `lbw=` in the prompt.
     pub span: Range<usize>,
@@ -232,8 +239,14 @@ fn vector<'p>(
         })?;
         numbers.push(match weight {
             Weight::Number(number) => number,
-            Weight::UnitDraw => python::round3(draws.unit()),
-            Weight::WideDraw => python::round3(-0.5 + 2.0 * draws.unit()),
+            Weight::UnitDraw => {
+                let drawn = python::round3(draws.unit());
+                draws.note(drawn)
+            }
+            Weight::WideDraw => {
+                let drawn = python::round3(-0.5 + 2.0 * draws.unit());
+                draws.note(drawn)
+            }
             Weight::Relative(shift) => {
                 relative = true;
                 x_base(tag, base)? + shift
@@ -245,7 +258,14 @@ fn vector<'p>(
         entries: numbers.len(),
     };
     let layout = Layout::from_len(numbers.len()).ok_or_else(|| error(count()))?;
-    Ok(Some(Vector { layout, blocks: layout.expand(&numbers), preset, span: item.value_span(), relative }))
+    Ok(Some(Vector {
+        layout: Some(layout),
+        blocks: layout.expand(&numbers),
+        rules: Vec::new(),
+        preset,
+        span: item.value_span(),
+        relative,
+    }))
 }
 
 /// The number `X` stands for.
@@ -267,7 +287,7 @@ pub fn x_base(tag: &Tag, rule: BaseRule) -> Result<f64, ArgumentError> {
 }
 
 /// `start=` and `stop=`, or the two halves of `step=`.
-fn window(tag: &Tag) -> Result<(Option<i64>, Option<i64>), ArgumentError> {
+pub(super) fn window(tag: &Tag) -> Result<(Option<i64>, Option<i64>), ArgumentError> {
     if let Found::Text { value, item, .. } = find(tag, "step=", None)
         && let Some((start, stop)) = value.split_once('-')
     {

@@ -9,11 +9,23 @@
 pub struct Draws {
     seed: u64,
     next: u64,
+    drawn: Vec<f64>,
 }
 
 impl Draws {
     pub fn new(seed: u64) -> Self {
-        Draws { seed, next: 0 }
+        Draws { seed, next: 0, drawn: Vec::new() }
+    }
+
+    /// Notes a random weight as it is used, and returns it.
+    pub fn note(&mut self, weight: f64) -> f64 {
+        self.drawn.push(weight);
+        weight
+    }
+
+    /// The random weights noted, in their order.
+    pub fn into_drawn(self) -> Vec<f64> {
+        self.drawn
     }
 
     /// The next number in [0, 1), with 53 random bits.

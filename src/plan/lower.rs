@@ -4,13 +4,13 @@
 
 use std::collections::HashSet;
 
-use super::argument::{ArgumentError, BaseRule};
+use super::argument::{ArgumentError, BaseRule, Vector};
 use super::draw::Draws;
 use super::network::{self, Network, Networks};
-use super::{FORMAT, LoraPlan, Part, Piece, Plan, Schedule, Segment, Settings, Window, check, element};
+use super::{FORMAT, LoraPlan, Part, Piece, Plan, Schedule, Segment, Settings, Window, check, dialect, element};
 use crate::block::Family;
 use crate::diagnostic::{Diagnostic, FINDINGS_LIMIT, Source, at_most, code, has_errors};
-use crate::preset::PresetSet;
+use crate::preset::{Preset, PresetSet};
 use crate::syntax::schedule::{self, LayoutError, Timeline};
 use crate::syntax::{Mapped, Prompt, Tag, attention, composition};
 
@@ -75,6 +75,15 @@ pub struct Lowering {
 /// assert_eq!((plan.loras[0].unet, plan.loras[0].blocks[13], plan.loras[0].blocks[14]), (0.8, 1.0, 0.0));
 /// ```
 pub fn lower(request: &Request, presets: &PresetSet) -> Lowering {
+    lower_with_files(request, presets, &|_| None)
+}
+
+/// [`lower`] for LoRAs whose modules are known by name: the Inspire dialect gives weights to the blocks a LoRA has.
+pub fn lower_with_files(
+    request: &Request,
+    presets: &PresetSet,
+    modules: &dyn Fn(&str) -> Option<Vec<String>>,
+) -> Lowering {
     let mut found = Vec::new();
     for source in [&request.prompt, &request.negative_prompt] {
         if source.text.len() > PROMPT_LIMIT {
@@ -85,36 +94,52 @@ pub fn lower(request: &Request, presets: &PresetSet) -> Lowering {
     if has_errors(&found) {
         return Lowering { plan: None, diagnostics: found };
     }
-    let plan = Lower { request, presets, found: &mut found, told: HashSet::new(), space: SCHEDULE_LIMIT }.plan();
+    let plan =
+        Lower { request, presets, modules, found: &mut found, told: HashSet::new(), space: SCHEDULE_LIMIT }.plan();
     let plan = (!has_errors(&found)).then_some(plan);
     Lowering { plan, diagnostics: at_most(found, FINDINGS_LIMIT) }
 }
 
 /// Reads the networks of a prompt's tags and says what is odd about them. An empty list where there is an error.
-pub fn lower_networks<'p>(
+fn lower_networks<'p>(
     prompt: &Prompt,
     request: &Request,
     presets: &'p PresetSet,
+    modules: &dyn Fn(&str) -> Option<Vec<String>>,
     found: &mut Vec<Diagnostic>,
-) -> Networks<'p> {
+) -> (Networks<'p>, Draws) {
+    let dialect = request.settings.lbw_dialect;
     let mut places = HashSet::new();
     let mut say = |errors: &[ArgumentError]| {
         // Both readers trip over the same number.
         let fresh = errors.iter().filter(|error| places.insert(error.span.clone()));
         found.extend(fresh.map(|error| check::argument_error(error, &request.prompt, presets)));
     };
-    let mut networks: Networks<'p> = network::load(&prompt.tags).unwrap_or_else(|errors| {
+    let mut draws = Draws::new(request.settings.seed);
+    if dialect.is_webui() {
+        let mut networks = load(&prompt.tags, &mut say);
+        say(&network::edit(&mut networks, &prompt.tags, presets, BaseRule::Anywhere, &mut draws));
+        (networks, draws)
+    } else {
+        let plain: Vec<Tag> = prompt.tags.iter().map(|tag| dialect::plain(tag, dialect)).collect();
+        let mut networks = load(&plain, &mut say);
+        let context = dialect::Context { dialect, family: request.family, presets, modules };
+        say(&dialect::edit(&mut networks, &prompt.tags, context, &mut draws));
+        (networks, draws)
+    }
+}
+
+fn load(tags: &[Tag], say: &mut impl FnMut(&[ArgumentError])) -> Networks<'static> {
+    network::load(tags).unwrap_or_else(|errors| {
         say(&errors);
         Networks::default()
-    });
-    let mut draws = Draws::new(request.settings.seed);
-    say(&network::edit(&mut networks, &prompt.tags, presets, BaseRule::Anywhere, &mut draws));
-    networks
+    })
 }
 
 struct Lower<'a> {
     request: &'a Request,
     presets: &'a PresetSet,
+    modules: &'a dyn Fn(&str) -> Option<Vec<String>>,
     found: &'a mut Vec<Diagnostic>,
     /// Places in texts that have been spoken about: each is read again for every step.
     told: HashSet<(&'static str, usize)>,
@@ -126,7 +151,7 @@ impl Lower<'_> {
     fn plan(&mut self) -> Plan {
         let prompt = self.read(&self.request.prompt);
         let negative = self.read(&self.request.negative_prompt);
-        let loras = self.loras(&prompt);
+        let (loras, drawn) = self.loras(&prompt);
         let parts = composition::parse(&prompt.body);
         self.found.extend(check::composition(&parts, &self.request.prompt));
         let positive = parts
@@ -145,6 +170,7 @@ impl Lower<'_> {
             positive,
             negative: self.negative(&negative),
             loras,
+            drawn,
             settings: self.request.settings.clone(),
         }
     }
@@ -205,13 +231,14 @@ impl Lower<'_> {
         Segment { last_step, pieces: read.pieces }
     }
 
-    fn loras(&mut self, prompt: &Prompt) -> Vec<LoraPlan> {
-        let networks = lower_networks(prompt, self.request, self.presets, self.found);
+    fn loras(&mut self, prompt: &Prompt) -> (Vec<LoraPlan>, Vec<f64>) {
+        let (networks, draws) = lower_networks(prompt, self.request, self.presets, self.modules, self.found);
         self.found.extend(check::tags(prompt, &networks, self.request, self.presets));
         let mut times = vec![0; networks.files.len()];
         networks.list.iter().for_each(|at| times[*at] += 1);
         let files = networks.files.iter().zip(times);
-        files.map(|(file, times)| self.lora(file, f64::from(times), &networks)).collect()
+        let loras = files.map(|(file, times)| self.lora(file, f64::from(times), &networks)).collect();
+        (loras, draws.into_drawn())
     }
 
     /// One file. Named several times it is applied several times, which for the kinds of LoRA that are linear is the same
@@ -234,14 +261,33 @@ impl Lower<'_> {
             unet: unet * times,
             dyn_dim: file.dyn_dim,
             blocks,
-            elements: elements.map_or(Vec::new(), |preset| element::parse(&preset.value, space).0),
-            window,
-            source: match vector.map(|v| v.preset) {
-                Some(Some(preset)) => format!("{} ({})", preset.name, preset.origin),
-                Some(None) => "tag".to_owned(),
-                None => String::new(),
+            elements: {
+                let rules = vector.map_or(Vec::new(), |v| v.rules.clone());
+                let own = elements.map_or(Vec::new(), |preset| element::parse(&preset.value, space).0);
+                rules.into_iter().chain(own).collect()
             },
+            window,
+            source: self.source(vector, elements),
         }
+    }
+
+    /// Where block weights and element rules come from.
+    fn source(&self, vector: Option<&Vector>, elements: Option<&Preset>) -> String {
+        let of = |preset: &Preset| format!("{} ({})", preset.name, preset.origin);
+        let mut source = match vector.map(|v| v.preset) {
+            Some(Some(preset)) => of(preset),
+            Some(None) => "tag".to_owned(),
+            None => String::new(),
+        };
+        let dialect = self.request.settings.lbw_dialect;
+        if vector.is_some() && !dialect.is_webui() {
+            source += &format!(", read as {}", dialect.tool());
+        }
+        if let Some(preset) = elements {
+            let comma = if source.is_empty() { "" } else { ", " };
+            source += &format!("{comma}element rules from {}", of(preset));
+        }
+        source
     }
 }
 

@@ -5,6 +5,7 @@
 
 pub mod argument;
 pub mod check;
+pub mod dialect;
 pub mod draw;
 pub mod element;
 mod id;
@@ -15,8 +16,9 @@ mod settings;
 mod unipc;
 
 pub use check::unknown_lora;
+pub use dialect::{Dialect, DialectError};
 pub use id::job_id;
-pub use lower::{Lowering, Options, PROMPT_LIMIT, Request, SCHEDULE_LIMIT, lower};
+pub use lower::{Lowering, Options, PROMPT_LIMIT, Request, SCHEDULE_LIMIT, lower, lower_with_files};
 pub use sampler::{Sampler, ScheduleType};
 pub use settings::{Emphasis, NoiseSource, Settings};
 pub use unipc::{UniPcOptions, UniPcSkipType, UniPcVariant};
@@ -43,6 +45,9 @@ pub struct Plan {
     pub negative: Schedule,
     /// One entry per LoRA that is loaded, in the order of webui's list.
     pub loras: Vec<LoraPlan>,
+    /// Random block weights (`R`, `U`) in the order they were drawn; they stand in `loras` too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drawn: Vec<f64>,
     pub settings: Settings,
 }
 

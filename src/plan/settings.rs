@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Sampler, ScheduleType, UniPcOptions};
+use super::{Dialect, Sampler, ScheduleType, UniPcOptions};
 
 /// Generation settings with every default resolved, named after webui's fields.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -56,6 +56,9 @@ pub struct Settings {
     pub sgm_noise_multiplier: bool,
     pub use_old_karras_scheduler_sigmas: bool,
     pub unipc: UniPcOptions,
+    /// How the tags of the prompt were read.
+    #[serde(skip_serializing_if = "Dialect::is_webui")]
+    pub lbw_dialect: Dialect,
 }
 
 impl Default for Settings {
@@ -97,6 +100,7 @@ impl Default for Settings {
             sgm_noise_multiplier: false,
             use_old_karras_scheduler_sigmas: false,
             unipc: UniPcOptions::default(),
+            lbw_dialect: Dialect::Webui,
         }
     }
 }

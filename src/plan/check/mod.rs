@@ -1,5 +1,6 @@
 //! What lbw says about a prompt: every way in which webui would surprise its author.
 
+mod dialect;
 mod prompt;
 mod tag;
 mod vector;

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::vector;
+use super::{dialect, vector};
 use crate::diagnostic::{Diagnostic, Source, code, did_you_mean};
 use crate::plan::Request;
 use crate::plan::argument::{self, ArgumentError, ArgumentErrorKind, BaseRule, Found, Vector};
@@ -17,6 +17,14 @@ pub fn argument_error(error: &ArgumentError, source: &Source, presets: &PresetSe
         ArgumentErrorKind::NoName => Diagnostic::new(code::NAMELESS_TAG, "this tag has no name")
             .label(span, "every item has an `=`")
             .help("write the name first: `<lora:name:0.8>`"),
+        ArgumentErrorKind::BadNumber { text, .. } if text.starts_with("lbw=") && dialect::of_text(text).is_some() => {
+            return dialect::foreign_weights(dialect::of_text(text).unwrap_or_default(), span, source);
+        }
+        ArgumentErrorKind::BadEntry { entry, preset: None, .. } if dialect::of_text(&format!("{entry},")).is_some() => {
+            let dialect = dialect::of_text(&format!("{entry},")).unwrap_or_default();
+            return dialect::foreign_weights(dialect, span, source);
+        }
+        ArgumentErrorKind::Dialect(error) => return dialect::unreadable(error, span, source, presets),
         ArgumentErrorKind::BadNumber { argument, text, .. } if is_weights(argument, text, presets) => {
             Diagnostic::new(code::POSITIONAL_VECTOR, "block weights must be written `lbw=`")
                 .label(span, format!("this is the place of the {argument} number"))
@@ -81,13 +89,17 @@ pub fn tags(prompt: &Prompt, networks: &Networks, request: &Request, presets: &P
         found.push(unknown_kind(tag, source));
     }
     let lora_tags = lora_tags(&prompt.tags);
+    let is_webui = request.settings.lbw_dialect.is_webui();
     let acting = networks.files.iter().any(|file| file.reading.is_some());
     for tag in &lora_tags {
-        found.extend(names(tag, source));
-        found.extend(weights(tag, source, presets));
+        found.extend(dialect::tag(tag, request));
+        if is_webui {
+            found.extend(names(tag, source));
+            found.extend(weights(tag, source, presets));
+        }
         found.extend(elements(tag, request, presets));
         found.extend(window(tag, request));
-        if acting {
+        if acting && is_webui {
             found.extend(unet_alone(tag, source));
         }
     }
@@ -100,7 +112,7 @@ pub fn tags(prompt: &Prompt, networks: &Networks, request: &Request, presets: &P
         found.extend(vector::not_finite(file, tag, source));
         if let Some(used) = file.reading.as_ref().and_then(|reading| reading.vector.as_ref()) {
             found.extend(vector::foreign(used, request.family, source));
-            found.extend(vector::zeros(used, source));
+            found.extend(is_webui.then(|| vector::zeros(used, source)).flatten());
             found.extend(used.relative.then(|| base(tag, used, source)).flatten());
         }
     }
@@ -154,7 +166,10 @@ fn weights(tag: &Tag, source: &Source, presets: &PresetSet) -> Option<Diagnostic
             let known = presets.weights.get(&value).is_some();
             let counted = crate::block::Layout::from_len(value.matches(',').count() + 1).is_some();
             let span = item.value_span();
-            (!known && !counted).then(|| vector::unknown_weights(&value, span, source, presets))
+            (!known && !counted).then(|| match dialect::of_text(&value) {
+                Some(dialect) => dialect::foreign_weights(dialect, span, source),
+                None => vector::unknown_weights(&value, span, source, presets),
+            })
         }
         _ => None,
     }

@@ -59,12 +59,10 @@ fn layouts(family: Family) -> (Layout, Layout) {
 
 /// A vector of another family.
 pub fn foreign(vector: &Vector, family: Family, source: &Source) -> Option<Diagnostic> {
-    if fits(vector.layout, family) {
-        return None;
-    }
+    let layout = vector.layout.filter(|layout| !fits(*layout, family))?;
     let (with_attention, all) = layouts(family);
     let label = vector.preset.map_or(String::new(), |preset| format!("preset from {}", preset.origin.file));
-    let entries = vector.layout.len();
+    let entries = layout.len();
     if family == Family::Flux {
         let message = format!("weight vector has {entries} entries, this checkpoint is Flux (61)");
         let said = Diagnostic::new(code::UNET_VECTOR_ON_FLUX, message).within(source).label(vector.span.clone(), label);
@@ -73,7 +71,7 @@ pub fn foreign(vector: &Vector, family: Family, source: &Source) -> Option<Diagn
     let counts = format!("{} or {}", with_attention.len(), all.len());
     let message = format!("weight vector has {entries} entries, this checkpoint is {} ({counts})", family.label());
     let said = Diagnostic::new(code::FOREIGN_VECTOR, message).within(source).label(vector.span.clone(), label);
-    let said = match misplaced(vector.layout, with_attention, all) {
+    let said = match misplaced(layout, with_attention, all) {
         Some(note) => said.note(note),
         None => said,
     };
