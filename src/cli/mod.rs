@@ -2,6 +2,8 @@
 
 mod args;
 mod bench;
+#[allow(dead_code, reason = "the commands that draw grids use it")]
+mod cells;
 mod check;
 mod exit;
 mod explain;
