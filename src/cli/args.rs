@@ -34,7 +34,7 @@ pub enum Command {
     /// Execute a saved plan, or the one inside a PNG
     Run(RunArgs),
     /// Show what would run, block by block, without running it
-    Plan(PlanArgs),
+    Plan(super::plan::PlanArgs),
     /// Check prompt and preset files, or prompts, and report everything that is wrong or surprising
     Check(CheckArgs),
     /// List and show presets
@@ -77,17 +77,6 @@ pub struct RunArgs {
     pub engine: EngineArgs,
     #[command(flatten)]
     pub output: OutputArgs,
-}
-
-#[derive(Debug, Args)]
-pub struct PlanArgs {
-    #[command(flatten)]
-    pub prompt: PromptArgs,
-    #[command(flatten)]
-    pub files: FileArgs,
-    /// Print the plan as JSON, for `lbw run`
-    #[arg(long)]
-    pub json: bool,
 }
 
 #[derive(Debug, Args)]

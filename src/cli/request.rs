@@ -29,6 +29,8 @@ pub struct Prepared {
     pub loras: LoraIndex,
     /// One plan per image. Empty where nothing may be drawn.
     pub plans: Vec<Plan>,
+    /// What each prompt asks for, whether or not there is a plan for it; the first image's seed.
+    pub requests: Vec<Request>,
     pub found: Vec<Diagnostic>,
 }
 
@@ -44,19 +46,19 @@ pub fn prepare(prompt: &PromptArgs, files: &FileArgs) -> Result<Prepared, Failur
     let (presets, mut found) = load_presets(&files)?;
     let loras = LoraIndex::scan(&files.lora_dirs()?).map_err(|e| Failure::file(e.to_string()))?;
 
-    let mut plans = Vec::new();
+    let (mut plans, mut requests) = (Vec::new(), Vec::new());
     for (pasted, settings) in pasted {
         for said in &pasted.not_understood {
             report::warning(&format!("pasted field {said}"));
         }
         let settings = with_flags(settings, &pasted, prompt, files.is_embedded())?;
-        lower_images(&pasted, settings, prompt, &presets, &loras, &mut plans, &mut found)?;
+        requests.push(lower_images(&pasted, settings, prompt, &presets, &loras, &mut plans, &mut found)?);
     }
     if report::refuses(&found, prompt.strict) {
         plans.clear();
     }
     plans.iter().try_for_each(check_limits).map_err(|e| Failure::text(e.to_string()))?;
-    Ok(Prepared { files, loras, plans, found })
+    Ok(Prepared { files, loras, plans, requests, found })
 }
 
 fn texts(prompts: &[String]) -> Result<Vec<String>, Failure> {
@@ -154,7 +156,7 @@ fn unknown_schedule(name: &str) -> Failure {
     Failure::text(format!("--schedule-type `{name}`: there is no such schedule; there are: {}", labels.join(", ")))
 }
 
-/// One plan per image of a prompt; what is wrong with the prompt is said once.
+/// One plan per image of a prompt; what is wrong with the prompt is said once. Returns the request of the first image.
 fn lower_images(
     pasted: &Pasted,
     settings: Settings,
@@ -163,7 +165,7 @@ fn lower_images(
     loras: &LoraIndex,
     plans: &mut Vec<Plan>,
     found: &mut Vec<Diagnostic>,
-) -> Result<(), Failure> {
+) -> Result<Request, Failure> {
     let count = u64::from(args.n_iter) * u64::from(args.batch_size);
     if count == 0 || count > MAX_IMAGES {
         return Err(Failure::text(format!(
@@ -175,27 +177,27 @@ fn lower_images(
     let names: Vec<&str> = loras.entries().iter().map(|e| e.name.as_str()).collect();
     found.extend(unknown_lora(&source, |name| loras.resolve(name).is_ok(), names.iter().copied()));
     let modules = LoraModules::new(loras);
+    let first = Request {
+        prompt: source,
+        negative_prompt: Source::new("negative prompt", negative),
+        settings,
+        family: Family::Sdxl,
+        options: Options { old_timelines: pasted.old_prompt_editing, ..Options::default() },
+    };
     for image in 0..count {
+        let mut request = first.clone();
         // With a variation strength all images share the seed and vary the subseed.
-        let mut settings = settings.clone();
-        match settings.subseed_strength == 0.0 {
-            true => settings.seed += image,
-            false => settings.subseed += image,
+        match request.settings.subseed_strength == 0.0 {
+            true => request.settings.seed += image,
+            false => request.settings.subseed += image,
         }
-        let request = Request {
-            prompt: source.clone(),
-            negative_prompt: Source::new("negative prompt", negative.as_str()),
-            settings,
-            family: Family::Sdxl,
-            options: Options { old_timelines: pasted.old_prompt_editing, ..Options::default() },
-        };
         let lowering = lower_with_files(&request, presets, &|name| modules.of(name));
         plans.extend(lowering.plan);
         if image == 0 {
             found.extend(lowering.diagnostics);
         }
     }
-    Ok(())
+    Ok(first)
 }
 
 /// The built-in presets and those of all files named, later ones over earlier ones.

@@ -25,7 +25,7 @@ pub use unipc::{UniPcOptions, UniPcSkipType, UniPcVariant};
 
 use serde::{Deserialize, Serialize};
 
-use crate::block::Family;
+use crate::block::{Block, Family};
 
 /// The format number written into every plan; a plan with another number is refused.
 pub const FORMAT: u32 = 1;
@@ -169,14 +169,21 @@ impl Window {
 impl LoraPlan {
     /// Block weight, or ratio of the last matching element rule, of the webui module `module`.
     pub fn ratio(&self, family: Family, module: &str) -> f64 {
-        let block = crate::block::Block::of_module(family, module);
-        let searched = format!("{module}{}", block.map_or("", |b| b.name()));
-        let rule = self.elements.iter().rfind(|r| r.blocks.selects(&searched) && r.elements.selects(&searched));
-        match (rule, block) {
-            (Some(rule), _) => rule.ratio,
+        match (self.rule(family, module), Block::of_module(family, module)) {
+            (Some(rule), _) => self.elements[rule].ratio,
             (None, Some(block)) => self.blocks.get(block.index()).copied().unwrap_or(0.0),
             (None, None) => 1.0,
         }
+    }
+
+    /// The element rule, by its place in `elements`, that decides over the webui module `module`.
+    pub fn rule(&self, family: Family, module: &str) -> Option<usize> {
+        if self.elements.is_empty() {
+            return None;
+        }
+        let block = Block::of_module(family, module);
+        let searched = format!("{module}{}", block.map_or("", |b| b.name()));
+        self.elements.iter().rposition(|r| r.blocks.selects(&searched) && r.elements.selects(&searched))
     }
 }
 

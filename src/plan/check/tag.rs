@@ -95,7 +95,8 @@ pub fn tags(prompt: &Prompt, networks: &Networks, request: &Request, presets: &P
         found.extend(dialect::tag(tag, request));
         if is_webui {
             found.extend(names(tag, source));
-            found.extend(weights(tag, source, presets));
+            // A value with a further `=` is no named item: webui has stopped at it already.
+            found.extend(weights(tag, source, presets).filter(|_| !networks.files.is_empty()));
         }
         found.extend(elements(tag, request, presets));
         found.extend(window(tag, request));
