@@ -95,8 +95,7 @@ pub fn tags(prompt: &Prompt, networks: &Networks, request: &Request, presets: &P
         found.extend(dialect::tag(tag, request));
         if is_webui {
             found.extend(names(tag, source));
-            // A value with a further `=` is no named item: webui has stopped at it already.
-            found.extend(weights(tag, source, presets).filter(|_| !networks.files.is_empty()));
+            found.extend(weights(tag, source, presets, networks.files.is_empty()));
         }
         found.extend(elements(tag, request, presets));
         found.extend(window(tag, request));
@@ -161,8 +160,10 @@ fn names(tag: &Tag, source: &Source) -> Vec<Diagnostic> {
     found
 }
 
-fn weights(tag: &Tag, source: &Source, presets: &PresetSet) -> Option<Diagnostic> {
+fn weights(tag: &Tag, source: &Source, presets: &PresetSet, stopped: bool) -> Option<Diagnostic> {
     match argument::find_weights(tag) {
+        // A value with a further `=` is no named item: webui has stopped at it already, and that has been said.
+        Found::Text { item, .. } if stopped && item.named().is_none() => None,
         Found::Text { value, item, keyed: true } => {
             let known = presets.weights.get(&value).is_some();
             let counted = crate::block::Layout::from_len(value.matches(',').count() + 1).is_some();
