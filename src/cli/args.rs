@@ -153,6 +153,9 @@ pub struct PromptArgs {
     pub prompts: Vec<String>,
     #[arg(short, long, value_name = "TEXT", allow_hyphen_values = true)]
     pub negative_prompt: Option<String>,
+    /// A style of webui's styles.csv to put around the prompts; may be given several times, they apply in order
+    #[arg(long, value_name = "NAME")]
+    pub style: Vec<String>,
     /// [default: 20]
     #[arg(long)]
     pub steps: Option<u32>,
@@ -245,7 +248,7 @@ impl From<DialectArg> for Dialect {
 /// Where files are found.
 #[derive(Debug, Clone, Args)]
 pub struct FileArgs {
-    /// A webui folder: its models, LoRAs, VAEs, embeddings and presets are used
+    /// A webui folder: its models, LoRAs, VAEs, embeddings, styles and presets are used
     #[arg(long, env = "LBW_WEBUI_DIR", value_name = "DIR")]
     pub webui_dir: Option<PathBuf>,
     /// A checkpoint file, or the name of one in the webui folder [default: the embedded model]
@@ -254,6 +257,12 @@ pub struct FileArgs {
     /// A folder with LoRA files; may be given several times
     #[arg(long, value_name = "DIR")]
     pub lora_dir: Vec<PathBuf>,
+    /// A folder with textual-inversion embeddings (.safetensors for SDXL); may be given several times
+    #[arg(long, value_name = "DIR")]
+    pub embeddings_dir: Vec<PathBuf>,
+    /// A styles file like webui's styles.csv; may be given several times, later ones win
+    #[arg(long, value_name = "FILE")]
+    pub styles_file: Vec<PathBuf>,
     /// A preset file, YAML or webui's lbwpresets.txt; may be given several times, later ones win
     #[arg(long, value_name = "FILE")]
     pub presets: Vec<PathBuf>,

@@ -15,6 +15,7 @@ use crate::engine::{Engine, Event};
 use crate::lora::LoraIndex;
 use crate::plan::{Plan, Request, Sampler, Settings, lower};
 use crate::preset::PresetSet;
+use crate::text::EmbeddingFiles;
 
 #[derive(Debug, Args)]
 pub struct BenchArgs {
@@ -94,7 +95,8 @@ pub fn run(args: &BenchArgs) -> CommandResult {
         [] => vec![(512, 512)],
         given => given.to_vec(),
     };
-    let mut bench = Bench { engine: open(&model, loras, &args.engine)?, rounds: args.rounds };
+    let mut bench =
+        Bench { engine: open(&model, loras, &mut EmbeddingFiles::default(), &args.engine)?, rounds: args.rounds };
     let open = started.elapsed().as_secs_f64();
     if let Some(name) = &lora {
         // A wrong name is said now, not after minutes.

@@ -10,6 +10,10 @@ use crate::engine::embedded;
 pub struct Files {
     model: ModelChoice,
     lora_dirs: Vec<PathBuf>,
+    /// Folders of textual-inversion embeddings, later ones win.
+    pub embedding_dirs: Vec<PathBuf>,
+    /// Styles files, later ones win.
+    pub styles: Vec<PathBuf>,
     /// Weight preset files, later ones win.
     pub presets: Vec<PathBuf>,
     /// Element preset files, later ones win.
@@ -30,8 +34,10 @@ impl Files {
         if let Some(dir) = args.webui_dir.as_deref().filter(|d| !d.is_dir()) {
             return Err(Failure::file(format!("--webui-dir {}: there is no such folder", dir.display())));
         }
-        if let Some(dir) = args.lora_dir.iter().find(|d| !d.is_dir()) {
-            return Err(Failure::file(format!("--lora-dir {}: there is no such folder", dir.display())));
+        for (flag, dirs) in [("--lora-dir", &args.lora_dir), ("--embeddings-dir", &args.embeddings_dir)] {
+            if let Some(dir) = dirs.iter().find(|d| !d.is_dir()) {
+                return Err(Failure::file(format!("{flag} {}: there is no such folder", dir.display())));
+            }
         }
         let webui = args.webui_dir.as_deref();
         let mut lora_dirs = Vec::new();
@@ -40,6 +46,15 @@ impl Files {
             lora_dirs.extend(known.into_iter().filter(|d| d.is_dir()));
         }
         lora_dirs.extend(args.lora_dir.iter().cloned());
+
+        let mut embedding_dirs: Vec<_> =
+            webui.map(|d| d.join("embeddings")).filter(|d| d.is_dir()).into_iter().collect();
+        embedding_dirs.extend(args.embeddings_dir.iter().cloned());
+
+        // webui ships the second file with styles of its own.
+        let known = webui.map(|d| ["styles.csv", "styles_integrated.csv"].map(|name| d.join(name)));
+        let mut styles: Vec<_> = known.into_iter().flatten().filter(|p| p.is_file()).collect();
+        styles.extend(args.styles_file.iter().cloned());
 
         let (mut presets, mut element_presets) = (Vec::new(), Vec::new());
         for scripts in webui.map(extension_folders).into_iter().flatten() {
@@ -57,7 +72,7 @@ impl Files {
             (None, None, Some(folder)) => ModelChoice::OnlyOne(folder),
             (None, _, None) => ModelChoice::Embedded,
         };
-        Ok(Files { model, lora_dirs, presets, element_presets })
+        Ok(Files { model, lora_dirs, embedding_dirs, styles, presets, element_presets })
     }
 
     /// Whether the program's own model runs, whose images are small.

@@ -5,6 +5,7 @@ mod bench;
 #[allow(dead_code, reason = "the commands that draw grids use it")]
 mod cells;
 mod check;
+mod embeddings;
 mod exit;
 mod explain;
 mod files;
@@ -20,6 +21,7 @@ mod render;
 mod report;
 mod request;
 mod run;
+mod styles;
 mod txt2img;
 
 use std::ffi::OsString;

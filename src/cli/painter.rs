@@ -10,13 +10,14 @@ use super::args::{EngineArgs, LoraKeysArg, PredictionArg};
 use super::exit::Failure;
 use super::files::cache_dir;
 use super::report;
-use crate::checkpoint::{Checkpoint, cached_sha256};
+use crate::checkpoint::{Checkpoint, cached_sha256, sha256_of_file};
 use crate::engine::{Engine, EngineError, EngineOptions, ModelType, ModelTypeSource, Observer};
 use crate::image_io::{self, Existing, write_png};
 use crate::infotext::{ModelInfo, infotext};
 use crate::lora::{KeyTable, LoraHashes, LoraIndex, Network};
 use crate::plan::{LoraPlan, Plan, job_id};
 use crate::sampling::Parameterization;
+use crate::text::{EmbeddingFiles, Embeddings, Unusable, Widths};
 
 /// An open engine and the hashes of its files.
 pub struct Painter {
@@ -24,6 +25,9 @@ pub struct Painter {
     model: PathBuf,
     model_hash: Hash,
     lora_hashes: HashMap<PathBuf, LoraHashes>,
+    embeddings: EmbeddingFiles,
+    /// sha256 of the embedding files used so far, by name.
+    embedding_hashes: HashMap<String, String>,
     /// Engine settings that change pictures and are not in the plan.
     settings: String,
 }
@@ -52,8 +56,13 @@ impl Picture {
 
 impl Painter {
     /// Opens `model`. Weights are read when they are first used.
-    pub fn open(model: &Path, loras: LoraIndex, args: &EngineArgs) -> Result<Self, Failure> {
-        let engine = open(model, loras, args)?;
+    pub fn open(
+        model: &Path,
+        loras: LoraIndex,
+        mut embeddings: EmbeddingFiles,
+        args: &EngineArgs,
+    ) -> Result<Self, Failure> {
+        let engine = open(model, loras, &mut embeddings, args)?;
         let (path, cache) = (model.to_owned(), cache_dir());
         let hash = std::thread::spawn(move || cached_sha256(&path, &cache));
         Ok(Painter {
@@ -61,14 +70,22 @@ impl Painter {
             model: model.to_owned(),
             model_hash: Hash::Running(Some(hash)),
             lora_hashes: HashMap::new(),
+            embeddings,
+            embedding_hashes: HashMap::new(),
             settings: format!("{:?} {} {:?}", args.lora_keys, args.lbw_exact, args.prediction),
         })
     }
 
-    /// Opens every LoRA of `plans` and says what is surprising about each, once.
+    /// Opens every LoRA of `plans` and says what is surprising about each, once; likewise about embeddings.
     pub fn check_loras(&mut self, plans: &[Plan]) -> Result<(), Failure> {
         let mut said = std::collections::HashSet::new();
         for plan in plans {
+            for (file, why) in self.embeddings.unusable_in(plan) {
+                // Everything else was seen before there was a model.
+                if matches!(why, Unusable::Width { .. }) && said.insert((file.path.clone(), String::new())) {
+                    report::warning(&format!("{}: {why}; the name is read as words", file.path.display()));
+                }
+            }
             let networks = self.engine.networks(plan).map_err(failure)?;
             for (lora, network) in plan.loras.iter().zip(&networks) {
                 if said.insert((network.path().to_owned(), format!("{:?}", (&lora.blocks, &lora.elements)))) {
@@ -95,6 +112,7 @@ impl Painter {
         for hash in self.hashes_of_loras(plan)? {
             hashes.push(hash.sha256);
         }
+        hashes.extend(self.hashes_of_embeddings(plan)?.into_iter().map(|(_, hash)| hash));
         Ok(job_id(plan, hashes.iter().map(String::as_str)))
     }
 
@@ -129,6 +147,23 @@ impl Painter {
         Ok(hashes)
     }
 
+    /// Names and sha256 of the embeddings that the plan uses, in webui's order.
+    fn hashes_of_embeddings(&mut self, plan: &Plan) -> Result<Vec<(String, String)>, Failure> {
+        let mut hashes = Vec::new();
+        for name in self.engine.embeddings().used_by(plan) {
+            let Some(file) = self.embeddings.get(&name) else { continue };
+            let hash = match self.embedding_hashes.get(&name) {
+                Some(known) => known.clone(),
+                None => {
+                    sha256_of_file(&file.path).map_err(|e| Failure::file(format!("{}: {e}", file.path.display())))?
+                }
+            };
+            self.embedding_hashes.insert(name.clone(), hash.clone());
+            hashes.push((name, hash));
+        }
+        Ok(hashes)
+    }
+
     fn model_info(&mut self, plan: &Plan) -> Result<ModelInfo, Failure> {
         let hashes = self.hashes_of_loras(plan)?;
         let sha256 = self.model_hash()?.to_owned();
@@ -136,14 +171,26 @@ impl Painter {
             model: self.model.file_stem().map(|s| s.to_string_lossy().into_owned()),
             model_hash: Some(sha256[..10.min(sha256.len())].to_owned()),
             loras: plan.loras.iter().map(|l| l.name.clone()).zip(hashes.into_iter().map(|h| h.webui)).collect(),
+            embeddings: self.hashes_of_embeddings(plan)?,
             ..ModelInfo::default()
         })
     }
 }
 
 /// Opens `model` and says what is surprising about it.
-pub fn open(model: &Path, loras: LoraIndex, args: &EngineArgs) -> Result<Engine, Failure> {
+pub fn open(
+    model: &Path,
+    loras: LoraIndex,
+    embeddings: &mut EmbeddingFiles,
+    args: &EngineArgs,
+) -> Result<Engine, Failure> {
     let device = device(&args.device)?;
+    let checkpoint = Checkpoint::open(model).map_err(|e| Failure::file(e.to_string()))?;
+    let loaded = match Widths::of(&checkpoint) {
+        Some(widths) => embeddings.load(widths).map_err(|e| Failure::file(e.to_string()))?,
+        // Without text encoders the engine will not open.
+        None => Embeddings::default(),
+    };
     let options = EngineOptions {
         device,
         loras,
@@ -157,9 +204,8 @@ pub fn open(model: &Path, loras: LoraIndex, args: &EngineArgs) -> Result<Engine,
             PredictionArg::V => ModelType { parameterization: Parameterization::V, zero_terminal_snr: false },
             PredictionArg::VZtsnr => ModelType { parameterization: Parameterization::V, zero_terminal_snr: true },
         }),
-        ..EngineOptions::default()
+        embeddings: loaded,
     };
-    let checkpoint = Checkpoint::open(model).map_err(|e| Failure::file(e.to_string()))?;
     let engine = Engine::new(checkpoint, options).map_err(failure)?;
     if let (count @ 1.., Some(example)) = engine.unused_tensors() {
         report::note(&format!("{}: {count} tensors are not used, for example {example}", model.display()));

@@ -13,17 +13,19 @@ use super::report;
 use crate::image_io::{self, Existing};
 use crate::lora::LoraIndex;
 use crate::plan::Plan;
+use crate::text::EmbeddingFiles;
 
 /// Draws all `plans`.
 pub fn render(
     plans: &[Plan],
     model: &Path,
     loras: LoraIndex,
+    embeddings: EmbeddingFiles,
     engine: &EngineArgs,
     output: &OutputArgs,
 ) -> CommandResult {
     let mut target = Output::new(output.output.as_deref(), plans.len())?;
-    let mut painter = Painter::open(model, loras, engine)?;
+    let mut painter = Painter::open(model, loras, embeddings, engine)?;
     painter.check_loras(plans)?;
     let mut failed = 0;
     for plan in plans {

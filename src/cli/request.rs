@@ -7,7 +7,7 @@ use super::args::{EmphasisArg, FileArgs, NoiseSourceArg, PromptArgs};
 use super::exit::Failure;
 use super::files::Files;
 use super::modules::LoraModules;
-use super::report;
+use super::{embeddings, report, styles};
 use crate::block::Family;
 use crate::diagnostic::{Diagnostic, Source};
 use crate::engine::{check_limits, embedded};
@@ -17,6 +17,7 @@ use crate::plan::{
     Emphasis, NoiseSource, Options, Plan, Request, Sampler, ScheduleType, Settings, lower_with_files, unknown_lora,
 };
 use crate::preset::{PresetFile, PresetSet, SIZE_LIMIT, webui, yaml};
+use crate::text::EmbeddingFiles;
 
 /// The largest prompt read from standard input.
 const STDIN_LIMIT: u64 = 8 << 20;
@@ -27,6 +28,7 @@ const MAX_IMAGES: u64 = 10_000;
 pub struct Prepared {
     pub files: Files,
     pub loras: LoraIndex,
+    pub embeddings: EmbeddingFiles,
     /// One plan per image. Empty where nothing may be drawn.
     pub plans: Vec<Plan>,
     /// What each prompt asks for, whether or not there is a plan for it; the first image's seed.
@@ -46,19 +48,27 @@ pub fn prepare(prompt: &PromptArgs, files: &FileArgs) -> Result<Prepared, Failur
     let (presets, mut found) = load_presets(&files)?;
     let loras = LoraIndex::scan(&files.lora_dirs()?).map_err(|e| Failure::file(e.to_string()))?;
 
+    let embeddings = embeddings::scan(&files)?;
+    let styles = styles::load(&files, &prompt.style)?;
+
     let (mut plans, mut requests) = (Vec::new(), Vec::new());
-    for (pasted, settings) in pasted {
+    for (mut pasted, settings) in pasted {
+        if let Some(negative) = &prompt.negative_prompt {
+            pasted.negative_prompt = negative.clone();
+        }
+        styles::apply(&styles, &mut pasted);
         for said in &pasted.not_understood {
             report::warning(&format!("pasted field {said}"));
         }
         let settings = with_flags(settings, &pasted, prompt, files.is_embedded())?;
         requests.push(lower_images(&pasted, settings, prompt, &presets, &loras, &mut plans, &mut found)?);
     }
+    plans.iter().for_each(|plan| found.extend(embeddings::unusable(&embeddings, plan)));
     if report::refuses(&found, prompt.strict) {
         plans.clear();
     }
     plans.iter().try_for_each(check_limits).map_err(|e| Failure::text(e.to_string()))?;
-    Ok(Prepared { files, loras, plans, requests, found })
+    Ok(Prepared { files, loras, embeddings, plans, requests, found })
 }
 
 fn texts(prompts: &[String]) -> Result<Vec<String>, Failure> {
@@ -172,14 +182,13 @@ fn lower_images(
             "--n-iter times --batch-size is {count}; it must be from 1 to {MAX_IMAGES}"
         )));
     }
-    let negative = args.negative_prompt.clone().unwrap_or_else(|| pasted.negative_prompt.clone());
     let source = Source::new("prompt", pasted.prompt.as_str());
     let names: Vec<&str> = loras.entries().iter().map(|e| e.name.as_str()).collect();
     found.extend(unknown_lora(&source, |name| loras.resolve(name).is_ok(), names.iter().copied()));
     let modules = LoraModules::new(loras);
     let first = Request {
         prompt: source,
-        negative_prompt: Source::new("negative prompt", negative),
+        negative_prompt: Source::new("negative prompt", pasted.negative_prompt.as_str()),
         settings,
         family: Family::Sdxl,
         options: Options { old_timelines: pasted.old_prompt_editing, ..Options::default() },

@@ -6,7 +6,7 @@ use super::args::RunArgs;
 use super::exit::{CommandResult, Failure};
 use super::files::Files;
 use super::request::read_text;
-use super::{painter, render};
+use super::{embeddings, painter, render, report};
 use crate::engine::check_limits;
 use crate::image_io::read_text as read_image_text;
 use crate::lora::LoraIndex;
@@ -17,7 +17,9 @@ pub fn run(args: &RunArgs) -> CommandResult {
     let loras = LoraIndex::scan(&files.lora_dirs()?).map_err(|e| Failure::file(e.to_string()))?;
     let plans = args.plans.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?.concat();
     plans.iter().try_for_each(check_limits).map_err(painter::failure)?;
-    render::render(&plans, &files.model()?, loras, &args.engine, &args.output)
+    let embeddings = embeddings::scan(&files)?;
+    plans.iter().for_each(|plan| report::diagnostics(&embeddings::unusable(&embeddings, plan)));
+    render::render(&plans, &files.model()?, loras, embeddings, &args.engine, &args.output)
 }
 
 /// The plans in a file: JSON with one plan or one per line, or an image that holds one.

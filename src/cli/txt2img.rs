@@ -18,5 +18,6 @@ pub fn run(args: &Txt2img) -> CommandResult {
     if args.prompt.seed.is_none_or(|seed| seed < 0) {
         report::note(&format!("seed {}{}", seeds.join(", "), if prepared.plans.len() > 4 { ", …" } else { "" }));
     }
-    render::render(&prepared.plans, &prepared.files.model()?, prepared.loras, &args.engine, &args.output)
+    let model = prepared.files.model()?;
+    render::render(&prepared.plans, &model, prepared.loras, prepared.embeddings, &args.engine, &args.output)
 }

@@ -185,6 +185,12 @@ codes! {
     W0501 TAG_IN_NEGATIVE "a tag in the negative prompt is text"
     "Only the prompt is searched for tags. In the negative prompt a tag loads nothing and its letters are encoded as words."
 
+    W0503 UNUSABLE_EMBEDDING "an embedding named in the prompt cannot be used"
+    "The name of a textual-inversion embedding stands for its vectors. lbw reads .safetensors files with the tensors `clip_l` and \
+     `clip_g`, which is what SDXL embeddings are. Embeddings of other families are passed over, as in webui, and pickle files \
+     (.pt, .bin) are never opened, because opening one can run any program. The name is then read as words.\n\nConvert a pickle \
+     file of a source that you trust to .safetensors, or remove the name."
+
     N0502 MORE_FINDINGS "there is more to say than is shown"
     "Of one text 200 findings are shown, errors first. The others are counted, so that a broken paste does not fill the \
      screen."

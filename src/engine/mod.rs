@@ -148,6 +148,11 @@ impl Engine {
         self.weights.checkpoint()
     }
 
+    /// The textual-inversion embeddings that prompts may name.
+    pub fn embeddings(&self) -> &Embeddings {
+        &self.embeddings
+    }
+
     /// What the network predicts, and how that is known.
     pub fn model_type(&self) -> (ModelType, ModelTypeSource) {
         (self.model_type, self.model_type_source)

@@ -17,6 +17,8 @@ pub struct ModelInfo {
     pub vae_hash: Option<String>,
     /// Name as the prompt has it and first twelve hex digits of the addnet-style hash, one per LoRA.
     pub loras: Vec<(String, String)>,
+    /// Names and sha256 of the textual-inversion embeddings used, in the order and as often as webui lists them.
+    pub embeddings: Vec<(String, String)>,
 }
 
 /// The infotext of an image made from `plan`, as webui would have written it.
@@ -62,10 +64,11 @@ fn extra(plan: &Plan, models: &ModelInfo) -> Map<String, Value> {
             extra.insert(key.to_string(), value);
         }
     };
-    add("Lora hashes", !models.loras.is_empty(), lora_hashes(&models.loras).into());
+    add("Lora hashes", !models.loras.is_empty(), name_hash_pairs(&models.loras).into());
     add("LBW dialect", !settings.lbw_dialect.is_webui(), settings.lbw_dialect.name().into());
     let drawn: Vec<_> = plan.drawn.iter().map(f64::to_string).collect();
     add("LBW drawn weights", !drawn.is_empty(), drawn.join(" ").into());
+    add("TI hashes", !models.embeddings.is_empty(), name_hash_pairs(&models.embeddings).into());
     let brackets = plan.prompt.contains(['(', '[']) || plan.negative_prompt.contains(['(', '[']);
     let emphasis = match settings.emphasis {
         Emphasis::Original => "Original",
@@ -112,9 +115,10 @@ fn effective_schedule(settings: &Settings) -> Option<ScheduleType> {
     }
 }
 
-fn lora_hashes(loras: &[(String, String)]) -> String {
+/// `name: hash, …` with the first twelve digits of each hash.
+fn name_hash_pairs(files: &[(String, String)]) -> String {
     let entries: Vec<_> =
-        loras.iter().map(|(name, hash)| format!("{}: {hash}", name.replace([':', ','], ""))).collect();
+        files.iter().map(|(name, hash)| format!("{}: {hash:.12}", name.replace([':', ','], ""))).collect();
     entries.join(", ")
 }
 

@@ -48,7 +48,7 @@ pub struct IndexEntry {
     pub name: String,
     /// The path below the LoRA folder, with `/` and the extension.
     pub sub_path: String,
-    /// A `.pt` or `.ckpt` file, which is known so that it can be refused.
+    /// A `.pt`, `.bin` or `.ckpt` file, which is known so that it can be refused.
     pub is_pickle: bool,
 }
 
@@ -189,7 +189,7 @@ impl Scan {
 fn kind_of_file(path: &Path) -> Option<bool> {
     match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
         "safetensors" => Some(false),
-        "pt" | "ckpt" => Some(true),
+        "pt" | "ckpt" | "bin" => Some(true),
         _ => None,
     }
 }

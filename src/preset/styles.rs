@@ -35,7 +35,8 @@ pub enum StylesError {
 }
 
 impl Styles {
-    /// Reads a file. Later styles replace earlier ones of the same name; rows without a name are skipped.
+    /// Reads a file. Later styles replace earlier ones of the same name; rows without a name and rows whose name begins with
+    /// `#` are skipped.
     pub fn parse(text: &str) -> Result<Self, StylesError> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut rows = rows(text)?.into_iter();
@@ -56,10 +57,15 @@ impl Styles {
 
     fn add(&mut self, style: Style) {
         match self.styles.iter_mut().find(|s| s.name == style.name) {
-            _ if style.name.is_empty() => {}
+            _ if style.name.is_empty() || style.name.starts_with('#') => {}
             Some(earlier) => *earlier = style,
             None => self.styles.push(style),
         }
+    }
+
+    /// Adds the styles of another file, which replace those of the same name.
+    pub fn extend(&mut self, later: Styles) {
+        later.styles.into_iter().for_each(|style| self.add(style));
     }
 
     pub fn get(&self, name: &str) -> Option<&Style> {
@@ -86,7 +92,8 @@ fn merge(style: &str, prompt: &str) -> String {
     parts.join(", ")
 }
 
-/// The rows of a CSV text. Quoted cells may hold commas, line ends and doubled quotes. Empty lines are no rows.
+/// The rows of a CSV text. Quoted cells may hold commas, line ends and doubled quotes, and spaces may stand before a cell.
+/// Empty lines are no rows.
 fn rows(text: &str) -> Result<Vec<Vec<String>>, StylesError> {
     let mut rows = Vec::new();
     let mut row = vec![String::new()];
@@ -101,6 +108,7 @@ fn rows(text: &str) -> Result<Vec<Vec<String>>, StylesError> {
                 row.pop();
                 row.push(cell);
             }
+            ' ' if at_start => {}
             ',' => row.push(String::new()),
             '\r' if chars.peek() == Some(&'\n') => {}
             '\n' | '\r' => {
@@ -142,7 +150,8 @@ mod tests {
     #[test]
     fn quoted_cells() {
         let styles =
-            Styles::parse("\u{feff}prompt,name\r\n\"a, \"\"b\"\"\nc\",one\r\n\r\nx y,two\nz,two\n,three").unwrap();
+            Styles::parse("\u{feff}prompt,name\r\n\"a, \"\"b\"\"\nc\",one\r\n\r\nx y,two\nz, two\n, three\nz,#four")
+                .unwrap();
         let found: Vec<_> = styles.iter().map(|s| (s.name.as_str(), s.prompt.as_str())).collect();
         assert_eq!(found, [("one", "a, \"b\"\nc"), ("two", "z"), ("three", "")]);
     }

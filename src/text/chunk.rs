@@ -55,11 +55,12 @@ struct EmbeddingName {
 }
 
 impl EmbeddingNames {
-    /// Adds an embedding of `vectors` vectors. Names are tokenized as CLIP-L does, whichever encoder reads them.
+    /// Adds an embedding of `vectors` vectors in the place of one of the same name. Names are tokenized as CLIP-L does, whichever encoder reads them.
     pub fn add(&mut self, name: &str, vectors: usize) {
         let ids = Tokenizer::shared().encode(Encoder::ClipL, name);
         let Some(first) = ids.first() else { return };
         let names = self.names.entry(*first).or_default();
+        names.retain(|n| n.name != name);
         let at = names.partition_point(|n| n.ids.len() >= ids.len());
         names.insert(at, EmbeddingName { name: name.to_string(), vectors, ids });
     }

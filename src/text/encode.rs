@@ -1,10 +1,9 @@
 //! From the pieces of a prompt to conditioning: chunks, both encoders, emphasis.
 
-use std::collections::HashMap;
-
 use candle_core::{Device, Result, Tensor};
 
-use super::chunk::{Chunk, EmbeddingNames, chunk, empty_chunk};
+use super::chunk::{Chunk, chunk, empty_chunk};
+use super::embedding::Embeddings;
 use super::encoder::{CHUNK, ClipG, ClipL, Insert};
 use super::tokenizer;
 use crate::model::Builder;
@@ -35,31 +34,6 @@ pub struct Encoded {
     pub pooled: Tensor,
 }
 
-/// The vectors of a textual-inversion embedding for both encoders.
-#[derive(Debug, Clone)]
-pub struct Embedding {
-    /// (vectors, CLIP-L's width)
-    pub clip_l: Tensor,
-    /// (vectors, CLIP-G's width)
-    pub clip_g: Tensor,
-}
-
-/// Embeddings by name.
-#[derive(Default)]
-pub struct Embeddings {
-    names: EmbeddingNames,
-    by_name: HashMap<String, Embedding>,
-}
-
-impl Embeddings {
-    /// Adds an embedding; a later one of the same name replaces the earlier one's vectors.
-    pub fn add(&mut self, name: &str, embedding: Embedding) -> Result<()> {
-        self.names.add(name, embedding.clip_l.dim(0)?);
-        self.by_name.insert(name.to_owned(), embedding);
-        Ok(())
-    }
-}
-
 impl TextEncoders {
     /// Asks `b` for the parameters of both encoders.
     pub fn new(b: &mut Builder) -> Self {
@@ -86,7 +60,7 @@ impl TextEncoders {
         let cut = |encoder| -> Vec<Vec<Chunk>> {
             distinct
                 .iter()
-                .map(|t| chunk(t, encoder, options.comma_padding_backtrack, &embeddings.names).chunks)
+                .map(|t| chunk(t, encoder, options.comma_padding_backtrack, embeddings.names()).chunks)
                 .collect()
         };
         let (l, g) = (cut(tokenizer::Encoder::ClipL), cut(tokenizer::Encoder::ClipG));
@@ -99,13 +73,13 @@ impl TextEncoders {
                 texts.iter().map(|t| t.get(position).cloned().unwrap_or_else(|| empty_chunk(encoder))).collect()
             };
             let batch_l = batch(&l, tokenizer::Encoder::ClipL);
-            let insert = self.inserts(&batch_l, |name| Some(&embeddings.by_name.get(name)?.clip_l))?;
+            let insert = self.inserts(&batch_l, |name| Some(&embeddings.get(name)?.clip_l))?;
             let layer = (self.clip_l.layers() + 1).saturating_sub(options.clip_l_layer as usize);
             let z = self.clip_l.hidden(&self.ids(&batch_l)?, &insert, layer)?;
             let z_l = self.emphasise(&z, &batch_l, &counts, options.emphasis)?;
 
             let batch_g = batch(&g, tokenizer::Encoder::ClipG);
-            let insert = self.inserts(&batch_g, |name| Some(&embeddings.by_name.get(name)?.clip_g))?;
+            let insert = self.inserts(&batch_g, |name| Some(&embeddings.get(name)?.clip_g))?;
             let (z, p) = self.clip_g.forward(&self.ids(&batch_g)?, &insert)?;
             let z_g = self.emphasise(&z, &batch_g, &counts, options.emphasis)?;
 

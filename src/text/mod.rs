@@ -2,11 +2,15 @@
 
 pub mod chunk;
 mod conditioning;
+mod embedding;
+mod embedding_file;
 mod encode;
 mod encoder;
 pub mod normalize;
 pub mod tokenizer;
 
 pub use conditioning::{Conditioning, Sizes};
-pub use encode::{Embedding, Embeddings, EncodeOptions, Encoded, TextEncoders};
+pub use embedding::{Embedding, Embeddings};
+pub use embedding_file::{EmbeddingFile, EmbeddingFiles, Unusable, Widths};
+pub use encode::{EncodeOptions, Encoded, TextEncoders};
 pub use encoder::{CHUNK, ClipG, ClipL, Insert};

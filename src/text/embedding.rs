@@ -1,0 +1,84 @@
+//! Textual-inversion embeddings: vectors that stand in a prompt where their name is written.
+
+use std::collections::HashMap;
+
+use candle_core::{Result, Tensor};
+
+use super::chunk::{EmbeddingNames, chunk};
+use super::tokenizer::Encoder;
+use crate::plan::{Piece, Plan, Schedule};
+
+/// The vectors of a textual-inversion embedding for both encoders.
+#[derive(Debug, Clone)]
+pub struct Embedding {
+    /// (vectors, CLIP-L's width)
+    pub clip_l: Tensor,
+    /// (vectors, CLIP-G's width)
+    pub clip_g: Tensor,
+}
+
+/// Embeddings by name.
+#[derive(Default)]
+pub struct Embeddings {
+    names: EmbeddingNames,
+    by_name: HashMap<String, Embedding>,
+}
+
+impl Embeddings {
+    /// Adds an embedding in the place of one of the same name.
+    pub fn add(&mut self, name: &str, embedding: Embedding) -> Result<()> {
+        self.names.add(name, embedding.clip_l.dim(0)?);
+        self.by_name.insert(name.to_owned(), embedding);
+        Ok(())
+    }
+
+    pub fn get(&self, name: &str) -> Option<&Embedding> {
+        self.by_name.get(name)
+    }
+
+    pub(super) fn names(&self) -> &EmbeddingNames {
+        &self.names
+    }
+
+    /// The embeddings that `plan` uses, in the order of webui's `TI hashes`.
+    pub fn used_by(&self, plan: &Plan) -> Vec<String> {
+        self.names.used_by(plan)
+    }
+}
+
+impl EmbeddingNames {
+    /// The names that stand in the texts of `plan`, in the order of webui's `TI hashes`: each run of an encoder puts its own
+    /// before those of the earlier runs, and every text runs through two encoders, so that each name comes twice at least.
+    pub fn used_by(&self, plan: &Plan) -> Vec<String> {
+        let mut parts: Vec<&Schedule> = vec![&plan.negative];
+        for part in &plan.positive {
+            // Equal parts are encoded once.
+            if !parts[1..].contains(&&part.schedule) {
+                parts.push(&part.schedule);
+            }
+        }
+        let mut used = Vec::new();
+        for schedule in parts {
+            for encoder in [Encoder::ClipL, Encoder::ClipG] {
+                let texts = schedule.iter().map(|segment| segment.pieces.as_slice());
+                used.splice(0..0, self.in_texts(texts, encoder, plan.settings.comma_padding_backtrack));
+            }
+        }
+        used
+    }
+
+    /// The names in texts that are encoded together, each once: those of all first chunks, then of all second ones, and so on.
+    fn in_texts<'a>(&self, texts: impl Iterator<Item = &'a [Piece]>, encoder: Encoder, backtrack: u32) -> Vec<String> {
+        let chunks: Vec<_> = texts.map(|pieces| chunk(pieces, encoder, backtrack, self).chunks).collect();
+        let length = chunks.iter().map(Vec::len).max().unwrap_or(0);
+        let mut used: Vec<String> = Vec::new();
+        for placed in
+            (0..length).flat_map(|at| chunks.iter().filter_map(move |c| c.get(at))).flat_map(|c| &c.embeddings)
+        {
+            if !used.contains(&placed.name) {
+                used.push(placed.name.clone());
+            }
+        }
+        used
+    }
+}
