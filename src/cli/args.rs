@@ -49,6 +49,8 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Measure how long the parts of an image take on this machine
     Bench(super::bench::BenchArgs),
+    /// Draw plans that another program sends, with the model staying loaded
+    Worker(super::worker::WorkerArgs),
 }
 
 #[derive(Debug, Args)]

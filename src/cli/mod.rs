@@ -23,6 +23,7 @@ mod request;
 mod run;
 mod styles;
 mod txt2img;
+mod worker;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -49,6 +50,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Info(args) => info::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Worker(args) => worker::run(&args),
     };
     match result {
         Ok(exit) => exit.into(),

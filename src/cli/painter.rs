@@ -1,6 +1,6 @@
 //! Plans to pictures: an engine that stays open, with what infotext and job ids need to know about its files.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
@@ -30,6 +30,8 @@ pub struct Painter {
     embedding_hashes: HashMap<String, String>,
     /// Engine settings that change pictures and are not in the plan.
     settings: String,
+    /// Files that something was said about, and the weights they had then.
+    said: HashSet<(PathBuf, String)>,
 }
 
 /// Hashing a whole checkpoint takes as long as a few steps: it goes on beside them until it is asked for.
@@ -73,22 +75,22 @@ impl Painter {
             embeddings,
             embedding_hashes: HashMap::new(),
             settings: format!("{:?} {} {:?}", args.lora_keys, args.lbw_exact, args.prediction),
+            said: HashSet::new(),
         })
     }
 
     /// Opens every LoRA of `plans` and says what is surprising about each, once; likewise about embeddings.
     pub fn check_loras(&mut self, plans: &[Plan]) -> Result<(), Failure> {
-        let mut said = std::collections::HashSet::new();
         for plan in plans {
             for (file, why) in self.embeddings.unusable_in(plan) {
                 // Everything else was seen before there was a model.
-                if matches!(why, Unusable::Width { .. }) && said.insert((file.path.clone(), String::new())) {
+                if matches!(why, Unusable::Width { .. }) && self.said.insert((file.path.clone(), String::new())) {
                     report::warning(&format!("{}: {why}; the name is read as words", file.path.display()));
                 }
             }
             let networks = self.engine.networks(plan).map_err(failure)?;
             for (lora, network) in plan.loras.iter().zip(&networks) {
-                if said.insert((network.path().to_owned(), format!("{:?}", (&lora.blocks, &lora.elements)))) {
+                if self.said.insert((network.path().to_owned(), format!("{:?}", (&lora.blocks, &lora.elements)))) {
                     say_about(lora, network, plan);
                 }
             }

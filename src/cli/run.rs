@@ -38,15 +38,19 @@ fn read(path: &Path) -> Result<Vec<Plan>, Failure> {
     serde_json::Deserializer::from_str(&json)
         .into_iter::<serde_json::Value>()
         .map(|value| {
-            let wrong = |e: String| Failure::text(format!("{}: not a plan: {e}", path.display()));
-            let value = value.map_err(|e| wrong(e.to_string()))?;
-            // The number is looked at first, so that a plan of another format is called that and not malformed.
-            match value.get("format").and_then(serde_json::Value::as_u64) {
-                Some(format) if format != u64::from(FORMAT) => {
-                    Err(wrong(format!("it has format {format}, this lbw reads format {FORMAT}")))
-                }
-                _ => serde_json::from_value(value).map_err(|e| wrong(e.to_string())),
-            }
+            let plan = value.map_err(|e| e.to_string()).and_then(plan_of);
+            plan.map_err(|e| Failure::text(format!("{}: not a plan: {e}", path.display())))
         })
         .collect()
+}
+
+/// The plan that `value` is.
+pub fn plan_of(value: serde_json::Value) -> Result<Plan, String> {
+    // The number is looked at first, so that a plan of another format is called that and not malformed.
+    match value.get("format").and_then(serde_json::Value::as_u64) {
+        Some(format) if format != u64::from(FORMAT) => {
+            Err(format!("it has format {format}, this lbw reads format {FORMAT}"))
+        }
+        _ => serde_json::from_value(value).map_err(|e| e.to_string()),
+    }
 }
