@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::settings_args::{HiresArgs, RareArgs};
 use crate::plan::Dialect;
 
 /// Runs AUTOMATIC1111 webui prompts, LoRA Block Weight included, on its own SDXL engine.
@@ -207,6 +208,10 @@ pub struct PromptArgs {
     /// Treat warnings as errors
     #[arg(long)]
     pub strict: bool,
+    #[command(flatten)]
+    pub hires: HiresArgs,
+    #[command(flatten)]
+    pub rare: RareArgs,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -249,6 +254,7 @@ impl From<DialectArg> for Dialect {
 
 /// Where files are found.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Files")]
 pub struct FileArgs {
     /// A webui folder: its models, LoRAs, VAEs, embeddings, styles and presets are used
     #[arg(long, env = "LBW_WEBUI_DIR", value_name = "DIR")]
@@ -275,6 +281,7 @@ pub struct FileArgs {
 
 /// How plans are executed.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Engine")]
 pub struct EngineArgs {
     /// cpu, cuda, cuda:N or metal
     #[arg(long, default_value = "cpu")]
@@ -306,6 +313,7 @@ pub enum PredictionArg {
 
 /// Where results go.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Output")]
 pub struct OutputArgs {
     /// A PNG file, or a folder for numbered files [default: lbw-out/NNNNN-SEED.png]; nothing is overwritten
     #[arg(short, long, value_name = "FILE|DIR")]

@@ -21,6 +21,8 @@ mod render;
 mod report;
 mod request;
 mod run;
+mod settings;
+mod settings_args;
 mod styles;
 mod txt2img;
 mod worker;

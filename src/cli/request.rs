@@ -1,21 +1,19 @@
 //! From prompts and flags to requests: pasted infotext is taken apart, flags win, a seed is drawn.
 
-use std::hash::{BuildHasher, Hasher};
 use std::io::Read;
 
-use super::args::{EmphasisArg, FileArgs, NoiseSourceArg, PromptArgs};
+use super::args::{FileArgs, PromptArgs};
 use super::exit::Failure;
 use super::files::Files;
 use super::modules::LoraModules;
+use super::settings::{with_flags, without_size};
 use super::{embeddings, report, styles};
 use crate::block::Family;
 use crate::diagnostic::{Diagnostic, Source};
-use crate::engine::{check_limits, embedded};
+use crate::engine::check_limits;
 use crate::infotext::{Infotext, Pasted, looks_like_infotext};
 use crate::lora::LoraIndex;
-use crate::plan::{
-    Emphasis, NoiseSource, Options, Plan, Request, Sampler, ScheduleType, Settings, lower_with_files, unknown_lora,
-};
+use crate::plan::{Options, Plan, Request, Settings, lower_with_files, unknown_lora};
 use crate::preset::{PresetFile, PresetSet, SIZE_LIMIT, webui, yaml};
 use crate::text::EmbeddingFiles;
 
@@ -87,83 +85,12 @@ fn from_stdin() -> Result<String, Failure> {
 
 /// The prompts and settings that `text` holds: an infotext's, or a prompt alone.
 fn paste(text: &str) -> Result<(Pasted, Settings), Failure> {
-    let mut settings = Settings { width: 0, height: 0, ..Settings::default() };
+    let mut settings = without_size();
     if !looks_like_infotext(text) {
         return Ok((Pasted { prompt: text.to_owned(), ..Pasted::default() }, settings));
     }
     let pasted = Infotext::parse(text).apply(&mut settings).map_err(|e| Failure::text(e.to_string()))?;
     Ok((pasted, settings))
-}
-
-/// A flag beats a pasted field beats a default.
-fn with_flags(mut s: Settings, pasted: &Pasted, args: &PromptArgs, is_embedded: bool) -> Result<Settings, Failure> {
-    let side = if is_embedded { embedded::SIZE } else { Settings::default().width };
-    let size = |flag: Option<u32>, pasted: u32| flag.unwrap_or(if pasted == 0 { side } else { pasted });
-    s.width = size(args.width, s.width);
-    s.height = size(args.height, s.height);
-    s.steps = args.steps.unwrap_or(s.steps);
-    s.cfg_scale = args.cfg_scale.unwrap_or(s.cfg_scale);
-    s.clip_skip = args.clip_skip.unwrap_or(s.clip_skip);
-    s.eta = args.eta.or(s.eta);
-    s.subseed_strength = args.subseed_strength.unwrap_or(s.subseed_strength);
-    if let Some(name) = &args.sampler {
-        let (sampler, schedule) = Sampler::from_legacy_name(name).ok_or_else(|| unknown_sampler(name))?;
-        s.sampler = sampler;
-        s.schedule_type = schedule.unwrap_or(s.schedule_type);
-    }
-    if let Some(name) = &args.schedule_type {
-        s.schedule_type = ScheduleType::from_name(name).ok_or_else(|| unknown_schedule(name))?;
-    }
-    if let Some(source) = args.noise_source {
-        s.noise_source = match source {
-            NoiseSourceArg::Gpu | NoiseSourceArg::Nv => NoiseSource::Gpu,
-            NoiseSourceArg::Cpu => NoiseSource::Cpu,
-        };
-    }
-    if let Some(emphasis) = args.emphasis {
-        s.emphasis = match emphasis {
-            EmphasisArg::Original => Emphasis::Original,
-            EmphasisArg::NoNorm => Emphasis::NoNorm,
-            EmphasisArg::Ignore => Emphasis::Ignore,
-            EmphasisArg::None => Emphasis::None,
-        };
-    }
-    s.lbw_dialect = args.lbw_dialect.map_or(s.lbw_dialect, Into::into);
-    s.seed = match args.seed {
-        Some(seed) => seed_or_drawn("--seed", seed)?,
-        None if pasted.has_seed => s.seed,
-        None => drawn_seed(),
-    };
-    if let Some(subseed) = args.subseed {
-        s.subseed = seed_or_drawn("--subseed", subseed)?;
-    } else if s.subseed_strength != 0.0 && args.subseed_strength.is_some() {
-        s.subseed = drawn_seed();
-    }
-    Ok(s)
-}
-
-fn seed_or_drawn(flag: &str, seed: i64) -> Result<u64, Failure> {
-    match u64::try_from(seed) {
-        Ok(seed) => Ok(seed),
-        Err(_) if seed == -1 => Ok(drawn_seed()),
-        Err(_) => Err(Failure::text(format!("{flag} {seed}: a seed is 0 or more, or -1 to draw one"))),
-    }
-}
-
-/// webui draws seeds below 2³².
-fn drawn_seed() -> u64 {
-    // The standard library's hasher is keyed by the system's random numbers.
-    std::hash::RandomState::new().build_hasher().finish() >> 32
-}
-
-fn unknown_sampler(name: &str) -> Failure {
-    let labels: Vec<_> = Sampler::ALL.iter().map(|s| s.label()).collect();
-    Failure::text(format!("--sampler `{name}`: there is no such sampler; there are: {}", labels.join(", ")))
-}
-
-fn unknown_schedule(name: &str) -> Failure {
-    let labels: Vec<_> = ScheduleType::ALL.iter().map(|s| s.label()).collect();
-    Failure::text(format!("--schedule-type `{name}`: there is no such schedule; there are: {}", labels.join(", ")))
 }
 
 /// One plan per image of a prompt; what is wrong with the prompt is said once. Returns the request of the first image.
@@ -186,12 +113,17 @@ fn lower_images(
     let names: Vec<&str> = loras.entries().iter().map(|e| e.name.as_str()).collect();
     found.extend(unknown_lora(&source, |name| loras.resolve(name).is_ok(), names.iter().copied()));
     let modules = LoraModules::new(loras);
+    let or_pasted = |flag: &Option<String>, pasted: &str| flag.clone().unwrap_or_else(|| pasted.to_owned());
+    let hires_prompt = or_pasted(&args.hires.hires_prompt, &pasted.hires_prompt);
+    let hires_negative_prompt = or_pasted(&args.hires.hires_negative_prompt, &pasted.hires_negative_prompt);
     let first = Request {
         prompt: source,
         negative_prompt: Source::new("negative prompt", pasted.negative_prompt.as_str()),
-        settings,
         family: Family::Sdxl,
-        options: Options { old_timelines: pasted.old_prompt_editing, ..Options::default() },
+        options: Options { old_timelines: settings.old_prompt_editing, ..Options::default() },
+        settings,
+        hires_prompt: Source::new("hires prompt", hires_prompt),
+        hires_negative_prompt: Source::new("hires negative prompt", hires_negative_prompt),
     };
     for image in 0..count {
         let mut request = first.clone();

@@ -25,6 +25,8 @@ pub enum EngineError {
     Config { path: std::path::PathBuf, source: std::io::Error },
     #[error("{lora}: the factor of {module} is {factor}; a strength or block weight is not a finite number")]
     NotFinite { lora: String, module: String, factor: f64 },
+    #[error("the plan draws over the picture {0}, which is not there; give it with --init")]
+    InitImage(String),
     #[error("the latent is not a number at step {step}; the checkpoint, a LoRA or the CFG scale drove it out of range")]
     NanLatent { step: usize },
     #[error(transparent)]

@@ -8,7 +8,7 @@ use super::networks::{Networks, Scope};
 use super::prompt::PromptConditioning;
 use super::{EngineError, Event, Observer};
 use crate::model::{Unet, Weights};
-use crate::plan::Plan;
+use crate::plan::{PadConds, Plan};
 use crate::sampling::{Error, Guided, Predictions, Step};
 use crate::text::Conditioning;
 
@@ -43,6 +43,8 @@ impl<'a> Shared<'a> {
 pub(super) struct GuidedUnet<'a> {
     pub plan: &'a Plan,
     pub conditioning: &'a PromptConditioning,
+    /// What shorter texts are lengthened with, where the settings say so: the encoding of an empty prompt, (1, 77, width).
+    pub empty: Option<&'a Tensor>,
     pub unet: &'a Unet,
     pub weights: &'a mut Weights,
     pub networks: &'a mut Networks,
@@ -63,6 +65,11 @@ impl Guided for GuidedUnet<'_> {
         self.calls += 1;
 
         let negative = conditioning.negative.at(self.calls - 1).filter(|_| !skip);
+        let padded = negative.map(|negative| self.padded(&conds, negative)).transpose()?;
+        if let Some((padded, _)) = &padded {
+            conds = padded.iter().collect();
+        }
+        let negative = padded.as_ref().map(|(_, negative)| negative);
         let together = negative.filter(|n| same_length(&conds, n));
         conds.extend(together);
         let mut outputs = self.forward(x_in, t, &conds)?;
@@ -102,18 +109,44 @@ impl GuidedUnet<'_> {
         (below && turn) || (s.skip_early_cond > 0.0 && progress <= s.skip_early_cond)
     }
 
+    /// Parts and negative prompt brought to one length, where the settings say so.
+    fn padded(
+        &self,
+        parts: &[&Conditioning],
+        negative: &Conditioning,
+    ) -> candle_core::Result<(Vec<Conditioning>, Conditioning)> {
+        let mut parts: Vec<Conditioning> = parts.iter().map(|c| (*c).clone()).collect();
+        let mut negative = negative.clone();
+        let lengths = parts.iter().map(|c| c.crossattn.dim(1)).collect::<candle_core::Result<Vec<_>>>()?;
+        let longest = lengths.into_iter().max().unwrap_or(0);
+        let length = negative.crossattn.dim(1)?;
+        match (self.plan.settings.pad_conds, self.empty) {
+            (PadConds::EmptyPrompts, Some(empty)) if length < longest => {
+                negative.crossattn = with_empty(&negative.crossattn, longest, empty)?;
+            }
+            (PadConds::EmptyPrompts, Some(empty)) if length > longest => {
+                for part in &mut parts {
+                    let own = lengthened(&part.crossattn, longest)?;
+                    part.crossattn = with_empty(&own, length, empty)?;
+                }
+            }
+            (PadConds::NegativeOnly, _) if length < longest => {
+                negative.crossattn = lengthened(&negative.crossattn, longest)?;
+            }
+            (PadConds::NegativeOnly, _) if length > longest => {
+                negative.crossattn = negative.crossattn.narrow(1, 0, longest)?;
+            }
+            _ => {}
+        }
+        Ok((parts, negative))
+    }
+
     /// The raw output for each conditioning, in one batch. Shorter texts are lengthened by repeating their last vector.
     fn forward(&self, x: &Tensor, t: f32, conds: &[&Conditioning]) -> Result<Vec<Tensor>, Error> {
         let tokens = conds.iter().map(|c| c.crossattn.dim(1)).collect::<candle_core::Result<Vec<_>>>()?;
         let longest = tokens.iter().copied().max().unwrap_or(0);
-        let lengthened = |(c, tokens): (&&Conditioning, &usize)| {
-            if *tokens == longest {
-                return Ok(c.crossattn.clone());
-            }
-            let last = c.crossattn.narrow(1, tokens - 1, 1)?.repeat((1, longest - tokens, 1))?;
-            Tensor::cat(&[&c.crossattn, &last], 1)
-        };
-        let context = conds.iter().zip(&tokens).map(lengthened).collect::<candle_core::Result<Vec<_>>>()?;
+        let context =
+            conds.iter().map(|c| lengthened(&c.crossattn, longest)).collect::<candle_core::Result<Vec<_>>>()?;
         let context = Tensor::cat(&context, 0)?;
         let vector = Tensor::cat(&conds.iter().map(|c| &c.vector).collect::<Vec<_>>(), 0)?;
         let x = x.repeat((conds.len(), 1, 1, 1))?;
@@ -121,6 +154,22 @@ impl GuidedUnet<'_> {
         let output = self.unet.forward(&x, &t, &context, &vector)?;
         (0..conds.len()).map(|i| Ok(output.narrow(0, i, 1)?)).collect()
     }
+}
+
+/// `crossattn` with its last vector repeated up to `length`.
+fn lengthened(crossattn: &Tensor, length: usize) -> candle_core::Result<Tensor> {
+    let tokens = crossattn.dim(1)?;
+    if tokens >= length {
+        return Ok(crossattn.clone());
+    }
+    let last = crossattn.narrow(1, tokens - 1, 1)?.repeat((1, length - tokens, 1))?;
+    Tensor::cat(&[crossattn, &last], 1)
+}
+
+/// `crossattn` with as many whole `empty` prompts behind it as fit into `length`.
+fn with_empty(crossattn: &Tensor, length: usize, empty: &Tensor) -> candle_core::Result<Tensor> {
+    let times = length.saturating_sub(crossattn.dim(1)?) / empty.dim(1)?.max(1);
+    Tensor::cat(&[crossattn, &empty.repeat((1, times, 1))?], 1)
 }
 
 /// Whether the longest part and the negative prompt have equally many tokens, so that they can share a batch.

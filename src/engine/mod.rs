@@ -16,6 +16,7 @@ pub mod embedded;
 mod error;
 mod guided;
 mod image;
+mod init_image;
 mod limits;
 mod networks;
 mod parameterization;
@@ -23,10 +24,12 @@ mod prompt;
 
 pub use error::EngineError;
 pub use image::to_rgb8;
+pub use init_image::InitImage;
 pub use limits::check as check_limits;
 pub use parameterization::{ModelType, ModelTypeSource};
 pub use prompt::PromptConditioning;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
@@ -35,9 +38,9 @@ use crate::block::Family;
 use crate::checkpoint::{Checkpoint, prefix};
 use crate::lora::{KeyTable, LoraIndex, ModuleTable};
 use crate::model::{Builder, Unet, Vae, Weights, unused_tensors};
-use crate::plan::Plan;
-use crate::sampling::{ImageRng, NoiseLevels, Run, Start, sample};
-use crate::text::{Embeddings, TextEncoders};
+use crate::plan::{Emphasis, Hires, HiresPrompts, PadConds, Plan};
+use crate::sampling::{ImageRng, Run, Start, sample, upscale};
+use crate::text::{Embeddings, EncodeOptions, TextEncoders};
 
 /// What an engine is opened with.
 pub struct EngineOptions {
@@ -111,8 +114,11 @@ pub struct Engine {
     embeddings: Embeddings,
     model_type: ModelType,
     model_type_source: ModelTypeSource,
-    levels: NoiseLevels,
     conditioning: prompt::Cache,
+    /// The encoding of an empty prompt, once a plan has asked for it.
+    empty: Option<Tensor>,
+    /// By id.
+    init_images: HashMap<String, InitImage>,
 }
 
 impl Engine {
@@ -137,10 +143,11 @@ impl Engine {
             vae,
             networks: networks::Networks::new(options.loras, modules, options.lora_keys, options.exact_block_weights),
             embeddings: options.embeddings,
-            levels: model_type.levels(),
             model_type,
             model_type_source,
             conditioning: prompt::Cache::default(),
+            empty: None,
+            init_images: HashMap::new(),
         })
     }
 
@@ -170,6 +177,11 @@ impl Engine {
             .try_for_each(|p| self.weights.load(p))?)
     }
 
+    /// Makes a picture known that plans of img2img draw over.
+    pub fn add_init_image(&mut self, image: InitImage) {
+        self.init_images.insert(image.id().to_owned(), image);
+    }
+
     /// The networks of `plan`, opened and matched to the model, in the plan's order. What is wrong with any of them is
     /// reported before the first step.
     pub fn networks(&mut self, plan: &Plan) -> Result<Vec<Arc<crate::lora::Network>>, EngineError> {
@@ -178,7 +190,6 @@ impl Engine {
 
     /// The conditioning of `plan` over its steps, with its LoRAs' full text-encoder strength.
     pub fn condition(&mut self, plan: &Plan, observer: Observer<'_>) -> Result<PromptConditioning, EngineError> {
-        limits::check(plan)?;
         let active = self.networks.active(plan, 0, networks::Scope::TextEncoding)?;
         let parameters = self.weights.apply(&active)?;
         if parameters > 0 {
@@ -192,19 +203,85 @@ impl Engine {
         Ok(conditioning)
     }
 
-    /// Runs `plan` from noise.
+    /// Runs `plan` from noise, or from the picture it draws over.
     pub fn run(&mut self, plan: &Plan, observer: Observer<'_>) -> Result<Image, EngineError> {
-        self.run_from(plan, Start::Noise, observer)
+        let start = self.start(plan)?;
+        self.run_from(plan, start, observer)
+    }
+
+    fn start(&self, plan: &Plan) -> Result<Start, EngineError> {
+        limits::check(plan)?;
+        let Some(img2img) = &plan.settings.img2img else { return Ok(Start::Noise) };
+        let unknown = || EngineError::InitImage(img2img.image.clone());
+        let image = self.init_images.get(&img2img.image).ok_or_else(unknown)?;
+        let (width, height) = (plan.settings.width as usize, plan.settings.height as usize);
+        let latent = self.encode_image(&image.tensor(img2img.resize_mode, width, height, &self.device)?)?;
+        Ok(Start::Latent {
+            latent,
+            strength: img2img.denoising_strength,
+            fix_steps: img2img.fix_steps,
+            noise_multiplier: img2img.noise_multiplier,
+        })
     }
 
     /// Runs `plan` from noise or from a latent.
     pub fn run_from(&mut self, plan: &Plan, start: Start, observer: Observer<'_>) -> Result<Image, EngineError> {
+        limits::check(plan)?;
         let conditioning = self.condition(plan, observer)?;
-        let latent = self.sample(plan, &conditioning, start, observer)?;
+        let mut latent = self.sample(plan, &conditioning, start, observer)?;
+        if let (Some(hires), Some(prompts)) = (&plan.settings.hires, &plan.hires) {
+            latent = self.second_pass(plan, hires, prompts, latent, observer)?;
+        }
         observer(Event::Decoding);
         let decoded = self.vae.decode(&latent)?;
         let (_, _, height, width) = decoded.dims4()?;
         Ok(Image { width: width as u32, height: height as u32, rgb: to_rgb8(&decoded)?, latent })
+    }
+
+    /// Enlarges `latent` and draws over it, as webui's hires. fix does: with noise that is drawn anew for the larger size.
+    fn second_pass(
+        &mut self,
+        plan: &Plan,
+        hires: &Hires,
+        prompts: &HiresPrompts,
+        latent: Tensor,
+        observer: Observer<'_>,
+    ) -> Result<Tensor, EngineError> {
+        let first = &plan.settings;
+        let target = hires.size.target(first.width, first.height);
+        let (height, width) = (target.height as usize / 8, target.width as usize / 8);
+        let (cut_x, cut_y) = (target.cut.0 as usize, target.cut.1 as usize);
+        let latent = upscale(&latent, height, width, hires.upscaler)
+            .and_then(|l| Ok(l.narrow(2, cut_y / 2, height - cut_y)?.narrow(3, cut_x / 2, width - cut_x)?))?;
+
+        let mut second = Plan {
+            positive: prompts.positive.clone(),
+            negative: prompts.negative.clone(),
+            loras: prompts.loras.clone(),
+            settings: hires.settings_of(first),
+            hires: None,
+            ..plan.clone()
+        };
+        let conditioning = self.condition(&second, observer)?;
+        // The model is told the size asked for; the latent has whole eighths of it.
+        second.settings.width = 8 * (width - cut_x) as u32;
+        second.settings.height = 8 * (height - cut_y) as u32;
+        let strength = hires.denoising_strength;
+        let start = Start::Latent { latent, strength, fix_steps: true, noise_multiplier: 1.0 };
+        self.sample(&second, &conditioning, start, observer)
+    }
+
+    /// The encoding of an empty prompt without any network, (1, 77, width).
+    fn empty_prompt(&mut self) -> Result<Tensor, EngineError> {
+        if let Some(empty) = &self.empty {
+            return Ok(empty.clone());
+        }
+        self.weights.apply(&[])?;
+        let options = EncodeOptions { emphasis: Emphasis::Original, clip_l_layer: 2, comma_padding_backtrack: 0 };
+        let encoded = self.text.encode(&[&[]], options, &self.embeddings)?;
+        let crossattn = encoded.into_iter().next().map(|e| e.crossattn);
+        let empty = crossattn.ok_or_else(|| candle_core::Error::Msg("a text has no encoding".to_owned()))?;
+        Ok(self.empty.insert(empty).clone())
     }
 
     fn sample(
@@ -214,10 +291,17 @@ impl Engine {
         start: Start,
         observer: Observer<'_>,
     ) -> Result<Tensor, EngineError> {
+        let empty = match plan.settings.pad_conds {
+            PadConds::EmptyPrompts => Some(self.empty_prompt()?),
+            PadConds::Separate | PadConds::NegativeOnly => None,
+        };
+        let levels = self.model_type.levels(&plan.settings);
+        let steps = start.steps(plan.settings.steps as usize)?;
         let shared = guided::Shared::new(observer);
         let mut model = guided::GuidedUnet {
             plan,
             conditioning,
+            empty: empty.as_ref(),
             unet: &self.unet,
             weights: &mut self.weights,
             networks: &mut self.networks,
@@ -228,13 +312,13 @@ impl Engine {
         let mut rng = ImageRng::new(&plan.settings, &self.device);
         let run = Run {
             settings: &plan.settings,
-            levels: &self.levels,
+            levels: &levels,
             parameterization: self.model_type.parameterization,
             model: &mut model,
             rng: &mut rng,
             start,
         };
-        Ok(sample(run, &mut |step| shared.step(&step, plan.settings.steps as usize))?)
+        Ok(sample(run, &mut |step| shared.step(&step, steps))?)
     }
 
     /// Encodes an image (1, 3, h, w) in −1…1 to a scaled latent: the encoder's mean, where webui draws from its

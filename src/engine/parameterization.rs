@@ -2,6 +2,7 @@
 
 use super::EngineError;
 use crate::checkpoint::Checkpoint;
+use crate::plan::Settings;
 use crate::sampling::{NoiseLevels, Parameterization};
 
 /// A parameterisation and its noise levels.
@@ -24,9 +25,16 @@ pub enum ModelTypeSource {
 }
 
 impl ModelType {
-    pub(super) fn levels(self) -> NoiseLevels {
-        let levels = NoiseLevels::sdxl();
-        if self.zero_terminal_snr { levels.with_zero_terminal_snr() } else { levels }
+    /// The model's noise levels with what `settings` change about them.
+    pub(super) fn levels(self, settings: &Settings) -> NoiseLevels {
+        let mut levels = NoiseLevels::sdxl();
+        if settings.downcast_alphas_cumprod {
+            levels = levels.downcast();
+        }
+        if self.zero_terminal_snr || settings.zero_terminal_snr {
+            levels = levels.with_zero_terminal_snr();
+        }
+        if settings.quantize_timesteps { levels.quantized() } else { levels }
     }
 }
 

@@ -6,11 +6,13 @@
 
 mod exif_comment;
 mod read;
+mod resample;
 #[cfg(test)]
 mod tests;
 mod write;
 
 pub use read::{ImageText, read_text};
+pub use resample::Rgb;
 pub use write::{Existing, encode_png, write_file, write_png};
 
 use std::path::PathBuf;

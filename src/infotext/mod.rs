@@ -9,6 +9,7 @@
 
 mod defaults;
 mod format;
+mod hires;
 mod of_plan;
 mod parse;
 mod paste;

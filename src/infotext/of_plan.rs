@@ -1,9 +1,11 @@
 //! Plan → infotext.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::Parameters;
-use crate::plan::{Emphasis, NoiseSource, Plan, Sampler, ScheduleType, Settings};
+use crate::plan::{
+    Emphasis, Hires, HiresSize, NoiseSource, PadConds, Plan, Sampler, ScheduleType, Settings, UniPcOptions,
+};
 
 /// What infotext says about the files an image was made with.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -64,6 +66,14 @@ fn extra(plan: &Plan, models: &ModelInfo) -> Map<String, Value> {
             extra.insert(key.to_string(), value);
         }
     };
+    let hires = settings.hires.as_ref();
+    let strength = settings.img2img.as_ref().map(|i| i.denoising_strength).or(hires.map(|h| h.denoising_strength));
+    add("Denoising strength", strength.is_some(), as_in_the_ui(strength.unwrap_or_default()));
+    for (key, value) in hires.into_iter().flat_map(|hires| hires_fields(hires, plan)) {
+        add(key, true, value);
+    }
+    let noise_multiplier = settings.img2img.as_ref().map_or(1.0, |i| i.noise_multiplier);
+    add("Noise multiplier", noise_multiplier != 1.0, noise_multiplier.into());
     add("Lora hashes", !models.loras.is_empty(), name_hash_pairs(&models.loras).into());
     add("LBW dialect", !settings.lbw_dialect.is_webui(), settings.lbw_dialect.name().into());
     let drawn: Vec<_> = plan.drawn.iter().map(f64::to_string).collect();
@@ -76,6 +86,8 @@ fn extra(plan: &Plan, models: &ModelInfo) -> Map<String, Value> {
         Emphasis::Ignore => "Ignore",
         Emphasis::None => "None",
     };
+    let old_editing = settings.old_prompt_editing && plan.prompt.contains('[');
+    add("Old prompt editing timelines", old_editing, true.into());
     add("Emphasis", brackets && settings.emphasis != Emphasis::Original, emphasis.into());
 
     let discards = settings.always_discard_next_to_last_sigma && !settings.sampler.discards_next_to_last_sigma();
@@ -103,7 +115,53 @@ fn extra(plan: &Plan, models: &ModelInfo) -> Map<String, Value> {
     add("Skip Early CFG", settings.skip_early_cond != 0.0, settings.skip_early_cond.into());
     add("NGMS", settings.s_min_uncond != 0.0, settings.s_min_uncond.into());
     add("NGMS all steps", settings.s_min_uncond != 0.0 && settings.s_min_uncond_all, true.into());
+    add("Pad conds", settings.pad_conds == PadConds::EmptyPrompts, true.into());
+    add("Pad conds v0", settings.pad_conds == PadConds::NegativeOnly, true.into());
+    add("Extra noise", settings.extra_noise != 0.0, settings.extra_noise.into());
+    add("Downcast alphas_cumprod", settings.downcast_alphas_cumprod, true.into());
+    add("Noise Schedule", settings.zero_terminal_snr, "Zero Terminal SNR".into());
+    if settings.sampler == Sampler::UniPc {
+        let (unipc, default) = (settings.unipc, UniPcOptions::default());
+        add("UniPC variant", unipc.variant != default.variant, json!(unipc.variant));
+        add("UniPC skip type", unipc.skip_type != default.skip_type, json!(unipc.skip_type));
+        add("UniPC order", unipc.order != default.order, unipc.order.into());
+        add("UniPC lower order final", !unipc.lower_order_final, false.into());
+    }
+    // webui keeps these to itself; without them a pasted infotext would give another picture.
+    add("SDXL crop top", settings.crop_top != 0, settings.crop_top.into());
+    add("SDXL crop left", settings.crop_left != 0, settings.crop_left.into());
+    add("Clip skip SDXL", settings.clip_skip_sdxl && settings.clip_skip > 1, true.into());
+    let backtrack = settings.comma_padding_backtrack;
+    add("Comma padding backtrack", backtrack != Settings::default().comma_padding_backtrack, backtrack.into());
+    add("Quantize timesteps", settings.quantize_timesteps, true.into());
+    add("Old karras sigmas", settings.use_old_karras_scheduler_sigmas, true.into());
     extra
+}
+
+/// The fields of the second pass, in webui's order.
+fn hires_fields(hires: &Hires, plan: &Plan) -> Vec<(&'static str, Value)> {
+    let first = &plan.settings;
+    let second = hires.settings_of(first);
+    let mut fields = Vec::new();
+    if second.sampler != first.sampler {
+        fields.push(("Hires sampler", second.sampler.label().into()));
+    }
+    let prompts =
+        plan.hires.iter().flat_map(|h| [("Hires prompt", &h.prompt), ("Hires negative prompt", &h.negative_prompt)]);
+    fields.extend(prompts.filter(|(_, text)| !text.is_empty()).map(|(key, text)| (key, text.as_str().into())));
+    match hires.size {
+        HiresSize::Scale(factor) => fields.push(("Hires upscale", as_in_the_ui(factor))),
+        HiresSize::Resize { width, height } => fields.push(("Hires resize", format!("{width}x{height}").into())),
+    }
+    if hires.steps != 0 {
+        fields.push(("Hires steps", hires.steps.into()));
+    }
+    fields.push(("Hires upscaler", hires.upscaler.label().into()));
+    let schedule = effective_schedule(&second);
+    if let Some(schedule) = schedule.filter(|_| schedule != effective_schedule(first)) {
+        fields.push(("Hires schedule type", schedule.label().into()));
+    }
+    fields
 }
 
 /// The schedule that is really used, where a schedule is used and it has a name.
@@ -132,6 +190,7 @@ mod tests {
     use super::*;
     use crate::block::Family;
     use crate::infotext::Infotext;
+    use crate::plan::LatentUpscaler;
 
     fn plan(settings: Settings) -> Plan {
         Plan {
@@ -144,6 +203,7 @@ mod tests {
             loras: Vec::new(),
             drawn: Vec::new(),
             settings,
+            hires: None,
         }
     }
 
@@ -164,6 +224,33 @@ mod tests {
                  Lora hashes: \"xy: abcdef012345\", Version: lbw {version}"
             )
         );
+    }
+
+    #[test]
+    fn other_settings_survive_too() {
+        for settings in [
+            Settings {
+                sampler: Sampler::UniPc,
+                unipc: UniPcOptions {
+                    variant: crate::plan::UniPcVariant::VaryCoeff,
+                    skip_type: crate::plan::UniPcSkipType::LogSnr,
+                    order: 2,
+                    lower_order_final: false,
+                },
+                ..Settings::default()
+            },
+            Settings { pad_conds: PadConds::NegativeOnly, ..Settings::default() },
+            Settings {
+                hires: Some(Hires { size: HiresSize::Resize { width: 1536, height: 0 }, ..Hires::default() }),
+                ..Settings::default()
+            },
+        ] {
+            let mut read = Settings::default();
+            let text = infotext(&plan(settings.clone()), &ModelInfo::default());
+            assert_eq!(Infotext::parse(&text).apply(&mut read).unwrap().not_understood, []);
+            // "Automatic" is written as what it stands for.
+            assert_eq!(Settings { schedule_type: settings.schedule_type, ..read }, settings, "{text}");
+        }
     }
 
     #[test]
@@ -194,6 +281,24 @@ mod tests {
             beta_alpha: 0.7,
             always_discard_next_to_last_sigma: true,
             sgm_noise_multiplier: true,
+            pad_conds: PadConds::EmptyPrompts,
+            downcast_alphas_cumprod: true,
+            zero_terminal_snr: true,
+            quantize_timesteps: true,
+            use_old_karras_scheduler_sigmas: true,
+            extra_noise: 0.1,
+            crop_top: 8,
+            crop_left: 16,
+            clip_skip_sdxl: true,
+            comma_padding_backtrack: 0,
+            hires: Some(Hires {
+                size: HiresSize::Scale(1.5),
+                steps: 7,
+                upscaler: LatentUpscaler::BicubicAntialiased,
+                denoising_strength: 0.55,
+                sampler: Some(Sampler::Heun),
+                schedule_type: Some(ScheduleType::Karras),
+            }),
             ..Settings::default()
         };
         let mut read = Settings::default();

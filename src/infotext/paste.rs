@@ -4,9 +4,8 @@ use std::sync::LazyLock;
 
 use serde_json::{Map, Value};
 
-use super::sampler::split_schedule;
-use super::{Infotext, Problem};
-use crate::plan::{Dialect, Emphasis, NoiseSource, Sampler, ScheduleType, Settings};
+use super::{Infotext, Problem, hires};
+use crate::plan::{Dialect, Emphasis, NoiseSource, PadConds, Sampler, ScheduleType, Settings};
 use crate::syntax::python;
 
 /// Everything an infotext says that is not a setting.
@@ -24,6 +23,13 @@ pub struct Pasted {
     pub lora_hashes: Vec<(String, String)>,
     /// The image comes from a webui before 1.6, whose rules for `[from:to:when]` were others.
     pub old_prompt_editing: bool,
+    /// The prompts of the second pass; empty where they are those of the first.
+    pub hires_prompt: String,
+    pub hires_negative_prompt: String,
+    /// An upscaler of the second pass that lbw does not have.
+    pub other_upscaler: Option<String>,
+    /// How far the picture may be from the one it was drawn over. Where no second pass is written, that was another picture.
+    pub denoising_strength: Option<f64>,
     pub not_understood: Vec<NotUnderstood>,
 }
 
@@ -58,7 +64,7 @@ const WITHOUT_EFFECT: &[&str] = &[
     "Civitai resources",
     "Civitai metadata",
     "lora",
-    "Downcast alphas_cumprod",
+    "Init image hash",
     // The seed draws the same again.
     "LBW drawn weights",
 ];
@@ -66,13 +72,10 @@ const WITHOUT_EFFECT: &[&str] = &[
 /// Fields of webui's other features, by how they begin.
 const UNSUPPORTED: &[&str] = &[
     "Hires ",
-    "First pass size",
-    "Denoising strength",
     "Mask",
     "Inpaint",
     "Conditional mask weight",
     "Image CFG scale",
-    "Init image hash",
     "Refiner",
     "Face restoration",
     "Tiling",
@@ -82,8 +85,6 @@ const UNSUPPORTED: &[&str] = &[
     "Cache FP16",
     "VAE Encoder",
     "VAE Decoder",
-    "Pad conds",
-    "Noise Schedule",
     "Batch ",
     "AddNet ",
     "ControlNet",
@@ -122,9 +123,15 @@ impl Infotext {
                 pasted.not_understood.push(NotUnderstood::new(key, &value, why));
             }
         }
+        settings.old_prompt_editing |= pasted.old_prompt_editing;
+        settings.downcast_alphas_cumprod |= fields.get("Downcast alphas_cumprod").is_some_and(is_true);
+        if fields.get("Pad conds v0").is_some_and(is_true) {
+            settings.pad_conds = PadConds::NegativeOnly;
+        }
         if let Err(rest) = take_sampler(settings, self.text("Sampler"), self.text("Schedule type")) {
             pasted.not_understood.push(rest);
         }
+        settings.hires = hires::of_fields(&fields, |key| self.fields.contains_key(key), &mut pasted);
         Ok(pasted)
     }
 }
@@ -166,8 +173,27 @@ impl Pasted {
             "VAE" => self.vae = Some(value.to_string()),
             "VAE hash" => self.vae_hash = Some(value.to_string()),
             "Lora hashes" => self.lora_hashes = name_hash_pairs(value),
+            "Pad conds" if flag(value)? => settings.pad_conds = PadConds::EmptyPrompts,
+            "Noise Schedule" => settings.zero_terminal_snr = noise_schedule(value)?,
+            "Extra noise" => settings.extra_noise = number(value)?,
+            "UniPC variant" => settings.unipc.variant = named(value).ok_or(Why::NotA("bh1, bh2 or vary_coeff"))?,
+            "UniPC skip type" => {
+                let kinds = Why::NotA("time_uniform, time_quadratic or logSNR");
+                settings.unipc.skip_type = named(value).ok_or(kinds)?;
+            }
+            "UniPC order" => settings.unipc.order = whole(value)?,
+            "UniPC lower order final" => settings.unipc.lower_order_final = flag(value)?,
+            "SDXL crop top" => settings.crop_top = whole(value)?,
+            "SDXL crop left" => settings.crop_left = whole(value)?,
+            "Clip skip SDXL" => settings.clip_skip_sdxl = flag(value)?,
+            "Comma padding backtrack" => settings.comma_padding_backtrack = whole(value)?,
+            "Quantize timesteps" => settings.quantize_timesteps = flag(value)?,
+            "Old karras sigmas" => settings.use_old_karras_scheduler_sigmas = flag(value)?,
+            "Denoising strength" => self.denoising_strength = Some(number(value)?),
             // Read together, at the end.
-            "Sampler" | "Schedule type" => {}
+            "Sampler" | "Schedule type" | "Pad conds" | "Pad conds v0" => {}
+            "Downcast alphas_cumprod" | "Old prompt editing timelines" => {}
+            _ if hires::FIELDS.contains(&key) => {}
             _ if WITHOUT_EFFECT.contains(&key) => {}
             _ if is_default(key, value) => {}
             _ if UNSUPPORTED.iter().any(|start| key.starts_with(start)) => return Err(Why::Unsupported),
@@ -178,33 +204,27 @@ impl Pasted {
 }
 
 impl NotUnderstood {
-    fn new(key: &str, value: &str, why: Why) -> Self {
+    pub(super) fn new(key: &str, value: &str, why: Why) -> Self {
         NotUnderstood { key: key.to_string(), value: value.to_string(), why }
     }
 }
 
 fn take_sampler(settings: &mut Settings, name: Option<&str>, schedule: Option<&str>) -> Result<(), NotUnderstood> {
     if let Some(schedule) = schedule {
-        settings.schedule_type = ScheduleType::from_name(schedule)
+        settings.schedule_type = ScheduleType::from_any_name(schedule)
             .ok_or_else(|| NotUnderstood::new("Schedule type", schedule, Why::NotA("a schedule type")))?;
     }
     let Some(name) = name else { return Ok(()) };
-    // The legacy suffix counts only where the whole is no sampler.
-    let (sampler, legacy) = match Sampler::from_name(name) {
-        Some(sampler) => (Some(sampler), ScheduleType::Automatic),
-        None => {
-            let (rest, legacy) = split_schedule(name, None);
-            (Sampler::from_name(rest), legacy)
-        }
-    };
-    settings.sampler = sampler.ok_or_else(|| NotUnderstood::new("Sampler", name, Why::NotA("a sampler")))?;
-    if legacy != ScheduleType::Automatic {
+    let found = Sampler::from_any_name(name);
+    let (sampler, legacy) = found.ok_or_else(|| NotUnderstood::new("Sampler", name, Why::NotA("a sampler")))?;
+    settings.sampler = sampler;
+    if let Some(legacy) = legacy.filter(|s| *s != ScheduleType::Automatic) {
         settings.schedule_type = legacy;
     }
     Ok(())
 }
 
-fn value_text(value: &Value) -> String {
+pub(super) fn value_text(value: &Value) -> String {
     super::python_text::of(value)
 }
 
@@ -216,11 +236,11 @@ fn is_default(key: &str, value: &str) -> bool {
     DEFAULTS.get(key).is_some_and(|default| value_text(default) == value)
 }
 
-fn whole(value: &str) -> Result<u32, Why> {
+pub(super) fn whole(value: &str) -> Result<u32, Why> {
     python::int(value).and_then(|n| u32::try_from(n).ok()).ok_or(Why::NotA("a whole number of at least 0"))
 }
 
-fn number(value: &str) -> Result<f64, Why> {
+pub(super) fn number(value: &str) -> Result<f64, Why> {
     python::float(value).filter(|n| n.is_finite()).ok_or(Why::NotA("a number"))
 }
 
@@ -252,6 +272,19 @@ fn noise_source(value: &str) -> Result<NoiseSource, Why> {
     }
 }
 
+fn noise_schedule(value: &str) -> Result<bool, Why> {
+    match value {
+        "Default" => Ok(false),
+        "Zero Terminal SNR" => Ok(true),
+        _ => Err(Why::NotA("Default or Zero Terminal SNR")),
+    }
+}
+
+/// One of a type's serialised names.
+fn named<T: serde::de::DeserializeOwned>(value: &str) -> Option<T> {
+    serde_json::from_value(value.into()).ok()
+}
+
 fn emphasis(value: &str) -> Result<Emphasis, Why> {
     match value {
         "Original" => Ok(Emphasis::Original),
@@ -271,6 +304,7 @@ fn name_hash_pairs(value: &str) -> Vec<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::{Hires, HiresSize, LatentUpscaler};
 
     fn paste(fields: &str) -> (Settings, Pasted) {
         let mut settings = Settings::default();
@@ -330,9 +364,37 @@ mod tests {
     }
 
     #[test]
+    fn a_second_pass_arrives() {
+        let (settings, pasted) = paste(
+            "Steps: 20, Sampler: euler_ancestral, Denoising strength: 0.4, Hires sampler: DPM++ 2M Karras, \
+             Hires prompt: \"a, b\", Hires upscale: 1.5, Hires steps: 10, Hires upscaler: Latent (nearest-exact)",
+        );
+        assert_eq!(pasted.not_understood, []);
+        let hires = Hires {
+            size: HiresSize::Scale(1.5),
+            steps: 10,
+            upscaler: LatentUpscaler::NearestExact,
+            denoising_strength: 0.4,
+            sampler: Some(Sampler::DpmPp2M),
+            schedule_type: Some(ScheduleType::Karras),
+        };
+        assert_eq!((settings.sampler, settings.hires), (Sampler::EulerA, Some(hires)));
+        assert_eq!((pasted.hires_prompt.as_str(), pasted.other_upscaler), ("a, b", None));
+
+        let (settings, pasted) =
+            paste("Steps: 20, Denoising strength: 0.4, Hires upscale: 2, Hires upscaler: 4x-UltraSharp");
+        assert_eq!((settings.hires.is_some(), pasted.other_upscaler.as_deref()), (true, Some("4x-UltraSharp")));
+        let (settings, pasted) = paste("Steps: 20, Seed: 1, Denoising strength: 0.4");
+        assert_eq!((settings.hires, pasted.denoising_strength), (None, Some(0.4)));
+        let (_, pasted) = paste("Steps: 20, Hires upscale: big, Hires steps: -1, Hires sampler: Nope");
+        let named: Vec<_> = pasted.not_understood.iter().map(|n| n.key.as_str()).collect();
+        assert_eq!(named, ["Hires upscale", "Hires steps", "Hires sampler"]);
+    }
+
+    #[test]
     fn what_is_not_understood_is_named() {
         let (settings, pasted) = paste(
-            "Steps: many, Sampler: Nope, CFG scale: nan, Seed: -1, Hires upscale: 2, FP8 weight: Disable, Mood: good, Eta:",
+            "Steps: many, Sampler: Nope, CFG scale: nan, Seed: -1, Hires checkpoint: other, FP8 weight: Disable, Mood: good, Eta:",
         );
         assert_eq!(settings, Settings::default());
         assert!(!pasted.has_seed);
@@ -343,7 +405,7 @@ mod tests {
                 ("Eta", Why::Empty),
                 ("Steps", Why::NotA("a whole number of at least 0")),
                 ("CFG scale", Why::NotA("a number")),
-                ("Hires upscale", Why::Unsupported),
+                ("Hires checkpoint", Why::Unsupported),
                 ("Mood", Why::Unknown),
                 ("Sampler", Why::NotA("a sampler")),
             ]
@@ -357,5 +419,8 @@ mod tests {
         let pasted = Infotext::parse(old).apply(&mut settings).unwrap();
         assert!(pasted.old_prompt_editing);
         assert_eq!((settings.width, settings.height), (512, 768));
+        let size = HiresSize::Resize { width: 1024, height: 1536 };
+        assert_eq!(settings.hires, Some(Hires { size, ..Hires::default() }));
+        assert!(settings.downcast_alphas_cumprod, "as webui before 1.7");
     }
 }

@@ -7,9 +7,12 @@ use std::collections::HashSet;
 use super::argument::{ArgumentError, BaseRule, Vector};
 use super::draw::Draws;
 use super::network::{self, Network, Networks};
-use super::{FORMAT, LoraPlan, Part, Piece, Plan, Schedule, Segment, Settings, Window, check, dialect, element};
+use super::{
+    FORMAT, Hires, HiresPrompts, LoraPlan, Part, Piece, Plan, Schedule, Segment, Settings, Window, check, dialect,
+    element,
+};
 use crate::block::Family;
-use crate::diagnostic::{Diagnostic, FINDINGS_LIMIT, Source, at_most, code, has_errors};
+use crate::diagnostic::{Diagnostic, FINDINGS_LIMIT, Severity, Source, at_most, code, has_errors};
 use crate::preset::{Preset, PresetSet};
 use crate::syntax::schedule::{self, LayoutError, Timeline};
 use crate::syntax::{Mapped, Prompt, Tag, attention, composition};
@@ -28,6 +31,9 @@ pub struct Request {
     /// The family of the checkpoint, which decides what blocks there are.
     pub family: Family,
     pub options: Options,
+    /// The prompts of the second pass, where the settings ask for one; an empty one is that of the first pass.
+    pub hires_prompt: Source,
+    pub hires_negative_prompt: Source,
 }
 
 impl Request {
@@ -39,6 +45,8 @@ impl Request {
             settings: Settings::default(),
             family: Family::Sdxl,
             options: Options::default(),
+            hires_prompt: Source::new("hires prompt", ""),
+            hires_negative_prompt: Source::new("hires negative prompt", ""),
         }
     }
 }
@@ -78,14 +86,13 @@ pub fn lower(request: &Request, presets: &PresetSet) -> Lowering {
     lower_with_files(request, presets, &|_| None)
 }
 
+/// The names of a LoRA's modules, where its file is known.
+type Modules<'a> = &'a dyn Fn(&str) -> Option<Vec<String>>;
+
 /// [`lower`] for LoRAs whose modules are known by name: the Inspire dialect gives weights to the blocks a LoRA has.
-pub fn lower_with_files(
-    request: &Request,
-    presets: &PresetSet,
-    modules: &dyn Fn(&str) -> Option<Vec<String>>,
-) -> Lowering {
+pub fn lower_with_files(request: &Request, presets: &PresetSet, modules: Modules<'_>) -> Lowering {
     let mut found = Vec::new();
-    for source in [&request.prompt, &request.negative_prompt] {
+    for source in [&request.prompt, &request.negative_prompt, &request.hires_prompt, &request.hires_negative_prompt] {
         if source.text.len() > PROMPT_LIMIT {
             let message = format!("the {} is larger than {} MiB", source.name, PROMPT_LIMIT >> 20);
             found.push(Diagnostic::new(code::TOO_LARGE, message).help("shorten it"));
@@ -94,10 +101,55 @@ pub fn lower_with_files(
     if has_errors(&found) {
         return Lowering { plan: None, diagnostics: found };
     }
-    let plan =
-        Lower { request, presets, modules, found: &mut found, told: HashSet::new(), space: SCHEDULE_LIMIT }.plan();
+    let timeline = Timeline::first_pass(request.settings.schedule_steps(), request.options.old_timelines);
+    let pass = Pass { request, presets, modules, timeline };
+    let mut plan = pass.lower(&mut found);
+    plan.hires = request.settings.hires.as_ref().map(|hires| Box::new(pass.second(hires, &mut found)));
     let plan = (!has_errors(&found)).then_some(plan);
     Lowering { plan, diagnostics: at_most(found, FINDINGS_LIMIT) }
+}
+
+/// What one pass is lowered from.
+struct Pass<'a> {
+    request: &'a Request,
+    presets: &'a PresetSet,
+    modules: Modules<'a>,
+    timeline: Timeline,
+}
+
+impl Pass<'_> {
+    fn lower(&self, found: &mut Vec<Diagnostic>) -> Plan {
+        let Pass { request, presets, modules, timeline } = *self;
+        Lower { request, presets, modules, timeline, found, told: HashSet::new(), space: SCHEDULE_LIMIT }.plan()
+    }
+
+    /// The second pass is lowered like an image of its own, on its own timeline.
+    fn second(&self, hires: &Hires, found: &mut Vec<Diagnostic>) -> HiresPrompts {
+        let first = self.request;
+        let own = |hires: &Source| !hires.text.is_empty();
+        let or_first = |hires: &Source, first: &Source| if own(hires) { hires.clone() } else { first.clone() };
+        let second = Request {
+            prompt: or_first(&first.hires_prompt, &first.prompt),
+            negative_prompt: or_first(&first.hires_negative_prompt, &first.negative_prompt),
+            settings: hires.settings_of(&first.settings),
+            ..first.clone()
+        };
+        let steps = [first.settings.schedule_steps(), second.settings.schedule_steps()];
+        let timeline = Timeline::hires_pass(steps[0], steps[1], first.options.old_timelines);
+        let mut said = Vec::new();
+        let plan = Pass { request: &second, timeline, ..*self }.lower(&mut said);
+        // All there is to say about a prompt of both passes was said at the first; its edits are over in the second.
+        let is_own = own(&first.hires_prompt) || own(&first.hires_negative_prompt);
+        said.retain(|d| (is_own || d.severity == Severity::Error) && !found.contains(d));
+        found.extend(said);
+        HiresPrompts {
+            prompt: if own(&first.hires_prompt) { plan.prompt } else { String::new() },
+            negative_prompt: if own(&first.hires_negative_prompt) { plan.negative_prompt } else { String::new() },
+            positive: plan.positive,
+            negative: plan.negative,
+            loras: plan.loras,
+        }
+    }
 }
 
 /// Reads the networks of a prompt's tags and says what is odd about them. An empty list where there is an error.
@@ -105,7 +157,7 @@ fn lower_networks<'p>(
     prompt: &Prompt,
     request: &Request,
     presets: &'p PresetSet,
-    modules: &dyn Fn(&str) -> Option<Vec<String>>,
+    modules: Modules<'_>,
     found: &mut Vec<Diagnostic>,
 ) -> (Networks<'p>, Draws) {
     let dialect = request.settings.lbw_dialect;
@@ -139,7 +191,8 @@ fn load(tags: &[Tag], say: &mut impl FnMut(&[ArgumentError])) -> Networks<'stati
 struct Lower<'a> {
     request: &'a Request,
     presets: &'a PresetSet,
-    modules: &'a dyn Fn(&str) -> Option<Vec<String>>,
+    modules: Modules<'a>,
+    timeline: Timeline,
     found: &'a mut Vec<Diagnostic>,
     /// Places in texts that have been spoken about: each is read again for every step.
     told: HashSet<(&'static str, usize)>,
@@ -172,6 +225,7 @@ impl Lower<'_> {
             loras,
             drawn,
             settings: self.request.settings.clone(),
+            hires: None,
         }
     }
 
@@ -201,8 +255,7 @@ impl Lower<'_> {
     /// The texts over the steps.
     fn texts(&mut self, text: &Mapped, source: &Source, tags: &[Tag]) -> Vec<(u32, Mapped)> {
         let schedule = schedule::parse(text);
-        let settings = &self.request.settings;
-        let timeline = Timeline::first_pass(settings.schedule_steps(), self.request.options.old_timelines);
+        let (settings, timeline) = (&self.request.settings, self.timeline);
         self.found.extend(check::schedule(&schedule, text, source, tags, settings, timeline));
         match schedule.lay_out(text, timeline, self.space) {
             Ok(texts) => {

@@ -8,19 +8,25 @@ pub mod check;
 pub mod dialect;
 pub mod draw;
 pub mod element;
+mod hires;
 mod id;
+mod img2img;
 mod lower;
 pub mod network;
 mod sampler;
+mod sampler_name;
 mod settings;
 mod unipc;
+pub mod webui_option;
 
 pub use check::unknown_lora;
 pub use dialect::{Dialect, DialectError};
+pub use hires::{Hires, HiresPrompts, HiresSize, LatentUpscaler};
 pub use id::job_id;
+pub use img2img::{Img2Img, ResizeMode};
 pub use lower::{Lowering, Options, PROMPT_LIMIT, Request, SCHEDULE_LIMIT, lower, lower_with_files};
 pub use sampler::{Sampler, ScheduleType};
-pub use settings::{Emphasis, NoiseSource, Settings};
+pub use settings::{Emphasis, NoiseSource, PadConds, Settings};
 pub use unipc::{UniPcOptions, UniPcSkipType, UniPcVariant};
 
 use serde::{Deserialize, Serialize};
@@ -49,6 +55,9 @@ pub struct Plan {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub drawn: Vec<f64>,
     pub settings: Settings,
+    /// The prompts of the second pass, where [`Settings::hires`] asks for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hires: Option<Box<HiresPrompts>>,
 }
 
 /// One part of a composed prompt (`a AND b:0.5`).

@@ -114,21 +114,6 @@ impl Sampler {
         Self::ALL.into_iter().find(|s| s.label().to_lowercase() == name || s.aliases().contains(&name.as_str()))
     }
 
-    /// Splits a name as webui before 1.9 wrote it (`DPM++ 2M Karras`) into sampler and schedule type.
-    pub fn from_legacy_name(name: &str) -> Option<(Self, Option<ScheduleType>)> {
-        if let Some(sampler) = Self::from_name(name) {
-            return Some((sampler, None));
-        }
-        ScheduleType::ALL.into_iter().find_map(|schedule| {
-            schedule.names().find_map(|suffix| {
-                let cut = name.len().checked_sub(suffix.len())?;
-                let (head, tail) = (name.get(..cut)?, name.get(cut..)?);
-                let head = head.strip_suffix(' ').filter(|_| tail.eq_ignore_ascii_case(suffix))?;
-                Some((Self::from_name(head)?, Some(schedule)))
-            })
-        })
-    }
-
     /// The schedule that "Automatic" stands for; `None` where the model's own (uniform) schedule is used.
     pub fn default_schedule(self) -> Option<ScheduleType> {
         use Sampler::*;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Dialect, Sampler, ScheduleType, UniPcOptions};
+use super::{Dialect, Hires, Img2Img, Sampler, ScheduleType, UniPcOptions};
 
 /// Generation settings with every default resolved, named after webui's fields.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -59,6 +59,35 @@ pub struct Settings {
     /// How the tags of the prompt were read.
     #[serde(skip_serializing_if = "Dialect::is_webui")]
     pub lbw_dialect: Dialect,
+    // What came later is written only where it is used, so that the ids of all other plans stay.
+    /// How prompt and negative prompt of different lengths are brought to the same one.
+    #[serde(skip_serializing_if = "is_default")]
+    pub pad_conds: PadConds,
+    /// webui's "downcast alphas_cumprod": the noise levels are rounded to half precision, as before webui 1.7.
+    #[serde(skip_serializing_if = "is_default")]
+    pub downcast_alphas_cumprod: bool,
+    /// webui's noise schedule "Zero Terminal SNR", whatever the checkpoint says.
+    #[serde(skip_serializing_if = "is_default")]
+    pub zero_terminal_snr: bool,
+    /// webui's "enable quantization in K samplers": timesteps are rounded to whole ones.
+    #[serde(skip_serializing_if = "is_default")]
+    pub quantize_timesteps: bool,
+    /// webui's "use old prompt editing timelines".
+    #[serde(skip_serializing_if = "is_default")]
+    pub old_prompt_editing: bool,
+    /// Noise over that of the schedule, where sampling starts from a picture (webui's "extra noise").
+    #[serde(skip_serializing_if = "is_default")]
+    pub extra_noise: f64,
+    /// The picture that is drawn over, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub img2img: Option<Img2Img>,
+    /// The second pass at a larger size, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hires: Option<Hires>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Default for Settings {
@@ -101,6 +130,14 @@ impl Default for Settings {
             use_old_karras_scheduler_sigmas: false,
             unipc: UniPcOptions::default(),
             lbw_dialect: Dialect::Webui,
+            pad_conds: PadConds::Separate,
+            downcast_alphas_cumprod: false,
+            zero_terminal_snr: false,
+            quantize_timesteps: false,
+            old_prompt_editing: false,
+            extra_noise: 0.0,
+            img2img: None,
+            hires: None,
         }
     }
 }
@@ -139,4 +176,17 @@ pub enum Emphasis {
     Ignore,
     /// Brackets are ordinary text.
     None,
+}
+
+/// What is done where prompt and negative prompt differ in length; both count in chunks of 77 vectors.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PadConds {
+    /// Nothing: the UNet is called for each.
+    #[default]
+    Separate,
+    /// The shorter one is lengthened by empty prompts (webui's "pad prompt/negative prompt").
+    EmptyPrompts,
+    /// The negative prompt is lengthened by its last vector, or cut (webui's "… v0").
+    NegativeOnly,
 }

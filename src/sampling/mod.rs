@@ -15,6 +15,7 @@ mod rounded;
 mod run;
 pub mod samplers;
 pub mod schedule;
+mod upscale;
 
 pub use brownian::BrownianTree;
 pub use denoiser::{
@@ -24,6 +25,7 @@ pub use denoiser::{
 pub use noise::{Generator, ImageRng, LATENT_CHANNELS};
 pub use noise_levels::{NoiseLevels, TRAINING_STEPS};
 pub use run::{Run, Start, sample, sampling_sigmas};
+pub use upscale::upscale;
 
 use candle_core::Tensor;
 

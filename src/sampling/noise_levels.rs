@@ -25,6 +25,8 @@ pub struct NoiseLevels {
     sigmas: Vec<f32>,
     log_sigmas: Vec<f32>,
     stride: usize,
+    /// Timesteps are rounded to those of the table.
+    quantized: bool,
 }
 
 impl NoiseLevels {
@@ -53,7 +55,7 @@ impl NoiseLevels {
 
     fn from_table(alphas_cumprod: Vec<f32>, sigmas: Vec<f32>, stride: usize) -> Self {
         let log_sigmas = sigmas.iter().map(|s| rounded::ln(*s)).collect();
-        NoiseLevels { alphas_cumprod, sigmas, log_sigmas, stride }
+        NoiseLevels { alphas_cumprod, sigmas, log_sigmas, stride, quantized: false }
     }
 
     /// The table rescaled so that its last entry is all noise (webui's noise schedule "Zero Terminal SNR").
@@ -71,6 +73,11 @@ impl NoiseLevels {
     /// The table as it is after ᾱ went through half precision (webui's "Downcast alphas_cumprod").
     pub fn downcast(&self) -> Self {
         Self::from_alphas(self.alphas_cumprod.iter().map(|a| f16::from_f32(*a).to_f32()).collect())
+    }
+
+    /// The same table, of whose timesteps only whole ones are used (webui's "enable quantization in K samplers").
+    pub fn quantized(self) -> Self {
+        NoiseLevels { quantized: true, ..self }
     }
 
     /// Every 20th entry, counted from the noisiest one: the steps an LCM model was distilled for.
@@ -104,10 +111,10 @@ impl NoiseLevels {
     }
 
     /// The timestep of `sigma`: between two entries linear in ln sigma, outside them the nearest end.
-    /// An LCM table knows only its own timesteps and gives the nearest.
+    /// An LCM table and a quantized one know only their own timesteps and give the nearest.
     pub fn t(&self, sigma: f32) -> f32 {
         let log_sigma = rounded::ln(sigma);
-        if self.stride > 1 {
+        if self.stride > 1 || self.quantized {
             return self.t_of_entry(self.nearest_entry(log_sigma));
         }
         let at_most = self.log_sigmas.partition_point(|l| *l <= log_sigma);
@@ -150,6 +157,14 @@ mod tests {
         let levels = NoiseLevels::sdxl();
         assert_eq!((levels.sigma_min(), levels.sigma_max()), (0.029_167_533, 14.614_642));
         assert_eq!(levels.for_lcm().t_range(), (19.0, 999.0));
+    }
+
+    #[test]
+    fn quantized_timesteps_are_whole() {
+        let levels = NoiseLevels::sdxl();
+        let between = (levels.sigma(500.0) * levels.sigma(501.0)).sqrt();
+        assert!((levels.t(between) - 500.5).abs() < 1e-3);
+        assert!(levels.quantized().t(between).fract() == 0.0);
     }
 
     #[test]

@@ -34,6 +34,8 @@ pub enum Start {
         strength: f64,
         /// Run as many steps as the settings say, on a longer schedule, instead of a share of them.
         fix_steps: bool,
+        /// The initial noise is multiplied with this.
+        noise_multiplier: f64,
     },
 }
 
@@ -47,6 +49,12 @@ struct Extent {
 }
 
 impl Start {
+    /// Steps that are run of a schedule of `steps`.
+    pub fn steps(&self, steps: usize) -> Result<usize> {
+        let extent = self.extent(steps)?;
+        Ok(extent.steps - extent.skipped)
+    }
+
     /// webui's rule: without `fix_steps`, int(strength · steps) + 1 steps are run.
     fn extent(&self, steps: usize) -> Result<Extent> {
         let (steps, t_enc) = match *self {
@@ -85,7 +93,7 @@ pub fn sampling_sigmas(settings: &Settings, levels: &NoiseLevels, start: &Start)
 ///
 /// Errors come from the schedule's options, from the network, or from `on_step`.
 pub fn sample(run: Run, on_step: OnStep) -> Result<Tensor> {
-    if let Start::Latent { latent, strength, fix_steps: true } = &run.start
+    if let Start::Latent { latent, strength, fix_steps: true, .. } = &run.start
         && clamped(*strength) == 0.0
     {
         return Ok(latent.clone());
@@ -100,7 +108,7 @@ fn over_sigmas(run: Run, method: OverSigmas, on_step: OnStep) -> Result<Tensor> 
     let Run { settings, levels, parameterization, model, rng, start } = run;
     let cfg_scale = settings.cfg_scale;
     let sigmas = sampling_sigmas(settings, levels, &start)?;
-    let x = first_x(&start, rng.draw()?, sigmas[0], settings)?;
+    let x = first_x(&start, first_noise(&start, rng)?, sigmas[0], settings)?;
     let args = args(settings);
     let model = &mut SigmaDenoiser { model, levels, parameterization, cfg_scale };
     let (range, nfe) = solver_range(settings, levels, &start, &sigmas);
@@ -123,7 +131,7 @@ fn over_timesteps(run: Run, method: OverTimesteps, on_step: OnStep) -> Result<Te
     let Run { settings, levels, parameterization, model, rng, start } = run;
     let extent = start.extent(settings.steps as usize)?;
     let mut timesteps = timesteps(extent.steps + usize::from(settings.always_discard_next_to_last_sigma))?;
-    let noise = rng.draw()?;
+    let noise = first_noise(&start, rng)?;
     let (x, first_time) = match &start {
         Start::Noise => (noise, 1.0),
         Start::Latent { latent, .. } => {
@@ -132,7 +140,8 @@ fn over_timesteps(run: Run, method: OverTimesteps, on_step: OnStep) -> Result<Te
             let alpha = levels.alphas_cumprod()[timesteps[count]];
             timesteps.truncate(count);
             let image = (latent * f64::from(alpha.sqrt()))?;
-            let x = (image + (noise * f64::from((1.0 - alpha).sqrt()))?)?;
+            let extra = settings.extra_noise * f64::from(alpha.sqrt());
+            let x = (image + (noise * (f64::from((1.0 - alpha).sqrt()) + extra))?)?;
             (x, (timesteps.last().copied().unwrap_or(0) + 1) as f64 / TRAINING_STEPS as f64)
         }
     };
@@ -153,10 +162,18 @@ fn over_timesteps(run: Run, method: OverTimesteps, on_step: OnStep) -> Result<Te
     }
 }
 
+fn first_noise(start: &Start, rng: &mut ImageRng) -> Result<Tensor> {
+    let noise = rng.draw()?;
+    match *start {
+        Start::Latent { noise_multiplier, .. } if noise_multiplier != 1.0 => Ok((noise * noise_multiplier)?),
+        _ => Ok(noise),
+    }
+}
+
 /// Noise at the first sigma, over the latent where there is one.
 fn first_x(start: &Start, noise: Tensor, sigma: f32, settings: &Settings) -> Result<Tensor> {
     Ok(match start {
-        Start::Latent { latent, .. } => (latent + (noise * f64::from(sigma))?)?,
+        Start::Latent { latent, .. } => (latent + (noise * (f64::from(sigma) + settings.extra_noise))?)?,
         Start::Noise if settings.sgm_noise_multiplier => (noise * f64::from((1.0 + sigma * sigma).sqrt()))?,
         Start::Noise => (noise * f64::from(sigma))?,
     })
@@ -287,6 +304,7 @@ mod tests {
             latent: Tensor::zeros((1, 4, 8, 8), candle_core::DType::F32, &Device::Cpu).unwrap(),
             strength,
             fix_steps,
+            noise_multiplier: 1.0,
         }
     }
 
