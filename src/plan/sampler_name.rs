@@ -93,8 +93,8 @@ fn plain(name: &str) -> String {
 
 fn nearest(name: &str, labels: impl Iterator<Item = &'static str>) -> Option<&'static str> {
     let wanted = plain(name);
-    let likeness = |label: &&str| strsim::jaro_winkler(&plain(label), &wanted);
-    labels.max_by(|a, b| likeness(a).total_cmp(&likeness(b))).filter(|label| likeness(label) > 0.8)
+    let likeness = |label: &&str| strsim::normalized_damerau_levenshtein(&plain(label), &wanted);
+    labels.max_by(|a, b| likeness(a).total_cmp(&likeness(b))).filter(|label| likeness(label) > 0.6)
 }
 
 #[cfg(test)]

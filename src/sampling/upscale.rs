@@ -94,9 +94,9 @@ mod tests {
         close(&line(&step, 4, LatentUpscaler::Latent), &[0.0, 0.25, 0.75, 1.0]);
         close(&line(&step, 4, LatentUpscaler::Antialiased), &[0.0, 0.25, 0.75, 1.0]);
         // At a quarter the weights of a = −0.75 are −0.10546875, 0.87890625, 0.26171875, −0.03515625.
-        let at_quarter = 0.261_718_75 - 0.035_156_25;
-        let beyond = -0.035_156_25;
-        close(&line(&step, 4, LatentUpscaler::Bicubic), &[beyond - 0.0, at_quarter, 1.0 - at_quarter, 1.0 - beyond]);
+        // What lies beyond an edge has the edge's value.
+        let (first, second) = (-0.105_468_75, 0.261_718_75 - 0.035_156_25);
+        close(&line(&step, 4, LatentUpscaler::Bicubic), &[first, second, 1.0 - second, 1.0 - first]);
     }
 
     #[test]
