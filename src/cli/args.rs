@@ -38,6 +38,8 @@ pub enum Command {
     Plan(super::plan::PlanArgs),
     /// Check prompt and preset files, or prompts, and report everything that is wrong or surprising
     Check(CheckArgs),
+    /// Draw an XYZ plot: a grid of pictures over blocks, weights, presets, seeds and settings
+    Xyz(Box<super::xyz::XyzArgs>),
     /// List and show presets
     #[command(subcommand)]
     Preset(PresetCommand),

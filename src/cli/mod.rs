@@ -2,7 +2,6 @@
 
 mod args;
 mod bench;
-#[allow(dead_code, reason = "the commands that draw grids use it")]
 mod cells;
 mod check;
 mod embeddings;
@@ -26,6 +25,7 @@ mod settings_args;
 mod styles;
 mod txt2img;
 mod worker;
+mod xyz;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -48,6 +48,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Plan(args) => plan::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Preset(command) => preset::run(&command),
+        Command::Xyz(args) => xyz::run(&args),
         Command::Lora(command) => lora::run(&command),
         Command::Info(args) => info::run(&args),
         Command::Explain(args) => explain::run(&args),

@@ -22,6 +22,18 @@ const STDIN_LIMIT: u64 = 8 << 20;
 /// Images from one prompt.
 const MAX_IMAGES: u64 = 10_000;
 
+/// What is asked for, before it is lowered.
+pub struct Asked {
+    pub files: Files,
+    pub loras: LoraIndex,
+    pub embeddings: EmbeddingFiles,
+    pub presets: PresetSet,
+    /// What each prompt asks for; with several images the seed is that of the first.
+    pub requests: Vec<Request>,
+    /// What is wrong with preset files.
+    pub found: Vec<Diagnostic>,
+}
+
 /// What is to be drawn, and what was found on the way.
 pub struct Prepared {
     pub files: Files,
@@ -36,6 +48,31 @@ pub struct Prepared {
 
 /// Reads prompts, presets and LoRA folders and lowers everything. All that is wrong with the texts is in `found`.
 pub fn prepare(prompt: &PromptArgs, files: &FileArgs) -> Result<Prepared, Failure> {
+    let mut asked = ask(prompt, files)?;
+    let mut found = std::mem::take(&mut asked.found);
+    let images = images_per_prompt(prompt)?;
+    let modules = LoraModules::new(&asked.loras);
+    let mut plans = Vec::new();
+    for first in &asked.requests {
+        for image in 0..images {
+            let (plan, said) = asked.lower(&of_image(first, image), &asked.presets, &modules);
+            plans.extend(plan);
+            // What is wrong with a prompt is said once.
+            if image == 0 {
+                found.extend(said);
+            }
+        }
+    }
+    if report::refuses(&found, prompt.strict) {
+        plans.clear();
+    }
+    plans.iter().try_for_each(check_limits).map_err(|e| Failure::text(e.to_string()))?;
+    let Asked { files, loras, embeddings, requests, .. } = asked;
+    Ok(Prepared { files, loras, embeddings, plans, requests, found })
+}
+
+/// Reads prompts, flags, presets, styles and the folders of LoRAs and embeddings.
+pub fn ask(prompt: &PromptArgs, files: &FileArgs) -> Result<Asked, Failure> {
     let texts = texts(&prompt.prompts)?;
     let mut pasted = Vec::new();
     for text in &texts {
@@ -43,13 +80,11 @@ pub fn prepare(prompt: &PromptArgs, files: &FileArgs) -> Result<Prepared, Failur
     }
     let model = pasted.iter().find_map(|(p, _)| p.model.as_deref());
     let files = Files::resolve(files, model)?;
-    let (presets, mut found) = load_presets(&files)?;
+    let (presets, found) = load_presets(&files)?;
     let loras = LoraIndex::scan(&files.lora_dirs()?).map_err(|e| Failure::file(e.to_string()))?;
-
     let embeddings = embeddings::scan(&files)?;
     let styles = styles::load(&files, &prompt.style)?;
-
-    let (mut plans, mut requests) = (Vec::new(), Vec::new());
+    let mut requests = Vec::new();
     for (mut pasted, settings) in pasted {
         if let Some(negative) = &prompt.negative_prompt {
             pasted.negative_prompt = negative.clone();
@@ -59,14 +94,26 @@ pub fn prepare(prompt: &PromptArgs, files: &FileArgs) -> Result<Prepared, Failur
             report::warning(&format!("pasted field {said}"));
         }
         let settings = with_flags(settings, &pasted, prompt, files.is_embedded())?;
-        requests.push(lower_images(&pasted, settings, prompt, &presets, &loras, &mut plans, &mut found)?);
+        requests.push(request(&pasted, settings, prompt));
     }
-    plans.iter().for_each(|plan| found.extend(embeddings::unusable(&embeddings, plan)));
-    if report::refuses(&found, prompt.strict) {
-        plans.clear();
+    Ok(Asked { files, loras, embeddings, presets, requests, found })
+}
+
+impl Asked {
+    /// Lowers `request`, and says which of its LoRAs and embeddings cannot be used. `modules` are those of `self.loras`.
+    pub fn lower(
+        &self,
+        request: &Request,
+        presets: &PresetSet,
+        modules: &LoraModules<'_>,
+    ) -> (Option<Plan>, Vec<Diagnostic>) {
+        let names: Vec<&str> = self.loras.entries().iter().map(|e| e.name.as_str()).collect();
+        let mut found = unknown_lora(&request.prompt, |name| self.loras.resolve(name).is_ok(), names.iter().copied());
+        let lowering = lower_with_files(request, presets, &|name| modules.of(name));
+        found.extend(lowering.diagnostics);
+        found.extend(lowering.plan.iter().flat_map(|plan| embeddings::unusable(&self.embeddings, plan)));
+        (lowering.plan, found)
     }
-    plans.iter().try_for_each(check_limits).map_err(|e| Failure::text(e.to_string()))?;
-    Ok(Prepared { files, loras, embeddings, plans, requests, found })
 }
 
 fn texts(prompts: &[String]) -> Result<Vec<String>, Failure> {
@@ -93,52 +140,41 @@ fn paste(text: &str) -> Result<(Pasted, Settings), Failure> {
     Ok((pasted, settings))
 }
 
-/// One plan per image of a prompt; what is wrong with the prompt is said once. Returns the request of the first image.
-fn lower_images(
-    pasted: &Pasted,
-    settings: Settings,
-    args: &PromptArgs,
-    presets: &PresetSet,
-    loras: &LoraIndex,
-    plans: &mut Vec<Plan>,
-    found: &mut Vec<Diagnostic>,
-) -> Result<Request, Failure> {
-    let count = u64::from(args.n_iter) * u64::from(args.batch_size);
-    if count == 0 || count > MAX_IMAGES {
-        return Err(Failure::text(format!(
-            "--n-iter times --batch-size is {count}; it must be from 1 to {MAX_IMAGES}"
-        )));
-    }
-    let source = Source::new("prompt", pasted.prompt.as_str());
-    let names: Vec<&str> = loras.entries().iter().map(|e| e.name.as_str()).collect();
-    found.extend(unknown_lora(&source, |name| loras.resolve(name).is_ok(), names.iter().copied()));
-    let modules = LoraModules::new(loras);
+/// What a prompt with its settings asks for.
+fn request(pasted: &Pasted, settings: Settings, args: &PromptArgs) -> Request {
     let or_pasted = |flag: &Option<String>, pasted: &str| flag.clone().unwrap_or_else(|| pasted.to_owned());
     let hires_prompt = or_pasted(&args.hires.hires_prompt, &pasted.hires_prompt);
     let hires_negative_prompt = or_pasted(&args.hires.hires_negative_prompt, &pasted.hires_negative_prompt);
-    let first = Request {
-        prompt: source,
+    Request {
+        prompt: Source::new("prompt", pasted.prompt.as_str()),
         negative_prompt: Source::new("negative prompt", pasted.negative_prompt.as_str()),
         family: Family::Sdxl,
         options: Options { old_timelines: settings.old_prompt_editing, ..Options::default() },
         settings,
         hires_prompt: Source::new("hires prompt", hires_prompt),
         hires_negative_prompt: Source::new("hires negative prompt", hires_negative_prompt),
-    };
-    for image in 0..count {
-        let mut request = first.clone();
-        // With a variation strength all images share the seed and vary the subseed.
-        match request.settings.subseed_strength == 0.0 {
-            true => request.settings.seed += image,
-            false => request.settings.subseed += image,
-        }
-        let lowering = lower_with_files(&request, presets, &|name| modules.of(name));
-        plans.extend(lowering.plan);
-        if image == 0 {
-            found.extend(lowering.diagnostics);
+    }
+}
+
+/// How many images each prompt has.
+pub fn images_per_prompt(args: &PromptArgs) -> Result<u64, Failure> {
+    match u64::from(args.n_iter) * u64::from(args.batch_size) {
+        count @ 1..=MAX_IMAGES => Ok(count),
+        count => {
+            Err(Failure::text(format!("--n-iter times --batch-size is {count}; it must be from 1 to {MAX_IMAGES}")))
         }
     }
-    Ok(first)
+}
+
+/// The request of a prompt's image of this number.
+fn of_image(first: &Request, image: u64) -> Request {
+    let mut request = first.clone();
+    // With a variation strength all images share the seed and vary the subseed.
+    match request.settings.subseed_strength == 0.0 {
+        true => request.settings.seed += image,
+        false => request.settings.subseed += image,
+    }
+    request
 }
 
 /// The built-in presets and those of all files named, later ones over earlier ones.

@@ -146,7 +146,7 @@ fn seed_or_drawn(flag: &str, seed: i64) -> Result<u64, Failure> {
 }
 
 /// webui draws seeds below 2³².
-fn drawn_seed() -> u64 {
+pub fn drawn_seed() -> u64 {
     // The standard library's hasher is keyed by the system's random numbers.
     std::hash::RandomState::new().build_hasher().finish() >> 32
 }

@@ -88,6 +88,7 @@ impl Analysis<'_> {
             title: self.title.to_string(),
             axes: [axis(AxisKind::Values), axis(AxisKind::BlockId), axis(z_kind)],
             preset: &|_| None,
+            webui_quirks: true,
         };
         let plot = request.plot_values(&[range, ids.clone(), z_values], draw)?;
         let table = |grid: super::xyz_weights::Grid| Table {

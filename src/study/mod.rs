@@ -3,4 +3,5 @@
 
 pub mod analyzer;
 pub mod grid;
+pub mod xyz;
 pub mod xyz_weights;

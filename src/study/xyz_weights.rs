@@ -1,8 +1,9 @@
 //! The extension's XYZ plot: which weight vectors are run, and which image fills which cell.
 //!
-//! The prompt names the preset `XYZ`, which is the generated vector, and may name `ZYX`, its complement. A vector that
-//! was run before is not run again: its cell shows the earlier image. (As in the extension, a new seed forgets the
-//! vectors but not the images, so a repeated vector may show the image of another seed.)
+//! The prompt names the preset `XYZ`, which is the generated vector, and may name `ZYX`, its complement. The extension
+//! does not run a vector again that was run before: its cell shows the earlier image. A new seed forgets the vectors but
+//! not the images, so a repeated vector may show the image of another seed, and other element rules forget neither.
+//! [`Request::webui_quirks`] does as the extension does; without it each cell has a run of its own.
 //!
 //! ```
 //! use lbw::study::xyz_weights::weights;
@@ -25,6 +26,8 @@ pub enum AxisKind {
     /// Preset names whose vectors take the place of `XYZ`.
     OriginalWeights,
     Elements,
+    /// Something that is not of the extension's plot; its values are labels here.
+    Other,
 }
 
 impl AxisKind {
@@ -61,6 +64,8 @@ pub struct Request<'a> {
     pub axes: [Axis<'a>; 3],
     /// The vector text of a preset.
     pub preset: &'a dyn Fn(&str) -> Option<String>,
+    /// Cells with a vector that was run before show an earlier image, not always the right one.
+    pub webui_quirks: bool,
 }
 
 /// One image to be made.
@@ -73,6 +78,8 @@ pub struct Run {
     pub seed: i64,
     /// Element rules that are added.
     pub elements: Option<String>,
+    /// The cell that is run: which value of x, y and z.
+    pub at: [usize; 3],
 }
 
 /// One picture of cells; there is one for each z.
@@ -136,7 +143,7 @@ impl Request<'_> {
     }
 
     /// The plot over axes whose values are known already.
-    pub(super) fn plot_values(&self, values: &[Vec<String>; 3], draw: &mut dyn FnMut() -> i64) -> Result<Plot, Error> {
+    pub fn plot_values(&self, values: &[Vec<String>; 3], draw: &mut dyn FnMut() -> i64) -> Result<Plot, Error> {
         let cells = values.iter().fold(1usize, |cells, values| cells.saturating_mul(values.len()));
         if cells > CELL_LIMIT {
             return Err(Error::TooLarge(cells));
@@ -154,15 +161,15 @@ impl Request<'_> {
         };
         let [xs, ys, zs] = values;
         let mut grids = Vec::new();
-        for z in zs {
+        for (k, z) in zs.iter().enumerate() {
             plotter.seen.clear();
             plotter.cells.clear();
             plotter.enter(2, z)?;
-            for y in ys {
+            for (j, y) in ys.iter().enumerate() {
                 plotter.enter(1, y)?;
-                for x in xs {
+                for (i, x) in xs.iter().enumerate() {
                     plotter.enter(0, x)?;
-                    plotter.cell([x, y, z])?;
+                    plotter.cell([x, y, z], [i, j, k])?;
                 }
             }
             grids.push(Grid {
@@ -203,7 +210,7 @@ impl Plotter<'_> {
                 self.vector.clone_from(&self.base);
             }
             AxisKind::Elements => self.elements = Some(value.to_string()),
-            AxisKind::None | AxisKind::Values | AxisKind::BlockId => {}
+            AxisKind::None | AxisKind::Values | AxisKind::BlockId | AxisKind::Other => {}
         }
         Ok(())
     }
@@ -212,7 +219,7 @@ impl Plotter<'_> {
         (self.request.preset)(name).ok_or_else(|| Error::UnknownPreset(name.to_string()))
     }
 
-    fn cell(&mut self, values: [&str; 3]) -> Result<(), Error> {
+    fn cell(&mut self, values: [&str; 3], at: [usize; 3]) -> Result<(), Error> {
         let kinds = self.request.axes.map(|axis| axis.kind);
         if kinds[0] == AxisKind::OriginalWeights && kinds[1] == AxisKind::OriginalWeights {
             self.base = sum(&self.preset(values[0])?, &self.preset(values[1])?)?;
@@ -225,22 +232,28 @@ impl Plotter<'_> {
                 self.vector = weights(values[other], values[ids], &self.base)?;
             }
         }
+        if !self.request.webui_quirks {
+            let run = self.run(at)?;
+            self.cells.push(run);
+            return Ok(());
+        }
         let image = match self.seen.iter().position(|seen| *seen == self.vector) {
             Some(earlier) => self.cells[earlier],
-            None => self.run()?,
+            None => self.run(at)?,
         };
         self.cells.push(image);
         self.seen.push(self.vector.clone());
         Ok(())
     }
 
-    fn run(&mut self) -> Result<usize, Error> {
+    fn run(&mut self, at: [usize; 3]) -> Result<usize, Error> {
         let xyz: Vec<_> = self.vector.split(',').map(python::strip).collect();
         self.runs.push(Run {
             xyz: xyz.join(","),
             zyx: complement(&self.vector)?,
             seed: self.seed,
             elements: self.elements.clone(),
+            at,
         });
         Ok(self.runs.len() - 1)
     }
@@ -251,6 +264,7 @@ impl Plotter<'_> {
             AxisKind::Values => format!("value : {z}"),
             AxisKind::Seed => format!("seed : {z}"),
             AxisKind::OriginalWeights => format!("original weights :\n {}", self.base),
+            AxisKind::Other => z.to_string(),
             AxisKind::None | AxisKind::Elements => String::new(),
         };
         format!("{}, {about}", self.request.title)

@@ -5,8 +5,8 @@ use std::cell::Cell as Counter;
 use image::RgbImage;
 use lbw::preset::webui;
 use lbw::study::analyzer::{self, Analysis, Cell, CellGrid, Comparison};
+use lbw::study::xyz;
 use lbw::study::xyz_weights::{Axis, AxisKind, Request, Run};
-use lbw::syntax::Prompt;
 use serde_json::{Value, json};
 
 use crate::common::{self, Tally};
@@ -56,11 +56,8 @@ fn draw() -> impl FnMut() -> i64 {
     }
 }
 
-/// LoRAs whose tags have three items or more.
 fn title(row: &Value) -> String {
-    let prompt = Prompt::parse(row["prompt"].as_str().unwrap());
-    let weighted = prompt.tags.iter().filter(|tag| tag.items.len() >= 3);
-    weighted.map(|tag| tag.items[0].text.as_str()).collect()
+    xyz::title(row["prompt"].as_str().unwrap())
 }
 
 fn runs(runs: &[Run], row: &Value) -> Value {
@@ -97,6 +94,7 @@ fn found_xyz(row: &Value) -> Result<Value, String> {
         title: title(row),
         axes: [axis("x"), axis("y"), axis("z")],
         preset: &preset,
+        webui_quirks: true,
     };
     let plot = request.plot(&mut draw()).map_err(|e| e.to_string())?;
     let grid = |g: &lbw::study::xyz_weights::Grid| json!({"x_labels": g.x_labels, "y_labels": g.y_labels, "origin": g.origin, "cells": g.cells});
