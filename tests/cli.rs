@@ -21,6 +21,7 @@ impl Sandbox {
             .current_dir(self.0.path())
             .env("LBW_CACHE_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"))
             .env_remove("LBW_WEBUI_DIR")
+            .env("LBW_LANG", "en")
             .output()
             .unwrap()
     }

@@ -10,6 +10,7 @@ fn plan(args: &[&str]) -> (Option<i32>, String, String) {
         .args(["--seed", "1"])
         .env("LBW_CACHE_DIR", std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"))
         .env_remove("LBW_WEBUI_DIR")
+        .env("LBW_LANG", "en")
         .output()
         .unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();

@@ -39,6 +39,7 @@ impl Sandbox {
             .current_dir(self.0.path())
             .env("LBW_CACHE_DIR", cache())
             .env_remove("LBW_WEBUI_DIR")
+            .env("LBW_LANG", "en")
             .output()
             .unwrap();
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();

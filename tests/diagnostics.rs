@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use lbw::block::Family;
-use lbw::diagnostic::{Diagnostic, Severity, Source, Style, code};
+use lbw::diagnostic::{Diagnostic, Language, Severity, Source, Style, code};
 use lbw::plan::{Lowering, Request, Sampler, check, lower};
 use lbw::preset::{PresetSet, webui, yaml};
 
@@ -32,8 +32,42 @@ fn assert_said(found: &[Diagnostic], code: &str, place: &str, help: &str) {
     let said = found.iter().find(|d| d.code == code).unwrap_or_else(|| panic!("no {code} in {found:#?}"));
     assert_eq!(said.pointed_at(), Some(place), "{said:#?}");
     assert!(said.help.iter().any(|h| h.contains(help)), "no `{help}` in {:#?}", said.help);
-    assert!(said.render(Style::Plain).contains(&format!("[{code}]")));
-    assert!(said.to_json()["line"].is_u64());
+    assert!(said.render(Style::Plain, Language::En).contains(&format!("[{code}]")));
+    assert_speaks_japanese(said);
+    assert!(said.to_json(Language::En)["line"].is_u64());
+}
+
+/// Asserts that everything that is said in English is said in Japanese too, under the same code.
+#[track_caller]
+fn assert_speaks_japanese(said: &Diagnostic) {
+    let labels = said.labels.iter().map(|label| &label.text);
+    for text in labels.chain([&said.message]).chain(&said.notes).chain(&said.help).filter(|text| !text.is_empty()) {
+        assert!(is_japanese(text.in_language(Language::Ja)), "{text:?}");
+        assert!(!is_japanese(text.in_language(Language::En)), "{text:?}");
+    }
+    assert_eq!(said.to_json(Language::Ja)["code"], said.code);
+    assert_eq!(said.to_json(Language::Ja)["message"], said.message.in_language(Language::Ja));
+}
+
+fn is_japanese(text: &str) -> bool {
+    text.chars().any(|c| ('\u{3040}'..='\u{30ff}').contains(&c) || ('\u{4e00}'..='\u{9fff}').contains(&c))
+}
+
+#[test]
+fn every_code_is_explained_in_both_languages() {
+    for code in code::ALL {
+        for text in [code.title(Language::Ja), code.explanation(Language::Ja)] {
+            assert!(is_japanese(text), "{}: {text}", code.id);
+        }
+        for text in [code.title(Language::En), code.explanation(Language::En)] {
+            assert!(!text.is_empty() && !is_japanese(text), "{}: {text}", code.id);
+        }
+        // What is to be typed is the same in every language.
+        let (en, ja) = (code.explanation(Language::En), code.explanation(Language::Ja));
+        for flag in ["lbw preset list", "--lbw-dialect", "te=0", "lbw=OUTD", "BASE,IN04"] {
+            assert_eq!(en.contains(flag), ja.contains(flag), "{}: {flag}", code.id);
+        }
+    }
 }
 
 #[track_caller]
@@ -72,7 +106,7 @@ fn preset_lines_that_do_not_count() {
         let vector = vec!["1"; count].join(",");
         let (_, found) = webui::weights("lbwpresets.txt", &format!("# fine\nNAME:{vector}"));
         assert_said(&found, "W0403", &vector, "12, 17, 20, 26 or 61");
-        assert_eq!(found[0].to_json()["line"], 2);
+        assert_eq!(found[0].to_json(Language::En)["line"], 2);
     }
     let (_, found) = webui::weights("lbwpresets.txt", "A:1,1,1,1,1,1,1,1,1,1,1,1 #x");
     assert_said(&found, "W0403", "#x", "remove the `#`");
@@ -95,7 +129,7 @@ warning[W0203]: weight vector has 17 entries, this checkpoint is SDXL (12 or 20)
   |
   = note: OUT00, OUT01 and OUT02 get 0; OUT09, OUT10 and OUT11 do not exist here
   = help: the SDXL preset with this meaning is `XLOUT`";
-    assert_eq!(found[0].render(Style::Plain), expect);
+    assert_eq!(found[0].render(Style::Plain, Language::En), expect);
     let vector = vec!["1"; 61].join(",");
     prompt_says(&format!("<lora:a:lbw={vector}>"), "W0203", &vector, "BASE,IN04,IN05");
     let sd1 = Request { family: Family::Sd1, ..request("<lora:a:lbw=XLMID>") };
@@ -185,7 +219,7 @@ fn element_rules() {
     prompt_says("<lora:a:1:lbwe=RATIO>", "E0304", "high", "a number");
     let found = say(&request("<lora:a:1:lbwe=BLOCK>")).diagnostics;
     assert_eq!(
-        (found[0].source.as_ref().unwrap().name.as_ref(), found[0].to_json()["line"].as_u64()),
+        (found[0].source.as_ref().unwrap().name.as_ref(), found[0].to_json(Language::En)["line"].as_u64()),
         ("elements.txt", Some(3))
     );
 }
@@ -256,7 +290,7 @@ fn presets_nobody_uses_yet() {
     let (file, _) = webui::weights("w.txt", "A:1,1,1,1,1,1,1,1,1,1,1,1\nB:1,0.5,y,1,1,1,1,1,1,1,1,1");
     let found = check::preset_file(&file);
     assert_said(&found, "E0204", "y", "a number");
-    assert_eq!((found.len(), found[0].to_json()["line"].as_u64()), (1, Some(2)));
+    assert_eq!((found.len(), found[0].to_json(Language::En)["line"].as_u64()), (1, Some(2)));
     let (file, _) = webui::elements("e.txt", "A:D00-D09:img:0.5\n\nB:IN04-OUTT3:attn:1\n\nC:IN05:attn");
     let codes: Vec<_> = check::preset_file(&file).iter().map(|d| d.code).collect();
     assert_eq!(codes, ["E0301", "W0303"]);
@@ -286,6 +320,6 @@ fn codes_are_unique_and_explained() {
     assert_eq!(ids.len(), code::ALL.len());
     for code in code::ALL {
         assert_eq!(code::Code::find(&code.id.to_lowercase()), Some(*code));
-        assert!(code.explanation.len() > 60, "{}", code.id);
+        assert!(code.explanation(Language::En).len() > 60, "{}", code.id);
     }
 }

@@ -1,7 +1,7 @@
 //! What holds for every text: nothing panics, printing gives the text back, spans lie inside it.
 
 use lbw::block::{Space, block_list, word_list};
-use lbw::diagnostic::Style;
+use lbw::diagnostic::{Language, Style};
 use lbw::plan::{Emphasis, Request, Sampler, Settings, element, lower};
 use lbw::preset::{PresetSet, webui, yaml};
 use lbw::syntax::schedule::{self, Timeline};
@@ -38,8 +38,8 @@ proptest! {
                 prop_assert!(label.span.start <= label.span.end && label.span.end <= source.text.len(), "{found:?}");
             }
             prop_assert!(!found.help.is_empty(), "{found:?}");
-            prop_assert!(!found.render(Style::Plain).chars().any(|c| c.is_control() && c != '\n'), "{found:?}");
-            found.to_json();
+            prop_assert!(!found.render(Style::Plain, Language::En).chars().any(|c| c.is_control() && c != '\n'), "{found:?}");
+            found.to_json(Language::En);
         }
         if let Some(plan) = lowering.plan {
             prop_assert!(!plan.positive.is_empty());

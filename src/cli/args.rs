@@ -11,6 +11,9 @@ use crate::plan::Dialect;
 #[derive(Debug, Parser)]
 #[command(name = "lbw", version, max_term_width = 120, after_help = EXAMPLES)]
 pub struct Cli {
+    /// Language of the diagnostics [default: the system's, if it is one of them]
+    #[arg(long, global = true, value_enum, env = "LBW_LANG", hide_env_values = true)]
+    pub lang: Option<LangArg>,
     #[command(subcommand)]
     pub command: Command,
 }
@@ -27,6 +30,12 @@ prompt is; flags win over its fields.
 
 Exit codes: 0 done; 1 some images failed; 2 the text is wrong (a prompt, flag, preset or name); 3 a file or device is absent,
 unreadable, damaged or full; 130 interrupted.";
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum LangArg {
+    En,
+    Ja,
+}
 
 #[derive(Debug, Subcommand)]
 pub enum Command {

@@ -13,6 +13,7 @@ use crate::infotext::{Infotext, looks_like_infotext};
 use crate::lora::LoraIndex;
 use crate::plan::{Dialect, Request, check, lower_with_files, unknown_lora};
 use crate::preset::PresetSet;
+use crate::say;
 
 pub fn run(args: &CheckArgs) -> CommandResult {
     let files = Files::resolve(&args.files, None)?;
@@ -28,11 +29,12 @@ pub fn run(args: &CheckArgs) -> CommandResult {
         }
     }
     if args.json {
-        found.iter().for_each(|d| println!("{}", d.to_json()));
+        found.iter().for_each(|d| println!("{}", d.to_json(report::language())));
     } else {
         report::diagnostics(&found);
         let (errors, warnings) = count(&found);
-        println!("{errors} errors, {warnings} warnings");
+        let summary = say!("{errors} errors, {warnings} warnings", "エラー {errors} 件、警告 {warnings} 件");
+        println!("{}", report::words(&summary));
     }
     if report::refuses(&found, args.strict) {
         return Err(Failure { exit: Exit::Text, message: String::new() });

@@ -2,8 +2,9 @@
 
 use super::exit::Failure;
 use super::files::Files;
-use crate::diagnostic::{Diagnostic, Source, code};
+use crate::diagnostic::{Diagnostic, Source, Text, code};
 use crate::plan::Plan;
+use crate::say;
 use crate::text::{EmbeddingFile, EmbeddingFiles, Unusable};
 
 /// The embeddings in the user's folders.
@@ -17,20 +18,44 @@ pub fn unusable(files: &EmbeddingFiles, plan: &Plan) -> Vec<Diagnostic> {
 }
 
 fn said(file: &EmbeddingFile, why: &Unusable, plan: &Plan) -> Diagnostic {
-    let name = &file.name;
-    let found = Diagnostic::new(code::UNUSABLE_EMBEDDING, format!("the embedding `{name}` cannot be used: {why}"))
-        .note(format!("the file is {}", file.path.display()))
-        .note("the name is read as words");
-    let found = match why {
-        Unusable::Pickle => found.help("convert it to .safetensors if you trust its source, or remove the name"),
-        _ => found.help("use an embedding made for SDXL, or remove the name"),
-    };
+    let (name, path, reason) = (&file.name, file.path.display(), reason(why));
+    let message = say!(
+        "the embedding `{name}` cannot be used: {reason}",
+        "embedding `{name}` は使えません: {reason}",
+        with reason
+    );
+    let found = Diagnostic::new(code::UNUSABLE_EMBEDDING, message)
+        .note(say!("the file is {path}", "ファイルは {path} です"))
+        .note(say!("the name is read as words", "名前は単語として読まれます"))
+        .help(match why {
+            Unusable::Pickle => say!(
+                "convert it to .safetensors if you trust its source, or remove the name",
+                "信頼できるものなら .safetensors に変換し、そうでなければ名前を消してください"
+            ),
+            _ => say!(
+                "use an embedding made for SDXL, or remove the name",
+                "SDXL 用の embedding を使うか、名前を消してください"
+            ),
+        });
     let texts = [("prompt", &plan.prompt), ("negative prompt", &plan.negative_prompt)];
     // Tokens have no place in the text; the name's letters nearly always have.
     let place = texts.into_iter().find_map(|(label, text)| Some((label, text, find_ignoring_case(text, name)?)));
     match place {
-        Some((label, text, span)) => found.within(&Source::new(label, text.as_str())).label(span, "read as words"),
+        Some((label, text, span)) => {
+            found.within(&Source::new(label, text.as_str())).label(span, say!("read as words", "単語として読まれます"))
+        }
         None => found,
+    }
+}
+
+fn reason(why: &Unusable) -> Text {
+    match why {
+        Unusable::Pickle => say!("{why}", "pickle ファイルです。開くだけで任意のプログラムが動きえます ({why})"),
+        Unusable::NotSdxl => say!("{why}", "SDXL のテンソル `clip_l` と `clip_g` がありません ({why})"),
+        Unusable::Width { .. } => say!("{why}", "テキストエンコーダーの幅が違います ({why})"),
+        Unusable::Shape { .. } => say!("{why}", "テンソルの形がベクトルの並びではありません ({why})"),
+        Unusable::TooLarge => say!("{why}", "embedding としては大きすぎます ({why})"),
+        Unusable::Damaged(_) => say!("{why}", "ファイルが読めません ({why})"),
     }
 }
 

@@ -32,8 +32,10 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use args::{Cli, Command};
+use args::{Cli, Command, LangArg};
 use exit::Failure;
+
+use crate::diagnostic::Language;
 
 /// Runs the command named by `args` (the program's own name first) and gives its exit code.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -42,6 +44,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => error.exit(),
     };
+    report::speak(cli.lang.map(|lang| match lang {
+        LangArg::En => Language::En,
+        LangArg::Ja => Language::Ja,
+    }));
     let result = match cli.command {
         Command::Txt2img(args) => txt2img::run(&args),
         Command::Run(args) => run::run(&args),
@@ -71,15 +77,25 @@ fn with_default_command(mut args: Vec<OsString>) -> Vec<OsString> {
     let names: Vec<String> = Cli::command().get_subcommands().map(|c| c.get_name().to_owned()).collect();
     let known =
         |word: &str| names.iter().any(|n| n == word) || ["help", "-h", "--help", "-V", "--version"].contains(&word);
-    if let Some(first) = args.get(1).filter(|a| !a.to_str().is_some_and(known)) {
+    let at = after_language(&args);
+    if let Some(first) = args.get(at).filter(|a| !a.to_str().is_some_and(known)) {
         // A single word that is nearly a command is a slip, not a prompt; clap says which command is meant.
-        let is_slip = args.len() == 2
+        let is_slip = args.len() == at + 1
             && first.to_str().is_some_and(|w| names.iter().any(|n| w != n && strsim::damerau_levenshtein(w, n) <= 1));
         if !is_slip {
-            args.insert(1, "txt2img".into());
+            args.insert(at, "txt2img".into());
         }
     }
     args
+}
+
+/// Where the words begin that may be a command: `--lang` may stand before it.
+fn after_language(args: &[OsString]) -> usize {
+    match args.get(1).and_then(|a| a.to_str()) {
+        Some("--lang") => 3,
+        Some(word) if word.starts_with("--lang=") => 2,
+        _ => 1,
+    }
 }
 
 #[cfg(test)]
@@ -102,5 +118,13 @@ mod tests {
         assert_eq!(with_default_command(words(&["lbw", "plan", "x"])), words(&["lbw", "plan", "x"]));
         assert_eq!(with_default_command(words(&["lbw", "pln"])), words(&["lbw", "pln"]));
         assert_eq!(with_default_command(words(&["lbw"])), words(&["lbw"]));
+        assert_eq!(
+            with_default_command(words(&["lbw", "--lang", "ja", "plan", "x"])),
+            words(&["lbw", "--lang", "ja", "plan", "x"])
+        );
+        assert_eq!(
+            with_default_command(words(&["lbw", "--lang=ja", "1girl"])),
+            words(&["lbw", "--lang=ja", "txt2img", "1girl"])
+        );
     }
 }

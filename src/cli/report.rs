@@ -1,8 +1,27 @@
 //! What is said on standard error.
 
 use std::io::IsTerminal;
+use std::sync::OnceLock;
 
-use crate::diagnostic::{Diagnostic, Severity, Style};
+use crate::diagnostic::{Diagnostic, Language, Severity, Style, Text};
+
+static LANGUAGE: OnceLock<Language> = OnceLock::new();
+
+/// Chooses the language of everything that is said, once; without a choice it is the system's.
+pub fn speak(chosen: Option<Language>) {
+    let language = chosen.unwrap_or_else(|| Language::of_locale(&sys_locale::get_locale().unwrap_or_default()));
+    LANGUAGE.get_or_init(|| language);
+}
+
+/// The language of this run.
+pub fn language() -> Language {
+    LANGUAGE.get().copied().unwrap_or_default()
+}
+
+/// `text` in the language of this run.
+pub fn words(text: &Text) -> &str {
+    text.in_language(language())
+}
 
 /// How diagnostics look on standard error.
 pub fn style() -> Style {
@@ -15,7 +34,7 @@ pub fn diagnostics(found: &[Diagnostic]) {
     let mut found: Vec<_> = found.iter().collect();
     found.sort_by_key(|d| d.severity);
     for diagnostic in found {
-        eprintln!("{}\n", diagnostic.render(style()));
+        eprintln!("{}\n", diagnostic.render(style(), language()));
     }
 }
 

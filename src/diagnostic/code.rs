@@ -1,19 +1,43 @@
 //! Every code lbw can report, declared once.
 
-use super::Severity;
+use super::{Language, Severity};
 
 /// A kind of finding. `E…` is an error, `W…` a warning, `N…` a note.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Code {
     /// `W0203`: stable across versions.
     pub id: &'static str,
-    /// One line without a final stop.
-    pub title: &'static str,
-    /// What happens, why, and what to do, with an example.
-    pub explanation: &'static str,
+    title: Words,
+    explanation: Words,
+}
+
+/// The same words in both languages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Words {
+    en: &'static str,
+    ja: &'static str,
+}
+
+impl Words {
+    fn in_language(self, language: Language) -> &'static str {
+        match language {
+            Language::En => self.en,
+            Language::Ja => self.ja,
+        }
+    }
 }
 
 impl Code {
+    /// One line without a final stop.
+    pub fn title(self, language: Language) -> &'static str {
+        self.title.in_language(language)
+    }
+
+    /// What happens, why, and what to do, with an example.
+    pub fn explanation(self, language: Language) -> &'static str {
+        self.explanation.in_language(language)
+    }
+
     pub fn severity(self) -> Severity {
         match self.id.as_bytes().first() {
             Some(b'E') => Severity::Error,
@@ -28,9 +52,14 @@ impl Code {
     }
 }
 
+/// Each code with title and explanation in English, then both in Japanese.
 macro_rules! codes {
-    ($($id:ident $name:ident $title:literal $explanation:literal)*) => {
-        $(#[doc = $title] pub const $name: Code = Code { id: stringify!($id), title: $title, explanation: $explanation };)*
+    ($($id:ident $name:ident $title:literal $explanation:literal $title_ja:literal $explanation_ja:literal)*) => {
+        $(#[doc = $title] pub const $name: Code = Code {
+            id: stringify!($id),
+            title: Words { en: $title, ja: $title_ja },
+            explanation: Words { en: $explanation, ja: $explanation_ja },
+        };)*
         /// All codes, in order.
         pub const ALL: &[Code] = &[$($name),*];
     };
@@ -40,170 +69,341 @@ codes! {
     E0101 BAD_EMPHASIS_NUMBER "an emphasis weight is not a number"
     "`(text:1.2)` multiplies the emphasis of the text by the number. Digits and dots that are no number, as in `(a:1.2.3)`, \
      stop webui with an exception, so lbw draws nothing.\n\nWrite `(a:1.2)`, or `(a:1.2.3\\)` if the text is meant."
+    "強調の重みが数値ではありません"
+    "`(text:1.2)` は text の強調にこの数値を掛けます。`(a:1.2.3)` のように数字と点だけで数値にならないものがあると、\
+     webui は例外で止まります。lbw も描画しません。\n\n`(a:1.2)` と書いてください。文字として書きたいときは `(a:1.2.3\
+     \\)` とします。"
     W0102 WEIGHTED_BREAK "BREAK inside a weighted group is read as a word"
     "`BREAK` starts a new chunk of 75 tokens only with the weight -1. Inside a group the weight of the group multiplies it, \
      as in `(a BREAK b:1.2)`, and the word \"break\" is drawn instead, with a negative weight.\n\nWrite `(a:1.2) BREAK (b:1.2)`."
+    "重み付きの括弧の中の BREAK は単語として読まれます"
+    "`BREAK` が 75 トークンの新しいチャンクを始めるのは、重みが -1 のときだけです。`(a BREAK b:1.2)` のように括弧の\
+     中にあると括弧の重みが掛かり、「break」という単語が負の重みで描かれます。\n\n`(a:1.2) BREAK (b:1.2)` と書いてく\
+     ださい。"
     W0103 STRAY_PIPE "a `|` outside `[…|…]` switches off all prompt editing"
     "A `|` that is not inside `[a|b]` cannot be read, and webui then uses the whole text literally: every `[from:to:N]` in it is \
      drawn as brackets and colons. It often comes from wildcard syntax such as `{a|b}`.\n\nRemove it, or write `\\|`."
+    "`[…|…]` の外にある `|` は、プロンプト編集をすべて無効にします"
+    "`[a|b]` の中にない `|` は読めないため、webui は文全体を文字どおりに使います。`[from:to:N]` もすべて括弧とコロン\
+     のまま描かれます。`{a|b}` のようなワイルドカードの書き方が残っていることが多いです。\n\n消すか、`\\|` と書いて\
+     ください。"
     W0104 STRAY_BACKSLASH "a backslash at the end of a line switches off all prompt editing"
     "A backslash escapes the character behind it. At the end of the text or of a line there is none, and webui then uses the \
      whole text literally, without prompt editing.\n\nRemove it."
+    "行末のバックスラッシュは、プロンプト編集をすべて無効にします"
+    "バックスラッシュは次の文字をエスケープします。文末や行末では次の文字がないため、webui は文全体をプロンプト編集\
+     なしで文字どおりに使います。\n\n消してください。"
     W0105 AMBIGUOUS_EDIT "a bracket or colon touches an edit"
     "With a stray bracket or colon directly behind `[from:to:N]`, as in `[a:b:5]]`, webui sometimes edits and sometimes does \
      not: the answer changes from process to process. lbw always edits.\n\nPut a space between them, or write `\\]`."
+    "編集の直後に括弧かコロンがあります"
+    "`[a:b:5]]` のように `[from:to:N]` のすぐ後に余分な括弧やコロンがあると、webui は編集することもしないこともあり、\
+     起動するたびに結果が変わります。lbw は必ず編集します。\n\n間に空白を入れるか、`\\]` と書いてください。"
     W0106 LARGE_PART_WEIGHT "a number at the end of the prompt is its weight"
     "A text that ends with a colon and a number, such as `ratio 16:9`, loses this suffix: it is the weight of the part, meant \
      for `a AND b :0.5`. The weight multiplies the CFG scale.\n\nWrite `16\\:9`, or put text behind the number."
+    "プロンプトの末尾の数値は、その重みになります"
+    "`ratio 16:9` のようにコロンと数値で終わる文は、その部分が取り除かれます。`a AND b :0.5` のための、部分プロンプ\
+     トの重みだからです。この重みは CFG スケールに掛かります。\n\n`16\\:9` と書くか、数値の後ろに文字を置いてくださ\
+     い。"
     N0107 COMPOSITION "AND splits the prompt into parts that are drawn together"
     "The word `AND` in capitals composes: each part is a prompt of its own and their effects are added.\n\nWrite `and` if the \
      word is meant."
+    "AND はプロンプトを分け、まとめて描きます"
+    "大文字の `AND` は合成です。分けられたそれぞれが一つのプロンプトになり、その効果が足し合わされます。\n\n単語とし\
+     て使うなら `and` と書いてください。"
     W0108 TAG_IN_EDIT "a tag inside an edit is always loaded"
     "Tags are cut out before prompt editing is read, so `[<lora:a:1>:<lora:b:1>:0.5]` loads both LoRAs for all steps.\n\nUse \
      `step=` inside the tag: `<lora:a:1:step=0-10>`."
+    "編集の中のタグは常に読み込まれます"
+    "タグはプロンプト編集より先に取り出されるので、`[<lora:a:1>:<lora:b:1>:0.5]` は全ステップで両方の LoRA を読み込\
+     みます。\n\nタグの中で `step=` を使ってください: `<lora:a:1:step=0-10>`"
     N0109 HALF_STEPS "this sampler counts whole-number steps twice"
     "Heun, DPM2, DPM++ SDE, DPM++ 2S a and Restart call the model twice per step, and webui counts calls: `[a:b:10]` switches \
      after step 5. Fractions keep their meaning.\n\nWrite a fraction: `[a:b:0.5]`."
+    "このサンプラーでは整数のステップが二重に数えられます"
+    "Heun、DPM2、DPM++ SDE、DPM++ 2S a、Restart は 1 ステップにモデルを 2 回呼び、webui は呼び出しの回数を数えます。\
+     `[a:b:10]` はステップ 5 の後で切り替わります。小数の意味は変わりません。\n\n小数で書いてください: `[a:b:0.5]`"
     E0110 STEP_OVERFLOW "a step number is too large"
     "The N of `[from:to:N]` is a step, or with a dot a fraction of all steps. A number as large as in `[a:b:1e400]` stops \
      webui with an exception.\n\nWrite `[a:b:10]` or `[a:b:0.5]`."
+    "ステップ数が大きすぎます"
+    "`[from:to:N]` の N はステップ、点があれば全ステップに対する割合です。`[a:b:1e400]` のような大きな数では webui が\
+     例外で止まります。\n\n`[a:b:10]` か `[a:b:0.5]` と書いてください。"
     E0111 TOO_LARGE "a text is larger than lbw accepts"
     "Prompts may have up to 4 MiB, preset files up to 4 MiB, and the texts of all steps together up to 64 MiB."
+    "文が大きすぎます"
+    "プロンプトは 4 MiB まで、プリセットファイルは 4 MiB まで、全ステップの文は合わせて 64 MiB までです。"
     E0112 TOO_DEEP "brackets are nested too deep"
     "So many brackets lie around so many pieces of text that their weights cannot be computed in reasonable time."
+    "括弧の入れ子が深すぎます"
+    "括弧と文の断片が多すぎて、重みを現実的な時間で計算できません。"
     W0113 EDIT_NEVER_SWITCHES "an edit shows only one of its texts"
     "`[from:to:N]` switches after step N; a number without a dot counts steps, one with a dot is a fraction of all steps, so \
      `[a:b:30]` of 20 steps never leaves `a`, and `[a:b:1.0]` neither."
+    "編集の片方しか描かれません"
+    "`[from:to:N]` はステップ N の後で切り替わります。点のない数値はステップ、点のある数値は全ステップに対する割合で\
+     す。20 ステップでは `[a:b:30]` は `a` のままで、`[a:b:1.0]` も同じです。"
 
     E0201 UNKNOWN_PRESET "there is no such preset"
     "The text behind `lbw=` is neither the name of a preset nor a vector. The extension silently uses 1 everywhere; lbw draws \
      nothing. Names are case sensitive and spaces count.\n\n`lbw preset list` shows all names."
+    "そのプリセットはありません"
+    "`lbw=` の後の文字がプリセットの名前でもベクトルでもありません。拡張機能は何も言わずにすべて 1 にしますが、lbw は\
+     描画しません。名前は大文字と小文字、空白まで区別されます。\n\n`lbw preset list` で名前の一覧が出ます。"
     E0202 BAD_VECTOR_LENGTH "a weight vector has the wrong number of entries"
     "A vector has 12 (SDXL), 17 (SD1), 20 (SDXL, all blocks), 26 (SD1, all blocks) or 61 (Flux) numbers. With any other count \
      the extension silently uses 1 everywhere; lbw draws nothing."
+    "重みベクトルの個数が違います"
+    "ベクトルの数値は 12 個 (SDXL)、17 個 (SD1)、20 個 (SDXL の全ブロック)、26 個 (SD1 の全ブロック)、61 個 (Flux) の\
+     どれかです。ほかの個数では拡張機能は何も言わずにすべて 1 にしますが、lbw は描画しません。"
     W0203 FOREIGN_VECTOR "a weight vector is made for another model family"
     "Vectors of 12 and 20 numbers name SDXL's blocks, 17 and 26 those of SD1 and SD2, 61 those of Flux. Another vector is \
      accepted, but blocks it does not name get 0 and its other numbers have no block.\n\nFor SDXL use 12 numbers: \
      BASE,IN04,IN05,IN07,IN08,M00,OUT00,OUT01,OUT02,OUT03,OUT04,OUT05."
+    "ほかのモデル系列のための重みベクトルです"
+    "12 個と 20 個は SDXL、17 個と 26 個は SD1 と SD2、61 個は Flux のブロックを表します。ほかの系列のものも受け付け\
+     られますが、名前のないブロックは 0 になり、残りの数値には対応するブロックがありません。\n\nSDXL では 12 個を書\
+     いてください: BASE,IN04,IN05,IN07,IN08,M00,OUT00,OUT01,OUT02,OUT03,OUT04,OUT05"
     E0204 BAD_VECTOR_ENTRY "an entry of a weight vector cannot be read"
     "An entry is a number, `R` (random from 0 to 1), `U` (random from -0.5 to 1.5), `X` (the base given with `x=`), `X+d` or \
      `X-d`, in capitals. Anything else stops the extension for the whole prompt."
+    "重みベクトルの項目が読めません"
+    "項目は、数値、`R` (0 から 1 の乱数)、`U` (-0.5 から 1.5 の乱数)、`X` (`x=` で与える基準)、`X+d`、`X-d` のどれか\
+     で、文字は大文字です。それ以外があると、拡張機能はプロンプト全体で止まります。"
     E0205 POSITIONAL_VECTOR "block weights must be written `lbw=`"
     "`<lora:name:1:OUTD>` was understood by old versions of the extension. Today the third item is the UNet strength, a number; \
      text there makes webui drop every LoRA of the prompt.\n\nWrite `<lora:name:1:lbw=OUTD>`."
+    "階層別の重みは `lbw=` を付けて書きます"
+    "`<lora:name:1:OUTD>` は拡張機能の古い版の書き方です。いまの 3 番目の項目は UNet の強さという数値で、文字がある\
+     と webui はプロンプトの LoRA をすべて捨てます。\n\n`<lora:name:1:lbw=OUTD>` と書いてください。"
     W0206 X_BASE "webui reads the base of `X` differently here"
     "The extension honours `x=` only in tags of four items or more, and fails if the fourth item is another named one. lbw \
      honours `x=` wherever it stands, and uses 1 without it."
+    "`X` の基準が webui とは違います"
+    "拡張機能が `x=` を見るのは項目が 4 つ以上のタグだけで、4 番目が別の名前付き項目だと失敗します。lbw はどこにあっ\
+     ても `x=` を使い、なければ 1 とします。"
     E0207 BAD_NUMBER "a strength is not a number"
     "One bad number in a LoRA tag makes webui drop every LoRA of the prompt; lbw draws nothing.\n\nA tag is \
      `<lora:name:TE:UNET:DYN:lbw=…>`; `te=`, `unet=` and `dyn=` may be used by name. Decimals are written with a point."
+    "強さが数値ではありません"
+    "LoRA タグに読めない数値が一つでもあると、webui はプロンプトの LoRA をすべて捨てます。lbw は描画しません。\n\nタ\
+     グの形は `<lora:name:TE:UNET:DYN:lbw=…>` で、`te=`、`unet=`、`dyn=` と名前でも書けます。小数点は「.」です。"
     W0208 UNET_ALONE "`unet=` alone sets the text encoder too"
     "Without block weights `<lora:a:unet=0.5>` leaves the text encoder at 1. As soon as any tag of the prompt uses `lbw=`, \
      `lbwe=`, `start=`, `stop=` or `step=`, a strength given alone is used for both.\n\nGive both: `te=1:unet=0.5`."
+    "`unet=` だけを書くとテキストエンコーダーにも掛かります"
+    "階層別の重みがなければ、`<lora:a:unet=0.5>` のテキストエンコーダーは 1 のままです。プロンプトのどれかのタグが `lbw=`、\
+     `lbwe=`、`start=`、`stop=`、`step=` を使うと、片方だけ書いた強さは両方に使われます。\n\n両方を書いてください: `te=1:unet=0.5`"
     W0209 LORA_TWICE "a LoRA is named more than once"
     "The same file is loaded once and applied as often as it is named. Without block weights every time with the strengths of \
      the last tag; with block weights every time with the strengths and weights of the first."
+    "同じ LoRA が何度も書かれています"
+    "ファイルは一度だけ読み込まれ、書かれた回数だけ掛かります。階層別の重みがなければ毎回最後のタグの強さ、あれば毎\
+     回最初のタグの強さと重みになります。"
     W0210 WINDOW "a step window does not do what it says"
     "`start=` and `stop=` count steps of the pass. A start beyond the last step never comes; a stop before its start is \
      forgotten, so the LoRA stays on to the end; 0 and 1 are the first step."
+    "ステップの範囲が書いたとおりに働きません"
+    "`start=` と `stop=` はそのパスのステップを数えます。最後のステップより後の開始には達しません。開始より前の終了\
+     は忘れられ、LoRA は最後まで効きます。0 と 1 はどちらも最初のステップです。"
     E0211 BAD_WINDOW "a step window is not a whole number of steps"
     "`start=5`, `stop=10` and `step=5-10` take whole numbers. Fractions stop the extension for the whole prompt."
+    "ステップの範囲が整数ではありません"
+    "`start=5`、`stop=10`、`step=5-10` は整数で書きます。小数があると、拡張機能はプロンプト全体で止まります。"
     N0212 WINDOW_AND_TEXT_ENCODER "a step window does not change the text encoder"
     "The prompt is encoded once before sampling, with the full text encoder strength, whatever `start=` and `stop=` say.\n\nUse \
      `te=0` if the LoRA should act on the UNet alone."
+    "ステップの範囲はテキストエンコーダーを変えません"
+    "プロンプトはサンプリングの前に一度だけ、テキストエンコーダーの強さのままエンコードされます。`start=` や `stop=` は\
+     関係しません。\n\nUNet だけに効かせるなら `te=0` を使ってください。"
     N0213 START_ZERO "`start=0` means something else on Forge"
     "Here and in webui `start=0` is on from the first step. On Forge it counts as no start at all."
+    "`start=0` は Forge では別の意味です"
+    "ここと webui では `start=0` は最初のステップから有効です。Forge では開始の指定なしと同じです。"
     N0214 ZERO_VECTOR "a vector of zeros is not the same as strength 0"
     "Modules outside the blocks (time embedding, output convolution, embeddings) keep ratio 1, and for DoRA ratio 0 still \
      rescales the weights.\n\nUse strength 0, or `te=0:unet=0`, to switch a LoRA off."
+    "すべて 0 のベクトルは強さ 0 と同じではありません"
+    "ブロックの外のモジュール (time embedding、出力の畳み込み、embedding) の倍率は 1 のままで、DoRA では倍率 0 でも\
+     重みが縮尺し直されます。\n\nLoRA を切るなら強さ 0、または `te=0:unet=0` にしてください。"
     W0215 NAME_WITH_EQUALS "a LoRA name with `=` is read as a named argument"
     "webui takes `a=b` as an argument called `a` and the next item as the name; block weights are then applied to nothing. If \
      the name contains `te=`, `x=` or the like, it even sets that value.\n\nRename the file."
+    "`=` を含む LoRA 名は名前付き引数として読まれます"
+    "webui は `a=b` を引数 `a` と読み、次の項目を名前にするので、階層別の重みは何にも掛かりません。名前に `te=` や `x=` な\
+     どが含まれると、その値まで変わります。\n\nファイル名を変えてください。"
     W0216 UNKNOWN_KIND "a tag of this kind is removed and has no effect"
     "`<lora:…>` and `<lyco:…>` load LoRAs; the kind is case sensitive. webui cuts every `<kind:…>` out of the prompt."
+    "この種類のタグは取り除かれ、効果がありません"
+    "LoRA を読み込むのは `<lora:…>` と `<lyco:…>` で、種類は大文字と小文字を区別します。webui は `<種類:…>` の形をす\
+     べてプロンプトから取り除きます。"
     E0217 UNKNOWN_ELEMENTS "there is no such element preset"
     "The name behind `lbwe=` is unknown. The extension ignores it silently; lbw draws nothing.\n\n`lbw preset list` shows all."
+    "そのエレメントプリセットはありません"
+    "`lbwe=` の後の名前がありません。拡張機能は黙って無視しますが、lbw は描画しません。\n\n`lbw preset list` で一覧\
+     が出ます。"
     E0218 UNKNOWN_LORA "there is no such LoRA"
     "webui goes on without a LoRA it does not find; lbw draws nothing. Names are file names without ending, or the name stored \
      in the file."
+    "その LoRA はありません"
+    "webui は見つからない LoRA を飛ばして続けますが、lbw は描画しません。名前は拡張子を除いたファイル名、またはファ\
+     イルに記録された名前です。"
     W0219 UNMATCHED_KEYS "a LoRA has tensors that fit nothing in the model"
     "Tensors whose name or shape fits no module are left out. Many of them mean that the file is for another model family."
+    "LoRA にモデルと合わないテンソルがあります"
+    "名前や形がどのモジュールにも合わないテンソルは使われません。多いときは、ほかのモデル系列のファイルです。"
     W0220 NONLINEAR_KIND "block weights are not proportional for this LoRA"
     "LoKr files with factored w1 stop the extension; for GLoRA only one of two products is scaled; DoRA renormalises after the \
      block weight, so 0 is not off."
+    "この LoRA では階層別の重みが比例しません"
+    "w1 が分解された LoKr では拡張機能が止まり、GLoRA では二つの積の片方だけに掛かり、DoRA では重みの後で正規化され\
+     るので 0 でも切れません。"
     W0221 HIJACKED_ARGUMENT "an argument is found inside another text"
     "The extension looks for the first item that contains `te=`, `x=`, `lbw=` and so on anywhere, so `note=5` is read as \
      `te=` with the value `no5`."
+    "引数がほかの文字の中に見つかりました"
+    "拡張機能は `te=`、`x=`、`lbw=` などを含む最初の項目を場所にかかわらず使うので、`note=5` は値 `no5` の `te=` と\
+     読まれます。"
     W0222 IGNORED_STEP "`step=` without a range is ignored"
     "`step=5-10` is on from step 5 to 10. Without a `-` the extension ignores it.\n\nWrite `start=5` or `stop=5`."
+    "範囲のない `step=` は無視されます"
+    "`step=5-10` はステップ 5 から 10 まで有効です。`-` がないと拡張機能は無視します。\n\n`start=5` か `stop=5` と書\
+     いてください。"
     E0223 UNET_VECTOR_ON_FLUX "a UNet weight vector is used with a Flux model"
     "A vector of 12, 17, 20 or 26 numbers has no entry for most Flux blocks, and the extension stops with an exception.\n\nUse a \
      vector of 61 numbers."
+    "Flux のモデルに UNet の重みベクトルが使われています"
+    "12、17、20、26 個のベクトルには Flux のほとんどのブロックの項目がなく、拡張機能は例外で止まります。\n\n61 個の\
+     ベクトルを使ってください。"
     E0224 NAMELESS_TAG "a LoRA tag has no name"
     "Every item of the tag is a named argument, so webui finds no name and drops every LoRA of the prompt.\n\nWrite \
      `<lora:name:0.8>`."
+    "LoRA タグに名前がありません"
+    "タグの項目がすべて名前付き引数なので、webui は名前を見つけられず、プロンプトの LoRA をすべて捨てます。\n\n`<lora:name:0.8>` と\
+     書いてください。"
     E0225 NOT_FINITE "a strength or weight is infinite or not a number"
     "Python, and so webui, reads `inf` and `nan` as numbers. An image cannot be drawn with them."
+    "強さか重みが無限大か、数ではありません"
+    "Python は、したがって webui も、`inf` と `nan` を数値として読みます。これでは画像を描けません。"
     W0226 FOREIGN_NOTATION "an item of the tag belongs to another tool"
     "SD.Next has `in=`, `mid=` and `out=`, the LoRA Block Weight extension `lbwe=`, `start=`, `stop=` and `step=`. Other tools do not \
      know them and say nothing.\n\nChoose whose tags these are with `--lbw-dialect webui`, `sdnext`, `inspire` or `kohya`; `lbw plan \
      --compare` shows what differs."
+    "タグの項目がほかのツールのものです"
+    "SD.Next には `in=`、`mid=`、`out=` が、LoRA Block Weight 拡張には `lbwe=`、`start=`、`stop=`、`step=` がありま\
+     す。ほかのツールはこれらを知らず、何も言いません。\n\nどのツールのタグかを `--lbw-dialect webui`、`sdnext`、\
+     `inspire`、`kohya` で選んでください。`lbw plan --compare` で違いが見られます。"
     E0227 DIALECT_VECTOR "block weights cannot be read in this dialect"
     "Tools write block weights differently: webui `1,0,R,X-0.2,…`, Inspire also `%in1-4=0.5,default=1`, kohya's script `[1,0,0.5]`, \
      SD.Next plain numbers. Lengths differ too.\n\nChoose the tool with `--lbw-dialect webui`, `sdnext`, `inspire` or `kohya`."
+    "この方言では階層別の重みが読めません"
+    "階層別の重みの書き方はツールごとに違います。webui は `1,0,R,X-0.2,…`、Inspire は `%in1-4=0.5,default=1` も、\
+     kohya のスクリプトは `[1,0,0.5]`、SD.Next は数値だけです。個数も違います。\n\n`--lbw-dialect webui`、`sdnext`、\
+     `inspire`、`kohya` でツールを選んでください。"
     W0228 DIALECT_IGNORES "the tool that is followed ignores a part of the tag"
     "SD.Next reads one number without a name, which is the strength of text encoder and UNet alike. kohya's script finds UNet blocks \
      only with a vector of the family's own length.\n\nIn SD.Next write `unet=0.5` or `dyn=8`; for kohya's script write 12 or 20 \
      numbers for SDXL, 17 or 26 for SD1."
+    "選んだツールはタグの一部を無視します"
+    "SD.Next が読む名前なしの数値は一つで、テキストエンコーダーと UNet の両方の強さです。kohya のスクリプトは、その\
+     系列の個数のベクトルでしか UNet のブロックを見つけません。\n\nSD.Next では `unet=0.5` や `dyn=8` と、kohya のス\
+     クリプトでは SDXL なら 12 個か 20 個、SD1 なら 17 個か 26 個を書いてください。"
 
     E0301 UNKNOWN_BLOCK "there is no such block"
     "UNet blocks are BASE, IN00-IN11, M00 and OUT00-OUT11; Flux has CLIP, T5, IN, D00-D18, S00-S37 and OUT. A range with an \
      unknown block stops the extension while it scales."
+    "そのブロックはありません"
+    "UNet のブロックは BASE、IN00-IN11、M00、OUT00-OUT11、Flux は CLIP、T5、IN、D00-D18、S00-S37、OUT です。知らない\
+     ブロックを含む範囲があると、拡張機能は重みを掛ける途中で止まります。"
     W0302 STRAY_SPACE "a space in an element rule makes it match everything"
     "Words are separated by single spaces; a leading, trailing or double space is an empty word, which occurs everywhere. In \
      `IN04:attn:0.3, OUT03:attn:0.7` the second rule applies to every block.\n\nWrite no space around commas and colons."
+    "エレメントの規則の空白が、すべてに一致させています"
+    "単語は一つの空白で区切られます。前後の空白や二重の空白は空の単語になり、空の単語はどこにでも含まれます。\
+     `IN04:attn:0.3, OUT03:attn:0.7` の 2 番目の規則はすべてのブロックに掛かります。\n\nコンマとコロンの前後に空白を\
+     入れないでください。"
     W0303 BAD_RULE "an element rule is ignored"
     "A rule has exactly three fields, `blocks:elements:ratio`; rules with more or fewer colons are skipped."
+    "エレメントの規則が無視されます"
+    "規則は `blocks:elements:ratio` のちょうど 3 項目です。コロンの数が違う規則は飛ばされます。"
     E0304 BAD_RATIO "the ratio of an element rule is not a number"
     "A rule that matches a module with such a ratio stops the extension while it scales."
+    "エレメントの規則の倍率が数値ではありません"
+    "このような倍率の規則がモジュールに一致すると、拡張機能は重みを掛ける途中で止まります。"
 
     E0401 BAD_YAML "a preset file is not valid YAML"
     "A preset file is a map with `layout:`, `presets:` and `elements:`.\n\n    layout: sdxl-12\n    presets:\n      MINE: \
      {BASE: 1, OUT00-OUT02: 0.5}"
+    "プリセットファイルが正しい YAML ではありません"
+    "プリセットファイルは `layout:`、`presets:`、`elements:` を持つマップです。\n\n    layout: sdxl-12\n    presets:\n      MINE: {BASE: 1, OUT00-OUT02: 0.5}"
     E0402 BAD_PRESET "a preset cannot be read"
     "A preset is a vector text (`1,0,0.5,…`), a map of blocks (`{BASE: 1, OUT00-OUT02: 1}`), or a change of another preset \
      (`{of: XLALL, OUT01: 0.8}`)."
+    "プリセットが読めません"
+    "プリセットは、ベクトル (`1,0,0.5,…`)、ブロックのマップ (`{BASE: 1, OUT00-OUT02: 1}`)、ほかのプリセットの変更 (`{of: XLALL, OUT01: 0.8}`) の\
+     どれかです。"
     W0403 IGNORED_LINE "a preset line is ignored"
     "In lbwpresets.txt a line counts if it has a colon, no `#` anywhere, and 11, 16, 19, 25 or 60 commas in all, name included. \
      Everything else is silently a comment."
+    "プリセットの行が無視されます"
+    "lbwpresets.txt では、コロンがあり、どこにも `#` がなく、名前も含めてコンマが 11、16、19、25、60 個の行だけが有\
+     効です。ほかはすべて黙ってコメントとして扱われます。"
     W0404 COMMA_IN_NAME "a comma in a preset's name counts as one of its commas"
     "The extension counts the commas of the whole line, so a name with a comma passes with a vector that is too short and fails \
      when it is used."
+    "プリセット名のコンマも個数に数えられます"
+    "拡張機能は行全体のコンマを数えるので、名前にコンマがあると、短すぎるベクトルが通ってしまい、使うときに失敗しま\
+     す。"
     W0405 PRESET_REDEFINED "a preset is defined twice in one file"
     "The later definition counts, at the place of the first. This is so in webui too, where nothing is said about it."
+    "プリセットが一つのファイルで二度定義されています"
+    "後の定義が、最初の定義の位置で有効になります。webui でも同じですが、何も表示されません。"
 
     W0501 TAG_IN_NEGATIVE "a tag in the negative prompt is text"
     "Only the prompt is searched for tags. In the negative prompt a tag loads nothing and its letters are encoded as words."
+    "ネガティブプロンプトのタグは文字として扱われます"
+    "タグが探されるのはプロンプトだけです。ネガティブプロンプトのタグは何も読み込まず、その文字が単語としてエンコー\
+     ドされます。"
 
     W0503 UNUSABLE_EMBEDDING "an embedding named in the prompt cannot be used"
     "The name of a textual-inversion embedding stands for its vectors. lbw reads .safetensors files with the tensors `clip_l` and \
      `clip_g`, which is what SDXL embeddings are. Embeddings of other families are passed over, as in webui, and pickle files \
      (.pt, .bin) are never opened, because opening one can run any program. The name is then read as words.\n\nConvert a pickle \
      file of a source that you trust to .safetensors, or remove the name."
+    "プロンプトにある embedding が使えません"
+    "Textual Inversion の embedding の名前は、そのベクトルの代わりです。lbw は SDXL の embedding の形式である、テン\
+     ソル `clip_l` と `clip_g` を持つ .safetensors を読みます。ほかの系列のものは webui と同じく飛ばされ、pickle フ\
+     ァイル (.pt、.bin) は開くだけで任意のプログラムが動きうるので決して開きません。名前は単語として読まれます。\n\n信\
+     頼できる pickle ファイルは .safetensors に変換し、そうでなければ名前を消してください。"
 
     N0502 MORE_FINDINGS "there is more to say than is shown"
     "Of one text 200 findings are shown, errors first. The others are counted, so that a broken paste does not fill the \
      screen."
+    "表示しきれない指摘があります"
+    "一つの文につき 200 件までを、エラーから順に表示します。壊れた貼り付けで画面が埋まらないように、残りは件数だけを\
+     示します。"
 
     N0601 EATEN_AS_INFOTEXT "a line was read as generation parameters"
     "The last line of a text counts as parameters when it holds three or more `key: value` pairs, as in `time: 12:30, where: \
      here, who: me`.\n\nPut another line behind it, or use fewer colons."
+    "行が生成パラメーターとして読まれました"
+    "最後の行に `key: value` の組が三つ以上あると、`time: 12:30, where: here, who: me` のような文でもパラメーターと\
+     して扱われます。\n\n後ろに別の行を置くか、コロンを減らしてください。"
     N0602 TORN_JSON "an unquoted value was torn apart at its commas"
     "Values with commas must be quoted. Lists such as `Civitai resources: [{…}]` and `Hashes: {…}` without quotes keep only \
      their first fragment."
+    "引用符のない値がコンマで分断されました"
+    "コンマを含む値には引用符が必要です。引用符のない `Civitai resources: [{…}]` や `Hashes: {…}` は最初の断片だけが\
+     残ります。"
     W0603 RAW_PROMPT_LINE "a line with `--` could not be read as options"
     "A line of a prompt file that contains `--` is read like a command line; on any error the whole line becomes the prompt."
+    "`--` のある行をオプションとして読めませんでした"
+    "プロンプトファイルの `--` を含む行はコマンドラインのように読まれ、誤りがあると行全体がプロンプトになります。"
     W0604 UNKNOWN_SAMPLER "there is no such sampler"
     "webui silently falls back to its default when the name is unknown. The schedule is no longer part of the name: `DPM++ 2M \
      Karras` is sampler `DPM++ 2M` with schedule type `Karras`."
+    "そのサンプラーはありません"
+    "webui は知らない名前のとき黙って既定のサンプラーに戻ります。スケジュールは名前の一部ではなくなりました。`DPM++ 2M Karras` は、\
+     サンプラー `DPM++ 2M` とスケジュールタイプ `Karras` です。"
 }

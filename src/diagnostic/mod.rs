@@ -4,23 +4,33 @@
 //! A diagnostic is data; the renderers decide how it looks. Every kind of finding has a [`Code`].
 //!
 //! ```
-//! use lbw::diagnostic::{Diagnostic, Source, Style, code};
+//! use lbw::diagnostic::{Diagnostic, Language, Source, Style, code};
+//! use lbw::say;
 //! let source = Source::new("prompt", "a (b:1.2.3)");
-//! let found = Diagnostic::new(code::BAD_EMPHASIS_NUMBER, "`1.2.3` is not a number").within(&source).label(5..10, "");
-//! assert!(found.render(Style::Plain).starts_with("error[E0101]: `1.2.3` is not a number\n --> prompt:1:6\n"));
+//! let number = "1.2.3";
+//! let message = say!("`{number}` is not a number", "`{number}` は数値ではありません");
+//! let found = Diagnostic::new(code::BAD_EMPHASIS_NUMBER, message).within(&source).at(5..10);
+//! let drawn = found.render(Style::Plain, Language::En);
+//! assert!(drawn.starts_with("error[E0101]: `1.2.3` is not a number\n --> prompt:1:6\n"));
 //! ```
 
 pub mod code;
 mod json;
+mod language;
 mod render;
+mod text;
 
 pub use code::Code;
+pub use language::Language;
 pub use render::Style;
+pub use text::{Text, same_arguments};
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use serde::Serialize;
+
+use crate::say;
 
 /// A named text that diagnostics point into: a prompt, a preset file, a line of a prompt file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,7 +76,7 @@ pub enum Severity {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Label {
     pub span: Range<usize>,
-    pub text: String,
+    pub text: Text,
 }
 
 /// One finding.
@@ -76,22 +86,22 @@ pub struct Diagnostic {
     /// `E0101`, `W0203`, …: stable, explained by `lbw explain`.
     pub code: &'static str,
     /// One sentence without a final stop.
-    pub message: String,
+    pub message: Text,
     /// The text spoken of, when there is one.
     pub source: Option<Source>,
     /// The first label is the place; others give context.
     pub labels: Vec<Label>,
-    pub notes: Vec<String>,
+    pub notes: Vec<Text>,
     /// What to do.
-    pub help: Vec<String>,
+    pub help: Vec<Text>,
 }
 
 impl Diagnostic {
-    pub fn new(code: Code, message: impl Into<String>) -> Self {
+    pub fn new(code: Code, message: Text) -> Self {
         Diagnostic {
             severity: code.severity(),
             code: code.id,
-            message: message.into(),
+            message,
             source: None,
             labels: Vec::new(),
             notes: Vec::new(),
@@ -106,18 +116,23 @@ impl Diagnostic {
     }
 
     /// Points at a byte range of the source. The first label is the place of the finding.
-    pub fn label(mut self, span: Range<usize>, text: impl Into<String>) -> Self {
-        self.labels.push(Label { span, text: text.into() });
+    pub fn label(mut self, span: Range<usize>, text: Text) -> Self {
+        self.labels.push(Label { span, text });
         self
     }
 
-    pub fn note(mut self, note: impl Into<String>) -> Self {
-        self.notes.push(note.into());
+    /// Points at a byte range of the source without words.
+    pub fn at(self, span: Range<usize>) -> Self {
+        self.label(span, Text::default())
+    }
+
+    pub fn note(mut self, note: Text) -> Self {
+        self.notes.push(note);
         self
     }
 
-    pub fn help(mut self, help: impl Into<String>) -> Self {
-        self.help.push(help.into());
+    pub fn help(mut self, help: Text) -> Self {
+        self.help.push(help);
         self
     }
 
@@ -137,10 +152,13 @@ pub fn at_most(mut found: Vec<Diagnostic>, limit: usize) -> Vec<Diagnostic> {
         let rest = found.len() - limit;
         found.sort_by_key(|d| std::cmp::Reverse(d.severity));
         found.truncate(limit);
-        let said = Diagnostic::new(code::MORE_FINDINGS, format!("{rest} more findings are not shown"));
+        let said = Diagnostic::new(
+            code::MORE_FINDINGS,
+            say!("{rest} more findings are not shown", "ほかに {rest} 件の指摘があります"),
+        );
         found.push(
             Diagnostic { source: found.first().and_then(|first| first.source.clone()), ..said }
-                .help("mend these first"),
+                .help(say!("mend these first", "まず上のものを直してください")),
         );
     }
     found

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet, normalize_untrusted_str};
 
-use super::{Diagnostic, Label, Severity, Source};
+use super::{Diagnostic, Label, Language, Severity, Source, Text};
 
 /// How a diagnostic is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,26 +19,35 @@ const CONTEXT: usize = 2000;
 
 impl Diagnostic {
     /// The diagnostic as several lines, without a final line end.
-    pub fn render(&self, style: Style) -> String {
+    pub fn render(&self, style: Style, language: Language) -> String {
         let level = match self.severity {
-            Severity::Error => Level::ERROR,
-            Severity::Warning => Level::WARNING,
-            Severity::Note => Level::NOTE,
+            Severity::Error => named(Level::ERROR, "エラー", language),
+            Severity::Warning => named(Level::WARNING, "警告", language),
+            Severity::Note => named(Level::NOTE, "注意", language),
         };
-        let mut group = level.primary_title(shown(&self.message)).id(self.code).elements(
-            self.source.as_ref().filter(|_| !self.labels.is_empty()).map(|source| snippet(source, &self.labels)),
+        let words = |text: &Text| shown(text.in_language(language));
+        let mut group = level.primary_title(words(&self.message)).id(self.code).elements(
+            self.source.as_ref().filter(|_| !self.labels.is_empty()).map(|s| snippet(s, &self.labels, language)),
         );
         for note in &self.notes {
-            group = group.element(Level::NOTE.message(shown(note)));
+            group = group.element(named(Level::NOTE, "注意", language).message(words(note)));
         }
         for help in &self.help {
-            group = group.element(Level::HELP.message(shown(help)));
+            group = group.element(named(Level::HELP, "ヒント", language).message(words(help)));
         }
         let renderer = match style {
             Style::Plain => Renderer::plain(),
             Style::Colour => Renderer::styled().hyperlink(false),
         };
         renderer.render(&[group])
+    }
+}
+
+/// A level under its name in `language`.
+fn named<'a>(level: Level<'a>, japanese: &'a str, language: Language) -> Level<'a> {
+    match language {
+        Language::En => level,
+        Language::Ja => level.with_name(japanese),
     }
 }
 
@@ -52,14 +61,18 @@ fn without_c1(text: &str) -> String {
     text.replace(|c: char| ('\u{80}'..='\u{9f}').contains(&c), "·")
 }
 
-fn snippet<'a>(source: &Source, labels: &[Label]) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
+fn snippet<'a>(
+    source: &Source,
+    labels: &[Label],
+    language: Language,
+) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
     let window = window(source, labels);
     let first_line = source.position(window.start).0;
     let annotations = labels.iter().enumerate().filter_map(|(index, label)| {
         let span = source.char_range(&label.span);
         let inside = span.start >= window.start && span.end <= window.end;
         let kind = if index == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
-        let text = (!label.text.is_empty()).then(|| shown(&label.text));
+        let text = (!label.text.is_empty()).then(|| shown(label.text.in_language(language)));
         inside.then(|| kind.span(span.start - window.start..span.end - window.start).label(text))
     });
     let annotations: Vec<_> = annotations.collect();
@@ -85,18 +98,21 @@ fn window(source: &Source, labels: &[Label]) -> Range<usize> {
 mod tests {
     use super::super::code;
     use super::*;
+    use crate::say;
+
+    fn found() -> Diagnostic {
+        let source = Source::new("prompt", "1girl, <lora:flat2:0.8:lbw=OUTD>");
+        Diagnostic::new(code::FOREIGN_VECTOR, say!("weight vector has 17 entries", "重みベクトルは 17 個です"))
+            .within(&source)
+            .label(27..31, say!("preset from webui.yaml", "webui.yaml のプリセット"))
+            .note(say!("OUT00 gets 0", "OUT00 は 0 になります"))
+            .help(say!("use `XLOUT`", "`XLOUT` を使ってください"))
+    }
 
     #[test]
     fn looks_like_rustc() {
-        let source = Source::new("prompt", "1girl, <lora:flat2:0.8:lbw=OUTD>");
-        let found =
-            Diagnostic::new(code::FOREIGN_VECTOR, "weight vector has 17 entries, this checkpoint is SDXL (12 or 20)")
-                .within(&source)
-                .label(27..31, "preset from webui.yaml")
-                .note("OUT00 gets 0")
-                .help("use `XLOUT`");
         let expect = "\
-warning[W0203]: weight vector has 17 entries, this checkpoint is SDXL (12 or 20)
+warning[W0203]: weight vector has 17 entries
  --> prompt:1:28
   |
 1 | 1girl, <lora:flat2:0.8:lbw=OUTD>
@@ -104,14 +120,31 @@ warning[W0203]: weight vector has 17 entries, this checkpoint is SDXL (12 or 20)
   |
   = note: OUT00 gets 0
   = help: use `XLOUT`";
-        assert_eq!(found.render(Style::Plain), expect);
+        assert_eq!(found().render(Style::Plain, Language::En), expect);
+    }
+
+    #[test]
+    fn speaks_japanese() {
+        let expect = "\
+警告[W0203]: 重みベクトルは 17 個です
+ --> prompt:1:28
+  |
+1 | 1girl, <lora:flat2:0.8:lbw=OUTD>
+  |                            ^^^^ webui.yaml のプリセット
+  |
+  = 注意: OUT00 は 0 になります
+  = ヒント: `XLOUT` を使ってください";
+        assert_eq!(found().render(Style::Plain, Language::Ja), expect);
     }
 
     #[test]
     fn control_characters_are_not_sent_to_the_terminal() {
         let source = Source::new("a\x1b[0m", "b\x1b[31m\x07\u{9b} c");
-        let found = Diagnostic::new(code::BAD_NUMBER, "\x1b[2J").within(&source).label(0..1, "\x08").help("\x1b");
-        let drawn = found.render(Style::Plain);
+        let found = Diagnostic::new(code::BAD_NUMBER, say!("\x1b[2J", "\x1b[2J"))
+            .within(&source)
+            .label(0..1, say!("\x08", "\x08"))
+            .help(say!("\x1b", "\x1b"));
+        let drawn = found.render(Style::Plain, Language::En);
         assert!(!drawn.chars().any(|c| c.is_control() && c != '\n'), "{drawn:?}");
     }
 
@@ -120,8 +153,9 @@ warning[W0203]: weight vector has 17 entries, this checkpoint is SDXL (12 or 20)
         let source = Source::new("x", "é".repeat(100_000));
         let backwards = std::ops::Range { start: 5, end: 3 };
         for span in [0..1, backwards, 199_999..200_000, 400_000..500_000, 0..200_000] {
-            let found = Diagnostic::new(code::BAD_NUMBER, "x").within(&source).label(span, "here");
-            assert!(found.render(Style::Colour).len() < 100_000);
+            let found =
+                Diagnostic::new(code::BAD_NUMBER, say!("x", "x")).within(&source).label(span, say!("here", "ここ"));
+            assert!(found.render(Style::Colour, Language::En).len() < 100_000);
         }
     }
 }

@@ -14,6 +14,7 @@ use super::{
 use crate::block::Family;
 use crate::diagnostic::{Diagnostic, FINDINGS_LIMIT, Severity, Source, at_most, code, has_errors};
 use crate::preset::{Preset, PresetSet};
+use crate::say;
 use crate::syntax::schedule::{self, LayoutError, Timeline};
 use crate::syntax::{Mapped, Prompt, Tag, attention, composition};
 
@@ -94,8 +95,9 @@ pub fn lower_with_files(request: &Request, presets: &PresetSet, modules: Modules
     let mut found = Vec::new();
     for source in [&request.prompt, &request.negative_prompt, &request.hires_prompt, &request.hires_negative_prompt] {
         if source.text.len() > PROMPT_LIMIT {
-            let message = format!("the {} is larger than {} MiB", source.name, PROMPT_LIMIT >> 20);
-            found.push(Diagnostic::new(code::TOO_LARGE, message).help("shorten it"));
+            let (name, mib) = (&source.name, PROMPT_LIMIT >> 20);
+            let message = say!("the {name} is larger than {mib} MiB", "{name} が {mib} MiB を超えています");
+            found.push(Diagnostic::new(code::TOO_LARGE, message).help(say!("shorten it", "短くしてください")));
         }
     }
     if has_errors(&found) {
@@ -346,13 +348,24 @@ impl Lower<'_> {
 
 fn layout_error(error: &LayoutError, source: &Source) -> Diagnostic {
     match error {
-        LayoutError::StepOverflow(span) => Diagnostic::new(code::STEP_OVERFLOW, error.to_string())
-            .within(source)
-            .label(span.clone(), "")
-            .help("write a step number, or a fraction of all steps such as 0.5"),
+        LayoutError::StepOverflow(span) => {
+            Diagnostic::new(code::STEP_OVERFLOW, say!("the step number is too large", "ステップ数が大きすぎます"))
+                .within(source)
+                .at(span.clone())
+                .help(say!(
+                    "write a step number, or a fraction of all steps such as 0.5",
+                    "ステップ数か、0.5 のような全ステップに対する割合を書いてください"
+                ))
+        }
         LayoutError::TooLarge => {
-            let message = format!("the texts of all steps together are larger than {} MiB", SCHEDULE_LIMIT >> 20);
-            Diagnostic::new(code::TOO_LARGE, message).within(source).help("use a shorter prompt or fewer steps")
+            let mib = SCHEDULE_LIMIT >> 20;
+            let message = say!(
+                "the texts of all steps together are larger than {mib} MiB",
+                "全ステップの文が合わせて {mib} MiB を超えています"
+            );
+            Diagnostic::new(code::TOO_LARGE, message)
+                .within(source)
+                .help(say!("use a shorter prompt or fewer steps", "プロンプトを短くするか、ステップを減らしてください"))
         }
     }
 }

@@ -6,7 +6,8 @@ use pest::Parser;
 
 use super::{Comment, Origin, Preset, PresetFile, Presets, SIZE_LIMIT};
 use crate::block::Layout;
-use crate::diagnostic::{Diagnostic, FINDINGS_LIMIT, Source, at_most, code};
+use crate::diagnostic::{Diagnostic, FINDINGS_LIMIT, Source, Text, at_most, code};
+use crate::say;
 use crate::syntax::python;
 
 #[derive(pest_derive::Parser)]
@@ -79,39 +80,59 @@ impl Ignored {
         let commas = line.matches(',').count();
         let (at, message, help) = match self {
             Ignored::Hash if python::strip(line).starts_with('#') || commas < 10 => return None,
-            Ignored::Hash => {
-                (line.find('#')?, "a `#` anywhere makes the whole line a comment".into(), "remove the `#`")
-            }
+            Ignored::Hash => (
+                line.find('#')?,
+                say!(
+                    "a `#` anywhere makes the whole line a comment",
+                    "どこかに `#` があると行全体がコメントになります"
+                ),
+                say!("remove the `#`", "`#` を消してください"),
+            ),
             Ignored::Count(entries) if entries > 2 && line.contains(':') => (
                 line.find(':')? + 1,
-                format!("the line has {entries} entries and is ignored"),
-                "a vector has 12, 17, 20, 26 or 61 entries",
+                say!("the line has {entries} entries and is ignored", "この行は {entries} 個なので無視されます"),
+                say!("a vector has 12, 17, 20, 26 or 61 entries", "ベクトルは 12、17、20、26、61 個のどれかです"),
             ),
             _ => return None,
         };
         let end = start + line.len();
-        Some(Diagnostic::new(code::IGNORED_LINE, message).within(source).label(start + at..end, "").help(help))
+        Some(Diagnostic::new(code::IGNORED_LINE, message).within(source).at(start + at..end).help(help))
     }
 }
 
 fn comma_in_name(source: &Source, start: usize, name: &str) -> Diagnostic {
-    Diagnostic::new(code::COMMA_IN_NAME, format!("the comma in `{name}` is counted with those of the vector"))
-        .within(source)
-        .label(start..start + name.len(), "")
-        .help("rename the preset")
+    Diagnostic::new(
+        code::COMMA_IN_NAME,
+        say!(
+            "the comma in `{name}` is counted with those of the vector",
+            "`{name}` のコンマもベクトルのコンマとして数えられます"
+        ),
+    )
+    .within(source)
+    .at(start..start + name.len())
+    .help(say!("rename the preset", "プリセットの名前を変えてください"))
 }
 
 fn redefined(source: &Source, start: usize, old: &Preset) -> Diagnostic {
-    Diagnostic::new(code::PRESET_REDEFINED, format!("`{}` is defined a second time", old.name))
+    let line = old.origin.line;
+    Diagnostic::new(code::PRESET_REDEFINED, said_twice(&old.name))
         .within(source)
-        .label(start..start + old.name.len(), "this definition counts")
-        .note(format!("the first one stands in line {}", old.origin.line))
-        .help("remove one of them")
+        .label(start..start + old.name.len(), say!("this definition counts", "この定義が有効です"))
+        .note(say!("the first one stands in line {line}", "最初の定義は {line} 行目です"))
+        .help(say!("remove one of them", "どちらかを消してください"))
+}
+
+pub(super) fn said_twice(name: &str) -> Text {
+    say!("`{name}` is defined a second time", "`{name}` が二度定義されています")
 }
 
 pub(super) fn size_check(name: &str, text: &str) -> Vec<Diagnostic> {
     let too_large = || {
-        let message = format!("`{name}` is larger than {} MiB, too large for presets", SIZE_LIMIT >> 20);
+        let mib = SIZE_LIMIT >> 20;
+        let message = say!(
+            "`{name}` is larger than {mib} MiB, too large for presets",
+            "`{name}` は {mib} MiB を超えており、プリセットには大きすぎます"
+        );
         Diagnostic::new(code::TOO_LARGE, message)
     };
     (text.len() > SIZE_LIMIT).then(too_large).into_iter().collect()

@@ -3,6 +3,8 @@
 use std::ops::Range;
 
 use super::{python, tokens};
+use crate::diagnostic::Text;
+use crate::say;
 
 /// The tokens inside a LoRA tag.
 #[derive(pest_derive::Parser)]
@@ -38,13 +40,22 @@ pub enum Weight {
 
 /// Why an entry cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.text())]
 pub enum WeightError {
-    #[error("is empty")]
     Empty,
-    #[error("is not a number, nor R, U or X")]
     NotANumber,
-    #[error("has no number after the sign")]
     BadShift,
+}
+
+impl WeightError {
+    /// What is wrong with the entry, behind its name.
+    pub fn text(self) -> Text {
+        match self {
+            WeightError::Empty => say!("is empty", "空です"),
+            WeightError::NotANumber => say!("is not a number, nor R, U or X", "数値でも R、U、X でもありません"),
+            WeightError::BadShift => say!("has no number after the sign", "符号の後に数値がありません"),
+        }
+    }
 }
 
 /// Reads an entry; whitespace around it does not count.

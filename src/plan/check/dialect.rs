@@ -4,9 +4,10 @@ use std::ops::Range;
 
 use super::vector;
 use crate::block::{Family, Layout};
-use crate::diagnostic::{Diagnostic, Source, code};
+use crate::diagnostic::{Diagnostic, Source, Text, code};
 use crate::plan::{Dialect, DialectError, Request};
 use crate::preset::PresetSet;
+use crate::say;
 use crate::syntax::{Item, Tag};
 
 /// Weights that the chosen dialect cannot read.
@@ -15,18 +16,48 @@ pub fn unreadable(error: &DialectError, span: Range<usize>, source: &Source, pre
         return vector::unknown_weights(name, span, source, presets);
     }
     let help = match error {
-        DialectError::Entry(_) => "write numbers such as 0.5; R, U and X are webui's",
+        DialectError::Entry(_) => say!(
+            "write numbers such as 0.5; R, U and X are webui's",
+            "0.5 のような数値を書いてください。R、U、X は webui のものです"
+        ),
         DialectError::Length(_) => {
-            "SD.Next has 12, 19 or 20 for SDXL, Inspire 12 or more, kohya's script 12, 17, 20 or 26"
+            say!(
+                "SD.Next has 12, 19 or 20 for SDXL, Inspire 12 or more, kohya's script 12, 17, 20 or 26",
+                "SDXL では SD.Next が 12、19、20 個、Inspire が 12 個以上、kohya のスクリプトが 12、17、20、26 個です"
+            )
         }
         DialectError::Item(_) => {
-            "write `in1-4=0.5`, `mid=0`, `out2=1`, `default=1` or `base=1`, with commas between them"
+            say!(
+                "write `in1-4=0.5`, `mid=0`, `out2=1`, `default=1` or `base=1`, with commas between them",
+                "`in1-4=0.5`、`mid=0`、`out2=1`、`default=1`、`base=1` をコンマで区切って書いてください"
+            )
         }
-        DialectError::Several(_) => "write one weight per block",
-        DialectError::Flux => "use `--lbw-dialect webui`",
-        DialectError::Preset(_) => "`lbw preset list` shows the names",
+        DialectError::Several(_) => say!("write one weight per block", "ブロックごとに重みを一つ書いてください"),
+        DialectError::Flux => say!("use `--lbw-dialect webui`", "`--lbw-dialect webui` を使ってください"),
+        DialectError::Preset(_) => say!("`lbw preset list` shows the names", "`lbw preset list` で名前の一覧が出ます"),
     };
-    Diagnostic::new(code::DIALECT_VECTOR, error.to_string()).within(source).label(span, "").help(help)
+    Diagnostic::new(code::DIALECT_VECTOR, reason(error)).within(source).at(span).help(help)
+}
+
+fn reason(error: &DialectError) -> Text {
+    match error {
+        DialectError::Entry(entry) => {
+            say!("the entry `{entry}` is not a weight in this dialect", "項目 `{entry}` はこの方言の重みではありません")
+        }
+        DialectError::Length(count) => say!(
+            "a weight vector of {count} entries does not exist in this dialect",
+            "この方言に {count} 個の重みベクトルはありません"
+        ),
+        DialectError::Preset(name) => say!("there is no preset `{name}`", "プリセット `{name}` はありません"),
+        DialectError::Item(item) => {
+            say!("`{item}` is not an item of this notation", "`{item}` はこの書き方の項目ではありません")
+        }
+        DialectError::Several(entry) => say!(
+            "the entry `{entry}` gives one block several weights",
+            "項目 `{entry}` は一つのブロックに重みを複数与えています"
+        ),
+        DialectError::Flux => say!("this dialect is for UNet models", "この方言は UNet のモデルのためのものです"),
+    }
 }
 
 /// The dialect in which `text`, found where webui looks for weights or a number, is a vector.
@@ -40,11 +71,12 @@ pub fn of_text(text: &str) -> Option<Dialect> {
 
 /// Weights in another tool's notation.
 pub fn foreign_weights(dialect: Dialect, span: Range<usize>, source: &Source) -> Diagnostic {
-    let message = format!("these block weights are written for {}", dialect.tool());
-    Diagnostic::new(code::DIALECT_VECTOR, message)
-        .within(source)
-        .label(span, "")
-        .help(format!("use `--lbw-dialect {}`, or write a webui vector", dialect.name()))
+    let (tool, name) = (dialect.tool(), dialect.name());
+    let message = say!("these block weights are written for {tool}", "この階層別の重みは {tool} の書き方です");
+    Diagnostic::new(code::DIALECT_VECTOR, message).within(source).at(span).help(say!(
+        "use `--lbw-dialect {name}`, or write a webui vector",
+        "`--lbw-dialect {name}` を使うか、webui のベクトルを書いてください"
+    ))
 }
 
 /// What the chosen dialect leaves out, and what only another would understand.
@@ -53,44 +85,58 @@ pub fn tag(tag: &Tag, request: &Request) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     if dialect == Dialect::Sdnext {
         for item in tag.positional().skip(2) {
-            found.push(ignored(dialect, item, source).help("write `unet=` or `dyn=` before the number"));
+            found.push(ignored(dialect, item, source).help(say!(
+                "write `unet=` or `dyn=` before the number",
+                "数値の前に `unet=` か `dyn=` を書いてください"
+            )));
         }
     } else if let Some(item) = ["in", "mid", "out"].into_iter().find_map(|key| tag.named(key)) {
-        let message = format!("`{}` is SD.Next's and has no effect in {}", item.text, dialect.tool());
-        found.push(
-            Diagnostic::new(code::FOREIGN_NOTATION, message)
-                .within(source)
-                .label(item.span.clone(), "")
-                .help("use `--lbw-dialect sdnext`, or write a weight vector"),
+        let (text, tool) = (&item.text, dialect.tool());
+        let message = say!(
+            "`{text}` is SD.Next's and has no effect in {tool}",
+            "`{text}` は SD.Next のもので、{tool} では効果がありません"
         );
+        found.push(Diagnostic::new(code::FOREIGN_NOTATION, message).within(source).at(item.span.clone()).help(say!(
+            "use `--lbw-dialect sdnext`, or write a weight vector",
+            "`--lbw-dialect sdnext` を使うか、重みベクトルを書いてください"
+        )));
     }
     if dialect.is_webui() {
         return found;
     }
     if let Some(item) = ["lbwe", "start", "stop", "step"].into_iter().find_map(|key| tag.named(key)) {
-        let message = format!("`{}` is webui's; {} does not know it", item.text, dialect.tool());
+        let (text, tool) = (&item.text, dialect.tool());
+        let message =
+            say!("`{text}` is webui's; {tool} does not know it", "`{text}` は webui のもので、{tool} は知りません");
         found.push(
             Diagnostic::new(code::FOREIGN_NOTATION, message)
                 .within(source)
-                .label(item.span.clone(), "applied all the same")
-                .help(format!("remove it for what {} draws", dialect.tool())),
+                .label(item.span.clone(), say!("applied all the same", "それでも適用されます"))
+                .help(say!("remove it for what {tool} draws", "{tool} と同じ絵にするなら消してください")),
         );
     }
     if dialect == Dialect::Kohya
         && let Some(item) = tag.named("lbw")
         && let Some(entries) = other_family(item, request.family)
     {
-        let message =
-            format!("of {entries} entries {} applies only BASE to {}", dialect.tool(), request.family.label());
-        let said = Diagnostic::new(code::DIALECT_IGNORES, message).within(source).label(item.value_span(), "");
-        found.push(said.help("write 12 or 20 entries for SDXL, 17 or 26 for SD1"));
+        let (tool, family) = (dialect.tool(), request.family.label());
+        let message = say!(
+            "of {entries} entries {tool} applies only BASE to {family}",
+            "{entries} 個のうち、{tool} が {family} に使うのは BASE だけです"
+        );
+        let said = Diagnostic::new(code::DIALECT_IGNORES, message).within(source).at(item.value_span());
+        found.push(said.help(say!(
+            "write 12 or 20 entries for SDXL, 17 or 26 for SD1",
+            "SDXL なら 12 個か 20 個、SD1 なら 17 個か 26 個を書いてください"
+        )));
     }
     found
 }
 
 fn ignored(dialect: Dialect, item: &Item, source: &Source) -> Diagnostic {
-    let message = format!("{} ignores `{}`", dialect.tool(), item.text);
-    Diagnostic::new(code::DIALECT_IGNORES, message).within(source).label(item.span.clone(), "")
+    let (tool, text) = (dialect.tool(), &item.text);
+    let message = say!("{tool} ignores `{text}`", "{tool} は `{text}` を無視します");
+    Diagnostic::new(code::DIALECT_IGNORES, message).within(source).at(item.span.clone())
 }
 
 /// The number of entries, if they are for another family.

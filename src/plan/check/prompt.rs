@@ -2,6 +2,7 @@
 
 use crate::diagnostic::{Diagnostic, Source, code};
 use crate::plan::Settings;
+use crate::say;
 use crate::syntax::attention::{Oddity, OddityKind};
 use crate::syntax::composition::Part;
 use crate::syntax::schedule::{Edit, Failure, Schedule, Timeline};
@@ -14,19 +15,32 @@ pub fn attention(oddity: &Oddity, text: &Mapped, source: &Source) -> Diagnostic 
     let span = text.span(oddity.span.clone());
     let said = match oddity.kind {
         OddityKind::BadNumber => {
-            let message = format!("`{}` is not a number", &text.text()[oddity.span.clone()]);
+            let number = &text.text()[oddity.span.clone()];
+            let message = say!("`{number}` is not a number", "`{number}` は数値ではありません");
             Diagnostic::new(code::BAD_EMPHASIS_NUMBER, message)
-                .label(span, "emphasis is a number such as 1.2")
-                .help("write one number with one point, or `\\)` if the bracket is meant as text")
+                .label(span, say!("emphasis is a number such as 1.2", "強調は 1.2 のような数値です"))
+                .help(say!(
+                    "write one number with one point, or `\\)` if the bracket is meant as text",
+                    "点が一つの数値を書くか、括弧を文字として書くなら `\\)` としてください"
+                ))
         }
-        OddityKind::WeightedBreak(weight) => {
-            Diagnostic::new(code::WEIGHTED_BREAK, format!("BREAK is read as a word here, with weight {weight}"))
-                .label(span, "inside a weighted group")
-                .help("close the group before BREAK and open it again behind it")
+        OddityKind::WeightedBreak(weight) => Diagnostic::new(
+            code::WEIGHTED_BREAK,
+            say!(
+                "BREAK is read as a word here, with weight {weight}",
+                "この BREAK は重み {weight} の単語として読まれます"
+            ),
+        )
+        .label(span, say!("inside a weighted group", "重み付きの括弧の中です"))
+        .help(say!(
+            "close the group before BREAK and open it again behind it",
+            "BREAK の前で括弧を閉じ、後ろで開き直してください"
+        )),
+        OddityKind::TooDeep => {
+            Diagnostic::new(code::TOO_DEEP, say!("brackets are nested too deep", "括弧の入れ子が深すぎます"))
+                .at(span)
+                .help(say!("write the weight as a number: `(text:1.5)`", "重みを数値で書いてください: `(text:1.5)`"))
         }
-        OddityKind::TooDeep => Diagnostic::new(code::TOO_DEEP, "brackets are nested too deep")
-            .label(span, "")
-            .help("write the weight as a number: `(text:1.5)`"),
     };
     said.within(source)
 }
@@ -37,21 +51,34 @@ pub fn composition(parts: &[Part], source: &Source) -> Vec<Diagnostic> {
         let Some(span) = part.weight_span.clone() else { continue };
         if parts.len() == 1 || part.weight.abs() > LARGE_WEIGHT {
             let (weight, text) = (part.weight, source.text.get(span.clone()).unwrap_or_default().trim());
-            let said = Diagnostic::new(code::LARGE_PART_WEIGHT, format!("the weight of this prompt becomes {weight}"))
-                .within(source)
-                .label(span, "taken for a weight")
-                .note("a number behind the last colon weighs a part of `a AND b`, and is not drawn");
-            found.push(said.help(format!("write `\\{text}` if the text is meant")));
+            let said = Diagnostic::new(
+                code::LARGE_PART_WEIGHT,
+                say!("the weight of this prompt becomes {weight}", "このプロンプトの重みが {weight} になります"),
+            )
+            .within(source)
+            .label(span, say!("taken for a weight", "重みとして読まれます"))
+            .note(say!(
+                "a number behind the last colon weighs a part of `a AND b`, and is not drawn",
+                "最後のコロンの後の数値は `a AND b` の部分の重みで、描かれません"
+            ));
+            found.push(
+                said.help(say!(
+                    "write `\\{text}` if the text is meant",
+                    "文字として書くなら `\\{text}` としてください"
+                )),
+            );
         }
     }
     if parts.len() > 1 {
         let second = parts[1].text.origin(0);
         let and = source.text.get(..second).and_then(|before| before.rfind("AND"));
-        let said = Diagnostic::new(code::COMPOSITION, format!("AND makes {} prompts of this one", parts.len()));
+        let count = parts.len();
+        let message = say!("AND makes {count} prompts of this one", "AND がこのプロンプトを {count} つに分けます");
+        let said = Diagnostic::new(code::COMPOSITION, message);
         found.push(
             said.within(source)
-                .label(and.map_or(0..0, |at| at..at + 3), "splits here")
-                .help("write `and` if the word is meant"),
+                .label(and.map_or(0..0, |at| at..at + 3), say!("splits here", "ここで分かれます"))
+                .help(say!("write `and` if the word is meant", "単語なら `and` と書いてください")),
         );
     }
     found
@@ -59,10 +86,16 @@ pub fn composition(parts: &[Part], source: &Source) -> Vec<Diagnostic> {
 
 pub fn negative_tags(negative: &Prompt, source: &Source) -> Vec<Diagnostic> {
     let tag = |tag: &Tag| {
-        Diagnostic::new(code::TAG_IN_NEGATIVE, "a tag in the negative prompt is read as words and loads nothing")
-            .within(source)
-            .label(tag.span.clone(), "")
-            .help("move it to the prompt")
+        Diagnostic::new(
+            code::TAG_IN_NEGATIVE,
+            say!(
+                "a tag in the negative prompt is read as words and loads nothing",
+                "ネガティブプロンプトのタグは単語として読まれ、何も読み込みません"
+            ),
+        )
+        .within(source)
+        .at(tag.span.clone())
+        .help(say!("move it to the prompt", "プロンプトに移してください"))
     };
     negative.tags.iter().map(tag).collect()
 }
@@ -85,10 +118,19 @@ pub fn schedule(
     }
     for span in schedule.ambiguities(text) {
         found.push(
-            Diagnostic::new(code::AMBIGUOUS_EDIT, "webui sometimes reads this edit as plain text")
-                .within(source)
-                .label(span, "touches the edit before it")
-                .help("put a space before it, or a backslash if it is meant as text"),
+            Diagnostic::new(
+                code::AMBIGUOUS_EDIT,
+                say!(
+                    "webui sometimes reads this edit as plain text",
+                    "webui はこの編集をただの文字として読むことがあります"
+                ),
+            )
+            .within(source)
+            .label(span, say!("touches the edit before it", "前の編集に接しています"))
+            .help(say!(
+                "put a space before it, or a backslash if it is meant as text",
+                "前に空白を、文字のつもりならバックスラッシュを置いてください"
+            )),
         );
     }
     for edit in schedule.edits(text) {
@@ -98,9 +140,16 @@ pub fn schedule(
             if settings.sampler.is_second_order() && !number.contains('.') {
                 found.push(half_steps(number, when.clone(), source, settings));
             } else if !number.contains('.') && number.parse().is_ok_and(|n: f64| n > f64::from(timeline.steps)) {
-                let message = format!("step {number} is never reached: there are {}", timeline.steps);
-                let said = Diagnostic::new(code::EDIT_NEVER_SWITCHES, message).within(source).label(when.clone(), "");
-                found.push(said.help("write a smaller step, or a fraction such as 0.5"));
+                let steps = timeline.steps;
+                let message = say!(
+                    "step {number} is never reached: there are {steps}",
+                    "ステップ {number} には達しません。全部で {steps} ステップです"
+                );
+                let said = Diagnostic::new(code::EDIT_NEVER_SWITCHES, message).within(source).at(when.clone());
+                found.push(said.help(say!(
+                    "write a smaller step, or a fraction such as 0.5",
+                    "小さいステップか、0.5 のような小数を書いてください"
+                )));
             }
         }
     }
@@ -114,18 +163,29 @@ fn has_edit(text: &str) -> bool {
 
 fn whole_failure(failure: &Failure, source: &Source) -> Diagnostic {
     match failure {
-        Failure::Pipe(span) => {
-            Diagnostic::new(code::STRAY_PIPE, "this `|` switches off all prompt editing, the whole text is literal")
-                .within(source)
-                .label(span.clone(), "not inside `[a|b]`")
-                .help("write `\\|` if the sign is meant, or `[a|b]` to alternate")
-        }
-        Failure::Backslash(span) => {
-            Diagnostic::new(code::STRAY_BACKSLASH, "this backslash switches off all prompt editing")
-                .within(source)
-                .label(span.clone(), "nothing behind it to escape")
-                .help("remove it")
-        }
+        Failure::Pipe(span) => Diagnostic::new(
+            code::STRAY_PIPE,
+            say!(
+                "this `|` switches off all prompt editing, the whole text is literal",
+                "この `|` のためにプロンプト編集がすべて無効になり、文全体が文字どおりに使われます"
+            ),
+        )
+        .within(source)
+        .label(span.clone(), say!("not inside `[a|b]`", "`[a|b]` の中にありません"))
+        .help(say!(
+            "write `\\|` if the sign is meant, or `[a|b]` to alternate",
+            "文字なら `\\|`、交互に切り替えるなら `[a|b]` と書いてください"
+        )),
+        Failure::Backslash(span) => Diagnostic::new(
+            code::STRAY_BACKSLASH,
+            say!(
+                "this backslash switches off all prompt editing",
+                "このバックスラッシュのためにプロンプト編集がすべて無効になります"
+            ),
+        )
+        .within(source)
+        .label(span.clone(), say!("nothing behind it to escape", "後ろにエスケープする文字がありません"))
+        .help(say!("remove it", "消してください")),
     }
 }
 
@@ -135,18 +195,24 @@ fn tags_inside<'a>(edit: &'a Edit, source: &'a Source, tags: &'a [Tag]) -> impl 
     let first = tags.partition_point(|tag| tag.span.start < span.start);
     let inside = tags[first..].iter().take_while(move |tag| tag.span.end <= span.end);
     inside.filter(|tag| tag.kind == "lora" || tag.kind == "lyco").map(|tag| {
-        Diagnostic::new(code::TAG_IN_EDIT, "this LoRA is loaded for all steps")
-            .within(source)
-            .label(tag.span.clone(), "tags are read before editing")
-            .help("use `step=a-b` inside the tag")
+        Diagnostic::new(
+            code::TAG_IN_EDIT,
+            say!("this LoRA is loaded for all steps", "この LoRA は全ステップで読み込まれます"),
+        )
+        .within(source)
+        .label(tag.span.clone(), say!("tags are read before editing", "タグは編集より先に読まれます"))
+        .help(say!("use `step=a-b` inside the tag", "タグの中で `step=a-b` を使ってください"))
     })
 }
 
 fn half_steps(number: &str, span: std::ops::Range<usize>, source: &Source, settings: &Settings) -> Diagnostic {
-    let message =
-        format!("{} counts two calls per step, so {number} is half as far as it looks", settings.sampler.label());
+    let sampler = settings.sampler.label();
+    let message = say!(
+        "{sampler} counts two calls per step, so {number} is half as far as it looks",
+        "{sampler} は 1 ステップを 2 回と数えるので、{number} は見かけの半分のところです"
+    );
     Diagnostic::new(code::HALF_STEPS, message)
         .within(source)
-        .label(span, "whole number")
-        .help("write a fraction, such as 0.5: it keeps its meaning")
+        .label(span, say!("whole number", "整数です"))
+        .help(say!("write a fraction, such as 0.5: it keeps its meaning", "0.5 のような小数なら意味は変わりません"))
 }

@@ -3,20 +3,23 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{dialect, vector};
-use crate::diagnostic::{Diagnostic, Source, code, did_you_mean};
+use crate::diagnostic::{Diagnostic, Source, Text, code, did_you_mean};
 use crate::plan::Request;
 use crate::plan::argument::{self, ArgumentError, ArgumentErrorKind, BaseRule, Found, Vector};
 use crate::plan::network::{LORA_KINDS, Networks, lora_tags};
 use crate::preset::PresetSet;
+use crate::say;
 use crate::syntax::{Prompt, Tag};
 
 /// Text that stops webui or the extension.
 pub fn argument_error(error: &ArgumentError, source: &Source, presets: &PresetSet) -> Diagnostic {
     let span = error.span.clone();
     match &error.kind {
-        ArgumentErrorKind::NoName => Diagnostic::new(code::NAMELESS_TAG, "this tag has no name")
-            .label(span, "every item has an `=`")
-            .help("write the name first: `<lora:name:0.8>`"),
+        ArgumentErrorKind::NoName => {
+            Diagnostic::new(code::NAMELESS_TAG, say!("this tag has no name", "このタグには名前がありません"))
+                .label(span, say!("every item has an `=`", "どの項目にも `=` があります"))
+                .help(say!("write the name first: `<lora:name:0.8>`", "名前を最初に書いてください: `<lora:name:0.8>`"))
+        }
         ArgumentErrorKind::BadNumber { text, .. } if text.starts_with("lbw=") && dialect::of_text(text).is_some() => {
             return dialect::foreign_weights(dialect::of_text(text).unwrap_or_default(), span, source);
         }
@@ -25,52 +28,83 @@ pub fn argument_error(error: &ArgumentError, source: &Source, presets: &PresetSe
             return dialect::foreign_weights(dialect, span, source);
         }
         ArgumentErrorKind::Dialect(error) => return dialect::unreadable(error, span, source, presets),
-        ArgumentErrorKind::BadNumber { argument, text, .. } if is_weights(argument, text, presets) => {
-            Diagnostic::new(code::POSITIONAL_VECTOR, "block weights must be written `lbw=`")
-                .label(span, format!("this is the place of the {argument} number"))
-                .help(format!("write `lbw={text}`"))
-        }
-        ArgumentErrorKind::BadNumber { argument: "start" | "stop" | "step", text, .. } => {
-            Diagnostic::new(code::BAD_WINDOW, format!("`{text}` is not a whole number of steps"))
-                .label(span, "")
-                .help("write steps as in `start=5`, `stop=10` or `step=5-10`")
-        }
+        ArgumentErrorKind::BadNumber { argument, text, .. } if is_weights(argument, text, presets) => Diagnostic::new(
+            code::POSITIONAL_VECTOR,
+            say!("block weights must be written `lbw=`", "階層別の重みには `lbw=` が必要です"),
+        )
+        .label(span, say!("this is the place of the {argument} number", "ここは {argument} の数値の位置です"))
+        .help(say!("write `lbw={text}`", "`lbw={text}` と書いてください")),
+        ArgumentErrorKind::BadNumber { argument: "start" | "stop" | "step", text, .. } => Diagnostic::new(
+            code::BAD_WINDOW,
+            say!("`{text}` is not a whole number of steps", "`{text}` はステップの整数ではありません"),
+        )
+        .at(span)
+        .help(say!(
+            "write steps as in `start=5`, `stop=10` or `step=5-10`",
+            "`start=5`、`stop=10`、`step=5-10` のように書いてください"
+        )),
         ArgumentErrorKind::BadNumber { argument, text, whole } => {
-            let kind = if *whole { "a whole number" } else { "a number" };
-            let said = Diagnostic::new(code::BAD_NUMBER, format!("`{text}` is not {kind}"))
-                .label(span, format!("{argument} of this LoRA"));
-            match text.contains(',') {
-                true => said.help("write decimals with a point"),
-                false => said.help(format!("write {kind}, as in `<lora:name:0.8>`")),
-            }
+            let kind = if *whole { say!("a whole number", "整数") } else { say!("a number", "数値") };
+            let message = say!("`{text}` is not {kind}", "`{text}` は{kind}ではありません", with kind);
+            let said = Diagnostic::new(code::BAD_NUMBER, message)
+                .label(span, say!("{argument} of this LoRA", "この LoRA の {argument}"));
+            said.help(match text.contains(',') {
+                true => say!("write decimals with a point", "小数点には「.」を使ってください"),
+                false => say!(
+                    "write {kind}, as in `<lora:name:0.8>`",
+                    "`<lora:name:0.8>` のように{kind}を書いてください",
+                    with kind
+                ),
+            })
         }
         ArgumentErrorKind::BadEntry { entry, error, preset } => {
-            let place = preset.as_ref().map_or(String::new(), |name| format!(" of `{name}`"));
+            let error = error.text();
+            let message = match preset {
+                Some(name) => say!(
+                    "the entry `{entry}` of `{name}` {error}",
+                    "`{name}` の項目 `{entry}` は{error}",
+                    with error
+                ),
+                None => say!("the entry `{entry}` {error}", "項目 `{entry}` は{error}", with error),
+            };
             let upper = entry.to_uppercase();
             let help = match upper.as_str() {
-                "R" | "U" | "X" => format!("write `{upper}` in capitals"),
-                _ => "write a number, or R, U, X, X+d, X-d".to_owned(),
+                "R" | "U" | "X" => say!("write `{upper}` in capitals", "大文字で `{upper}` と書いてください"),
+                _ => say!("write a number, or R, U, X, X+d, X-d", "数値か R、U、X、X+d、X-d を書いてください"),
             };
-            Diagnostic::new(code::BAD_VECTOR_ENTRY, format!("the entry `{entry}`{place} {error}"))
-                .label(span, "")
-                .help(help)
+            Diagnostic::new(code::BAD_VECTOR_ENTRY, message).at(span).help(help)
         }
-        ArgumentErrorKind::BadCount { preset, entries } => {
-            Diagnostic::new(code::BAD_VECTOR_LENGTH, format!("the preset `{preset}` has {entries} entries"))
-                .label(span, "")
-                .help("vectors have 12 (SDXL), 17 (SD1), 20, 26 or 61 (Flux) entries")
+        ArgumentErrorKind::BadCount { preset, entries } => Diagnostic::new(
+            code::BAD_VECTOR_LENGTH,
+            say!("the preset `{preset}` has {entries} entries", "プリセット `{preset}` は {entries} 個です"),
+        )
+        .at(span)
+        .help(say!(
+            "vectors have 12 (SDXL), 17 (SD1), 20, 26 or 61 (Flux) entries",
+            "ベクトルは 12 (SDXL)、17 (SD1)、20、26、61 (Flux) 個のどれかです"
+        )),
+        ArgumentErrorKind::NoBase => {
+            Diagnostic::new(code::X_BASE, say!("`X` has no base here", "`X` の基準がありません"))
+                .label(span, say!("the extension looks for it in this item", "拡張機能はこの項目から探します"))
+                .help(say!("add `x=1`", "`x=1` を加えてください"))
         }
-        ArgumentErrorKind::NoBase => Diagnostic::new(code::X_BASE, "`X` has no base here")
-            .label(span, "the extension looks for it in this item")
-            .help("add `x=1`"),
-        ArgumentErrorKind::BadStep => Diagnostic::new(code::BAD_WINDOW, "`step=` takes two whole numbers")
-            .label(span, "")
-            .help("write `step=5-10`"),
-        ArgumentErrorKind::AtSign => {
-            Diagnostic::new(code::BAD_NUMBER, "strengths that change over the steps (`@`) belong to another extension")
-                .label(span, "")
-                .help("write one number, and `step=a-b` for a part of the steps")
+        ArgumentErrorKind::BadStep => {
+            Diagnostic::new(code::BAD_WINDOW, say!("`step=` takes two whole numbers", "`step=` には整数が二つ必要です"))
+                .at(span)
+                .help(say!("write `step=5-10`", "`step=5-10` と書いてください"))
         }
+        ArgumentErrorKind::AtSign => Diagnostic::new(
+            code::BAD_NUMBER,
+            say!(
+                "strengths that change over the steps (`@`) belong to another extension",
+                "ステップで変わる強さ (`@`) は別の拡張機能のものです"
+            ),
+        )
+        .at(span)
+        .help(say!(
+            "write one number, and `step=a-b` for a part of the steps",
+            "数値を一つ書き、一部のステップだけなら `step=a-b` を使ってください"
+        )),
     }
     .within(source)
 }
@@ -120,12 +154,18 @@ pub fn tags(prompt: &Prompt, networks: &Networks, request: &Request, presets: &P
 }
 
 fn unknown_kind(tag: &Tag, source: &Source) -> Diagnostic {
-    let said = Diagnostic::new(code::UNKNOWN_KIND, format!("`<{}:…>` has no effect", tag.kind));
+    let kind = &tag.kind;
+    let message = say!("`<{kind}:…>` has no effect", "`<{kind}:…>` には効果がありません");
+    let said = Diagnostic::new(code::UNKNOWN_KIND, message);
     let help = match did_you_mean(&tag.kind, LORA_KINDS) {
-        Some(near) => format!("did you mean `<{near}:…>`?"),
-        None => "only `<lora:…>` and `<lyco:…>` load something".to_owned(),
+        Some(near) => say!("did you mean `<{near}:…>`?", "`<{near}:…>` ではありませんか"),
+        None => {
+            say!("only `<lora:…>` and `<lyco:…>` load something", "読み込まれるのは `<lora:…>` と `<lyco:…>` だけです")
+        }
     };
-    said.within(source).label(tag.kind_span.clone(), "removed from the prompt").help(help)
+    said.within(source)
+        .label(tag.kind_span.clone(), say!("removed from the prompt", "プロンプトから取り除かれます"))
+        .help(help)
 }
 
 /// A name with `=`, and keys found inside other texts.
@@ -136,24 +176,34 @@ fn names(tag: &Tag, source: &Source) -> Vec<Diagnostic> {
         found.push(
             Diagnostic::new(
                 code::NAME_WITH_EQUALS,
-                "a name with `=` is read as an argument, the next item as the name",
+                say!(
+                    "a name with `=` is read as an argument, the next item as the name",
+                    "`=` のある名前は引数として読まれ、次の項目が名前になります"
+                ),
             )
             .within(source)
-            .label(name.span.clone(), "")
-            .help("write the name first, or rename the file"),
+            .at(name.span.clone())
+            .help(say!("write the name first, or rename the file", "名前を最初に書くか、ファイル名を変えてください")),
         );
     }
     for key in ["te=", "unet=", "lbw=", "lbwe=", "x=", "start=", "stop=", "step="] {
         let hidden = tag.items.iter().find(|item| item.text.contains(key));
         if let Some(item) = hidden.filter(|item| !item.text.trim_start().starts_with(key)) {
+            let value = item.text.replace(key, "");
             found.push(
-                Diagnostic::new(code::HIJACKED_ARGUMENT, format!("the extension finds `{key}` inside this item"))
-                    .within(source)
-                    .label(
-                        item.span.clone(),
-                        format!("read as `{key}` with the value `{}`", item.text.replace(key, "")),
-                    )
-                    .help("rename it so that it does not contain the key"),
+                Diagnostic::new(
+                    code::HIJACKED_ARGUMENT,
+                    say!(
+                        "the extension finds `{key}` inside this item",
+                        "拡張機能はこの項目の中に `{key}` を見つけます"
+                    ),
+                )
+                .within(source)
+                .label(
+                    item.span.clone(),
+                    say!("read as `{key}` with the value `{value}`", "値 `{value}` の `{key}` と読まれます"),
+                )
+                .help(say!("rename it so that it does not contain the key", "キーを含まない名前に変えてください")),
             );
         }
     }
@@ -191,40 +241,70 @@ fn window(tag: &Tag, request: &Request) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     let item = |key| tag.items.iter().find(|item| item.text.contains(key));
     if let Some(step) = item("step=").filter(|step| !step.text.replace("step=", "").contains('-')) {
-        let said = Diagnostic::new(code::IGNORED_STEP, "`step=` without a range is ignored").within(source);
-        found.push(said.label(step.span.clone(), "").help("write `step=a-b`, `start=a` or `stop=b`"));
+        let said = Diagnostic::new(
+            code::IGNORED_STEP,
+            say!("`step=` without a range is ignored", "範囲のない `step=` は無視されます"),
+        )
+        .within(source);
+        found.push(said.at(step.span.clone()).help(say!(
+            "write `step=a-b`, `start=a` or `stop=b`",
+            "`step=a-b`、`start=a`、`stop=b` のどれかを書いてください"
+        )));
     }
     let Some(place) = item("step=").or(item("start=")).or(item("stop=")) else { return found };
     let mut draws = crate::plan::draw::Draws::new(0);
     let empty = PresetSet::default();
     let Ok(reading) = argument::extension(tag, &empty, BaseRule::Anywhere, &mut draws) else { return found };
     let steps = i64::from(request.settings.steps);
-    let warn = |message: String, help: &str| {
-        Diagnostic::new(code::WINDOW, message).within(source).label(place.span.clone(), "").help(help)
+    let warn = |message: Text, help: Text| {
+        Diagnostic::new(code::WINDOW, message).within(source).at(place.span.clone()).help(help)
     };
     match (reading.start, reading.stop) {
         (None, None) => return found,
         (Some(start), _) if start >= steps.max(2) => {
-            let message = format!("the LoRA is never on: it starts at step {start} of {steps}");
-            found.push(warn(message, "choose a start below the number of steps"));
+            let message = say!(
+                "the LoRA is never on: it starts at step {start} of {steps}",
+                "LoRA は一度も効きません。{steps} ステップのうちステップ {start} から始まります"
+            );
+            found.push(warn(
+                message,
+                say!("choose a start below the number of steps", "全ステップ数より小さい開始にしてください"),
+            ));
         }
         (Some(start), Some(stop)) if stop < start => {
-            let message = format!("the LoRA stays on to the end: its stop ({stop}) comes before its start ({start})");
-            found.push(warn(message, "write the smaller number first"));
+            let message = say!(
+                "the LoRA stays on to the end: its stop ({stop}) comes before its start ({start})",
+                "LoRA は最後まで効き続けます。終了 ({stop}) が開始 ({start}) より前です"
+            );
+            found.push(warn(message, say!("write the smaller number first", "小さい数を先に書いてください")));
         }
         (start, Some(stop)) if stop <= 1 || start == Some(stop) => {
-            found.push(warn("the LoRA is never on: its window is empty".to_owned(), "choose a later stop"));
+            found.push(warn(
+                say!("the LoRA is never on: its window is empty", "LoRA は一度も効きません。範囲が空です"),
+                say!("choose a later stop", "終了を後にしてください"),
+            ));
         }
         _ => {}
     }
     if reading.start == Some(0) {
-        let said = Diagnostic::new(code::START_ZERO, "`start=0` counts as no start on Forge").within(source);
-        found.push(said.label(place.span.clone(), "").help("leave `start=0` out"));
+        let said = Diagnostic::new(
+            code::START_ZERO,
+            say!("`start=0` counts as no start on Forge", "Forge では `start=0` は開始の指定なしと同じです"),
+        )
+        .within(source);
+        found.push(said.at(place.span.clone()).help(say!("leave `start=0` out", "`start=0` を省いてください")));
     }
     if reading.te != 0.0 {
-        let message = format!("the text encoder keeps its strength {} for all steps", reading.te);
-        let said = Diagnostic::new(code::WINDOW_AND_TEXT_ENCODER, message).within(source).label(place.span.clone(), "");
-        found.push(said.help("use `te=0` if the LoRA should act on the UNet alone"));
+        let te = reading.te;
+        let message = say!(
+            "the text encoder keeps its strength {te} for all steps",
+            "テキストエンコーダーの強さは全ステップで {te} のままです"
+        );
+        let said = Diagnostic::new(code::WINDOW_AND_TEXT_ENCODER, message).within(source).at(place.span.clone());
+        found.push(said.help(say!(
+            "use `te=0` if the LoRA should act on the UNet alone",
+            "UNet だけに効かせるなら `te=0` を使ってください"
+        )));
     }
     found
 }
@@ -237,16 +317,22 @@ fn base(tag: &Tag, vector: &Vector, source: &Source) -> Option<Diagnostic> {
         return None;
     }
     let said = match there {
-        Ok(there) => format!("`X` is {here} here; the extension ignores `x=` in so short a tag and takes {there}"),
-        Err(_) => format!("`X` is {here} here; the extension fails without `x=`"),
+        Ok(there) => say!(
+            "`X` is {here} here; the extension ignores `x=` in so short a tag and takes {there}",
+            "ここでの `X` は {here} です。拡張機能は短いタグの `x=` を無視し、{there} とします"
+        ),
+        Err(_) => say!(
+            "`X` is {here} here; the extension fails without `x=`",
+            "ここでの `X` は {here} です。拡張機能は `x=` がないと失敗します"
+        ),
     };
     let written = tag.items.iter().find(|item| item.text.contains("x="));
     let span = written.map_or(vector.span.clone(), |item| item.span.clone());
     Some(
         Diagnostic::new(code::X_BASE, said)
             .within(source)
-            .label(span, "")
-            .help(format!("write strengths and base: `:1:1:x={here}`")),
+            .at(span)
+            .help(say!("write strengths and base: `:1:1:x={here}`", "強さと基準を書いてください: `:1:1:x={here}`")),
     )
 }
 
@@ -255,12 +341,19 @@ fn unet_alone(tag: &Tag, source: &Source) -> Option<Diagnostic> {
     let unet = tag.named("unet")?;
     let both = matches!(argument::find(tag, "te=", Some(1)), Found::Nothing) && webui.te != webui.unet;
     both.then(|| {
-        let message = format!("with block weights the text encoder gets {} too, not {}", webui.unet, webui.te);
+        let (te, strength) = (webui.te, webui.unet);
+        let message = say!(
+            "with block weights the text encoder gets {strength} too, not {te}",
+            "階層別の重みがあると、テキストエンコーダーも {te} ではなく {strength} になります"
+        );
         Diagnostic::new(code::UNET_ALONE, message)
             .within(source)
-            .label(unet.span.clone(), "given alone")
-            .note(format!("effective: te {0}, unet {0}", webui.unet))
-            .help(format!("write `te=1:unet={}` if only the UNet is meant", webui.unet))
+            .label(unet.span.clone(), say!("given alone", "片方だけです"))
+            .note(say!("effective: te {strength}, unet {strength}", "実際の値: te {strength}、unet {strength}"))
+            .help(say!(
+                "write `te=1:unet={strength}` if only the UNet is meant",
+                "UNet だけのつもりなら `te=1:unet={strength}` と書いてください"
+            ))
     })
 }
 
@@ -280,15 +373,19 @@ fn twice(tags: &[&Tag], acting: bool, source: &Source) -> Vec<Diagnostic> {
         if count < 2 || std::ptr::eq(first[name.text.as_str()], *tag) || !said.insert(name.text.as_str()) {
             continue;
         }
-        let which = if acting { "first" } else { "last" };
-        let message =
-            format!("`{}` is named {count} times: it is applied {count} times as the {which} tag says", name.text);
+        let which = if acting { say!("first", "最初") } else { say!("last", "最後") };
+        let text = &name.text;
+        let message = say!(
+            "`{text}` is named {count} times: it is applied {count} times as the {which} tag says",
+            "`{text}` が {count} 回書かれています。{which}のタグのとおりに {count} 回掛かります",
+            with which
+        );
         found.push(
             Diagnostic::new(code::LORA_TWICE, message)
                 .within(source)
-                .label(tag.span.clone(), "named again")
-                .label(first[name.text.as_str()].span.clone(), "first named here")
-                .help("keep one tag with the strength you want"),
+                .label(tag.span.clone(), say!("named again", "もう一度書かれています"))
+                .label(first[name.text.as_str()].span.clone(), say!("first named here", "最初はここです"))
+                .help(say!("keep one tag with the strength you want", "望む強さのタグを一つだけ残してください")),
         );
     }
     found
@@ -304,12 +401,17 @@ pub fn unknown_lora<'a>(
     let mut found = Vec::new();
     for tag in lora_tags(&tags) {
         let Some(name) = tag.positional().next().filter(|name| !known(&name.text)) else { continue };
-        let said = Diagnostic::new(code::UNKNOWN_LORA, format!("there is no LoRA `{}`", name.text));
+        let text = &name.text;
+        let message = say!("there is no LoRA `{text}`", "LoRA `{text}` はありません");
+        let said = Diagnostic::new(code::UNKNOWN_LORA, message);
         let help = match did_you_mean(&name.text, names.clone()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => "put the file into the LoRA folder, or name the folder with `--lora-dir`".to_owned(),
+            Some(near) => say!("did you mean `{near}`?", "`{near}` ではありませんか"),
+            None => say!(
+                "put the file into the LoRA folder, or name the folder with `--lora-dir`",
+                "ファイルを LoRA のフォルダーに置くか、`--lora-dir` でフォルダーを指定してください"
+            ),
         };
-        found.push(said.within(prompt).label(name.span.clone(), "").help(help));
+        found.push(said.within(prompt).at(name.span.clone()).help(help));
     }
     found
 }
@@ -318,13 +420,25 @@ pub fn unknown_lora<'a>(
 pub fn unmatched_keys(name: &str, unmatched: usize, all: usize, example: &str) -> Diagnostic {
     let said = Diagnostic::new(
         code::UNMATCHED_KEYS,
-        format!("{unmatched} of {all} modules of `{name}` fit nothing in the model"),
+        say!(
+            "{unmatched} of {all} modules of `{name}` fit nothing in the model",
+            "`{name}` の {all} 個のモジュールのうち {unmatched} 個がモデルに合いません"
+        ),
     );
-    said.note(format!("for example `{example}`")).help("check that the LoRA is made for this family of models")
+    said.note(say!("for example `{example}`", "たとえば `{example}`")).help(say!(
+        "check that the LoRA is made for this family of models",
+        "LoRA がこのモデル系列のものか確かめてください"
+    ))
 }
 
 /// A LoRA whose modules do not scale in proportion to block weights.
 pub fn nonlinear_kind(name: &str, kind: &str, modules: usize) -> Diagnostic {
-    let message = format!("block weights are not proportional for `{name}`: {modules} of its modules are {kind}");
-    Diagnostic::new(code::NONLINEAR_KIND, message).help("switch it off with strength 0 rather than with weights of 0")
+    let message = say!(
+        "block weights are not proportional for `{name}`: {modules} of its modules are {kind}",
+        "`{name}` では階層別の重みが比例しません。{modules} 個のモジュールが {kind} です"
+    );
+    Diagnostic::new(code::NONLINEAR_KIND, message).help(say!(
+        "switch it off with strength 0 rather than with weights of 0",
+        "切るときは重み 0 ではなく強さ 0 にしてください"
+    ))
 }

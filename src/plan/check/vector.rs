@@ -3,40 +3,53 @@
 use std::ops::Range;
 
 use crate::block::{Family, Layout, Space};
-use crate::diagnostic::{Diagnostic, Source, code, did_you_mean};
+use crate::diagnostic::{Diagnostic, Source, Text, code, did_you_mean};
 use crate::plan::argument::Vector;
 use crate::plan::element::{self, RuleProblem, RuleProblemKind};
 use crate::plan::network::Network;
 use crate::preset::{Preset, PresetFile, PresetSet};
+use crate::say;
 use crate::syntax::{Tag, lora_tag, python};
 
 /// The value of `lbw=` is neither a preset nor a vector.
 pub fn unknown_weights(value: &str, span: Range<usize>, source: &Source, presets: &PresetSet) -> Diagnostic {
     let entries = value.matches(',').count() + 1;
     if entries > 2 {
-        let message = format!("a weight vector of {entries} entries does not exist");
+        let message =
+            say!("a weight vector of {entries} entries does not exist", "{entries} 個の重みベクトルはありません");
         return Diagnostic::new(code::BAD_VECTOR_LENGTH, message)
             .within(source)
-            .label(span, format!("{entries} entries"))
-            .help("vectors have 12 (SDXL), 17 (SD1), 20, 26 or 61 (Flux) entries");
+            .label(span, say!("{entries} entries", "{entries} 個"))
+            .help(say!(
+                "vectors have 12 (SDXL), 17 (SD1), 20, 26 or 61 (Flux) entries",
+                "ベクトルは 12 (SDXL)、17 (SD1)、20、26、61 (Flux) 個のどれかです"
+            ));
     }
-    let said = Diagnostic::new(code::UNKNOWN_PRESET, format!("there is no preset `{value}`"))
-        .within(source)
-        .label(span, "not a preset and not a vector");
+    let said = Diagnostic::new(
+        code::UNKNOWN_PRESET,
+        say!("there is no preset `{value}`", "プリセット `{value}` はありません"),
+    )
+    .within(source)
+    .label(span, say!("not a preset and not a vector", "プリセットでもベクトルでもありません"));
     match presets.weights.nearest(value) {
-        Some(near) if near == value.trim() => said.help(format!("remove the spaces: `{near}`")),
-        Some(near) => said.help(format!("did you mean `{near}`?")),
-        None => said.help("`lbw preset list` shows the names"),
+        Some(near) if near == value.trim() => {
+            said.help(say!("remove the spaces: `{near}`", "空白を消してください: `{near}`"))
+        }
+        Some(near) => said.help(say!("did you mean `{near}`?", "`{near}` ではありませんか")),
+        None => said.help(say!("`lbw preset list` shows the names", "`lbw preset list` で名前の一覧が出ます")),
     }
 }
 
 pub fn unknown_elements(value: &str, span: Range<usize>, source: &Source, presets: &PresetSet) -> Diagnostic {
-    let said = Diagnostic::new(code::UNKNOWN_ELEMENTS, format!("there is no element preset `{value}`"));
+    let said = Diagnostic::new(
+        code::UNKNOWN_ELEMENTS,
+        say!("there is no element preset `{value}`", "エレメントプリセット `{value}` はありません"),
+    );
     let help = match presets.elements.nearest(value) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => "`lbw preset list` shows the names".to_owned(),
+        Some(near) => say!("did you mean `{near}`?", "`{near}` ではありませんか"),
+        None => say!("`lbw preset list` shows the names", "`lbw preset list` で名前の一覧が出ます"),
     };
-    said.within(source).label(span, "").help(help)
+    said.within(source).at(span).help(help)
 }
 
 /// Whether vectors of `layout` are made for `family`.
@@ -61,23 +74,41 @@ fn layouts(family: Family) -> (Layout, Layout) {
 pub fn foreign(vector: &Vector, family: Family, source: &Source) -> Option<Diagnostic> {
     let layout = vector.layout.filter(|layout| !fits(*layout, family))?;
     let (with_attention, all) = layouts(family);
-    let label = vector.preset.map_or(String::new(), |preset| format!("preset from {}", preset.origin.file));
+    let label = vector.preset.map_or(Text::default(), |preset| {
+        let file = &preset.origin.file;
+        say!("preset from {file}", "{file} のプリセット")
+    });
     let entries = layout.len();
     if family == Family::Flux {
-        let message = format!("weight vector has {entries} entries, this checkpoint is Flux (61)");
+        let message = say!(
+            "weight vector has {entries} entries, this checkpoint is Flux (61)",
+            "重みベクトルは {entries} 個ですが、このモデルは Flux (61 個) です"
+        );
         let said = Diagnostic::new(code::UNET_VECTOR_ON_FLUX, message).within(source).label(vector.span.clone(), label);
-        return Some(said.help("write 61 numbers: CLIP,T5,IN,D00..D18,S00..S37,OUT"));
+        return Some(said.help(say!(
+            "write 61 numbers: CLIP,T5,IN,D00..D18,S00..S37,OUT",
+            "61 個の数値を書いてください: CLIP,T5,IN,D00..D18,S00..S37,OUT"
+        )));
     }
-    let counts = format!("{} or {}", with_attention.len(), all.len());
-    let message = format!("weight vector has {entries} entries, this checkpoint is {} ({counts})", family.label());
+    let (family_name, count, all_count) = (family.label(), with_attention.len(), all.len());
+    let message = say!(
+        "weight vector has {entries} entries, this checkpoint is {family_name} ({count} or {all_count})",
+        "重みベクトルは {entries} 個ですが、このモデルは {family_name} ({count} 個か {all_count} 個) です"
+    );
     let said = Diagnostic::new(code::FOREIGN_VECTOR, message).within(source).label(vector.span.clone(), label);
     let said = match misplaced(layout, with_attention, all) {
         Some(note) => said.note(note),
         None => said,
     };
     Some(match vector.preset.and_then(|preset| meaning(&preset.name, family)) {
-        Some(name) => said.help(format!("the {} preset with this meaning is `{name}`", family.label())),
-        None => said.help(format!("write {} numbers: {}", with_attention.len(), names(with_attention).join(","))),
+        Some(name) => said.help(say!(
+            "the {family_name} preset with this meaning is `{name}`",
+            "同じ意味の {family_name} のプリセットは `{name}` です"
+        )),
+        None => {
+            let blocks = names(with_attention).join(",");
+            said.help(say!("write {count} numbers: {blocks}", "{count} 個の数値を書いてください: {blocks}"))
+        }
     })
 }
 
@@ -86,29 +117,36 @@ fn names(layout: Layout) -> Vec<&'static str> {
 }
 
 /// Which blocks a vector of `layout` leaves at 0, and which of its blocks the family has not.
-fn misplaced(layout: Layout, with_attention: Layout, all: Layout) -> Option<String> {
+fn misplaced(layout: Layout, with_attention: Layout, all: Layout) -> Option<Text> {
     if layout.space() == Space::Flux {
-        return Some("its first 26 numbers are taken for BASE, IN00..IN11, M00, OUT00..OUT11".to_owned());
+        return Some(say!(
+            "its first 26 numbers are taken for BASE, IN00..IN11, M00, OUT00..OUT11",
+            "最初の 26 個が BASE、IN00..IN11、M00、OUT00..OUT11 として使われます"
+        ));
     }
     let (own, here, exist) = (names(layout), names(with_attention), names(all));
     let missing: Vec<_> = here.into_iter().filter(|name| !own.contains(name)).collect();
     let surplus: Vec<_> = own.into_iter().filter(|name| !exist.contains(name)).collect();
-    let mut said = Vec::new();
-    if !missing.is_empty() {
-        said.push(format!("{} get 0", join(&missing)));
+    let (zero, absent) = (join(&missing), join(&surplus));
+    match (missing.is_empty(), surplus.is_empty()) {
+        (true, true) => None,
+        (false, true) => Some(say!("{zero} get 0", "{zero} は 0 になります", with zero)),
+        (true, false) => Some(say!("{absent} do not exist here", "{absent} はここにはありません", with absent)),
+        (false, false) => Some(say!(
+            "{zero} get 0; {absent} do not exist here",
+            "{zero} は 0 になり、{absent} はここにはありません",
+            with zero, absent
+        )),
     }
-    if !surplus.is_empty() {
-        said.push(format!("{} do not exist here", join(&surplus)));
-    }
-    (!said.is_empty()).then(|| said.join("; "))
 }
 
 /// `a, b and c`.
-fn join(names: &[&str]) -> String {
-    match names {
-        [] => String::new(),
-        [one] => (*one).to_owned(),
-        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+fn join(names: &[&str]) -> Text {
+    let Some((last, first)) = names.split_last() else { return Text::default() };
+    let (commas, last) = (first.join(", "), *last);
+    match first {
+        [] => say!("{last}", "{last}"),
+        _ => say!("{commas} and {last}", "{commas}, {last}"),
     }
 }
 
@@ -131,12 +169,21 @@ fn meaning(preset: &str, family: Family) -> Option<&'static str> {
 /// All blocks are switched off by the vector.
 pub fn zeros(vector: &Vector, source: &Source) -> Option<Diagnostic> {
     vector.blocks.iter().all(|weight| *weight == 0.0).then(|| {
-        Diagnostic::new(code::ZERO_VECTOR, "a vector of zeros is not the same as strength 0")
-            .within(source)
-            .label(vector.span.clone(), "all 0")
-            .note("time_embed, label_emb, out and the token embeddings belong to no block and keep ratio 1")
-            .note("for DoRA, ratio 0 still rescales the weights")
-            .help("remove the tag, or write `te=0:unet=0`, to switch the LoRA off")
+        Diagnostic::new(
+            code::ZERO_VECTOR,
+            say!("a vector of zeros is not the same as strength 0", "すべて 0 のベクトルは強さ 0 と同じではありません"),
+        )
+        .within(source)
+        .label(vector.span.clone(), say!("all 0", "すべて 0 です"))
+        .note(say!(
+            "time_embed, label_emb, out and the token embeddings belong to no block and keep ratio 1",
+            "time_embed、label_emb、out、トークンの embedding はどのブロックにも属さず、倍率 1 のままです"
+        ))
+        .note(say!("for DoRA, ratio 0 still rescales the weights", "DoRA では倍率 0 でも重みが縮尺し直されます"))
+        .help(say!(
+            "remove the tag, or write `te=0:unet=0`, to switch the LoRA off",
+            "LoRA を切るなら、タグを消すか `te=0:unet=0` と書いてください"
+        ))
     })
 }
 
@@ -155,12 +202,20 @@ fn broken_vector(preset: &Preset) -> Option<Diagnostic> {
     let (range, error) = lora_tag::entries(&preset.value)
         .into_iter()
         .find_map(|range| Some((range.clone(), lora_tag::weight(&preset.value[range]).err()?)))?;
-    let entry = python::strip(&preset.value[range.clone()]);
+    let (entry, error) = (python::strip(&preset.value[range.clone()]), error.text());
+    let name = &preset.name;
     Some(
-        Diagnostic::new(code::BAD_VECTOR_ENTRY, format!("the entry `{entry}` of `{}` {error}", preset.name))
-            .within(&preset.source())
-            .label(range, "")
-            .help("write a number, or R, U, X, X+d, X-d"),
+        Diagnostic::new(
+            code::BAD_VECTOR_ENTRY,
+            say!(
+                "the entry `{entry}` of `{name}` {error}",
+                "`{name}` の項目 `{entry}` は{error}",
+                with error
+            ),
+        )
+        .within(&preset.source())
+        .at(range)
+        .help(say!("write a number, or R, U, X, X+d, X-d", "数値か R、U、X、X+d、X-d を書いてください")),
     )
 }
 
@@ -169,10 +224,12 @@ pub fn not_finite(network: &Network, tag: &Tag, source: &Source) -> Option<Diagn
     let weights = network.reading.iter().filter_map(|r| r.vector.as_ref()).flat_map(|v| &v.blocks);
     let mut numbers = [network.te, network.unet].into_iter().chain(weights.copied());
     numbers.find(|number| !number.is_finite()).map(|number| {
-        Diagnostic::new(code::NOT_FINITE, format!("a strength or weight of `{}` is {number}", network.name))
+        let name = &network.name;
+        let message = say!("a strength or weight of `{name}` is {number}", "`{name}` の強さか重みが {number} です");
+        Diagnostic::new(code::NOT_FINITE, message)
             .within(source)
-            .label(tag.span.clone(), "")
-            .help("write a number of ordinary size")
+            .at(tag.span.clone())
+            .help(say!("write a number of ordinary size", "ふつうの大きさの数値を書いてください"))
     })
 }
 
@@ -186,24 +243,45 @@ fn rule(problem: &RuleProblem, preset: &str, source: &Source, space: Space) -> D
     let said = match &problem.kind {
         RuleProblemKind::UnknownBlock(name) => {
             let help = match did_you_mean(name, space.names().iter().copied()) {
-                Some(near) => format!("did you mean {near}?"),
-                None => format!("blocks are {}, {} and so on", space.names()[0], space.names()[1]),
+                Some(near) => say!("did you mean {near}?", "{near} ではありませんか"),
+                None => {
+                    let (first, second) = (space.names()[0], space.names()[1]);
+                    say!("blocks are {first}, {second} and so on", "ブロックは {first}、{second} などです")
+                }
             };
-            Diagnostic::new(code::UNKNOWN_BLOCK, format!("`{preset}` names the block `{name}`, which does not exist"))
-                .help(help)
+            Diagnostic::new(
+                code::UNKNOWN_BLOCK,
+                say!(
+                    "`{preset}` names the block `{name}`, which does not exist",
+                    "`{preset}` のブロック `{name}` はありません"
+                ),
+            )
+            .help(help)
         }
-        RuleProblemKind::BadRatio(ratio) => {
-            Diagnostic::new(code::BAD_RATIO, format!("the ratio `{ratio}` in `{preset}` is not a number"))
-                .help("write a number such as 0.5")
-        }
-        RuleProblemKind::Fields(count) => {
-            Diagnostic::new(code::BAD_RULE, format!("a rule of `{preset}` has {count} fields and is ignored"))
-                .help("write `blocks:elements:ratio`")
-        }
-        RuleProblemKind::EmptyWord => {
-            Diagnostic::new(code::STRAY_SPACE, format!("a space in `{preset}` makes this field match everything"))
-                .help("remove the space")
-        }
+        RuleProblemKind::BadRatio(ratio) => Diagnostic::new(
+            code::BAD_RATIO,
+            say!(
+                "the ratio `{ratio}` in `{preset}` is not a number",
+                "`{preset}` の倍率 `{ratio}` は数値ではありません"
+            ),
+        )
+        .help(say!("write a number such as 0.5", "0.5 のような数値を書いてください")),
+        RuleProblemKind::Fields(count) => Diagnostic::new(
+            code::BAD_RULE,
+            say!(
+                "a rule of `{preset}` has {count} fields and is ignored",
+                "`{preset}` の規則の一つが {count} 項目なので無視されます"
+            ),
+        )
+        .help(say!("write `blocks:elements:ratio`", "`blocks:elements:ratio` と書いてください")),
+        RuleProblemKind::EmptyWord => Diagnostic::new(
+            code::STRAY_SPACE,
+            say!(
+                "a space in `{preset}` makes this field match everything",
+                "`{preset}` の空白のために、この項目がすべてに一致します"
+            ),
+        )
+        .help(say!("remove the space", "空白を消してください")),
     };
-    said.within(source).label(problem.span.clone(), "")
+    said.within(source).at(problem.span.clone())
 }

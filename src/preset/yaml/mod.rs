@@ -13,10 +13,11 @@ use std::sync::Arc;
 
 use node::Node;
 
-use super::webui::size_check;
+use super::webui::{said_twice, size_check};
 use super::{Comment, Origin, Preset, PresetFile, PresetSet};
 use crate::block::{Layout, block_list};
-use crate::diagnostic::{Diagnostic, FINDINGS_LIMIT, Source, at_most, code, did_you_mean};
+use crate::diagnostic::{Diagnostic, FINDINGS_LIMIT, Source, Text, at_most, code, did_you_mean};
+use crate::say;
 use crate::syntax::{lora_tag, python};
 
 /// Reads a preset file. `known` are the presets of earlier files, which `of:` may name.
@@ -37,12 +38,15 @@ pub fn parse(name: &str, text: &str, known: &PresetSet) -> (PresetFile, Vec<Diag
 }
 
 fn bad_yaml(source: &Source, error: &serde_yaml::Error) -> Diagnostic {
-    let found = Diagnostic::new(code::BAD_YAML, error.to_string()).within(source);
+    let found = Diagnostic::new(code::BAD_YAML, say!("{error}", "YAML として読めません: {error}")).within(source);
     let found = match error.location() {
-        Some(place) => found.label(place.index()..place.index() + 1, ""),
+        Some(place) => found.at(place.index()..place.index() + 1),
         None => found,
     };
-    found.help("a preset file is a map with `layout:`, `presets:` and `elements:`")
+    found.help(say!(
+        "a preset file is a map with `layout:`, `presets:` and `elements:`",
+        "プリセットファイルは `layout:`、`presets:`、`elements:` を持つマップです"
+    ))
 }
 
 /// For every key, the lines (from 1) and offsets where a line begins with it. Good enough to point at a definition.
@@ -75,7 +79,15 @@ impl Reader<'_> {
         let entries = match node {
             Node::Map(entries) => entries,
             Node::Nothing => return,
-            _ => return self.report(Diagnostic::new(code::BAD_YAML, "a preset file is a map"), None),
+            _ => {
+                return self.report(
+                    Diagnostic::new(
+                        code::BAD_YAML,
+                        say!("a preset file is a map", "プリセットファイルはマップでなければなりません"),
+                    ),
+                    None,
+                );
+            }
         };
         let layout = entries.iter().find(|(key, _)| key == "layout").and_then(|(_, node)| self.layout(node));
         for (key, node) in entries {
@@ -85,15 +97,24 @@ impl Reader<'_> {
                 ("elements", Node::Map(elements)) => elements.into_iter().for_each(|e| self.element(e)),
                 ("presets" | "elements", _) => {
                     self.report(
-                        Diagnostic::new(code::BAD_YAML, format!("`{key}` must be a map"))
-                            .help("write `NAME: value` lines under it"),
+                        Diagnostic::new(
+                            code::BAD_YAML,
+                            say!("`{key}` must be a map", "`{key}` はマップでなければなりません"),
+                        )
+                        .help(say!(
+                            "write `NAME: value` lines under it",
+                            "その下に `NAME: value` の行を書いてください"
+                        )),
                         Some(&key),
                     );
                 }
                 _ => {
                     let near = did_you_mean(&key, ["layout", "presets", "elements"]).unwrap_or("presets");
-                    let found = Diagnostic::new(code::BAD_YAML, format!("`{key}` is not known here"));
-                    self.report(found.help(format!("did you mean `{near}`?")), Some(&key));
+                    let found = Diagnostic::new(
+                        code::BAD_YAML,
+                        say!("`{key}` is not known here", "`{key}` はここでは使えません"),
+                    );
+                    self.report(found.help(say!("did you mean `{near}`?", "`{near}` ではありませんか")), Some(&key));
                 }
             }
         }
@@ -104,7 +125,7 @@ impl Reader<'_> {
         let found = found.within(&self.source);
         let place = key.and_then(|key| Some((self.lines.get(key)?.first()?.1, key.len())));
         self.found.push(match place {
-            Some((start, len)) => found.label(start..start + len, ""),
+            Some((start, len)) => found.at(start..start + len),
             None => found,
         });
     }
@@ -113,9 +134,10 @@ impl Reader<'_> {
         let name = if let Node::Text(name) = node { name.as_str() } else { "" };
         let layout = Layout::from_name(name);
         if layout.is_none() {
-            let names = Layout::ALL.map(Layout::name);
-            let found = Diagnostic::new(code::BAD_PRESET, format!("there is no layout `{name}`"));
-            self.report(found.help(format!("layouts are {}", names.join(", "))), Some("layout"));
+            let names = Layout::ALL.map(Layout::name).join(", ");
+            let found =
+                Diagnostic::new(code::BAD_PRESET, say!("there is no layout `{name}`", "layout `{name}` はありません"));
+            self.report(found.help(say!("layouts are {names}", "layout は {names} のどれかです")), Some("layout"));
         }
         layout
     }
@@ -133,16 +155,25 @@ impl Reader<'_> {
                 self.redefined(old);
             }
             _ => {
-                let found = Diagnostic::new(code::BAD_PRESET, format!("the rules of `{name}` must be a text"));
-                self.report(found.help("write `blocks:elements:ratio`, rules separated by commas"), Some(&name));
+                let found = Diagnostic::new(
+                    code::BAD_PRESET,
+                    say!("the rules of `{name}` must be a text", "`{name}` の規則は文字列でなければなりません"),
+                );
+                self.report(
+                    found.help(say!(
+                        "write `blocks:elements:ratio`, rules separated by commas",
+                        "`blocks:elements:ratio` をコンマで区切って書いてください"
+                    )),
+                    Some(&name),
+                );
             }
         }
     }
 
     fn redefined(&mut self, old: Option<Preset>) {
         if let Some(old) = old {
-            let found = Diagnostic::new(code::PRESET_REDEFINED, format!("`{}` is defined a second time", old.name));
-            self.report(found.help("remove one of them"), Some(&old.name));
+            let found = Diagnostic::new(code::PRESET_REDEFINED, said_twice(&old.name));
+            self.report(found.help(say!("remove one of them", "どちらかを消してください")), Some(&old.name));
         }
     }
 
@@ -175,8 +206,17 @@ impl Reader<'_> {
                 None => break,
             };
             if chain.contains(&next) || chain.len() > 100 {
-                let found = Diagnostic::new(code::BAD_PRESET, format!("`{name}` is made of itself"));
-                self.report(found.help(format!("let `of:` name another preset than `{next}`")), Some(name));
+                let found = Diagnostic::new(
+                    code::BAD_PRESET,
+                    say!("`{name}` is made of itself", "`{name}` が自分自身をもとにしています"),
+                );
+                self.report(
+                    found.help(say!(
+                        "let `of:` name another preset than `{next}`",
+                        "`of:` には `{next}` 以外のプリセットを書いてください"
+                    )),
+                    Some(name),
+                );
                 values.insert(name.to_owned(), None);
                 return None;
             }
@@ -185,10 +225,17 @@ impl Reader<'_> {
                 if base.is_none() {
                     let near =
                         self.known.weights.nearest(&next).or(did_you_mean(&next, own.keys().map(String::as_str)));
-                    let found = Diagnostic::new(code::UNKNOWN_PRESET, format!("there is no preset `{next}`"));
-                    let help = near.map_or("name a preset of this file or of an earlier one".to_owned(), |near| {
-                        format!("did you mean `{near}`?")
-                    });
+                    let found = Diagnostic::new(
+                        code::UNKNOWN_PRESET,
+                        say!("there is no preset `{next}`", "プリセット `{next}` はありません"),
+                    );
+                    let help = match near {
+                        Some(near) => say!("did you mean `{near}`?", "`{near}` ではありませんか"),
+                        None => say!(
+                            "name a preset of this file or of an earlier one",
+                            "このファイルか、先に読んだファイルのプリセットを書いてください"
+                        ),
+                    };
                     let last = last.clone();
                     self.report(found.help(help), Some(&last));
                     values.insert(last, None);
@@ -217,7 +264,11 @@ impl Reader<'_> {
                 let problem = vector_problem(value);
                 if let Some((message, help)) = problem {
                     self.report(
-                        Diagnostic::new(code::BAD_PRESET, format!("`{name}` {message}")).help(help),
+                        Diagnostic::new(
+                            code::BAD_PRESET,
+                            say!("`{name}` {message}", "`{name}` は{message}", with message),
+                        )
+                        .help(help),
                         Some(name),
                     );
                     return None;
@@ -226,9 +277,20 @@ impl Reader<'_> {
             }
             Node::Map(changes) => self.change(name, changes, base, layout),
             _ => {
-                let found =
-                    Diagnostic::new(code::BAD_PRESET, format!("`{name}` is neither a vector nor a map of blocks"));
-                self.report(found.help("write `1,0,…` or `{BASE: 1, OUT00-OUT02: 1}`"), Some(name));
+                let found = Diagnostic::new(
+                    code::BAD_PRESET,
+                    say!(
+                        "`{name}` is neither a vector nor a map of blocks",
+                        "`{name}` はベクトルでもブロックのマップでもありません"
+                    ),
+                );
+                self.report(
+                    found.help(say!(
+                        "write `1,0,…` or `{{BASE: 1, OUT00-OUT02: 1}}`",
+                        "`1,0,…` か `{{BASE: 1, OUT00-OUT02: 1}}` と書いてください"
+                    )),
+                    Some(name),
+                );
                 None
             }
         }
@@ -245,8 +307,17 @@ impl Reader<'_> {
             (Some(base), _) => base.split(',').map(str::to_owned).collect(),
             (None, Some(layout)) => vec!["0".to_owned(); layout.len()],
             (None, None) => {
-                let found = Diagnostic::new(code::BAD_PRESET, format!("the blocks of `{name}` need a layout"));
-                self.report(found.help("write `layout: sdxl-12` at the top of the file"), Some(name));
+                let found = Diagnostic::new(
+                    code::BAD_PRESET,
+                    say!("the blocks of `{name}` need a layout", "`{name}` のブロックには layout が必要です"),
+                );
+                self.report(
+                    found.help(say!(
+                        "write `layout: sdxl-12` at the top of the file",
+                        "ファイルの先頭に `layout: sdxl-12` と書いてください"
+                    )),
+                    Some(name),
+                );
                 return None;
             }
         };
@@ -256,9 +327,20 @@ impl Reader<'_> {
             let weight = match node {
                 Node::Text(text) if lora_tag::weight(text).is_ok() && !text.contains(',') => python::strip(text),
                 _ => {
-                    let found =
-                        Diagnostic::new(code::BAD_PRESET, format!("the weight of {key} in `{name}` is not a number"));
-                    self.report(found.help("write a number, or R, U, X, X+d, X-d"), Some(name));
+                    let found = Diagnostic::new(
+                        code::BAD_PRESET,
+                        say!(
+                            "the weight of {key} in `{name}` is not a number",
+                            "`{name}` の {key} の重みは数値ではありません"
+                        ),
+                    );
+                    self.report(
+                        found.help(say!(
+                            "write a number, or R, U, X, X+d, X-d",
+                            "数値か R、U、X、X+d、X-d を書いてください"
+                        )),
+                        Some(name),
+                    );
                     return None;
                 }
             };
@@ -279,10 +361,16 @@ impl Reader<'_> {
             return Some(entries);
         }
         let wrong = listed.err().map_or(key.to_owned(), |unknown| unknown.name);
-        let found =
-            Diagnostic::new(code::UNKNOWN_BLOCK, format!("`{name}` names {wrong}, which {} has not", layout.name()));
+        let layout = layout.name();
+        let message =
+            say!("`{name}` names {wrong}, which {layout} has not", "`{name}` の {wrong} は {layout} にありません");
+        let found = Diagnostic::new(code::UNKNOWN_BLOCK, message);
         let near = did_you_mean(&wrong, names.iter().copied());
-        let help = near.map_or(format!("its blocks are {}", names.join(",")), |near| format!("did you mean {near}?"));
+        let all = names.join(",");
+        let help = match near {
+            Some(near) => say!("did you mean {near}?", "{near} ではありませんか"),
+            None => say!("its blocks are {all}", "ブロックは {all} です"),
+        };
         self.report(found.help(help), Some(name));
         None
     }
@@ -310,15 +398,19 @@ fn of(node: &Node) -> Option<&str> {
     })
 }
 
-/// What is wrong with a vector text, and what to do.
-fn vector_problem(value: &str) -> Option<(String, &'static str)> {
+/// What is wrong with a vector text, after its name, and what to do.
+fn vector_problem(value: &str) -> Option<(Text, Text)> {
     let entries = lora_tag::entries(value);
-    if Layout::from_len(entries.len()).is_none() {
-        return Some((format!("has {} entries", entries.len()), "a vector has 12, 17, 20, 26 or 61 entries"));
+    let count = entries.len();
+    if Layout::from_len(count).is_none() {
+        let help = say!("a vector has 12, 17, 20, 26 or 61 entries", "ベクトルは 12、17、20、26、61 個のどれかです");
+        return Some((say!("has {count} entries", " {count} 個です"), help));
     }
     entries.into_iter().map(|range| &value[range]).find_map(|entry| {
-        let error = lora_tag::weight(entry).err()?;
-        Some((format!("has an entry `{}` that {error}", python::strip(entry)), "write a number, or R, U, X, X+d, X-d"))
+        let error = lora_tag::weight(entry).err()?.text();
+        let entry = python::strip(entry);
+        let message = say!("has an entry `{entry}` that {error}", "項目 `{entry}` が読めません ({error})", with error);
+        Some((message, say!("write a number, or R, U, X, X+d, X-d", "数値か R、U、X、X+d、X-d を書いてください")))
     })
 }
 

@@ -1,0 +1,159 @@
+//! What a diagnostic says, in every language.
+//!
+//! [`say!`](crate::say) is the one way to make a text: it takes the English and the Japanese words side by side, so that
+//! neither can be forgotten, and refuses to compile where one uses an argument that the other lacks.
+//!
+//! ```
+//! use lbw::{diagnostic::Language, say};
+//! let name = "XLUOT";
+//! let text = say!("there is no preset `{name}`", "プリセット `{name}` はありません");
+//! assert_eq!(text.in_language(Language::En), "there is no preset `XLUOT`");
+//! assert_eq!(text.in_language(Language::Ja), "プリセット `XLUOT` はありません");
+//! ```
+//!
+//! ```compile_fail
+//! let name = "XLUOT";
+//! lbw::say!("there is no preset `{name}`", "プリセットはありません");
+//! ```
+
+use super::Language;
+
+/// The same words in every language. As a string it is English.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Text {
+    en: String,
+    ja: String,
+}
+
+impl Text {
+    /// The text that [`say!`](crate::say) made. Words that are no language, such as a list of names, are the same in both.
+    pub fn new(en: String, ja: String) -> Self {
+        Text { en, ja }
+    }
+
+    pub fn in_language(&self, language: Language) -> &str {
+        match language {
+            Language::En => &self.en,
+            Language::Ja => &self.ja,
+        }
+    }
+}
+
+impl std::ops::Deref for Text {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.en
+    }
+}
+
+impl std::fmt::Display for Text {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.en)
+    }
+}
+
+impl PartialEq<&str> for Text {
+    fn eq(&self, other: &&str) -> bool {
+        self.en == *other
+    }
+}
+
+/// A [`Text`]: the English and the Japanese words as literals of `format!`, with the same named arguments. An argument
+/// that is itself a `Text` is named behind `with`, and then speaks the language of its sentence.
+#[macro_export]
+macro_rules! say {
+    ($en:literal, $ja:literal $(, with $($text:ident),+)? $(,)?) => {{
+        const { assert!($crate::diagnostic::same_arguments($en, $ja), "both languages need the same arguments") };
+        let said = |_language: $crate::diagnostic::Language| {
+            $($(let $text = $text.in_language(_language);)+)?
+            match _language {
+                $crate::diagnostic::Language::En => ::std::fmt::format(::std::format_args!($en)),
+                $crate::diagnostic::Language::Ja => ::std::fmt::format(::std::format_args!($ja)),
+            }
+        };
+        $crate::diagnostic::Text::new(
+            said($crate::diagnostic::Language::En),
+            said($crate::diagnostic::Language::Ja),
+        )
+    }};
+}
+
+/// Whether every named argument of one format text occurs in the other.
+pub const fn same_arguments(a: &str, b: &str) -> bool {
+    has_arguments_of(a.as_bytes(), b.as_bytes()) && has_arguments_of(b.as_bytes(), a.as_bytes())
+}
+
+const fn has_arguments_of(text: &[u8], other: &[u8]) -> bool {
+    let mut at = 0;
+    while let Some((start, end)) = next_argument(other, at) {
+        if !has_argument(text, other, start, end) {
+            return false;
+        }
+        at = end;
+    }
+    true
+}
+
+const fn has_argument(text: &[u8], other: &[u8], start: usize, end: usize) -> bool {
+    let mut at = 0;
+    while let Some((own_start, own_end)) = next_argument(text, at) {
+        let mut same = end - start == own_end - own_start;
+        let mut i = 0;
+        while same && i < end - start {
+            same = text[own_start + i] == other[start + i];
+            i += 1;
+        }
+        if same {
+            return true;
+        }
+        at = own_end;
+    }
+    false
+}
+
+/// The place of the next argument's name from `at`: between `{` and `}` or `:`.
+const fn next_argument(text: &[u8], mut at: usize) -> Option<(usize, usize)> {
+    while at < text.len() {
+        if text[at] == b'{' {
+            if at + 1 < text.len() && text[at + 1] == b'{' {
+                at += 2;
+                continue;
+            }
+            let start = at + 1;
+            let mut end = start;
+            while end < text.len() && text[end] != b'}' && text[end] != b':' {
+                end += 1;
+            }
+            return Some((start, end));
+        }
+        at += 1;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_compared_by_name() {
+        for (a, b) in [("x", "y"), ("{a} {b}", "{b}{a}"), ("{a:>3}", "{a}"), ("{{a}}", "b"), ("{a}{a}", "{a}")] {
+            assert!(same_arguments(a, b), "{a} {b}");
+        }
+        for (a, b) in [("{a}", "a"), ("a", "{a}"), ("{a}", "{ab}"), ("{ab}", "{a}"), ("{{a}}", "{a}")] {
+            assert!(!same_arguments(a, b), "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn texts_inside_texts_keep_their_language() {
+        let why = say!("it is empty", "空です");
+        let name = "x";
+        let said = say!("`{name}`: {why}", "「{name}」: {why}", with why);
+        assert_eq!(
+            (said.in_language(Language::En), said.in_language(Language::Ja)),
+            ("`x`: it is empty", "「x」: 空です")
+        );
+    }
+}

@@ -1,0 +1,62 @@
+//! The language of the diagnostics on the command line.
+
+use std::process::Command;
+
+/// Runs with these environment variables and expects this exit code; gives standard output and standard error.
+fn lbw(code: i32, environment: &[(&str, &str)], args: &[&str]) -> (String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lbw"));
+    for name in ["LBW_LANG", "LBW_WEBUI_DIR", "LC_ALL", "LC_MESSAGES", "LANG", "LANGUAGE"] {
+        command.env_remove(name);
+    }
+    let cache = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache");
+    let output = command.args(args).envs(environment.iter().copied()).env("LBW_CACHE_DIR", cache).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(code), "{args:?}\n{out}\n{err}");
+    (out, err)
+}
+
+const WRONG: &str = "red house <lora:house:1:lbw=XLUOT>";
+
+#[test]
+fn findings_are_told_in_japanese() {
+    let (out, err) = lbw(2, &[], &["check", WRONG, "--lang", "ja"]);
+    assert_eq!(out, "エラー 1 件、警告 0 件\n");
+    assert!(err.starts_with("エラー[E0201]: プリセット `XLUOT` はありません\n --> prompt:1:29\n"), "{err}");
+    assert!(
+        err.contains("プリセットでもベクトルでもありません") && err.contains("ヒント: `XLOUT` ではありませんか"),
+        "{err}"
+    );
+}
+
+#[test]
+fn the_flag_stands_anywhere_and_beats_the_environment_which_beats_the_locale() {
+    let japanese = |environment: &[(&str, &str)], args: &[&str]| lbw(2, environment, args).1.contains("はありません");
+    assert!(!japanese(&[], &["check", WRONG]));
+    assert!(japanese(&[], &["--lang", "ja", "check", WRONG]));
+    assert!(japanese(&[], &["--lang=ja", "plan", WRONG]));
+    assert!(japanese(&[], &["--lang", "ja", WRONG]), "a prompt alone");
+    assert!(japanese(&[("LBW_LANG", "ja")], &["plan", WRONG]));
+    assert!(japanese(&[("LANG", "ja_JP.UTF-8")], &["plan", WRONG]));
+    assert!(!japanese(&[("LANG", "ja_JP.UTF-8"), ("LBW_LANG", "en")], &["plan", WRONG]));
+    assert!(!japanese(&[("LBW_LANG", "ja")], &["plan", WRONG, "--lang", "en"]));
+    lbw(2, &[], &["plan", WRONG, "--lang", "tlh"]);
+}
+
+#[test]
+fn codes_are_explained_in_japanese() {
+    let (out, _) = lbw(0, &[], &["explain", "w0203", "--lang", "ja"]);
+    assert!(out.starts_with("W0203: ほかのモデル系列のための重みベクトルです\n\n12 個と 20 個は SDXL"), "{out}");
+    let (out, _) = lbw(0, &[], &["explain", "--lang", "ja"]);
+    assert!(out.lines().all(|line| line.split("  ").nth(1).is_some_and(|title| !title.is_ascii())), "{out}");
+}
+
+#[test]
+fn json_keeps_its_fields() {
+    let (en, _) = lbw(2, &[], &["check", "--json", WRONG]);
+    let (ja, _) = lbw(2, &[], &["check", "--json", WRONG, "--lang", "ja"]);
+    let [en, ja]: [serde_json::Value; 2] = [en, ja].map(|line| serde_json::from_str(&line).unwrap());
+    assert!(en.as_object().unwrap().keys().eq(ja.as_object().unwrap().keys()));
+    assert_eq!((&ja["code"], &ja["span"], &ja["severity"]), (&en["code"], &en["span"], &en["severity"]));
+    assert_eq!(ja["message"], "プリセット `XLUOT` はありません");
+}
