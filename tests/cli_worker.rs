@@ -12,7 +12,8 @@ fn lbw(folder: &Path, args: &[&str]) -> Command {
         .args(args)
         .current_dir(folder)
         .env("LBW_CACHE_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"))
-        .env_remove("LBW_WEBUI_DIR");
+        .env_remove("LBW_WEBUI_DIR")
+        .env("LBW_LANG", "en");
     command
 }
 

@@ -23,7 +23,8 @@ impl Sandbox {
             .args(args)
             .current_dir(self.0.path())
             .env("LBW_CACHE_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"))
-            .env_remove("LBW_WEBUI_DIR");
+            .env_remove("LBW_WEBUI_DIR")
+            .env("LBW_LANG", "en");
         command
     }
 

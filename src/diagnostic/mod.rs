@@ -111,12 +111,14 @@ impl Diagnostic {
 
     /// Names the text that the labels point into.
     pub fn within(mut self, source: &Source) -> Self {
+        self.labels.iter_mut().for_each(|label| label.span = source.char_range(&label.span));
         self.source = Some(source.clone());
         self
     }
 
-    /// Points at a byte range of the source. The first label is the place of the finding.
+    /// Points at a byte range of the source, widened to whole characters. The first label is the place of the finding.
     pub fn label(mut self, span: Range<usize>, text: Text) -> Self {
+        let span = self.source.as_ref().map_or(span.clone(), |source| source.char_range(&span));
         self.labels.push(Label { span, text });
         self
     }

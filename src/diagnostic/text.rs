@@ -19,7 +19,7 @@
 use super::Language;
 
 /// The same words in every language. As a string it is English.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Text {
     en: String,
     ja: String,

@@ -30,9 +30,9 @@ impl Item {
         self.text.split_once('=').filter(|(_, value)| !value.contains('='))
     }
 
-    /// The span of the value of a named argument, else of all.
+    /// The span of what stands behind the first `=`, else of all.
     pub fn value_span(&self) -> Range<usize> {
-        let value = self.named().map_or(self.text.as_str(), |(_, value)| value);
+        let value = self.text.split_once('=').map_or(self.text.as_str(), |(_, value)| value);
         self.span.end.saturating_sub(value.len()).max(self.span.start)..self.span.end
     }
 }

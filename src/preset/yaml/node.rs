@@ -72,6 +72,11 @@ impl<'de> Visitor<'de> for NodeSeed<'_> {
         Ok(Node::Nothing)
     }
 
+    /// An empty file.
+    fn visit_none<E: Error>(self) -> Result<Node, E> {
+        Ok(Node::Nothing)
+    }
+
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Node, A::Error> {
         while list.next_element_seed(self)?.is_some() {}
         Ok(Node::List)
