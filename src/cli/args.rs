@@ -52,9 +52,9 @@ pub enum Command {
     /// List and show presets
     #[command(subcommand)]
     Preset(PresetCommand),
-    /// Look into LoRA files
+    /// Look into LoRA files, bake block weights into them, write them for other programs
     #[command(subcommand)]
-    Lora(LoraCommand),
+    Lora(super::lora::LoraCommand),
     /// Show the infotext and the plan of an image
     Info(InfoArgs),
     /// Explain a diagnostic code
@@ -123,20 +123,6 @@ pub enum PresetCommand {
     /// Show one preset, block by block
     Show {
         name: String,
-        #[command(flatten)]
-        files: FileArgs,
-        #[arg(long)]
-        json: bool,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub enum LoraCommand {
-    /// Kind, rank, alpha, dtype, blocks and module counts, metadata
-    Inspect {
-        /// LoRA files, or names from the LoRA folders
-        #[arg(required = true, value_name = "FILE|NAME")]
-        loras: Vec<String>,
         #[command(flatten)]
         files: FileArgs,
         #[arg(long)]

@@ -17,6 +17,7 @@
 //! ```
 
 mod bake;
+mod deltas;
 mod error;
 mod file;
 mod full_size;
@@ -32,6 +33,7 @@ mod network;
 mod table;
 
 pub use bake::{BakeError, Baked, bake};
+pub use deltas::{BlockDeltas, Deltas};
 pub use error::LoraError;
 pub use hash::LoraHashes;
 pub use index::{IndexEntry, IndexError, LoraIndex};
