@@ -189,9 +189,9 @@ fn step_windows() {
 #[test]
 fn ratios_that_are_not_off() {
     prompt_says("<lora:a:1:lbw=XLNONE>", "N0214", "XLNONE", "te=0:unet=0");
-    let said = check::nonlinear_kind("a", "LoKr", 3);
+    let said = check::nonlinear_kind("a", &lbw::say!("bias deltas keep ratio 1", "バイアスの差分は比率 1 のまま"), 3);
     assert_eq!(said.code, "W0220");
-    assert!(said.message.contains("3 of its modules are LoKr") && said.help[0].contains("strength 0"));
+    assert!(said.message.contains("3 modules of `a`: bias deltas") && said.help[0].contains("strength 0"));
     let said = check::unmatched_keys("a", 4, 10, "lora_unet_x");
     assert_eq!(said.code, "W0219");
     assert!(

@@ -1,6 +1,6 @@
 //! Plans to pictures: an engine that stays open, with what infotext and job ids need to know about its files.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
@@ -11,11 +11,12 @@ use super::exit::Failure;
 use super::files::cache_dir;
 use super::report;
 use crate::checkpoint::{Checkpoint, cached_sha256, sha256_of_file};
+use crate::diagnostic::Text;
 use crate::engine::{Engine, EngineError, EngineOptions, ModelType, ModelTypeSource, Observer};
 use crate::image_io::{self, Existing, write_png};
 use crate::infotext::{ModelInfo, infotext};
-use crate::lora::{KeyTable, LoraHashes, LoraIndex, Network};
-use crate::plan::{LoraPlan, Plan, job_id};
+use crate::lora::{KeyTable, LoraHashes, LoraIndex, Network, Quirk};
+use crate::plan::{LoraPlan, Plan, check, job_id};
 use crate::sampling::Parameterization;
 use crate::text::{EmbeddingFiles, Embeddings, Unusable, Widths};
 
@@ -240,8 +241,10 @@ fn device(name: &str) -> Result<Device, Failure> {
 fn say_about(lora: &LoraPlan, network: &Network, plan: &Plan) {
     let name = &lora.name;
     if let Some(example) = network.unmatched().first() {
-        let count = network.unmatched().len();
-        report::warning(&format!("{name}: {count} tensors fit no module of the model, for example {example}"));
+        // `MODULE.lora_down.weight` and its like: one module each, as far as the names tell.
+        let modules: HashSet<_> = network.unmatched().iter().map(|t| t.split('.').next().unwrap_or_default()).collect();
+        let all = modules.len() + network.modules().len();
+        report::diagnostics(&[check::unmatched_keys(name, modules.len(), all, example)]);
     }
     if network.leniently_matched() > 0 {
         report::warning(&format!(
@@ -261,17 +264,25 @@ fn say_about(lora: &LoraPlan, network: &Network, plan: &Plan) {
             first.name()
         ));
     }
-    let mut quirks: Vec<_> = network
-        .modules()
-        .iter()
-        .filter(|m| lora.ratio(plan.family, m.name()) != 1.0)
-        .flat_map(|m| m.quirks())
-        .collect();
-    quirks.sort();
-    quirks.dedup();
-    for quirk in quirks {
-        report::warning(&format!("{name}: {quirk}; webui does the same, --lbw-exact scales the whole delta"));
+    let mut quirks: BTreeMap<_, usize> = BTreeMap::new();
+    for module in network.modules().iter().filter(|m| lora.ratio(plan.family, m.name()) != 1.0) {
+        module.quirks().into_iter().for_each(|quirk| *quirks.entry(quirk).or_default() += 1);
     }
+    for (quirk, modules) in quirks {
+        report::diagnostics(&[check::nonlinear_kind(name, &told(quirk), modules)]);
+    }
+}
+
+/// Why block weights are not a plain scaling.
+fn told(quirk: Quirk) -> Text {
+    let japanese = match quirk {
+        Quirk::Dora => "DoRA は階層別の重みに比例せず、重み 0 でも切れません",
+        Quirk::HalfScaled => "GLoRA では二つの積の片方にだけ重みが掛かります",
+        Quirk::BiasUnscaled => "バイアスの差分は重みによらず比率 1 のままです",
+        Quirk::AddendUnscaled => "差分に加わる `bias` は重みによらず比率 1 のままです",
+        Quirk::ExtensionFails => "最初の行列が分解された LoKr で拡張機能は止まります。lbw は重みを掛けます",
+    };
+    Text::new(quirk.to_string(), japanese.to_owned())
 }
 
 /// Names and settings are the user's text; everything else concerns files and devices.

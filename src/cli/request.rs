@@ -11,7 +11,7 @@ use super::{embeddings, report, styles};
 use crate::block::Family;
 use crate::diagnostic::{Diagnostic, Source};
 use crate::engine::check_limits;
-use crate::infotext::{Infotext, Pasted, looks_like_infotext};
+use crate::infotext::{self, Infotext, Pasted, looks_like_infotext};
 use crate::lora::LoraIndex;
 use crate::plan::{Options, Plan, Request, Settings, lower_with_files, unknown_lora};
 use crate::preset::{PresetFile, PresetSet, SIZE_LIMIT, webui, yaml};
@@ -80,17 +80,19 @@ pub fn ask(prompt: &PromptArgs, files: &FileArgs) -> Result<Asked, Failure> {
     }
     let model = pasted.iter().find_map(|(p, _)| p.model.as_deref());
     let files = Files::resolve(files, model)?;
-    let (presets, found) = load_presets(&files)?;
+    let (presets, mut found) = load_presets(&files)?;
     let loras = LoraIndex::scan(&files.lora_dirs()?).map_err(|e| Failure::file(e.to_string()))?;
     let embeddings = embeddings::scan(&files)?;
     let styles = styles::load(&files, &prompt.style)?;
+    found.extend(texts.iter().flat_map(|text| infotext::findings(&Source::new("prompt", text.as_str()))));
     let mut requests = Vec::new();
     for (mut pasted, settings) in pasted {
         if let Some(negative) = &prompt.negative_prompt {
             pasted.negative_prompt = negative.clone();
         }
         styles::apply(&styles, &mut pasted);
-        for said in &pasted.not_understood {
+        // A sampler that there is not is told with its place.
+        for said in pasted.not_understood.iter().filter(|said| said.key != "Sampler") {
             report::warning(&format!("pasted field {said}"));
         }
         let settings = with_flags(settings, &pasted, prompt, files.is_embedded())?;

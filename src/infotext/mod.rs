@@ -7,6 +7,7 @@
 //! assert_eq!(pasted.text("Size-2"), Some("1216"));
 //! ```
 
+mod check;
 mod defaults;
 mod format;
 mod hires;
@@ -17,6 +18,7 @@ mod python_text;
 mod sampler;
 mod version;
 
+pub use check::findings;
 pub use format::Parameters;
 pub use of_plan::{ModelInfo, infotext};
 pub use parse::{Infotext, looks_like_infotext};

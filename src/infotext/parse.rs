@@ -12,7 +12,7 @@ struct InfotextGrammar;
 /// The line that begins a negative prompt.
 const NEGATIVE: &str = "Negative prompt:";
 /// With fewer pairs, the last line is part of the prompt.
-const FEWEST_PAIRS: usize = 3;
+pub(super) const FEWEST_PAIRS: usize = 3;
 
 /// An infotext taken apart. Every text is one: without a parameter line all of it is prompt.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -88,7 +88,7 @@ pub fn looks_like_infotext(text: &str) -> bool {
 }
 
 /// The `key: value` pairs of a line, values as written.
-fn pairs(line: &str) -> Vec<(&str, &str)> {
+pub(super) fn pairs(line: &str) -> Vec<(&str, &str)> {
     let tokens = InfotextGrammar::parse(Rule::parameters, line).ok().and_then(|mut tokens| tokens.next());
     let pairs = tokens.into_iter().flat_map(|t| t.into_inner()).filter(|t| t.as_rule() == Rule::pair);
     pairs

@@ -2,10 +2,12 @@
 
 mod dialect;
 mod prompt;
+mod prompt_file;
 mod tag;
 mod vector;
 
 pub(super) use prompt::{attention, composition, negative_tags, schedule};
+pub use prompt_file::{raw_prompt_line, unknown_sampler};
 pub(super) use tag::{argument_error, tags};
 pub use tag::{nonlinear_kind, unknown_lora, unmatched_keys};
 pub use vector::preset_file;

@@ -431,14 +431,15 @@ pub fn unmatched_keys(name: &str, unmatched: usize, all: usize, example: &str) -
     ))
 }
 
-/// A LoRA whose modules do not scale in proportion to block weights.
-pub fn nonlinear_kind(name: &str, kind: &str, modules: usize) -> Diagnostic {
+/// A LoRA some of whose modules do not scale in proportion to block weights, and why.
+pub fn nonlinear_kind(name: &str, why: &Text, modules: usize) -> Diagnostic {
     let message = say!(
-        "block weights are not proportional for `{name}`: {modules} of its modules are {kind}",
-        "`{name}` では階層別の重みが比例しません。{modules} 個のモジュールが {kind} です"
+        "block weights are not proportional for {modules} modules of `{name}`: {why}",
+        "`{name}` の {modules} 個のモジュールでは階層別の重みが比例しません: {why}",
+        with why
     );
     Diagnostic::new(code::NONLINEAR_KIND, message).help(say!(
-        "switch it off with strength 0 rather than with weights of 0",
-        "切るときは重み 0 ではなく強さ 0 にしてください"
+        "`--lbw-exact` scales the whole delta, unlike webui; strength 0 switches the LoRA off",
+        "`--lbw-exact` は webui と違って差分全体に重みを掛けます。LoRA を切るには強さ 0 にしてください"
     ))
 }

@@ -1,0 +1,63 @@
+//! `lbw check` over prompt files and pasted texts: what webui would read otherwise, with its place.
+
+use std::path::Path;
+use std::process::Command;
+
+/// Runs `lbw check --json` on a file of this name and text; gives the findings.
+fn check(name: &str, text: &str, args: &[&str]) -> Vec<serde_json::Value> {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join(name), text).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_lbw"))
+        .args(["check", "--json", name])
+        .args(args)
+        .current_dir(dir.path())
+        .env("LBW_CACHE_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"))
+        .env_remove("LBW_WEBUI_DIR")
+        .output()
+        .unwrap();
+    let out = String::from_utf8(output.stdout).unwrap();
+    out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Asserts that `code` is said about this line and column.
+#[track_caller]
+fn assert_said(found: &[serde_json::Value], code: &str, line: u64, column: u64) {
+    let said = found.iter().any(|d| d["code"] == code && d["line"] == line && d["column"] == column);
+    assert!(said, "no {code} at {line}:{column} in {found:#?}");
+}
+
+#[test]
+fn lines_of_a_prompt_file() {
+    let text = "a cat\n--prompt \"a [cat:dog:99]\" --steps 20\n--prompt it's a cat\n--prompt x --sampler_name \"Eulr a\"\n\
+                --prompt x --sampler_name \"DPM++ 2M Karras\"\n";
+    let found = check("prompts.txt", text, &[]);
+    assert_said(&found, "W0113", 2, 12);
+    assert_said(&found, "W0603", 3, 1);
+    assert_said(&found, "W0604", 4, 28);
+    assert_said(&found, "W0604", 5, 28);
+    let help =
+        |line: u64| found.iter().find(|d| d["code"] == "W0604" && d["line"] == line).unwrap()["help"].to_string();
+    assert!(help(4).contains("did you mean `Euler a`?") && help(5).contains("write `DPM++ 2M`"), "{found:#?}");
+    assert_eq!(found.len(), 4, "{found:#?}");
+}
+
+#[test]
+fn texts_that_are_pasted() {
+    let found = check("p.txt", "time: 12:30, where: here, who: me\na\n", &[]);
+    assert_said(&found, "N0601", 1, 1);
+    let found = check("p.txt", "Steps: 20, Sampler: Nope, Hashes: {\"model\": \"1\", \"vae\": \"2\"}\n", &[]);
+    assert_said(&found, "W0604", 1, 21);
+    assert_said(&found, "N0602", 1, 35);
+}
+
+#[test]
+fn tags_of_other_tools() {
+    let text = "<lora:house:1:in=0.5>\n<lora:house:1:lbw=[1,1,1,1,1,1,1,1,1,1,1,1]>\n<lora:house:lbw=%in1-4=0.5>\n";
+    let found = check("p.txt", text, &[]);
+    assert_said(&found, "W0226", 1, 15);
+    assert_said(&found, "E0227", 2, 19);
+    assert_said(&found, "E0227", 3, 13);
+    let found = check("p.txt", text, &["--lbw-dialect", "inspire"]);
+    assert_said(&found, "W0226", 1, 15);
+    assert_eq!(found.iter().filter(|d| d["line"] == 3).count(), 0, "{found:#?}");
+}
