@@ -49,9 +49,9 @@ pub enum Command {
     Check(CheckArgs),
     /// Draw an XYZ plot: a grid of pictures over blocks, weights, presets, seeds and settings
     Xyz(Box<super::xyz::XyzArgs>),
-    /// List and show presets
+    /// List, show, convert and add presets
     #[command(subcommand)]
-    Preset(PresetCommand),
+    Preset(super::preset::PresetCommand),
     /// Look into LoRA files, bake block weights into them, write them for other programs
     #[command(subcommand)]
     Lora(super::lora::LoraCommand),
@@ -109,25 +109,6 @@ pub struct CheckArgs {
     /// Print the findings as JSON
     #[arg(long)]
     pub json: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum PresetCommand {
-    /// List presets with the file each comes from
-    List {
-        #[command(flatten)]
-        files: FileArgs,
-        #[arg(long)]
-        json: bool,
-    },
-    /// Show one preset, block by block
-    Show {
-        name: String,
-        #[command(flatten)]
-        files: FileArgs,
-        #[arg(long)]
-        json: bool,
-    },
 }
 
 #[derive(Debug, Args)]

@@ -13,6 +13,7 @@
 //! assert_eq!(presets.weights.get("XLMID").unwrap().value, "1,0,0,0,0,1,0,0,0,0,0,0");
 //! ```
 
+pub mod edit;
 pub mod styles;
 pub mod webui;
 pub mod yaml;

@@ -38,8 +38,11 @@ pub fn weights(name: &str, text: &str) -> (PresetFile, Vec<Diagnostic>) {
             }
             Err(ignored) => {
                 found.extend(ignored.report(&source, start, line));
-                if let Some(comment) = python::strip(line).strip_prefix('#') {
-                    file.comments.push(Comment { text: comment.to_owned(), before: file.weights.len() });
+                // Whatever does not count is kept as a comment, as which it serves.
+                let line = python::strip(line);
+                if !line.is_empty() {
+                    let text = line.strip_prefix('#').unwrap_or(line).to_owned();
+                    file.comments.push(Comment { text, before: file.weights.len() });
                 }
             }
         }

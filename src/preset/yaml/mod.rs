@@ -6,7 +6,7 @@
 mod node;
 mod write;
 
-pub use write::write;
+pub use write::{entry, write};
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -375,18 +375,34 @@ impl Reader<'_> {
         None
     }
 
-    /// Collects whole-line comments with what stands before them.
+    /// Collects comments with what stands before them; one at the end of a line stands before its preset.
     fn comments(&mut self, text: &str) {
         let presets = self.file.weights.iter().chain(self.file.elements.iter());
         let mut lines: Vec<_> = presets.map(|preset| preset.origin.line).collect();
         lines.sort_unstable();
         for (line, number) in text.split('\n').zip(1..) {
-            if let Some(comment) = line.trim_start().strip_prefix('#') {
+            if let Some(comment) = comment(line) {
                 let before = lines.partition_point(|line| *line < number);
                 self.file.comments.push(Comment { text: comment.trim_end_matches('\r').to_owned(), before });
             }
         }
     }
+}
+
+/// The comment of a line: behind a `#` that begins the line or follows a space, outside of quotes.
+fn comment(line: &str) -> Option<&str> {
+    let mut quote = None;
+    let mut before = ' ';
+    for (at, c) in line.char_indices() {
+        match (quote, c) {
+            (None, '#') if before.is_whitespace() => return Some(&line[at + 1..]),
+            (None, '"' | '\'') if !before.is_alphanumeric() => quote = Some(c),
+            (Some(open), _) if c == open && before != '\\' => quote = None,
+            _ => {}
+        }
+        before = c;
+    }
+    None
 }
 
 /// The preset that `node` is a change of.

@@ -1,6 +1,6 @@
 //! Writing preset files.
 
-use crate::preset::{Preset, PresetFile};
+use crate::preset::{Comment, PresetFile};
 
 /// The text of a preset file with these presets. Vectors are written out.
 pub fn write(file: &PresetFile) -> String {
@@ -13,18 +13,30 @@ pub fn write(file: &PresetFile) -> String {
         }
         for preset in presets.iter() {
             while let Some(comment) = comments.next_if(|comment| comment.before <= written) {
-                text.push_str(&format!("  #{}\n", comment.text));
+                text.push_str(&format!("  {}\n", line(comment)));
             }
-            text.push_str(&entry(preset));
+            text.push_str(&entry(&preset.name, &preset.value));
             written += 1;
         }
     }
-    comments.for_each(|comment| text.push_str(&format!("#{}\n", comment.text)));
+    comments.for_each(|comment| text.push_str(&format!("{}\n", line(comment))));
     text
 }
 
-fn entry(preset: &Preset) -> String {
-    format!("  {}: {}\n", scalar(&preset.name), scalar(&preset.value))
+/// A comment as YAML has it, which allows no control characters even there.
+fn line(comment: &Comment) -> String {
+    let text: String = comment.text.chars().map(|c| if is_unprintable(c) { '\u{fffd}' } else { c }).collect();
+    format!("#{text}")
+}
+
+/// One line of a section.
+pub fn entry(name: &str, value: &str) -> String {
+    format!("  {}: {}\n", scalar(name), scalar(value))
+}
+
+/// Characters that YAML does not have as they are.
+fn is_unprintable(c: char) -> bool {
+    (c.is_control() && c != '\t') || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
 }
 
 /// A text as a YAML scalar on one line: as it is where that is safe, else double-quoted.
@@ -42,7 +54,7 @@ fn quoted(text: &str) -> String {
     let mut quoted = String::with_capacity(json.len());
     for c in json.chars() {
         match c {
-            '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' => {
+            c if is_unprintable(c) || c == '\t' => {
                 quoted.push_str(&format!("\\u{:04X}", c as u32));
             }
             c => quoted.push(c),
