@@ -121,6 +121,26 @@ impl SafetensorsFile {
         Some(&self.bytes.as_slice()[self.entries.get(name)?.bytes.clone()])
     }
 
+    /// [`SafetensorsFile::stored`], after a check that all of it is finite numbers of a supported type.
+    pub fn finite(&self, name: &str) -> Result<&[u8], FileError> {
+        let path = || self.path.clone();
+        let missing = || FileError::NoTensor { path: path(), tensor: name.to_owned() };
+        let bytes = self.stored(name).ok_or_else(missing)?;
+        let bad = match self.entries[name].dtype {
+            Dtype::F32 => first_non_finite(bytes, |b: [u8; 4]| u32::from_le_bytes(b) & 0x7f80_0000 == 0x7f80_0000),
+            Dtype::F16 => first_non_finite(bytes, |b: [u8; 2]| u16::from_le_bytes(b) & 0x7c00 == 0x7c00),
+            Dtype::BF16 => first_non_finite(bytes, |b: [u8; 2]| u16::from_le_bytes(b) & 0x7f80 == 0x7f80),
+            dtype => {
+                let dtype = format!("{dtype:?}");
+                return Err(FileError::Dtype { path: path(), tensor: name.to_owned(), dtype });
+            }
+        };
+        match bad {
+            Some(index) => Err(FileError::NotFinite { path: path(), tensor: name.to_owned(), index }),
+            None => Ok(bytes),
+        }
+    }
+
     /// The whole file, for hashing.
     pub fn as_bytes(&self) -> &[u8] {
         self.bytes.as_slice()
@@ -128,38 +148,28 @@ impl SafetensorsFile {
 
     /// The tensor as f32 on the CPU. NaN and infinities are refused.
     pub fn f32(&self, name: &str) -> Result<Tensor, FileError> {
-        let entry = self
-            .entries
-            .get(name)
-            .ok_or_else(|| FileError::NoTensor { path: self.path.clone(), tensor: name.to_owned() })?;
-        let bytes = &self.bytes.as_slice()[entry.bytes.clone()];
+        let bytes = self.finite(name)?;
+        let entry = &self.entries[name];
         let values = match entry.dtype {
-            Dtype::F32 => bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
             Dtype::F16 => widen(bytes, half::f16::from_le_bytes),
             Dtype::BF16 => widen(bytes, half::bf16::from_le_bytes),
-            dtype => {
-                let dtype = format!("{dtype:?}");
-                return Err(FileError::Dtype { path: self.path.clone(), tensor: name.to_owned(), dtype });
-            }
+            _ => bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
         };
-        self.release(&entry.bytes);
-        if let Some(index) = first_non_finite(&values) {
-            return Err(FileError::NotFinite { path: self.path.clone(), tensor: name.to_owned(), index });
-        }
+        self.release(name);
         Ok(Tensor::from_vec(values, entry.shape.as_slice(), &Device::Cpu)?)
     }
 
-    /// Tells the system that the pages under `range` need not stay in this process's memory: they have been converted, and
-    /// are read again from the file if a weight must be rebuilt.
-    fn release(&self, range: &Range<usize>) {
+    /// Tells the system that the pages of tensor `name` need not stay in this process's memory: they have been converted,
+    /// and are read again from the file if a weight must be rebuilt.
+    pub fn release(&self, name: &str) {
         #[cfg(unix)]
-        if let Bytes::Mapped(map) = &self.bytes {
+        if let (Bytes::Mapped(map), Some(Entry { bytes, .. })) = (&self.bytes, self.entries.get(name)) {
             // SAFETY: the mapping is read-only and file-backed, so dropped pages come back with the same contents; no
             // reference into the range is changed or invalidated. Failure only costs memory, so the result is not needed.
-            let _ = unsafe { map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, range.start, range.len()) };
+            let _ = unsafe { map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, bytes.start, bytes.len()) };
         }
         #[cfg(not(unix))]
-        let _ = range;
+        let _ = name;
     }
 }
 
@@ -215,10 +225,11 @@ where
     values
 }
 
-fn first_non_finite(values: &[f32]) -> Option<usize> {
+/// The index of the first number of N bytes that `is_bad`.
+fn first_non_finite<const N: usize>(bytes: &[u8], is_bad: impl Fn([u8; N]) -> bool) -> Option<usize> {
+    const RUN: usize = 4096;
+    let (numbers, _) = bytes.as_chunks::<N>();
     // Without an early exit the check of a run vectorises.
-    values.chunks(4096).position(|run| !run.iter().fold(true, |ok, v| ok & v.is_finite())).and_then(|run| {
-        let start = run * 4096;
-        values[start..].iter().position(|v| !v.is_finite()).map(|i| start + i)
-    })
+    let run = numbers.chunks(RUN).position(|run| run.iter().fold(false, |bad, b| bad | is_bad(*b)))?;
+    numbers[run * RUN..].iter().position(|b| is_bad(*b)).map(|i| run * RUN + i)
 }

@@ -273,6 +273,16 @@ pub struct EngineArgs {
     /// What the model predicts [default: found out from the checkpoint]
     #[arg(long, value_enum)]
     pub prediction: Option<PredictionArg>,
+    /// How weights are held: f32 is exact (a 16-bit file's own weights still take 16 bits, those that a LoRA changes take 32);
+    /// f16 rounds the changed ones too, for half the memory. On the CPU only
+    #[arg(long, value_enum, default_value_t = WeightsArg::F32)]
+    pub weights: WeightsArg,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum WeightsArg {
+    F32,
+    F16,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

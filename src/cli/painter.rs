@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 
 use candle_core::Device;
 
-use super::args::{EngineArgs, LoraKeysArg, PredictionArg};
+use super::args::{EngineArgs, LoraKeysArg, PredictionArg, WeightsArg};
 use super::exit::Failure;
 use super::files::cache_dir;
 use super::report;
@@ -16,6 +16,7 @@ use crate::engine::{Engine, EngineError, EngineOptions, ModelType, ModelTypeSour
 use crate::image_io::{self, Existing, write_png};
 use crate::infotext::{ModelInfo, infotext};
 use crate::lora::{KeyTable, LoraHashes, LoraIndex, Network, Quirk};
+use crate::model::Held;
 use crate::plan::{LoraPlan, Plan, check, job_id};
 use crate::sampling::Parameterization;
 use crate::text::{EmbeddingFiles, Embeddings, Unusable, Widths};
@@ -75,7 +76,7 @@ impl Painter {
             lora_hashes: HashMap::new(),
             embeddings,
             embedding_hashes: HashMap::new(),
-            settings: format!("{:?} {} {:?}", args.lora_keys, args.lbw_exact, args.prediction),
+            settings: format!("{:?} {} {:?} {:?}", args.lora_keys, args.lbw_exact, args.prediction, args.weights),
             said: HashSet::new(),
         })
     }
@@ -208,6 +209,10 @@ pub fn open(
             PredictionArg::VZtsnr => ModelType { parameterization: Parameterization::V, zero_terminal_snr: true },
         }),
         embeddings: loaded,
+        weights: match args.weights {
+            WeightsArg::F32 => Held::Exact,
+            WeightsArg::F16 => Held::Half,
+        },
     };
     let engine = Engine::new(checkpoint, options).map_err(failure)?;
     if let (count @ 1.., Some(example)) = engine.unused_tensors() {

@@ -15,6 +15,8 @@ pub enum EngineError {
     LoraName(#[from] crate::lora::IndexError),
     #[error(transparent)]
     Merge(#[from] MergeError),
+    #[error(transparent)]
+    Kernels(#[from] crate::model::kernels::KernelError),
     #[error("{what} is {value}; {limit}")]
     Limit { what: &'static str, value: String, limit: String },
     #[error("the plan is for {0}; lbw runs SDXL only")]

@@ -37,7 +37,7 @@ use candle_core::{Device, Tensor};
 use crate::block::Family;
 use crate::checkpoint::{Checkpoint, prefix};
 use crate::lora::{KeyTable, LoraIndex, ModuleTable};
-use crate::model::{Builder, Unet, Vae, Weights, unused_tensors};
+use crate::model::{Builder, Held, Unet, Vae, Weights, kernels, unused_tensors};
 use crate::plan::{Emphasis, Hires, HiresPrompts, PadConds, Plan};
 use crate::sampling::{ImageRng, Run, Start, sample, upscale};
 use crate::text::{Embeddings, EncodeOptions, TextEncoders};
@@ -53,6 +53,8 @@ pub struct EngineOptions {
     /// What the network predicts; `None` is found out from the checkpoint.
     pub model_type: Option<ModelType>,
     pub embeddings: Embeddings,
+    /// How our kernels on the CPU hold the weights.
+    pub weights: Held,
 }
 
 impl Default for EngineOptions {
@@ -64,6 +66,7 @@ impl Default for EngineOptions {
             exact_block_weights: false,
             model_type: None,
             embeddings: Embeddings::default(),
+            weights: Held::default(),
         }
     }
 }
@@ -124,8 +127,9 @@ pub struct Engine {
 impl Engine {
     /// Builds the models of `checkpoint`. Weights are read when they are first used.
     pub fn new(checkpoint: Checkpoint, options: EngineOptions) -> Result<Self, EngineError> {
+        kernels::choice()?;
         let checkpoint = Arc::new(checkpoint);
-        let mut b = Builder::new(checkpoint.clone(), &options.device);
+        let mut b = Builder::new(checkpoint.clone(), &options.device).held(options.weights);
         let (text, unet, vae) = (TextEncoders::new(&mut b), Unet::new(&mut b), Vae::new(&mut b));
         let weights = b.finish()?;
         let file = checkpoint.file();

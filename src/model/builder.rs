@@ -9,20 +9,27 @@ use std::sync::Arc;
 use candle_core::Device;
 use safetensors::tensor::Dtype;
 
-use super::weights::{Pack, Param, Weights};
+use super::kernels::{Order, Shape};
+use super::weights::{Held, Param, Weights};
 use crate::checkpoint::{Checkpoint, CheckpointError, TensorProblem, prefix};
 
 /// Collects the parameters of the models built from one checkpoint.
 pub struct Builder {
     checkpoint: Arc<Checkpoint>,
     device: Device,
+    held: Held,
     params: BTreeMap<String, Arc<Param>>,
     problems: Vec<TensorProblem>,
 }
 
 impl Builder {
     pub fn new(checkpoint: Arc<Checkpoint>, device: &Device) -> Self {
-        Builder { checkpoint, device: device.clone(), params: BTreeMap::new(), problems: Vec::new() }
+        Builder { checkpoint, device: device.clone(), held: Held::Exact, params: BTreeMap::new(), problems: Vec::new() }
+    }
+
+    /// How the weights of the kernels are held.
+    pub fn held(self, held: Held) -> Self {
+        Builder { held, ..self }
     }
 
     pub fn checkpoint(&self) -> &Arc<Checkpoint> {
@@ -55,15 +62,21 @@ impl Builder {
 
     /// The parameter `name`, which must have this shape.
     pub fn param(&mut self, name: &str, shape: &[usize]) -> Arc<Param> {
-        self.packed(name, shape, Pack::Plain)
+        self.add(name, shape, None)
     }
 
-    /// The kernel of a convolution, (out, in, kh, kw) in the file.
-    pub fn kernel(&mut self, name: &str, shape: &[usize]) -> Arc<Param> {
-        self.packed(name, shape, Pack::Convolution)
+    /// The weight of a linear layer, (outputs, inputs), whose outputs are kept in this order.
+    pub fn matrix(&mut self, name: &str, outputs: usize, inputs: usize, order: Order) -> Arc<Param> {
+        self.add(name, &[outputs, inputs], Some(Shape { outputs, inputs, taps: 1, order }))
     }
 
-    fn packed(&mut self, name: &str, shape: &[usize], pack: Pack) -> Arc<Param> {
+    /// The kernel of a convolution, (outputs, inputs, size, size).
+    pub fn kernel(&mut self, name: &str, outputs: usize, inputs: usize, size: usize) -> Arc<Param> {
+        let packed = Shape { outputs, inputs, taps: size * size, order: Order::Plain };
+        self.add(name, &[outputs, inputs, size, size], Some(packed))
+    }
+
+    fn add(&mut self, name: &str, shape: &[usize], packed: Option<Shape>) -> Arc<Param> {
         match self.checkpoint.file().entry(name) {
             None => self.problem(TensorProblem::Missing { name: name.to_owned(), shape: shape.to_vec() }),
             Some(entry) if entry.shape != shape => {
@@ -76,7 +89,7 @@ impl Builder {
             }
             Some(_) => {}
         }
-        let new = || Arc::new(Param::new(name, pack, self.checkpoint.clone(), self.device.clone()));
+        let new = || Arc::new(Param::new(name, packed, self.held, self.checkpoint.clone(), self.device.clone()));
         self.params.entry(name.to_owned()).or_insert_with(new).clone()
     }
 

@@ -5,35 +5,54 @@ use std::sync::Arc;
 use candle_core::{Result, Tensor};
 
 use super::builder::Builder;
-use super::kernels;
+use super::kernels::{self, Activation, Fused, Order};
 use super::weights::Param;
 
-/// y = x·Wᵀ + b over the last axis.
+/// y = activation(x·Wᵀ + b) over the last axis.
 pub struct Linear {
     weight: Arc<Param>,
     bias: Option<Arc<Param>>,
+    activation: Activation,
 }
 
 impl Linear {
     /// `PREFIX.weight` (outputs, inputs) and `PREFIX.bias`.
     pub fn new(b: &mut Builder, prefix: &str, inputs: usize, outputs: usize) -> Self {
-        let weight = b.param(&format!("{prefix}.weight"), &[outputs, inputs]);
-        Linear { weight, bias: Some(b.param(&format!("{prefix}.bias"), &[outputs])) }
+        Self::activated(b, prefix, inputs, outputs, Activation::None)
     }
 
     pub fn without_bias(b: &mut Builder, prefix: &str, inputs: usize, outputs: usize) -> Self {
-        Linear { weight: b.param(&format!("{prefix}.weight"), &[outputs, inputs]), bias: None }
+        let weight = b.matrix(&format!("{prefix}.weight"), outputs, inputs, Order::Plain);
+        Linear { weight, bias: None, activation: Activation::None }
     }
 
     /// Weight and bias under names of their own.
     pub fn named(b: &mut Builder, weight: &str, bias: &str, inputs: usize, outputs: usize) -> Self {
-        Linear { weight: b.param(weight, &[outputs, inputs]), bias: Some(b.param(bias, &[outputs])) }
+        let weight = b.matrix(weight, outputs, inputs, Order::Plain);
+        Linear { weight, bias: Some(b.param(bias, &[outputs])), activation: Activation::None }
+    }
+
+    /// With an activation behind it. GEGLU makes `outputs`/2 values of `outputs`.
+    pub fn activated(b: &mut Builder, prefix: &str, inputs: usize, outputs: usize, activation: Activation) -> Self {
+        let order = if activation == Activation::Geglu { Order::Paired } else { Order::Plain };
+        let weight = b.matrix(&format!("{prefix}.weight"), outputs, inputs, order);
+        Linear { weight, bias: Some(b.param(&format!("{prefix}.bias"), &[outputs])), activation }
     }
 
     /// (…, inputs) → (…, outputs)
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        self.fused(x, None)
+    }
+
+    /// `residual` + y
+    pub fn forward_onto(&self, residual: &Tensor, x: &Tensor) -> Result<Tensor> {
+        self.fused(x, Some(residual))
+    }
+
+    fn fused(&self, x: &Tensor, residual: Option<&Tensor>) -> Result<Tensor> {
         let bias = self.bias.as_ref().map(|b| b.get()).transpose()?;
-        kernels::linear(x, &self.weight.get()?, bias.as_ref())
+        let fused = Fused { bias: bias.as_ref(), activation: self.activation, residual, ..Fused::NOTHING };
+        kernels::linear(x, &self.weight.weight()?, fused)
     }
 }
 
@@ -84,56 +103,60 @@ impl GroupNorm {
 pub struct Conv3x3 {
     weight: Arc<Param>,
     bias: Arc<Param>,
-    padding: Padding,
-}
-
-enum Padding {
-    /// One pixel on all sides, with this stride.
-    Around { stride: usize },
-    /// One pixel at the right and the bottom, with stride 2.
-    After,
+    kind: kernels::Conv3x3,
 }
 
 impl Conv3x3 {
     /// `PREFIX.weight` (outputs, inputs, 3, 3) and `PREFIX.bias`.
-    pub fn new(b: &mut Builder, prefix: &str, inputs: usize, outputs: usize, stride: usize) -> Self {
-        let weight = b.kernel(&format!("{prefix}.weight"), &[outputs, inputs, 3, 3]);
-        let padding = Padding::Around { stride };
-        Conv3x3 { weight, bias: b.param(&format!("{prefix}.bias"), &[outputs]), padding }
+    pub fn new(b: &mut Builder, prefix: &str, inputs: usize, outputs: usize) -> Self {
+        let weight = b.kernel(&format!("{prefix}.weight"), outputs, inputs, 3);
+        Conv3x3 { weight, bias: b.param(&format!("{prefix}.bias"), &[outputs]), kind: kernels::Conv3x3::Same }
     }
 
-    /// Stride 2 with padding at the right and the bottom only, as the VAE encoder halves its images.
-    pub fn halving(b: &mut Builder, prefix: &str, channels: usize) -> Self {
-        Conv3x3 { padding: Padding::After, ..Conv3x3::new(b, prefix, channels, channels, 2) }
+    /// One that changes the size of the image.
+    pub fn resizing(b: &mut Builder, prefix: &str, channels: usize, kind: kernels::Conv3x3) -> Self {
+        Conv3x3 { kind, ..Conv3x3::new(b, prefix, channels, channels) }
     }
 
-    /// (b, h, w, inputs) → (b, ⌈h/stride⌉, ⌈w/stride⌉, outputs)
+    /// (b, h, w, inputs) → (b, h', w', outputs)
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let (weight, bias) = (self.weight.get()?, self.bias.get()?);
-        match self.padding {
-            Padding::Around { stride } => kernels::conv3x3(x, &weight, &bias, stride),
-            Padding::After => kernels::conv3x3_padded(x, &weight, &bias),
-        }
+        self.fused(x, Fused::NOTHING)
+    }
+
+    /// `residual` + y
+    pub fn forward_onto(&self, residual: &Tensor, x: &Tensor) -> Result<Tensor> {
+        self.fused(x, Fused { residual: Some(residual), ..Fused::NOTHING })
+    }
+
+    /// y + `shift` (b, outputs), the same at all pixels.
+    pub fn forward_shifted(&self, x: &Tensor, shift: &Tensor) -> Result<Tensor> {
+        self.fused(x, Fused { shift: Some(shift), ..Fused::NOTHING })
+    }
+
+    fn fused(&self, x: &Tensor, fused: Fused<'_>) -> Result<Tensor> {
+        let bias = self.bias.get()?;
+        kernels::conv3x3(x, &self.weight.weight()?, self.kind, Fused { bias: Some(&bias), ..fused })
     }
 }
 
 /// A 1×1 convolution, channels last.
-pub struct Conv1x1 {
-    weight: Arc<Param>,
-    bias: Arc<Param>,
-}
+pub struct Conv1x1(Linear);
 
 impl Conv1x1 {
     /// `PREFIX.weight` (outputs, inputs, 1, 1) and `PREFIX.bias`.
     pub fn new(b: &mut Builder, prefix: &str, inputs: usize, outputs: usize) -> Self {
-        let weight = b.kernel(&format!("{prefix}.weight"), &[outputs, inputs, 1, 1]);
-        Conv1x1 { weight, bias: b.param(&format!("{prefix}.bias"), &[outputs]) }
+        let weight = b.kernel(&format!("{prefix}.weight"), outputs, inputs, 1);
+        let bias = Some(b.param(&format!("{prefix}.bias"), &[outputs]));
+        Conv1x1(Linear { weight, bias, activation: Activation::None })
     }
 
     /// (…, inputs) → (…, outputs)
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let weight = self.weight.get()?;
-        let (outputs, _, _, inputs) = weight.dims4()?;
-        kernels::linear(x, &weight.reshape((outputs, inputs))?, Some(&self.bias.get()?))
+        self.0.forward(x)
+    }
+
+    /// `residual` + y
+    pub fn forward_onto(&self, residual: &Tensor, x: &Tensor) -> Result<Tensor> {
+        self.0.forward_onto(residual, x)
     }
 }

@@ -6,12 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 use rayon::prelude::*;
 
+use super::kernels::LowRank;
 use super::weights::Weights;
 use crate::checkpoint::FileError;
-use crate::lora::Network;
+use crate::lora::{Network, NetworkModule};
 
 /// What multiplies a module's delta.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -79,6 +80,11 @@ impl Weights {
             let Some(param) = self.get(name) else { return Ok(()) };
             match wanted.get(*name) {
                 Some(contributions) => {
+                    if let Some(changes) = low_rank(contributions)?
+                        && param.merge(&changes)?
+                    {
+                        return Ok(());
+                    }
                     let base = param.base()?;
                     Ok(param.set(&merged(&base, contributions)?)?)
                 }
@@ -129,16 +135,41 @@ fn contributions(active: &[ActiveNetwork]) -> BTreeMap<String, Vec<Contribution>
     wanted
 }
 
+/// The contributions as products of small matrices, if all of them are.
+fn low_rank(contributions: &[Contribution]) -> Result<Option<Vec<LowRank>>, MergeError> {
+    contributions.iter().map(|c| c.low_rank().map_err(|source| c.failed(source))).collect()
+}
+
+impl Contribution {
+    fn module(&self) -> &NetworkModule {
+        &self.network.modules()[self.module]
+    }
+
+    fn failed(&self, source: candle_core::Error) -> MergeError {
+        let (network, module) = (self.network.path().display().to_string(), self.module().name().to_owned());
+        MergeError::Delta { network, module, source }
+    }
+
+    fn low_rank(&self) -> candle_core::Result<Option<LowRank>> {
+        let target = self.module().target();
+        let Some(factors) = self.module().factors().filter(|_| self.part == Part::Weight) else { return Ok(None) };
+        let factor = self.factor.strength * self.factor.ratio * factors.scale;
+        let values = |t: &Tensor| t.flatten_all()?.to_dtype(DType::F32)?.to_vec1::<f32>();
+        Ok(Some(LowRank {
+            rows: target.rows.clone().unwrap_or(0..target.shape.first().copied().unwrap_or_default()),
+            rank: factors.up.dim(1)?,
+            up: values(factors.up)?.into_iter().map(|v| (f64::from(v) * factor) as f32).collect(),
+            down: values(factors.down)?,
+        }))
+    }
+}
+
 /// `base` with all contributions added.
 fn merged(base: &Tensor, contributions: &[Contribution]) -> Result<Tensor, MergeError> {
     let mut value = base.clone();
-    for Contribution { network, module, part, factor, exact } in contributions {
-        let module = &network.modules()[*module];
-        let failed = |source| MergeError::Delta {
-            network: network.path().display().to_string(),
-            module: module.name().to_owned(),
-            source,
-        };
+    for contribution in contributions {
+        let Contribution { part, factor, exact, .. } = contribution;
+        let (module, failed) = (contribution.module(), |source| contribution.failed(source));
         let target = module.target();
         let delta = match part {
             Part::Weight => {

@@ -17,4 +17,4 @@ pub use layers::{LayerNorm, Linear};
 pub use ledger::{ActiveNetwork, Factor, MergeError};
 pub use unet::{Unet, UnetConfig, timestep_embedding};
 pub use vae::Vae;
-pub use weights::{Param, Weights};
+pub use weights::{Held, Param, Weights};

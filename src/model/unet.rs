@@ -8,7 +8,7 @@ use candle_core::{DType, Module, Result, Tensor};
 use candle_transformers::models::stable_diffusion::embeddings::Timesteps;
 
 use super::builder::Builder;
-use super::kernels;
+use super::kernels::{self, Activation};
 use super::layers::{Conv1x1, Conv3x3, GroupNorm, LayerNorm, Linear};
 use crate::checkpoint::prefix;
 
@@ -40,7 +40,7 @@ pub struct Unet {
 }
 
 enum InputBlock {
-    Residual(ResBlock, Transformer),
+    Residual(Box<ResBlock>, Transformer),
     Downsample(Conv3x3),
 }
 
@@ -61,7 +61,7 @@ impl Unet {
 
         let time_embed = Embedding::new(b, &format!("{p}time_embed."), model_channels, time_dim);
         let label_emb = Embedding::new(b, &format!("{p}label_emb.0."), vector_dim, time_dim);
-        let conv_in = Conv3x3::new(b, &format!("{p}input_blocks.0.0"), 4, model_channels, 1);
+        let conv_in = Conv3x3::new(b, &format!("{p}input_blocks.0.0"), 4, model_channels);
 
         let mut input_blocks = Vec::new();
         let mut skips = vec![model_channels];
@@ -72,12 +72,17 @@ impl Unet {
                 let residual = ResBlock::new(b, &format!("{block}0"), channels, time_dim);
                 channels = residual.outputs;
                 let transformer = Transformer::new(b, &format!("{block}1"), channels, &mut context_dim);
-                input_blocks.push(InputBlock::Residual(residual, transformer));
+                input_blocks.push(InputBlock::Residual(Box::new(residual), transformer));
                 skips.push(channels);
             }
             if level + 1 < LEVELS {
                 let name = format!("{p}input_blocks.{}.0.op", skips.len());
-                input_blocks.push(InputBlock::Downsample(Conv3x3::new(b, &name, channels, channels, 2)));
+                input_blocks.push(InputBlock::Downsample(Conv3x3::resizing(
+                    b,
+                    &name,
+                    channels,
+                    kernels::Conv3x3::Halving,
+                )));
                 skips.push(channels);
             }
         }
@@ -97,13 +102,13 @@ impl Unet {
                 let upsample = (i == RES_BLOCKS && level + 1 < LEVELS).then(|| {
                     // webui counts modules of a block: without attention the upsampling is number 1.
                     let slot = if transformer.is_empty() { 1 } else { 2 };
-                    Conv3x3::new(b, &format!("{block}{slot}.conv"), channels, channels, 1)
+                    Conv3x3::resizing(b, &format!("{block}{slot}.conv"), channels, kernels::Conv3x3::Doubling)
                 });
                 output_blocks.push(OutputBlock { residual, transformer, upsample });
             }
         }
         let norm_out = GroupNorm::new(b, &format!("{p}out.0"), channels, 1e-5);
-        let conv_out = Conv3x3::new(b, &format!("{p}out.2"), channels, 4, 1);
+        let conv_out = Conv3x3::new(b, &format!("{p}out.2"), channels, 4);
         let config = UnetConfig { model_channels, context_dim, vector_dim };
         Unet { config, time_embed, label_emb, conv_in, input_blocks, middle, output_blocks, norm_out, conv_out }
     }
@@ -156,7 +161,7 @@ impl Unet {
             h = Tensor::cat(&[&kernels::resize_nearest(&h, height, width)?, &skip], 3)?;
             h = block.transformer.forward(&block.residual.forward(&h, &emb)?, context)?;
             if let Some(conv) = &block.upsample {
-                h = conv.forward(&kernels::upsample2(&h)?)?;
+                h = conv.forward(&h)?;
             }
             tap(&format!("OUT{i:02}"), &h)?;
         }
@@ -175,13 +180,13 @@ struct Embedding(Linear, Linear);
 impl Embedding {
     fn new(b: &mut Builder, prefix: &str, inputs: usize, width: usize) -> Self {
         Embedding(
-            Linear::new(b, &format!("{prefix}0"), inputs, width),
+            Linear::activated(b, &format!("{prefix}0"), inputs, width, Activation::Silu),
             Linear::new(b, &format!("{prefix}2"), width, width),
         )
     }
 
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.1.forward(&self.0.forward(x)?.silu()?)
+        self.1.forward(&self.0.forward(x)?)
     }
 }
 
@@ -201,22 +206,21 @@ impl ResBlock {
         ResBlock {
             outputs,
             norm1: GroupNorm::new(b, &format!("{prefix}.in_layers.0"), inputs, 1e-5),
-            conv1: Conv3x3::new(b, &format!("{prefix}.in_layers.2"), inputs, outputs, 1),
+            conv1: Conv3x3::new(b, &format!("{prefix}.in_layers.2"), inputs, outputs),
             emb: Linear::new(b, &format!("{prefix}.emb_layers.1"), time_dim, outputs),
             norm2: GroupNorm::new(b, &format!("{prefix}.out_layers.0"), outputs, 1e-5),
-            conv2: Conv3x3::new(b, &format!("{prefix}.out_layers.3"), outputs, outputs, 1),
+            conv2: Conv3x3::new(b, &format!("{prefix}.out_layers.3"), outputs, outputs),
             skip: (inputs != outputs).then(|| Conv1x1::new(b, &format!("{prefix}.skip_connection"), inputs, outputs)),
         }
     }
 
     /// x (b, h, w, inputs) and SiLU of the embedding (b, time_dim) → (b, h, w, outputs)
     fn forward(&self, x: &Tensor, emb: &Tensor) -> Result<Tensor> {
-        let h = self.conv1.forward(&self.norm1.forward_silu(x)?)?;
-        let emb = self.emb.forward(emb)?.unsqueeze(1)?.unsqueeze(1)?;
-        let h = self.conv2.forward(&self.norm2.forward_silu(&h.broadcast_add(&emb)?)?)?;
+        let h = self.conv1.forward_shifted(&self.norm1.forward_silu(x)?, &self.emb.forward(emb)?)?;
+        let h = self.norm2.forward_silu(&h)?;
         match &self.skip {
-            Some(skip) => skip.forward(x)? + h,
-            None => x + h,
+            Some(skip) => self.conv2.forward_onto(&skip.forward(x)?, &h),
+            None => self.conv2.forward_onto(x, &h),
         }
     }
 }
@@ -263,7 +267,8 @@ impl Transformer {
         for block in &layers.blocks {
             h = block.forward(&h, context)?;
         }
-        layers.proj_out.forward(&h)?.reshape((batch, height, width, channels))? + x
+        let x = x.reshape((batch, height * width, channels))?;
+        layers.proj_out.forward_onto(&x, &h)?.reshape((batch, height, width, channels))
     }
 }
 
@@ -286,17 +291,17 @@ impl TransformerBlock {
             norm2: LayerNorm::new(b, &format!("{prefix}.norm2"), channels),
             cross_attention: Attention::new(b, &format!("{prefix}.attn2"), channels, context_dim),
             norm3: LayerNorm::new(b, &format!("{prefix}.norm3"), channels),
-            ff_in: Linear::new(b, &format!("{prefix}.ff.net.0.proj"), channels, 2 * inner),
+            ff_in: Linear::activated(b, &format!("{prefix}.ff.net.0.proj"), channels, 2 * inner, Activation::Geglu),
             ff_out: Linear::new(b, &format!("{prefix}.ff.net.2"), inner, channels),
         }
     }
 
     fn forward(&self, x: &Tensor, context: &Tensor) -> Result<Tensor> {
         let h = self.norm1.forward(x)?;
-        let x = (x + self.self_attention.forward(&h, &h)?)?;
-        let x = (&x + self.cross_attention.forward(&self.norm2.forward(&x)?, context)?)?;
-        let ff = kernels::geglu(&self.ff_in.forward(&self.norm3.forward(&x)?)?)?;
-        &x + self.ff_out.forward(&ff)?
+        let x = self.self_attention.forward_onto(x, &h, &h)?;
+        let x = self.cross_attention.forward_onto(&x, &self.norm2.forward(&x)?, context)?;
+        let h = self.ff_in.forward(&self.norm3.forward(&x)?)?;
+        self.ff_out.forward_onto(&x, &h)
     }
 }
 
@@ -322,9 +327,9 @@ impl Attention {
         }
     }
 
-    /// x (b, n, channels), context (b, m, context_dim) → (b, n, channels)
-    fn forward(&self, x: &Tensor, context: &Tensor) -> Result<Tensor> {
+    /// `residual` + attention of x (b, n, channels) to context (b, m, context_dim): (b, n, channels)
+    fn forward_onto(&self, residual: &Tensor, x: &Tensor, context: &Tensor) -> Result<Tensor> {
         let (q, k, v) = (self.to_q.forward(x)?, self.to_k.forward(context)?, self.to_v.forward(context)?);
-        self.to_out.forward(&kernels::attention(&q, &k, &v, self.heads, false)?)
+        self.to_out.forward_onto(residual, &kernels::attention(&q, &k, &v, self.heads, false)?)
     }
 }

@@ -66,18 +66,19 @@ impl Decoder {
         let p = format!("{}decoder.", prefix::VAE);
         let mut channels = b.dim(&format!("{p}conv_in.weight"), 0);
         let post_quant = Conv1x1::new(b, &format!("{}post_quant_conv", prefix::VAE), 4, 4);
-        let conv_in = Conv3x3::new(b, &format!("{p}conv_in"), 4, channels, 1);
+        let conv_in = Conv3x3::new(b, &format!("{p}conv_in"), 4, channels);
         let middle = Middle::new(b, &format!("{p}mid."), channels);
         let count = b.count(&format!("{p}up."), "block.0.conv1.weight");
         let mut levels = Vec::new();
         for level in (0..count).rev() {
             let blocks = res_blocks(b, &format!("{p}up.{level}.block."), &mut channels);
-            let upsample =
-                (level > 0).then(|| Conv3x3::new(b, &format!("{p}up.{level}.upsample.conv"), channels, channels, 1));
+            let upsample = (level > 0).then(|| {
+                Conv3x3::resizing(b, &format!("{p}up.{level}.upsample.conv"), channels, kernels::Conv3x3::Doubling)
+            });
             levels.push((blocks, upsample));
         }
         let norm_out = GroupNorm::new(b, &format!("{p}norm_out"), channels, EPS);
-        let conv_out = Conv3x3::new(b, &format!("{p}conv_out"), channels, 3, 1);
+        let conv_out = Conv3x3::new(b, &format!("{p}conv_out"), channels, 3);
         Decoder { post_quant, conv_in, middle, levels, norm_out, conv_out }
     }
 
@@ -88,7 +89,7 @@ impl Decoder {
                 h = block.forward(&h)?;
             }
             if let Some(conv) = upsample {
-                h = conv.forward(&kernels::upsample2(&h)?)?;
+                h = conv.forward(&h)?;
             }
         }
         self.conv_out.forward(&self.norm_out.forward_silu(&h)?)
@@ -108,18 +109,24 @@ impl Encoder {
     fn new(b: &mut Builder) -> Self {
         let p = format!("{}encoder.", prefix::VAE);
         let mut channels = b.dim(&format!("{p}conv_in.weight"), 0);
-        let conv_in = Conv3x3::new(b, &format!("{p}conv_in"), 3, channels, 1);
+        let conv_in = Conv3x3::new(b, &format!("{p}conv_in"), 3, channels);
         let count = b.count(&format!("{p}down."), "block.0.conv1.weight");
         let mut levels = Vec::new();
         for level in 0..count {
             let blocks = res_blocks(b, &format!("{p}down.{level}.block."), &mut channels);
-            let downsample =
-                (level + 1 < count).then(|| Conv3x3::halving(b, &format!("{p}down.{level}.downsample.conv"), channels));
+            let downsample = (level + 1 < count).then(|| {
+                Conv3x3::resizing(
+                    b,
+                    &format!("{p}down.{level}.downsample.conv"),
+                    channels,
+                    kernels::Conv3x3::HalvingAfter,
+                )
+            });
             levels.push((blocks, downsample));
         }
         let middle = Middle::new(b, &format!("{p}mid."), channels);
         let norm_out = GroupNorm::new(b, &format!("{p}norm_out"), channels, EPS);
-        let conv_out = Conv3x3::new(b, &format!("{p}conv_out"), channels, 8, 1);
+        let conv_out = Conv3x3::new(b, &format!("{p}conv_out"), channels, 8);
         let quant = Conv1x1::new(b, &format!("{}quant_conv", prefix::VAE), 8, 8);
         Encoder { conv_in, levels, middle, norm_out, conv_out, quant }
     }
@@ -164,19 +171,19 @@ impl ResBlock {
         ResBlock {
             outputs,
             norm1: GroupNorm::new(b, &format!("{prefix}.norm1"), inputs, EPS),
-            conv1: Conv3x3::new(b, &format!("{prefix}.conv1"), inputs, outputs, 1),
+            conv1: Conv3x3::new(b, &format!("{prefix}.conv1"), inputs, outputs),
             norm2: GroupNorm::new(b, &format!("{prefix}.norm2"), outputs, EPS),
-            conv2: Conv3x3::new(b, &format!("{prefix}.conv2"), outputs, outputs, 1),
+            conv2: Conv3x3::new(b, &format!("{prefix}.conv2"), outputs, outputs),
             shortcut: (inputs != outputs).then(|| Conv1x1::new(b, &format!("{prefix}.nin_shortcut"), inputs, outputs)),
         }
     }
 
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let h = self.conv1.forward(&self.norm1.forward_silu(x)?)?;
-        let h = self.conv2.forward(&self.norm2.forward_silu(&h)?)?;
+        let h = self.norm2.forward_silu(&h)?;
         match &self.shortcut {
-            Some(shortcut) => shortcut.forward(x)? + h,
-            None => x + h,
+            Some(shortcut) => self.conv2.forward_onto(&shortcut.forward(x)?, &h),
+            None => self.conv2.forward_onto(x, &h),
         }
     }
 }
@@ -206,7 +213,8 @@ impl Middle {
         let (batch, height, width, channels) = x.dims4()?;
         let h = self.norm.forward(&x)?.reshape((batch, height * width, channels))?;
         let h = kernels::attention(&self.q.forward(&h)?, &self.k.forward(&h)?, &self.v.forward(&h)?, 1, false)?;
-        let h = self.proj_out.forward(&h)?.reshape((batch, height, width, channels))?;
-        self.last.forward(&(x + h)?)
+        let x = x.reshape((batch, height * width, channels))?;
+        let x = self.proj_out.forward_onto(&x, &h)?.reshape((batch, height, width, channels))?;
+        self.last.forward(&x)
     }
 }

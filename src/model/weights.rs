@@ -8,47 +8,64 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
+use safetensors::tensor::Dtype;
 
+use super::kernels::{self, Isa, LowRank, NumberType, Panels, Shape, Stored, Weight};
 use super::ledger::Ledger;
 use crate::checkpoint::{Checkpoint, FileError};
 
-/// How a parameter's values lie in memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pack {
-    /// As in the file.
-    Plain,
-    /// A convolution kernel: (out, in, kh, kw) in the file, (out, kh, kw, in) here, so that a channels-last patch times a
-    /// row of it is one output value.
-    Convolution,
+/// How the weights of linear layers and convolutions are held by our kernels on the CPU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Held {
+    /// In the type of the file, which is exact; with LoRA deltas added, in f32.
+    #[default]
+    Exact,
+    /// In 16 bits each: with LoRA deltas added, and from f32 files, rounded to f16.
+    Half,
 }
 
 /// One parameter of a model.
 pub struct Param {
     name: String,
-    pack: Pack,
+    /// Set where it is a weight of linear layers or convolutions, which kernels want packed.
+    packed: Option<Shape>,
+    held: Held,
     checkpoint: Arc<Checkpoint>,
     device: Device,
-    value: Mutex<Option<Tensor>>,
+    value: Mutex<Option<Weight>>,
 }
 
 impl Param {
-    pub(super) fn new(name: &str, pack: Pack, checkpoint: Arc<Checkpoint>, device: Device) -> Self {
-        Param { name: name.to_owned(), pack, checkpoint, device, value: Mutex::new(None) }
+    pub(super) fn new(
+        name: &str,
+        packed: Option<Shape>,
+        held: Held,
+        checkpoint: Arc<Checkpoint>,
+        device: Device,
+    ) -> Self {
+        Param { name: name.to_owned(), packed, held, checkpoint, device, value: Mutex::new(None) }
     }
 
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The value now in force, packed, on the model's device. Read from the checkpoint at first use.
-    pub fn get(&self) -> candle_core::Result<Tensor> {
+    /// The value now in force, for the kernels of the model's device. Read from the checkpoint at first use.
+    pub fn weight(&self) -> candle_core::Result<Weight> {
         let mut value = self.value.lock().unwrap_or_else(PoisonError::into_inner);
-        if value.is_none() {
-            let base = self.base().map_err(candle_core::Error::wrap)?;
-            *value = Some(self.packed(&base)?);
-        }
         // The lock is held while the value is made, so that no two threads make it.
-        value.clone().ok_or_else(|| candle_core::Error::Msg(format!("{} has no value", self.name)))
+        match &*value {
+            Some(weight) => Ok(weight.clone()),
+            None => Ok(value.insert(self.make(&[])?).clone()),
+        }
+    }
+
+    /// The value now in force as a tensor. Only for parameters that are not packed.
+    pub fn get(&self) -> candle_core::Result<Tensor> {
+        match self.weight()? {
+            Weight::Tensor(tensor) => Ok(tensor),
+            Weight::Panels(_) => candle_core::bail!("{} is packed", self.name),
+        }
     }
 
     /// The checkpoint's value in the file's layout, f32 on the CPU.
@@ -58,9 +75,27 @@ impl Param {
 
     /// Puts `value`, in the file's layout, in force.
     pub(super) fn set(&self, value: &Tensor) -> candle_core::Result<()> {
-        let packed = self.packed(value)?;
-        *self.value.lock().unwrap_or_else(PoisonError::into_inner) = Some(packed);
+        let weight = match self.panels_shape()? {
+            None => self.plain(value)?,
+            Some((isa, shape)) => {
+                let values = value.flatten_all()?.to_vec1::<f32>()?;
+                let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+                let stored = Stored { bytes: &bytes, number: NumberType::F32, shape };
+                Weight::Panels(Arc::new(Panels::merge(isa, stored, &[], self.held == Held::Half)?))
+            }
+        };
+        self.put(weight);
         Ok(())
+    }
+
+    /// Puts the checkpoint's value with `changes` in force; `false` where they must be added to a tensor instead.
+    pub(super) fn merge(&self, changes: &[LowRank]) -> candle_core::Result<bool> {
+        let can = self.panels_shape()?.is_some();
+        if can {
+            let weight = self.make(changes)?;
+            self.put(weight);
+        }
+        Ok(can)
     }
 
     /// Back to the checkpoint's value, read at the next use.
@@ -68,12 +103,44 @@ impl Param {
         *self.value.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    fn packed(&self, value: &Tensor) -> candle_core::Result<Tensor> {
-        let value = match self.pack {
-            Pack::Plain => value.clone(),
-            Pack::Convolution => value.permute((0, 2, 3, 1))?.contiguous()?,
+    fn put(&self, weight: Weight) {
+        *self.value.lock().unwrap_or_else(PoisonError::into_inner) = Some(weight);
+    }
+
+    /// The path and the shape of packed weights; `None` where the value is a tensor.
+    fn panels_shape(&self) -> candle_core::Result<Option<(Isa, Shape)>> {
+        let Some(shape) = self.packed else { return Ok(None) };
+        Ok(kernels::choice_for(&self.device)?.map(|isa| (isa, shape)))
+    }
+
+    /// The checkpoint's value; with `changes` only where it is packed.
+    fn make(&self, changes: &[LowRank]) -> candle_core::Result<Weight> {
+        let Some((isa, shape)) = self.panels_shape()? else {
+            return self.plain(&self.base().map_err(candle_core::Error::wrap)?);
         };
-        value.to_device(&self.device)
+        let file = self.checkpoint.file();
+        let bytes = file.finite(&self.name).map_err(candle_core::Error::wrap)?;
+        let number = match file.entry(&self.name).map(|entry| entry.dtype) {
+            Some(Dtype::F16) => NumberType::F16,
+            Some(Dtype::BF16) => NumberType::BF16,
+            _ => NumberType::F32,
+        };
+        let stored = Stored { bytes, number, shape };
+        let narrow = self.held == Held::Half;
+        let panels = match changes.is_empty() && !(narrow && number == NumberType::F32) {
+            true => Panels::pack(isa, stored)?,
+            false => Panels::merge(isa, stored, changes, narrow)?,
+        };
+        file.release(&self.name);
+        Ok(Weight::Panels(Arc::new(panels)))
+    }
+
+    fn plain(&self, value: &Tensor) -> candle_core::Result<Weight> {
+        let value = match self.packed {
+            Some(Shape { outputs, inputs, taps: 1, .. }) => value.reshape((outputs, inputs))?,
+            _ => value.clone(),
+        };
+        Ok(Weight::Tensor(value.to_device(&self.device)?))
     }
 }
 
@@ -105,6 +172,6 @@ impl Weights {
     pub fn load(&self, prefix: &str) -> candle_core::Result<()> {
         let params: Vec<_> =
             self.params.range(prefix.to_owned()..).map_while(|(n, p)| n.starts_with(prefix).then_some(p)).collect();
-        params.into_par_iter().try_for_each(|p| p.get().map(drop))
+        params.into_par_iter().try_for_each(|p| p.weight().map(drop))
     }
 }

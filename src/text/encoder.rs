@@ -5,7 +5,8 @@ use std::sync::Arc;
 use candle_core::{DType, Result, Tensor};
 
 use crate::checkpoint::prefix;
-use crate::model::{Builder, LayerNorm, Linear, Param, kernels};
+use crate::model::kernels::{self, Activation};
+use crate::model::{Builder, LayerNorm, Linear, Param};
 
 /// Tokens of a chunk with start and end.
 pub const CHUNK: usize = 77;
@@ -135,7 +136,6 @@ struct Layer {
     norm2: LayerNorm,
     fc1: Linear,
     fc2: Linear,
-    activation: fn(&Tensor) -> Result<Tensor>,
     heads: usize,
 }
 
@@ -156,9 +156,8 @@ impl Layer {
             out,
             norm1: LayerNorm::new(b, &format!("{p}layer_norm1"), width),
             norm2: LayerNorm::new(b, &format!("{p}layer_norm2"), width),
-            fc1: Linear::new(b, &format!("{p}mlp.fc1"), width, inner),
+            fc1: Linear::activated(b, &format!("{p}mlp.fc1"), width, inner, Activation::QuickGelu),
             fc2: Linear::new(b, &format!("{p}mlp.fc2"), inner, width),
-            activation: kernels::quick_gelu,
             heads: (width / HEAD_WIDTH).max(1),
         }
     }
@@ -171,9 +170,8 @@ impl Layer {
             out: Linear::new(b, &format!("{p}attn.out_proj"), width, width),
             norm1: LayerNorm::new(b, &format!("{p}ln_1"), width),
             norm2: LayerNorm::new(b, &format!("{p}ln_2"), width),
-            fc1: Linear::new(b, &format!("{p}mlp.c_fc"), width, inner),
+            fc1: Linear::activated(b, &format!("{p}mlp.c_fc"), width, inner, Activation::Gelu),
             fc2: Linear::new(b, &format!("{p}mlp.c_proj"), inner, width),
-            activation: kernels::gelu,
             heads: (width / HEAD_WIDTH).max(1),
         }
     }
@@ -188,8 +186,8 @@ impl Layer {
                 (qkv.narrow(2, 0, width)?, qkv.narrow(2, width, width)?, qkv.narrow(2, 2 * width, width)?)
             }
         };
-        let x = (x + self.out.forward(&kernels::attention(&q, &k, &v, self.heads, true)?)?)?;
+        let x = self.out.forward_onto(x, &kernels::attention(&q, &k, &v, self.heads, true)?)?;
         let h = self.fc1.forward(&self.norm2.forward(&x)?)?;
-        &x + self.fc2.forward(&(self.activation)(&h)?)?
+        self.fc2.forward_onto(&x, &h)
     }
 }

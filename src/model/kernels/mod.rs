@@ -1,47 +1,34 @@
 //! The operators of the hot path, channels last.
 //!
-//! On the CPU those where candle's own lose most are ours (candle custom ops); every other device runs the plain candle
-//! expression that stands beside each of them and is its test. Kernels take f32 and contiguous inputs, and their results do
-//! not depend on the number of threads: work is cut by shape alone.
+//! On the CPU those where candle's own lose most are ours: one generic source (`simd`) compiled for AVX-512, AVX2 and for
+//! what every processor has; the best is [chosen](choice()) at run time. Every other device runs the plain candle expression
+//! that stands beside each of them and is its test. Kernels take contiguous f32 inputs. Each value of a result is computed
+//! by one thread in an order that its shape alone decides, so results do not depend on the number of threads.
+//!
+//! Only here and where files are mapped is there `unsafe` code. The functions of this module check all shapes.
 
 mod attention;
+mod choice;
 mod conv;
-mod elementwise;
+mod epilogue;
+mod gemm;
+mod linear;
+mod math;
 mod norm;
+mod panels;
 mod resize;
+mod simd;
+#[cfg(test)]
+mod tests;
+mod values;
 
 pub use attention::attention;
-pub use conv::{conv3x3, conv3x3_padded};
-pub use elementwise::{geglu, gelu, quick_gelu};
+pub(in crate::model) use choice::choice_for;
+pub use choice::{KernelError, VARIABLE, choice};
+pub use conv::{Conv3x3, conv3x3};
+pub use epilogue::Activation;
+pub use linear::{Fused, Weight, linear};
 pub use norm::{group_norm, layer_norm};
-pub use resize::{resize_nearest, upsample2};
-
-use candle_core::{CpuStorage, Layout, Result, Tensor};
-
-/// x·Wᵀ + b over the last axis: x (…, inputs), weight (outputs, inputs), bias (outputs).
-pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
-    let (outputs, inputs) = weight.dims2()?;
-    let mut shape = x.dims().to_vec();
-    let rows = x.elem_count() / inputs.max(1);
-    if let Some(last) = shape.last_mut() {
-        *last = outputs;
-    }
-    // One matrix of all rows: a batched product would multiply the same weight once per batch entry.
-    let y = x.reshape((rows, inputs))?.matmul(&weight.t()?)?;
-    let y = match bias {
-        Some(bias) => y.broadcast_add(bias)?,
-        None => y,
-    };
-    y.reshape(shape)
-}
-
-/// The f32 values of a contiguous tensor in CPU memory.
-fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
-    let (start, end) = layout
-        .contiguous_offsets()
-        .ok_or_else(|| candle_core::Error::Msg("a kernel was given a tensor that is not contiguous".into()))?;
-    storage
-        .as_slice::<f32>()?
-        .get(start..end)
-        .ok_or_else(|| candle_core::Error::Msg("a tensor reaches beyond its storage".into()))
-}
+pub use panels::{LowRank, NumberType, Order, Panels, Shape, Stored};
+pub use resize::resize_nearest;
+pub use simd::Isa;

@@ -1,189 +1,246 @@
 //! Normalisations over channels-last data.
 
-use candle_core::{CpuStorage, CustomOp3, D, Layout, Result, Shape, Tensor};
+use candle_core::{D, Result, Tensor};
 use rayon::prelude::*;
 
-use super::values;
+use super::choice::choice_for;
+use super::epilogue::{part, store_part};
+use super::math::swish;
+use super::simd::{Isa, Simd, Task};
+use super::values::{Values, tensor};
 
 /// Over the last axis: (x − mean) / √(variance + eps) · weight + bias. x (…, width), weight and bias (width).
 pub fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Result<Tensor> {
-    if x.device().is_cpu() {
-        return x.contiguous()?.apply_op3_no_bwd(weight, bias, &LayerNorm { eps });
+    match choice_for(x.device())? {
+        Some(isa) => layer_norm_on(isa, x, weight, bias, eps),
+        None => plain_layer_norm(x, weight, bias, eps),
     }
-    let centred = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;
-    let variance = centred.sqr()?.mean_keepdim(D::Minus1)?;
-    centred.broadcast_div(&(variance + eps)?.sqrt()?)?.broadcast_mul(weight)?.broadcast_add(bias)
 }
 
 /// Over each group of neighbouring channels and all positions of an image, then SiLU if `silu`.
 ///
 /// x (b, …, channels), weight and bias (channels).
 pub fn group_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, groups: usize, eps: f64, silu: bool) -> Result<Tensor> {
-    let op = GroupNorm { groups, eps, silu };
-    if x.device().is_cpu() { x.contiguous()?.apply_op3_no_bwd(weight, bias, &op) } else { op.plain(x, weight, bias) }
-}
-
-struct LayerNorm {
-    eps: f64,
-}
-
-impl CustomOp3 for LayerNorm {
-    fn name(&self) -> &'static str {
-        "layer_norm"
-    }
-
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        x_layout: &Layout,
-        weight: &CpuStorage,
-        weight_layout: &Layout,
-        bias: &CpuStorage,
-        bias_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let shape = x_layout.shape();
-        let width = shape.dims().last().copied().unwrap_or(0);
-        let (x, weight, bias) = (values(x, x_layout)?, values(weight, weight_layout)?, values(bias, bias_layout)?);
-        if width == 0 || weight.len() != width || bias.len() != width {
-            candle_core::bail!("layer_norm: {:?} does not fit {shape:?}", weight_layout.shape());
-        }
-        let mut y = vec![0f32; x.len()];
-        y.par_chunks_exact_mut(width).zip(x.par_chunks_exact(width)).with_min_len(16).for_each(|(y, x)| {
-            let mean = x.iter().sum::<f32>() / width as f32;
-            let variance = x.iter().map(|v| (v - mean) * (v - mean)).sum::<f32>() / width as f32;
-            let scale = 1.0 / (variance + self.eps as f32).sqrt();
-            for (((y, x), w), b) in y.iter_mut().zip(x).zip(weight).zip(bias) {
-                *y = (x - mean) * scale * w + b;
-            }
-        });
-        Ok((CpuStorage::F32(y), shape.clone()))
+    match choice_for(x.device())? {
+        Some(isa) => group_norm_on(isa, x, weight, bias, groups, eps, silu),
+        None => plain_group_norm(x, weight, bias, groups, eps, silu),
     }
 }
 
-struct GroupNorm {
+pub(super) fn plain_layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Result<Tensor> {
+    let centred = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;
+    let variance = centred.sqr()?.mean_keepdim(D::Minus1)?;
+    centred.broadcast_div(&(variance + eps)?.sqrt()?)?.broadcast_mul(weight)?.broadcast_add(bias)
+}
+
+pub(super) fn plain_group_norm(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
     groups: usize,
     eps: f64,
     silu: bool,
+) -> Result<Tensor> {
+    let shape = x.shape().clone();
+    let (batch, channels) = (x.dim(0)?, x.dim(D::Minus1)?);
+    let y = x.reshape((batch, (), groups, channels / groups.max(1)))?;
+    let centred = y.broadcast_sub(&y.mean_keepdim((1, 3))?)?;
+    let variance = centred.sqr()?.mean_keepdim((1, 3))?;
+    let y = centred.broadcast_div(&(variance + eps)?.sqrt()?)?.reshape(shape)?;
+    let y = y.broadcast_mul(weight)?.broadcast_add(bias)?;
+    if silu { y.silu() } else { Ok(y) }
 }
 
-/// Positions summed together before their sums are added up, whatever the number of threads.
-const ROWS: usize = 256;
+/// Positions that a job works on; of a group, the sums of so many are added up first.
+const POSITIONS: usize = 256;
 
-impl GroupNorm {
-    /// The same in candle's operators.
-    fn plain(&self, x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
-        let shape = x.shape().clone();
-        let (batch, channels) = (x.dim(0)?, x.dim(D::Minus1)?);
-        let y = x.reshape((batch, (), self.groups, channels / self.groups.max(1)))?;
-        let centred = y.broadcast_sub(&y.mean_keepdim((1, 3))?)?;
-        let variance = centred.sqr()?.mean_keepdim((1, 3))?;
-        let y = centred.broadcast_div(&(variance + self.eps)?.sqrt()?)?.reshape(shape)?;
-        let y = y.broadcast_mul(weight)?.broadcast_add(bias)?;
-        if self.silu { y.silu() } else { Ok(y) }
+pub(super) fn layer_norm_on(isa: Isa, x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Result<Tensor> {
+    let shape = x.shape();
+    let width = shape.dims().last().copied().unwrap_or(0);
+    let x = x.contiguous()?;
+    let (x, weight, bias) = (Values::of(&x)?, Values::of(weight)?, Values::of(bias)?);
+    let (x, weight, bias) = (x.slice()?, weight.slice()?, bias.slice()?);
+    if width == 0 || weight.len() != width || bias.len() != width {
+        candle_core::bail!("layer_norm: a weight of {} does not fit {shape:?}", weight.len());
     }
+    let mut y = vec![0f32; x.len()];
+    let rows = POSITIONS / 8 * width;
+    y.par_chunks_mut(rows).zip(x.par_chunks(rows)).for_each(|(y, x)| {
+        isa.run(NormaliseRows { x, y, weight, bias, eps: eps as f32 });
+    });
+    tensor(y, shape)
+}
 
-    /// Scale and shift of each channel of one image (positions × channels), from the statistics of its group.
-    fn scales(&self, image: &[f32], weight: &[f32], bias: &[f32]) -> Vec<(f32, f32)> {
-        let channels = weight.len();
-        let partial: Vec<Vec<(f64, f64)>> = image
-            .par_chunks(ROWS * channels)
-            .map(|rows| {
-                let mut sums = vec![(0f64, 0f64); channels];
-                for row in rows.chunks_exact(channels) {
-                    for (sum, v) in sums.iter_mut().zip(row) {
-                        let v = f64::from(*v);
-                        sum.0 += v;
-                        sum.1 += v * v;
-                    }
+struct NormaliseRows<'a> {
+    x: &'a [f32],
+    y: &'a mut [f32],
+    weight: &'a [f32],
+    bias: &'a [f32],
+    eps: f32,
+}
+
+impl Task for NormaliseRows<'_> {
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let width = self.weight.len();
+        for (x, y) in self.x.chunks_exact(width).zip(self.y.chunks_exact_mut(width)) {
+            // SAFETY: `S` is the processor's.
+            unsafe {
+                let mean = sum::<S>(x) / width as f32;
+                let centre = S::splat(mean);
+                let squares = sum_of_squares::<S>(x, centre);
+                // The zeros behind the last value of a row that is no whole number of vectors count as values there.
+                let beyond = (width.next_multiple_of(S::LANES) - width) as f32 * mean * mean;
+                let variance = ((squares - beyond) / width as f32).max(0.0);
+                let scale = S::splat(1.0 / (variance + self.eps).sqrt());
+                for at in (0..width).step_by(S::LANES) {
+                    let to = width.min(at + S::LANES);
+                    let v = S::mul(S::sub(part::<S>(&x[at..to]), centre), scale);
+                    let v = S::mul_add(v, part::<S>(&self.weight[at..to]), part::<S>(&self.bias[at..to]));
+                    store_part::<S>(y[at..to].as_mut_ptr(), to - at, v);
                 }
-                sums
-            })
-            .collect();
-        let per_group = channels / self.groups;
-        let count = (image.len() / channels * per_group) as f64;
-        let statistics: Vec<(f64, f64)> = (0..self.groups)
-            .map(|g| {
-                let members = g * per_group..(g + 1) * per_group;
-                let sums = partial.iter().flat_map(|p| &p[members.clone()]);
-                let (sum, squares) = sums.fold((0.0, 0.0), |(s, q), (a, b)| (s + a, q + b));
-                let mean = sum / count;
-                // In f64 the difference of squares is exact enough for any f32 input.
-                let variance = (squares / count - mean * mean).max(0.0);
-                (mean, 1.0 / (variance + self.eps).sqrt())
-            })
-            .collect();
-        weight
-            .iter()
-            .zip(bias)
-            .enumerate()
-            .map(|(c, (w, b))| {
-                let (mean, inverse) = statistics[c / per_group];
-                let scale = inverse * f64::from(*w);
-                (scale as f32, (f64::from(*b) - mean * scale) as f32)
-            })
-            .collect()
+            }
+        }
     }
 }
 
-impl CustomOp3 for GroupNorm {
-    fn name(&self) -> &'static str {
-        "group_norm"
-    }
-
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        x_layout: &Layout,
-        weight: &CpuStorage,
-        weight_layout: &Layout,
-        bias: &CpuStorage,
-        bias_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let shape = x_layout.shape();
-        let (batch, channels) = match shape.dims() {
-            [batch, .., channels] => (*batch, *channels),
-            _ => candle_core::bail!("group_norm: {shape:?} has no batch or no channels"),
-        };
-        let (x, weight, bias) = (values(x, x_layout)?, values(weight, weight_layout)?, values(bias, bias_layout)?);
-        let fits = weight.len() == channels && bias.len() == channels;
-        if x.is_empty() || !fits || self.groups == 0 || !channels.is_multiple_of(self.groups) {
-            candle_core::bail!("group_norm: {shape:?} does not divide into {} groups", self.groups);
+/// Σ x
+///
+/// # Safety
+/// The processor has the instructions of `S`.
+#[inline(always)]
+unsafe fn sum<S: Simd>(x: &[f32]) -> f32 {
+    // SAFETY: `S` is the processor's.
+    unsafe {
+        let mut total = S::splat(0.0);
+        for at in (0..x.len()).step_by(S::LANES) {
+            total = S::add(total, part::<S>(&x[at..x.len().min(at + S::LANES)]));
         }
-        let image = x.len() / batch;
-        let mut y = vec![0f32; x.len()];
-        for (y, x) in y.chunks_exact_mut(image).zip(x.chunks_exact(image)) {
-            let scales = self.scales(x, weight, bias);
-            y.par_chunks_mut(ROWS * channels).zip(x.par_chunks(ROWS * channels)).for_each(|(y, x)| {
-                for (y, x) in y.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
-                    for ((y, x), (scale, shift)) in y.iter_mut().zip(x).zip(&scales) {
-                        let v = x * scale + shift;
-                        *y = if self.silu { v / (1.0 + (-v).exp()) } else { v };
-                    }
+        sum_of_lanes::<S>(total)
+    }
+}
+
+/// Σ (x − centre)², where a last vector that is not whole is filled up with zeros.
+///
+/// # Safety
+/// The processor has the instructions of `S`.
+#[inline(always)]
+unsafe fn sum_of_squares<S: Simd>(x: &[f32], centre: S::V) -> f32 {
+    // SAFETY: `S` is the processor's.
+    unsafe {
+        let mut total = S::splat(0.0);
+        for at in (0..x.len()).step_by(S::LANES) {
+            let v = S::sub(part::<S>(&x[at..x.len().min(at + S::LANES)]), centre);
+            total = S::mul_add(v, v, total);
+        }
+        sum_of_lanes::<S>(total)
+    }
+}
+
+/// # Safety
+/// The processor has the instructions of `S`.
+#[inline(always)]
+unsafe fn sum_of_lanes<S: Simd>(v: S::V) -> f32 {
+    let mut lanes = [0f32; 16];
+    // SAFETY: `lanes` is as wide as the widest vector.
+    unsafe { S::store(lanes.as_mut_ptr(), v) };
+    lanes[..S::LANES].iter().sum()
+}
+
+pub(super) fn group_norm_on(
+    isa: Isa,
+    x: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    groups: usize,
+    eps: f64,
+    silu: bool,
+) -> Result<Tensor> {
+    let shape = x.shape();
+    let (batch, channels) = match shape.dims() {
+        [batch, .., channels] => (*batch, *channels),
+        _ => candle_core::bail!("group_norm: {shape:?} has no batch or no channels"),
+    };
+    let x = x.contiguous()?;
+    let (x, weight, bias) = (Values::of(&x)?, Values::of(weight)?, Values::of(bias)?);
+    let (x, weight, bias) = (x.slice()?, weight.slice()?, bias.slice()?);
+    let fits = weight.len() == channels && bias.len() == channels;
+    if x.is_empty() || !fits || groups == 0 || !channels.is_multiple_of(groups) {
+        candle_core::bail!("group_norm: {shape:?} does not divide into {groups} groups");
+    }
+    let image = x.len() / batch;
+    let mut y = vec![0f32; x.len()];
+    let len = POSITIONS * channels;
+    for (y, x) in y.chunks_exact_mut(image).zip(x.chunks_exact(image)) {
+        let (scale, shift) = scales(x, weight, bias, groups, eps);
+        y.par_chunks_mut(len).zip(x.par_chunks(len)).for_each(|(y, x)| {
+            isa.run(ScaleRows { x, y, scale: &scale, shift: &shift, silu });
+        });
+    }
+    tensor(y, shape)
+}
+
+/// Scale and shift of each channel of one image (positions × channels), from the statistics of its group.
+fn scales(image: &[f32], weight: &[f32], bias: &[f32], groups: usize, eps: f64) -> (Vec<f32>, Vec<f32>) {
+    let channels = weight.len();
+    let partial: Vec<Vec<(f64, f64)>> = image
+        .par_chunks(POSITIONS * channels)
+        .map(|rows| {
+            let mut sums = vec![(0f64, 0f64); channels];
+            for row in rows.chunks_exact(channels) {
+                for (sum, v) in sums.iter_mut().zip(row) {
+                    let v = f64::from(*v);
+                    sum.0 += v;
+                    sum.1 += v * v;
                 }
-            });
-        }
-        Ok((CpuStorage::F32(y), shape.clone()))
-    }
+            }
+            sums
+        })
+        .collect();
+    let per_group = channels / groups;
+    let count = (image.len() / channels * per_group) as f64;
+    let statistics: Vec<(f64, f64)> = (0..groups)
+        .map(|g| {
+            let members = g * per_group..(g + 1) * per_group;
+            let sums = partial.iter().flat_map(|p| &p[members.clone()]);
+            let (sum, squares) = sums.fold((0.0, 0.0), |(s, q), (a, b)| (s + a, q + b));
+            let mean = sum / count;
+            // In f64 the difference of squares is exact enough for any f32 input.
+            let variance = (squares / count - mean * mean).max(0.0);
+            (mean, 1.0 / (variance + eps).sqrt())
+        })
+        .collect();
+    let channel = |(c, (w, b)): (usize, (&f32, &f32))| {
+        let (mean, inverse) = statistics[c / per_group];
+        let scale = inverse * f64::from(*w);
+        (scale as f32, (f64::from(*b) - mean * scale) as f32)
+    };
+    weight.iter().zip(bias).enumerate().map(channel).unzip()
 }
 
-#[cfg(test)]
-mod tests {
-    use candle_core::Device;
+/// y = x·scale + shift, then SiLU if `silu`, in every row.
+struct ScaleRows<'a> {
+    x: &'a [f32],
+    y: &'a mut [f32],
+    scale: &'a [f32],
+    shift: &'a [f32],
+    silu: bool,
+}
 
-    use super::*;
-
-    #[test]
-    fn agrees_with_the_plain_expression() {
-        for (positions, channels, groups) in [(1, 4, 2), (300, 32, 32), (513, 96, 32), (7, 64, 1)] {
-            for silu in [false, true] {
-                let op = GroupNorm { groups, eps: 1e-5, silu };
-                let x = Tensor::randn(3f32, 2.0, (2, positions, channels), &Device::Cpu).unwrap();
-                let weight = Tensor::randn(0f32, 1.0, channels, &Device::Cpu).unwrap();
-                let bias = Tensor::randn(0f32, 1.0, channels, &Device::Cpu).unwrap();
-                let ours = x.apply_op3_no_bwd(&weight, &bias, &op).unwrap();
-                let plain = op.plain(&x, &weight, &bias).unwrap();
-                let difference = (ours - plain).unwrap().abs().unwrap().flatten_all().unwrap().max(0).unwrap();
-                assert!(difference.to_scalar::<f32>().unwrap() < 2e-5);
+impl Task for ScaleRows<'_> {
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let channels = self.scale.len();
+        for (x, y) in self.x.chunks_exact(channels).zip(self.y.chunks_exact_mut(channels)) {
+            for at in (0..channels).step_by(S::LANES) {
+                let to = channels.min(at + S::LANES);
+                // SAFETY: `S` is the processor's, and y[at..to] has the values that are written.
+                unsafe {
+                    let (scale, shift) = (part::<S>(&self.scale[at..to]), part::<S>(&self.shift[at..to]));
+                    let v = S::mul_add(part::<S>(&x[at..to]), scale, shift);
+                    let v = if self.silu { swish::<S>(v, 1.0) } else { v };
+                    store_part::<S>(y[at..to].as_mut_ptr(), to - at, v);
+                }
             }
         }
     }

@@ -3,13 +3,7 @@
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
-use super::values;
-
-/// (b, h, w, c) → (b, 2h, 2w, c)
-pub fn upsample2(x: &Tensor) -> Result<Tensor> {
-    let (_, height, width, _) = x.dims4()?;
-    resize_nearest(x, 2 * height, 2 * width)
-}
+use super::values::values;
 
 /// (b, h, w, c) → (b, height, width, c): pixel i comes from ⌊i·h/height⌋, as torch's `nearest`.
 pub fn resize_nearest(x: &Tensor, height: usize, width: usize) -> Result<Tensor> {

@@ -1,0 +1,146 @@
+//! Matrix products with packed weights.
+//!
+//! A job computes a block of rows times a few panels: step by step along the inputs, each step of a panel is widened once
+//! and multiplied with all rows while it lies in the first-level cache. The sums stay in a scratch until they are whole and
+//! go through the [epilogue](super::epilogue) then. Each sum is made by one thread in the order of the inputs, whatever the
+//! block it falls into: the result depends neither on the number of threads nor on what else is in the batch.
+
+use rayon::prelude::*;
+
+use super::epilogue::{Epilogue, Finish};
+use super::panels::{Order, Panels, widen};
+use super::simd::{MR, Simd, Task};
+
+/// Rows that a job works on.
+const ROWS: usize = 16 * MR;
+/// Columns that a job works on.
+const COLUMNS: usize = 128;
+
+/// The left factor: rows of as many stretches as the weight has taps.
+pub(super) trait Rows: Sync {
+    fn count(&self) -> usize;
+
+    /// As many values as the weight has inputs.
+    fn stretch(&self, row: usize, tap: usize) -> &[f32];
+}
+
+/// The rows of a matrix.
+pub(super) struct Matrix<'a> {
+    pub values: &'a [f32],
+    pub width: usize,
+}
+
+impl Rows for Matrix<'_> {
+    fn count(&self) -> usize {
+        self.values.len() / self.width.max(1)
+    }
+
+    #[inline(always)]
+    fn stretch(&self, row: usize, _: usize) -> &[f32] {
+        &self.values[row * self.width..][..self.width]
+    }
+}
+
+/// epilogue(rows · weightᵀ)
+pub(super) fn multiply(rows: &impl Rows, weight: &Panels, epilogue: Epilogue<'_>) -> candle_core::Result<Vec<f32>> {
+    let (isa, count, outputs) = (weight.isa(), rows.count(), weight.shape().outputs);
+    let paired = weight.shape().order == Order::Paired;
+    if !epilogue.fits(count, outputs, paired) {
+        candle_core::bail!("a product of {count} rows and {outputs} outputs has operands of other shapes");
+    }
+    let width = if paired { outputs / 2 } else { outputs };
+    let mut y = Vec::with_capacity(count * width);
+    let result = Result(y.as_mut_ptr());
+    let panels_per_job = (COLUMNS / isa.panel()).max(1);
+    let blocks = count.div_ceil(ROWS);
+    (0..blocks * weight.count().div_ceil(panels_per_job)).into_par_iter().for_each_init(
+        Scratch::default,
+        |scratch, job| {
+            let (first_row, first_panel) = (job % blocks * ROWS, job / blocks * panels_per_job);
+            isa.run(Job {
+                rows,
+                weight,
+                finish: Finish { epilogue, rows: count, outputs, paired },
+                row_range: (first_row, count.min(first_row + ROWS)),
+                panel_range: (first_panel, weight.count().min(first_panel + panels_per_job)),
+                result,
+                scratch,
+            });
+        },
+    );
+    // SAFETY: the jobs cover all rows and all panels, and each writes every value of its rectangle.
+    unsafe { y.set_len(count * width) };
+    Ok(y)
+}
+
+/// The result, to whose parts the jobs write at the same time.
+#[derive(Clone, Copy)]
+struct Result(*mut f32);
+
+// SAFETY: the jobs write to disjoint rectangles, and nothing reads until all have ended.
+unsafe impl Send for Result {}
+// SAFETY: as above.
+unsafe impl Sync for Result {}
+
+#[derive(Default)]
+struct Scratch {
+    /// (panel, tile, row, column)
+    sums: Vec<f32>,
+    panel: Vec<f32>,
+}
+
+struct Job<'a, R> {
+    rows: &'a R,
+    weight: &'a Panels,
+    finish: Finish<'a>,
+    row_range: (usize, usize),
+    panel_range: (usize, usize),
+    result: Result,
+    scratch: &'a mut Scratch,
+}
+
+impl<R: Rows> Task for Job<'_, R> {
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let (shape, tile_len) = (self.weight.shape(), MR * S::PANEL);
+        let (first_row, end_row) = self.row_range;
+        let (first_panel, end_panel) = self.panel_range;
+        let tiles = (end_row - first_row).div_ceil(MR);
+        let Scratch { sums, panel: buffer } = self.scratch;
+        sums.clear();
+        sums.resize(tiles * (end_panel - first_panel) * tile_len, 0.0);
+        buffer.resize(S::STEP * S::PANEL, 0.0);
+
+        let mut pointers = [[std::ptr::null::<f32>(); MR]; ROWS / MR];
+        for tap in 0..shape.taps {
+            for (i, pointer) in pointers[..tiles].as_flattened_mut().iter_mut().enumerate() {
+                // Rows beyond the last repeat it, into sums that are not kept.
+                let stretch = self.rows.stretch((first_row + i).min(end_row - 1), tap);
+                assert!(stretch.len() == shape.inputs);
+                *pointer = stretch.as_ptr();
+            }
+            for first in (0..shape.inputs).step_by(S::STEP) {
+                let len = S::STEP.min(shape.inputs - first);
+                for (p, sums) in sums.chunks_exact_mut(tiles * tile_len).enumerate() {
+                    let from = (((first_panel + p) * shape.taps + tap) * shape.inputs + first) * S::PANEL;
+                    // SAFETY: `S` is the processor's.
+                    let panel = unsafe { widen::<S>(self.weight.values(), from, len * S::PANEL, buffer) };
+                    for (rows, sums) in pointers.iter().zip(sums.chunks_exact_mut(tile_len)) {
+                        // SAFETY: each stretch has `inputs` values, of which `len` are left behind `first`; the panel has
+                        // len × PANEL and `sums` MR × PANEL values, with no gap between the rows.
+                        unsafe {
+                            let rows = rows.map(|row| row.add(first));
+                            S::tile(&rows, panel.as_ptr(), len, sums.as_mut_ptr(), S::PANEL);
+                        }
+                    }
+                }
+            }
+        }
+        for (p, sums) in sums.chunks_exact(tiles * tile_len).enumerate() {
+            for (row, sums) in (first_row..end_row).zip(sums.chunks_exact(S::PANEL)) {
+                // SAFETY: the result has room for all rows, and this row of this panel is no other job's.
+                unsafe { self.finish.row::<S>(sums, row, first_panel + p, self.result.0) };
+            }
+        }
+    }
+}
