@@ -1,7 +1,19 @@
-//! Many images from one text: webui's "Prompts from file".
+//! Many images from one text: prompt files, their jobs, and what is known of jobs that are done.
 
+mod claim;
+mod entry;
+mod form;
+mod manifest;
+mod name;
 mod prompt_file;
 mod prompt_line;
+mod shard;
 
+pub use claim::{Claim, claim, sweep};
+pub use entry::{Entry, Problem};
+pub use form::{Form, Options, Read};
+pub use manifest::{Job, Manifest, ManifestError, State, checksum_of_file};
+pub use name::{NameError, NameParts, Pattern};
 pub use prompt_file::{Position, PromptFile, Seeds};
 pub use prompt_line::{LineError, parse_line};
+pub use shard::Shard;

@@ -59,6 +59,8 @@ pub enum Command {
     Info(InfoArgs),
     /// Explain a diagnostic code
     Explain(ExplainArgs),
+    /// Prompt files to PNGs, checked first and resumable
+    Batch(super::batch::BatchArgs),
     /// Measure how long the parts of an image take on this machine
     Bench(super::bench::BenchArgs),
     /// Draw plans that another program sends, with the model staying loaded

@@ -11,6 +11,8 @@ pub enum Exit {
     Text = 2,
     /// A file or device is absent, unreadable, damaged or full.
     File = 3,
+    /// Ctrl-C.
+    Interrupted = 130,
 }
 
 impl From<Exit> for ExitCode {

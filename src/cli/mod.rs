@@ -1,6 +1,7 @@
 //! The command line: one file per command. Results go to standard output, talk to standard error.
 
 mod args;
+mod batch;
 mod bench;
 mod cells;
 mod check;
@@ -60,6 +61,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Explain(args) => explain::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Worker(args) => worker::run(&args),
+        Command::Batch(args) => batch::run(&args),
     };
     match result {
         Ok(exit) => exit.into(),

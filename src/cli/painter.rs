@@ -120,6 +120,11 @@ impl Painter {
         Ok(job_id(plan, hashes.iter().map(String::as_str)))
     }
 
+    /// The ten digits that webui shows.
+    pub fn short_model_hash(&mut self) -> Result<String, Failure> {
+        Ok(self.model_hash()?.chars().take(10).collect())
+    }
+
     fn model_hash(&mut self) -> Result<&str, Failure> {
         if let Hash::Running(thread) = &mut self.model_hash {
             let damaged = || Failure::file("the checkpoint could not be hashed");
@@ -170,10 +175,10 @@ impl Painter {
 
     fn model_info(&mut self, plan: &Plan) -> Result<ModelInfo, Failure> {
         let hashes = self.hashes_of_loras(plan)?;
-        let sha256 = self.model_hash()?.to_owned();
+        let model_hash = Some(self.short_model_hash()?);
         Ok(ModelInfo {
             model: self.model.file_stem().map(|s| s.to_string_lossy().into_owned()),
-            model_hash: Some(sha256[..10.min(sha256.len())].to_owned()),
+            model_hash,
             loras: plan.loras.iter().map(|l| l.name.clone()).zip(hashes.into_iter().map(|h| h.webui)).collect(),
             embeddings: self.hashes_of_embeddings(plan)?,
             ..ModelInfo::default()

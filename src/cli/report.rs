@@ -33,9 +33,11 @@ pub fn style() -> Style {
 pub fn diagnostics(found: &[Diagnostic]) {
     let mut found: Vec<_> = found.iter().collect();
     found.sort_by_key(|d| d.severity);
-    for diagnostic in found {
-        eprintln!("{}\n", diagnostic.render(style(), language()));
-    }
+    found.into_iter().for_each(diagnostic);
+}
+
+pub fn diagnostic(found: &Diagnostic) {
+    eprintln!("{}\n", found.render(style(), language()));
 }
 
 /// Whether nothing may be drawn: an error, or with `strict` a warning.

@@ -54,14 +54,9 @@ pub fn prepare(prompt: &PromptArgs, files: &FileArgs) -> Result<Prepared, Failur
     let modules = LoraModules::new(&asked.loras);
     let mut plans = Vec::new();
     for first in &asked.requests {
-        for image in 0..images {
-            let (plan, said) = asked.lower(&of_image(first, image), &asked.presets, &modules);
-            plans.extend(plan);
-            // What is wrong with a prompt is said once.
-            if image == 0 {
-                found.extend(said);
-            }
-        }
+        let (some, said) = asked.lower_images(first, images, &modules);
+        plans.extend(some);
+        found.extend(said);
     }
     if report::refuses(&found, prompt.strict) {
         plans.clear();
@@ -79,29 +74,53 @@ pub fn ask(prompt: &PromptArgs, files: &FileArgs) -> Result<Asked, Failure> {
         pasted.push(paste(text)?);
     }
     let model = pasted.iter().find_map(|(p, _)| p.model.as_deref());
-    let files = Files::resolve(files, model)?;
-    let (presets, mut found) = load_presets(&files)?;
-    let loras = LoraIndex::scan(&files.lora_dirs()?).map_err(|e| Failure::file(e.to_string()))?;
-    let embeddings = embeddings::scan(&files)?;
-    let styles = styles::load(&files, &prompt.style)?;
-    found.extend(texts.iter().flat_map(|text| infotext::findings(&Source::new("prompt", text.as_str()))));
-    let mut requests = Vec::new();
+    let mut asked = Asked::nothing(files, model)?;
+    asked.found.extend(texts.iter().flat_map(|text| infotext::findings(&Source::new("prompt", text.as_str()))));
+    let styles = styles::load(&asked.files, &prompt.style)?;
     for (mut pasted, settings) in pasted {
-        if let Some(negative) = &prompt.negative_prompt {
-            pasted.negative_prompt = negative.clone();
-        }
+        let put = |text: &mut String, flag: &Option<String>| flag.iter().for_each(|f| text.clone_from(f));
+        put(&mut pasted.negative_prompt, &prompt.negative_prompt);
+        put(&mut pasted.hires_prompt, &prompt.hires.hires_prompt);
+        put(&mut pasted.hires_negative_prompt, &prompt.hires.hires_negative_prompt);
         styles::apply(&styles, &mut pasted);
         // A sampler that there is not is told with its place.
         for said in pasted.not_understood.iter().filter(|said| said.key != "Sampler") {
             report::warning(&format!("pasted field {said}"));
         }
-        let settings = with_flags(settings, &pasted, prompt, files.is_embedded())?;
-        requests.push(request(&pasted, settings, prompt));
+        let settings = with_flags(settings, &pasted, prompt, asked.files.is_embedded())?;
+        asked.requests.push(request(&pasted, settings, "prompt"));
     }
-    Ok(Asked { files, loras, embeddings, presets, requests, found })
+    Ok(asked)
 }
 
 impl Asked {
+    /// The files that prompts are lowered with, and no prompt yet; `model` is a pasted model's name.
+    pub fn nothing(files: &FileArgs, model: Option<&str>) -> Result<Self, Failure> {
+        let files = Files::resolve(files, model)?;
+        let (presets, found) = load_presets(&files)?;
+        let loras = LoraIndex::scan(&files.lora_dirs()?).map_err(|e| Failure::file(e.to_string()))?;
+        let embeddings = embeddings::scan(&files)?;
+        Ok(Asked { files, loras, embeddings, presets, requests: Vec::new(), found })
+    }
+
+    /// The plans of the first `images` images of `first`, and what is wrong with it, once.
+    pub fn lower_images(
+        &self,
+        first: &Request,
+        images: u64,
+        modules: &LoraModules<'_>,
+    ) -> (Vec<Plan>, Vec<Diagnostic>) {
+        let (mut plans, mut found) = (Vec::new(), Vec::new());
+        for image in 0..images {
+            let (plan, said) = self.lower(&of_image(first, image), &self.presets, modules);
+            plans.extend(plan);
+            if image == 0 {
+                found = said;
+            }
+        }
+        (plans, found)
+    }
+
     /// Lowers `request`, and says which of its LoRAs and embeddings cannot be used. `modules` are those of `self.loras`.
     pub fn lower(
         &self,
@@ -142,19 +161,16 @@ fn paste(text: &str) -> Result<(Pasted, Settings), Failure> {
     Ok((pasted, settings))
 }
 
-/// What a prompt with its settings asks for.
-fn request(pasted: &Pasted, settings: Settings, args: &PromptArgs) -> Request {
-    let or_pasted = |flag: &Option<String>, pasted: &str| flag.clone().unwrap_or_else(|| pasted.to_owned());
-    let hires_prompt = or_pasted(&args.hires.hires_prompt, &pasted.hires_prompt);
-    let hires_negative_prompt = or_pasted(&args.hires.hires_negative_prompt, &pasted.hires_negative_prompt);
+/// What a prompt with its settings asks for. `name` is what the prompt is called in messages.
+pub fn request(pasted: &Pasted, settings: Settings, name: &str) -> Request {
     Request {
-        prompt: Source::new("prompt", pasted.prompt.as_str()),
+        prompt: Source::new(name, pasted.prompt.as_str()),
         negative_prompt: Source::new("negative prompt", pasted.negative_prompt.as_str()),
         family: Family::Sdxl,
         options: Options { old_timelines: settings.old_prompt_editing, ..Options::default() },
         settings,
-        hires_prompt: Source::new("hires prompt", hires_prompt),
-        hires_negative_prompt: Source::new("hires negative prompt", hires_negative_prompt),
+        hires_prompt: Source::new("hires prompt", pasted.hires_prompt.as_str()),
+        hires_negative_prompt: Source::new("hires negative prompt", pasted.hires_negative_prompt.as_str()),
     }
 }
 

@@ -53,7 +53,7 @@ pub struct IndexEntry {
 }
 
 /// All LoRA files of some folders.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct LoraIndex {
     /// In the order of their sub-paths, folder by folder.
     entries: Vec<IndexEntry>,

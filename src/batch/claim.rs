@@ -1,0 +1,126 @@
+//! Claims: one worker at a time draws a job, and a dead worker's job is free at once.
+//!
+//! A claim is a locked file. The system releases the lock of a process that ends, however it ends, so there is no lease that
+//! has to run out; on network file systems the server does the same for machines that are gone. The picture is written
+//! under the claim and then renamed, so nobody ever sees half of one, and what a dead worker left is written over.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// The folder of claims inside the output folder. It is gone when nobody is at work.
+const FOLDER: &str = ".claims";
+
+/// The right to draw one job, until it is dropped.
+#[derive(Debug)]
+pub struct Claim {
+    _locked: File,
+    path: PathBuf,
+}
+
+/// Claims the job `id` of the batch in `folder`. `None`: another worker has it.
+///
+/// Whoever gets a claim must look once more whether the job is done: it may have been when the other one let go.
+pub fn claim(folder: &Path, id: &str) -> std::io::Result<Option<Claim>> {
+    let claims = folder.join(FOLDER);
+    let path = claims.join(id);
+    let file = loop {
+        std::fs::create_dir_all(&claims)?;
+        match OpenOptions::new().create(true).append(true).open(&path) {
+            Ok(file) => break file,
+            // Another worker finished and removed the folder in between.
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(e) => return Err(e),
+        }
+    };
+    match file.try_lock() {
+        Ok(()) => Ok(Some(Claim { _locked: file, path })),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(e)) => Err(e),
+    }
+}
+
+/// Removes what dead workers have left, and nothing that a living one holds.
+pub fn sweep(folder: &Path) -> std::io::Result<()> {
+    let entries = match std::fs::read_dir(folder.join(FOLDER)) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(e),
+    };
+    for entry in entries {
+        let name = entry?.file_name();
+        if let Some(id) = Path::new(&name).file_stem().and_then(|stem| stem.to_str()) {
+            // A claim that is dropped takes its files with it.
+            drop(claim(folder, id)?);
+        }
+    }
+    Ok(())
+}
+
+impl Claim {
+    /// Writes `bytes` to `target`, whole or not at all, and brings them to the disk.
+    pub fn write(&self, target: &Path, bytes: &[u8]) -> std::io::Result<()> {
+        let part = self.part();
+        let written = (|| {
+            if let Some(parent) = target.parent() {
+                std::fs::create_dir_all(parent)?;
+            }
+            let mut file = File::create(&part)?;
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            std::fs::rename(&part, target)
+        })();
+        if written.is_err() {
+            let _ = std::fs::remove_file(&part);
+        }
+        written
+    }
+
+    fn part(&self) -> PathBuf {
+        self.path.with_extension("part")
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        // Still under the lock: whoever opened this file already will find the job done.
+        let _ = std::fs::remove_file(self.part());
+        let _ = std::fs::remove_file(&self.path);
+        if let Some(folder) = self.path.parent() {
+            let _ = std::fs::remove_dir(folder);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_worker_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = claim(dir.path(), "a").unwrap().unwrap();
+        assert!(claim(dir.path(), "a").unwrap().is_none());
+        let other = claim(dir.path(), "b").unwrap().unwrap();
+        first.write(&dir.path().join("sub/x.png"), b"picture").unwrap();
+        drop(first);
+        assert!(claim(dir.path(), "a").unwrap().is_some());
+        drop(other);
+        assert_eq!(std::fs::read(dir.path().join("sub/x.png")).unwrap(), b"picture");
+        let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(left, ["sub"], "nothing else is left");
+    }
+
+    #[test]
+    fn what_a_dead_worker_left_is_no_obstacle() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join(FOLDER)).unwrap();
+        std::fs::write(dir.path().join(FOLDER).join("a"), "").unwrap();
+        std::fs::write(dir.path().join(FOLDER).join("a.part"), "half a pict").unwrap();
+        std::fs::write(dir.path().join(FOLDER).join("b.part"), "half").unwrap();
+        claim(dir.path(), "a").unwrap().unwrap().write(&dir.path().join("x.png"), b"whole").unwrap();
+        assert_eq!(std::fs::read(dir.path().join("x.png")).unwrap(), b"whole");
+        sweep(dir.path()).unwrap();
+        assert!(!dir.path().join(FOLDER).exists());
+    }
+}

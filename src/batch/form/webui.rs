@@ -1,0 +1,85 @@
+//! webui's "Prompts from file or textbox".
+
+use serde_json::{Map, Value};
+
+use super::{Options, Read};
+use crate::batch::entry::unknown_option;
+use crate::batch::{LineError, Position, PromptFile, Seeds, parse_line};
+use crate::syntax::python;
+
+/// Our own addition: a line that sets defaults for those after it. webui would draw it as an empty prompt.
+const DEFAULTS: &str = "#lbw ";
+
+pub(super) fn read(name: &str, text: &str, options: &Options, read: &mut Read) {
+    if options.webui_quirks {
+        return read_as_webui(name, text, options, read);
+    }
+    let mut options = options.clone();
+    for (number, line) in (1..).zip(python::split_lines(text)) {
+        let line = python::strip(line);
+        if line.is_empty() {
+            continue;
+        }
+        if let Some(defaults) = line.strip_prefix(DEFAULTS) {
+            match parse_line(defaults, &|name| Some(name.to_owned())) {
+                Ok(values) => options.defaults.extend(values),
+                Err(error) => read.wrong(name, number, said(&error)),
+            }
+            continue;
+        }
+        if line.starts_with('#') {
+            read.warn(name, number, "in webui's form this is no comment: it draws the empty prompt, as webui does");
+        }
+        let values = match line.contains("--") {
+            false => Map::from_iter([("prompt".to_owned(), Value::from(line))]),
+            true => match parse_line(line, &|name| Some(name.to_owned())) {
+                Ok(values) => values,
+                Err(error) => {
+                    read.wrong(name, number, said(&error));
+                    continue;
+                }
+            },
+        };
+        // webui forgets such a sampler and takes its default.
+        if values.get("sampler_name").is_some_and(Value::is_null) {
+            let advice = "a wrong one is answered by the list in `lbw txt2img x --sampler ?`";
+            read.wrong(name, number, format!("--sampler_name names no sampler that there is; {advice}"));
+            continue;
+        }
+        read.push(name, number, values, &options);
+    }
+}
+
+/// As webui does it: a line that is no command line is a prompt as a whole, a sampler that does not exist is forgotten, and a checkpoint
+/// that a line names stays for the lines after it.
+fn read_as_webui(name: &str, text: &str, options: &Options, read: &mut Read) {
+    let file = PromptFile::parse(
+        text,
+        &options.defaults,
+        Position::Start,
+        Seeds::AsWritten,
+        &|name| Some(name.to_owned()),
+        &mut || -1,
+    );
+    for (number, line, error) in &file.failed {
+        read.warn(name, *number, format!("drawn as the prompt `{line}`, as webui does: {}", said(error)));
+    }
+    let lines = (1..).zip(python::split_lines(text)).filter(|(_, line)| !python::strip(line).is_empty());
+    for ((number, _), mut values) in lines.zip(file.jobs) {
+        if let Some(Value::Object(overrides)) = values.remove("override_settings") {
+            values.extend(overrides.get("sd_model_checkpoint").map(|model| ("sd_model".to_owned(), model.clone())));
+        }
+        if values.get("sampler_name").is_some_and(Value::is_null) {
+            values.remove("sampler_name");
+        }
+        let none = Options::default();
+        read.push(name, number, values, &none);
+    }
+}
+
+fn said(error: &LineError) -> String {
+    match error {
+        LineError::UnknownOption(option) => unknown_option(option),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,344 @@
+//! `manifest.jsonl`: what a batch is to make and what of it is done, one line of JSON per job.
+//!
+//! The file is written anew when a run begins, and lines are added as jobs end; the last line of a job counts. Both happen
+//! under a lock on the output folder, so several workers can share it. A worker that is killed while it adds a line leaves
+//! half a line, which nobody believes.
+
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+const NAME: &str = "manifest.jsonl";
+const FORMAT: u32 = 1;
+
+/// Why a manifest is of no use.
+#[derive(Debug, thiserror::Error)]
+pub enum ManifestError {
+    #[error("{}: {source}", path.display())]
+    Io { path: PathBuf, source: std::io::Error },
+    #[error("{}: there is no {NAME} here, so this is not the folder of a batch", path.display())]
+    Absent { path: PathBuf },
+    #[error("{}: the first line is not that of a batch, or of a newer lbw", path.display())]
+    NotOurs { path: PathBuf },
+    #[error("{}: this folder belongs to another batch ({theirs}); choose a folder of its own with -o", path.display())]
+    OtherBatch { path: PathBuf, theirs: String },
+}
+
+/// How far a job is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    Planned,
+    Done,
+    Failed,
+}
+
+/// One image of a batch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// The identity of the picture: its plan and the hashes of its files.
+    pub id: String,
+    /// Where the picture goes, relative to the output folder.
+    pub file: String,
+    /// The prompt file and its line.
+    pub source: String,
+    pub line: usize,
+    pub seed: u64,
+    pub state: State,
+    /// CRC-32 of the finished file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crc32: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Header {
+    lbw_batch: u32,
+    /// The prompt files, by name.
+    sources: Vec<String>,
+    /// What seeds that a line leaves open are drawn from: a second run draws the same.
+    seed_base: u64,
+}
+
+/// A batch's folder and what is known of its jobs.
+#[derive(Debug)]
+pub struct Manifest {
+    folder: PathBuf,
+    header: Header,
+    /// The jobs in the order of the prompt file.
+    jobs: Vec<Job>,
+    by_id: HashMap<(String, String), usize>,
+    /// How much of the file has been read, and which file that was.
+    read: (u64, FileKey),
+}
+
+type FileKey = u64;
+
+impl Manifest {
+    /// The manifest in `folder`.
+    pub fn read(folder: &Path) -> Result<Self, ManifestError> {
+        let path = folder.join(NAME);
+        let failed = |source: std::io::Error| match source.kind() {
+            std::io::ErrorKind::NotFound => ManifestError::Absent { path: folder.to_owned() },
+            _ => ManifestError::Io { path: path.clone(), source },
+        };
+        let mut file = File::open(&path).map_err(failed)?;
+        let key = key(&file).map_err(failed)?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(failed)?;
+        let text = String::from_utf8_lossy(&bytes);
+        let mut lines = text.lines();
+        let header: Option<Header> = lines.next().and_then(|line| serde_json::from_str(line).ok());
+        let header = header.filter(|h| h.lbw_batch == FORMAT).ok_or(ManifestError::NotOurs { path })?;
+        let mut manifest = Manifest {
+            folder: folder.to_owned(),
+            header,
+            jobs: Vec::new(),
+            by_id: HashMap::new(),
+            read: (bytes.len() as u64, key),
+        };
+        manifest.take(lines);
+        Ok(manifest)
+    }
+
+    /// Begins or goes on with a batch: `plan` gives its jobs from the base of the drawn seeds; what is already done of them
+    /// stays done. `plan` may refuse, then nothing is written.
+    pub fn plan<E: From<ManifestError>>(
+        folder: &Path,
+        sources: &[String],
+        new_seed_base: u64,
+        plan: impl FnOnce(u64, Option<&Manifest>) -> Result<Vec<Job>, E>,
+    ) -> Result<Self, E> {
+        let io = |source| ManifestError::Io { path: folder.to_owned(), source };
+        std::fs::create_dir_all(folder).map_err(io)?;
+        let _lock = lock(folder).map_err(io)?;
+        let old = match Manifest::read(folder) {
+            Ok(old) if old.header.sources != sources => {
+                let theirs = old.header.sources.join(", ");
+                return Err(ManifestError::OtherBatch { path: folder.to_owned(), theirs }.into());
+            }
+            Ok(old) => Some(old),
+            Err(ManifestError::Absent { .. }) => None,
+            Err(error) => return Err(error.into()),
+        };
+        let seed_base = old.as_ref().map_or(new_seed_base, |old| old.header.seed_base);
+        let mut jobs = plan(seed_base, old.as_ref())?;
+        for job in &mut jobs {
+            if let Some(known) =
+                old.as_ref().and_then(|old| old.job(&job.id, &job.file)).filter(|k| k.state == State::Done)
+            {
+                (job.state, job.crc32) = (known.state, known.crc32);
+            }
+        }
+        let header = Header { lbw_batch: FORMAT, sources: sources.to_vec(), seed_base };
+        let mut text = line(&header);
+        jobs.iter().for_each(|job| text.push_str(&line(job)));
+        replace(&folder.join(NAME), text.as_bytes()).map_err(io)?;
+        Ok(Manifest::read(folder)?)
+    }
+
+    pub fn jobs(&self) -> &[Job] {
+        &self.jobs
+    }
+
+    pub fn sources(&self) -> &[String] {
+        &self.header.sources
+    }
+
+    /// What is known of the job that makes the picture `id` in `file`.
+    pub fn job(&self, id: &str, file: &str) -> Option<&Job> {
+        self.by_id.get(&(id.to_owned(), file.to_owned())).and_then(|i| self.jobs.get(*i))
+    }
+
+    /// Whether the picture of `job` is there, whole and as it was made.
+    pub fn is_done(&self, id: &str, file: &str) -> bool {
+        self.job(id, file).is_some_and(|job| {
+            job.state == State::Done
+                && job.crc32.is_some()
+                && checksum_of_file(&self.folder.join(file)).ok() == job.crc32
+        })
+    }
+
+    /// Adds what became of a job.
+    pub fn record(&mut self, job: &Job) -> Result<(), ManifestError> {
+        let path = self.folder.join(NAME);
+        let io = |source| ManifestError::Io { path: path.clone(), source };
+        let _lock = lock(&self.folder).map_err(io)?;
+        let mut file = OpenOptions::new().read(true).append(true).open(&path).map_err(io)?;
+        // A line that was cut short by a killed worker gets its end, so that this one stands alone.
+        let mut text = if ends_with_line(&mut file).map_err(io)? { String::new() } else { "\n".to_owned() };
+        text.push_str(&line(job));
+        file.write_all(text.as_bytes()).and_then(|()| file.sync_data()).map_err(io)?;
+        self.refresh()
+    }
+
+    /// Reads what other workers have added.
+    pub fn refresh(&mut self) -> Result<(), ManifestError> {
+        let path = self.folder.join(NAME);
+        let io = |source| ManifestError::Io { path: path.clone(), source };
+        let mut file = File::open(&path).map_err(io)?;
+        let (seen, old) = self.read;
+        if key(&file).map_err(io)? != old {
+            *self = Manifest::read(&self.folder)?;
+            return Ok(());
+        }
+        file.seek(SeekFrom::Start(seen)).map_err(io)?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(io)?;
+        // A line that is still being written is read the next time.
+        let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+        self.read.0 += whole as u64;
+        let text = String::from_utf8_lossy(&bytes[..whole]).into_owned();
+        self.take(text.lines());
+        Ok(())
+    }
+
+    fn take<'a>(&mut self, lines: impl Iterator<Item = &'a str>) {
+        for job in lines.filter_map(|line| serde_json::from_str::<Job>(line).ok()) {
+            match self.by_id.get(&(job.id.clone(), job.file.clone())) {
+                Some(known) => self.jobs[*known] = job,
+                None => {
+                    self.by_id.insert((job.id.clone(), job.file.clone()), self.jobs.len());
+                    self.jobs.push(job);
+                }
+            }
+        }
+    }
+}
+
+/// Writes the manifest anew, under the lock. The temporary file has one name: what a killed worker left is written over.
+fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let part = path.with_extension("part");
+    let mut file = File::create(&part)?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| std::fs::rename(&part, path));
+    if written.is_err() {
+        let _ = std::fs::remove_file(&part);
+    }
+    written
+}
+
+/// CRC-32 of a file's bytes.
+pub fn checksum_of_file(path: &Path) -> std::io::Result<u32> {
+    let mut hasher = crc32fast::Hasher::new();
+    let mut file = File::open(path)?;
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hasher.finalize()),
+            n => hasher.update(&buffer[..n]),
+        }
+    }
+}
+
+fn line(value: &impl Serialize) -> String {
+    // Plain data with text keys always has a JSON form.
+    serde_json::to_string(value).unwrap_or_default() + "\n"
+}
+
+fn ends_with_line(file: &mut File) -> std::io::Result<bool> {
+    if file.metadata()?.len() == 0 {
+        return Ok(true);
+    }
+    file.seek(SeekFrom::End(-1))?;
+    let mut last = [0];
+    file.read_exact(&mut last)?;
+    Ok(last == *b"\n")
+}
+
+/// A lock on the folder, held until the file is dropped.
+#[cfg(unix)]
+fn lock(folder: &Path) -> std::io::Result<File> {
+    let folder = File::open(folder)?;
+    folder.lock()?;
+    Ok(folder)
+}
+
+/// Folders cannot be locked here, a file in it can.
+#[cfg(not(unix))]
+fn lock(folder: &Path) -> std::io::Result<File> {
+    let file = OpenOptions::new().create(true).append(true).open(folder.join(".lock"))?;
+    file.lock()?;
+    Ok(file)
+}
+
+/// What tells whether a file was replaced by another of its name.
+#[cfg(unix)]
+fn key(file: &File) -> std::io::Result<FileKey> {
+    use std::os::unix::fs::MetadataExt;
+    Ok(file.metadata()?.ino())
+}
+
+/// Where files have no number the time of creation stands for it.
+#[cfg(not(unix))]
+fn key(file: &File) -> std::io::Result<FileKey> {
+    let created = file.metadata()?.created()?;
+    Ok(created.duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_nanos() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(id: &str, state: State) -> Job {
+        let file = format!("{id}.png");
+        Job { id: id.to_owned(), file, source: "a.txt".to_owned(), line: 1, seed: 1, state, crc32: None, error: None }
+    }
+
+    fn plan(folder: &Path, ids: &[&str]) -> Result<Manifest, ManifestError> {
+        Manifest::plan(folder, &["a.txt".to_owned()], 7, |base, _| {
+            assert_eq!(base, 7);
+            Ok(ids.iter().map(|id| job(id, State::Planned)).collect())
+        })
+    }
+
+    #[test]
+    fn what_is_done_stays_done() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut manifest = plan(dir.path(), &["a", "b"]).unwrap();
+        std::fs::write(dir.path().join("a.png"), "picture").unwrap();
+        let crc32 = Some(checksum_of_file(&dir.path().join("a.png")).unwrap());
+        manifest.record(&Job { crc32, ..job("a", State::Done) }).unwrap();
+        assert!(manifest.is_done("a", "a.png") && !manifest.is_done("b", "b.png"));
+
+        let again = plan(dir.path(), &["c", "a"]).unwrap();
+        assert_eq!(
+            again.jobs().iter().map(|j| (j.id.as_str(), j.state)).collect::<Vec<_>>(),
+            [("c", State::Planned), ("a", State::Done)]
+        );
+        assert!(again.is_done("a", "a.png"));
+        std::fs::write(dir.path().join("a.png"), "damaged").unwrap();
+        assert!(!again.is_done("a", "a.png"));
+        // The old handle finds the new file.
+        manifest.refresh().unwrap();
+        assert_eq!(manifest.jobs().len(), 2);
+    }
+
+    #[test]
+    fn half_a_line_is_not_believed() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut manifest = plan(dir.path(), &["a", "b"]).unwrap();
+        let path = dir.path().join(NAME);
+        let mut text = std::fs::read(&path).unwrap();
+        text.extend(b"{\"id\":\"b\",\"file\":\"b.png\",\"sou");
+        std::fs::write(&path, text).unwrap();
+        manifest.record(&job("a", State::Failed)).unwrap();
+        let states = |m: &Manifest| m.jobs().iter().map(|j| j.state).collect::<Vec<_>>();
+        assert_eq!(states(&Manifest::read(dir.path()).unwrap()), [State::Failed, State::Planned]);
+        assert_eq!(states(&manifest), [State::Failed, State::Planned]);
+    }
+
+    #[test]
+    fn folders_of_others_are_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(matches!(Manifest::read(dir.path()), Err(ManifestError::Absent { .. })));
+        plan(dir.path(), &["a"]).unwrap();
+        let other = Manifest::plan(dir.path(), &["b.txt".to_owned()], 1, |_, _| Ok::<_, ManifestError>(Vec::new()));
+        assert!(matches!(other, Err(ManifestError::OtherBatch { .. })));
+        std::fs::write(dir.path().join(NAME), "notes\n").unwrap();
+        assert!(matches!(plan(dir.path(), &["a"]), Err(ManifestError::NotOurs { .. })));
+    }
+}

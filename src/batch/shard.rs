@@ -1,0 +1,94 @@
+//! Which jobs of a batch one machine of several does.
+
+use std::str::FromStr;
+
+/// Every `count`-th job, beginning with number `index` (from 0).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shard {
+    index: usize,
+    count: usize,
+}
+
+impl Shard {
+    pub fn has(&self, job: usize) -> bool {
+        job % self.count == self.index
+    }
+
+    /// What a job scheduler says in the environment: SLURM's array tasks, or Kubernetes' index with `count` from the user.
+    pub fn from_environment(count: Option<usize>, variable: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
+        let number = |name: &str| variable(name).and_then(|v| v.trim().parse::<usize>().ok());
+        let (index, found) = if let Some(id) = number("SLURM_ARRAY_TASK_ID") {
+            let first = number("SLURM_ARRAY_TASK_MIN").unwrap_or(0);
+            (
+                id.checked_sub(first).ok_or("SLURM_ARRAY_TASK_ID is below SLURM_ARRAY_TASK_MIN")?,
+                number("SLURM_ARRAY_TASK_COUNT"),
+            )
+        } else if let Some(index) = number("JOB_COMPLETION_INDEX") {
+            (index, None)
+        } else {
+            return Err(
+                "neither SLURM_ARRAY_TASK_ID nor JOB_COMPLETION_INDEX is set; say which shard, as in --shard 1/4"
+                    .into(),
+            );
+        };
+        let count = count.or(found).ok_or("the number of shards is not known; write --shard auto/N")?;
+        match index < count {
+            true => Ok(Shard { index, count }),
+            false => Err(format!("shard {} of {count} does not exist", index + 1)),
+        }
+    }
+}
+
+/// `2/4` is the second of four.
+impl FromStr for Shard {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let environment = |name: &str| std::env::var(name).ok();
+        let (index, count) = match text.split_once('/') {
+            None if text == "auto" => return Shard::from_environment(None, environment),
+            Some(("auto", count)) => {
+                let count = count.parse().map_err(|_| format!("`{count}` is not a number of shards"))?;
+                return Shard::from_environment(Some(count), environment);
+            }
+            Some((index, count)) => (index.parse::<usize>(), count.parse::<usize>()),
+            None => return Err(format!("`{text}` is not a shard; write 1/4 for the first of four, or auto")),
+        };
+        match (index, count) {
+            (Ok(index), Ok(count)) if (1..=count).contains(&index) => Ok(Shard { index: index - 1, count }),
+            _ => Err(format!("`{text}` is not a shard; write 1/4 for the first of four")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_share_all_jobs() {
+        let shards: Vec<Shard> = (1..=3).map(|i| format!("{i}/3").parse().unwrap()).collect();
+        for job in 0..20 {
+            assert_eq!(shards.iter().filter(|s| s.has(job)).count(), 1);
+        }
+        for wrong in ["0/3", "4/3", "1", "a/b", "1/0", ""] {
+            assert!(wrong.parse::<Shard>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn schedulers_say_which() {
+        let slurm = |name: &str| match name {
+            "SLURM_ARRAY_TASK_ID" => Some("5".to_owned()),
+            "SLURM_ARRAY_TASK_MIN" => Some("4".to_owned()),
+            "SLURM_ARRAY_TASK_COUNT" => Some("3".to_owned()),
+            _ => None,
+        };
+        assert_eq!(Shard::from_environment(None, slurm), Ok(Shard { index: 1, count: 3 }));
+        let kubernetes = |name: &str| (name == "JOB_COMPLETION_INDEX").then(|| "2".to_owned());
+        assert_eq!(Shard::from_environment(Some(3), kubernetes), Ok(Shard { index: 2, count: 3 }));
+        assert!(Shard::from_environment(None, kubernetes).is_err());
+        assert!(Shard::from_environment(Some(2), kubernetes).is_err());
+        assert!(Shard::from_environment(Some(2), |_| None).is_err());
+    }
+}

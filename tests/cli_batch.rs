@@ -1,0 +1,239 @@
+//! `lbw batch` as a user runs it: prompt files, mistakes in them, going on, and workers that die.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+struct Sandbox(tempfile::TempDir);
+
+impl Sandbox {
+    fn new() -> Self {
+        Sandbox(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path(name), text).unwrap();
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache");
+        command
+            .current_dir(self.0.path())
+            .env("LBW_CACHE_DIR", cache)
+            .env("LBW_LANG", "en")
+            .env_remove("LBW_WEBUI_DIR");
+        command
+    }
+
+    fn lbw(&self, args: &[&str]) -> Output {
+        self.command(env!("CARGO_BIN_EXE_lbw")).args(args).output().unwrap()
+    }
+
+    /// Runs and expects this exit code; gives standard output and standard error.
+    fn expect(&self, code: i32, args: &[&str]) -> (String, String) {
+        let output = self.lbw(args);
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        let (out, err) = (text(&output.stdout), text(&output.stderr));
+        assert_eq!(output.status.code(), Some(code), "{args:?}\n{out}\n{err}");
+        assert!(!err.contains("panicked"), "{err}");
+        (out, err)
+    }
+
+    fn spawn(&self, args: &[&str]) -> Child {
+        let mut command = self.command(env!("CARGO_BIN_EXE_lbw"));
+        command.args(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    }
+
+    /// Everything in a folder, also what is hidden.
+    fn files(&self, folder: &str) -> BTreeMap<String, Vec<u8>> {
+        let entries = std::fs::read_dir(self.path(folder)).unwrap().map(|e| e.unwrap().path());
+        entries
+            .map(|p| (p.file_name().unwrap().to_str().unwrap().to_owned(), std::fs::read(&p).unwrap_or_default()))
+            .collect()
+    }
+
+    fn pixels(&self, file: &str) -> Vec<u8> {
+        image::open(self.path(file)).unwrap().to_rgb8().into_raw()
+    }
+}
+
+const SMALL: &str = "#lbw --steps 1 --width 32 --height 32 --cfg_scale 2\n";
+
+#[test]
+fn every_line_is_the_picture_it_would_be_alone() {
+    let s = Sandbox::new();
+    let lines = [
+        "--prompt \"red house <lora:house:1:1:lbw=XLOUT>\" --seed 7",
+        "--prompt \"red house <lora:house:1:1:lbw=XLIN>\" --seed 7",
+        "--prompt \"red house <lora:house:1:1:lbw=XLALL:stop=1>\" --seed 7 --steps 2",
+        "--prompt \"red house <lora:night:0.5:lbw=XLALL:lbwe=ATTNDEEPON>\" --seed 7",
+        "--prompt \"red house\" --negative_prompt gradient --seed 7",
+    ];
+    s.write("houses.txt", &format!("{SMALL}{}\n", lines.join("\n")));
+    let (out, err) = s.expect(0, &["batch", "houses.txt"]);
+    assert_eq!(out.lines().count(), 5);
+    assert!(err.contains("5 pictures from 5 lines"), "{err}");
+    for (n, line) in (2..).zip(lines) {
+        let prompt = line.split('"').nth(1).unwrap();
+        let steps = if line.contains("--steps 2") { "2" } else { "1" };
+        let negative = if line.contains("gradient") { "gradient" } else { "" };
+        let alone = format!("alone-{n}.png");
+        let size =
+            ["--steps", steps, "--width", "32", "--height", "32", "--cfg-scale", "2", "--seed", "7", "-n", negative];
+        s.expect(0, &[&["txt2img", prompt, "-o", &alone][..], &size].concat());
+        assert_eq!(s.pixels(&alone), s.pixels(&format!("lbw-out/houses/{n:04}-7.png")), "{line}");
+    }
+
+    // Nothing is drawn again, unless it is damaged or its line has changed.
+    let (out, err) = s.expect(0, &["batch", "houses.txt"]);
+    assert!(out.is_empty() && err.contains("5 were there"), "{out}{err}");
+    let whole = std::fs::read(s.path("lbw-out/houses/0003-7.png")).unwrap();
+    std::fs::write(s.path("lbw-out/houses/0003-7.png"), &whole[..whole.len() / 2]).unwrap();
+    let (out, _) = s.expect(1, &["batch", "verify", "lbw-out/houses"]);
+    assert_eq!(out, "damaged or changed: 0003-7.png (houses.txt:3)\n");
+    s.write("houses.txt", &format!("{SMALL}{}\n", lines.join("\n").replace("XLOUT>", "XLOUT1>")));
+    let (out, _) = s.expect(0, &["batch", "houses.txt"]);
+    let mut drawn: Vec<_> = out.lines().collect();
+    drawn.sort();
+    assert_eq!(drawn, ["lbw-out/houses/0002-7.png", "lbw-out/houses/0003-7.png"]);
+    assert_eq!(std::fs::read(s.path("lbw-out/houses/0003-7.png")).unwrap(), whole);
+    s.expect(0, &["batch", "verify", "lbw-out/houses"]);
+}
+
+#[test]
+fn a_seed_that_was_drawn_stays() {
+    let s = Sandbox::new();
+    s.write("a.txt", &format!("{SMALL}red circle\nred circle\n--prompt \"green star\" --n_iter 2\n"));
+    s.expect(0, &["batch", "a.txt", "--name", "{number}-{seed}", "--grid"]);
+    let before = s.files("lbw-out/a");
+    assert_eq!(before.len(), 6, "{:?}", before.keys());
+    let seeds: std::collections::HashSet<_> =
+        before.keys().filter_map(|n| n.split_once('-')).map(|(_, seed)| seed).collect();
+    assert_eq!(seeds.len(), 4);
+    let (out, _) = s.expect(0, &["batch", "a.txt", "--name", "{number}-{seed}"]);
+    assert!(out.is_empty());
+    // Shards do their part of the same batch.
+    s.expect(0, &["batch", "a.txt", "-o", "shards", "--shard", "1/2"]);
+    let (out, _) = s.expect(0, &["batch", "status", "shards"]);
+    assert_eq!(out, "2 of 4 pictures of a.txt are done\n");
+    s.expect(0, &["batch", "a.txt", "-o", "shards", "--shard", "2/2"]);
+    s.expect(0, &["batch", "verify", "shards"]);
+}
+
+#[test]
+fn everything_wrong_is_said_before_the_first_picture() {
+    let s = Sandbox::new();
+    s.write("bad.txt", &format!("{SMALL}red circle\n--prompt x --step 5\n--prompt \"it's\na <lora:hause:1:lbw=XLUOT>\n--prompt z --width 63\n"));
+    let (out, err) = s.expect(2, &["batch", "bad.txt"]);
+    assert!(out.is_empty() && !s.path("lbw-out").exists());
+    for said in [
+        "bad.txt:3: there is no option `--step`; did you mean `--steps`?",
+        "bad.txt:4: a quotation",
+        "bad.txt:5:1:9",
+        "did you mean `house`?",
+        "did you mean `XLOUT`?",
+        "bad.txt:6: the width is 63",
+        "4 of 5 lines are wrong",
+    ] {
+        assert!(err.contains(said), "{said}\n{err}");
+    }
+    let (out, err) = s.expect(1, &["batch", "bad.txt", "--keep-going", "--json"]);
+    assert_eq!(out.lines().filter(|l| l.contains("\"event\":\"done\"")).count(), 1, "{out}");
+    assert!(err.contains("4 lines were wrong and not drawn"), "{err}");
+
+    // A folder belongs to its batch, and other files in it to the user.
+    s.write("good.txt", &format!("{SMALL}--prompt \"red circle\" --seed 1\n"));
+    s.expect(2, &["batch", "good.txt", "-o", "lbw-out/bad"]);
+    std::fs::create_dir(s.path("mine")).unwrap();
+    s.write("mine/0002-1.png", "mine");
+    let (_, err) = s.expect(3, &["batch", "good.txt", "-o", "mine"]);
+    assert!(err.contains("would be written over"), "{err}");
+    assert_eq!(std::fs::read(s.path("mine/0002-1.png")).unwrap(), b"mine");
+    s.expect(2, &["batch", "good.txt", "--name", "../{seed}"]);
+    s.expect(3, &["batch", "status", "mine"]);
+}
+
+#[test]
+fn pictures_are_drawn_again_from_their_infotexts() {
+    let s = Sandbox::new();
+    s.write("a.txt", &format!("{SMALL}--prompt \"red circle\" --seed 1\n--prompt \"green star\" --seed 2\n"));
+    s.expect(0, &["batch", "a.txt", "-o", "first"]);
+    s.expect(0, &["batch", "first", "-o", "again", "--name", "{seed}"]);
+    assert_eq!(s.pixels("first/0002-1.png"), s.pixels("again/1.png"));
+    assert_eq!(s.pixels("first/0003-2.png"), s.pixels("again/2.png"));
+}
+
+/// A small generator, so that every run kills at the same moments as far as the machine allows.
+fn random(state: &mut u64) -> u64 {
+    *state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+    *state >> 33
+}
+
+/// Workers are killed again and again; every picture is there once in the end, byte for byte as undisturbed.
+#[test]
+fn batches_survive_anything() {
+    let s = Sandbox::new();
+    let line = |n: u32| {
+        format!("--prompt \"red circle <lora:house:{}:lbw=XLOUT>\" --seed {n}\n", if n % 2 == 0 { "0.5" } else { "1" })
+    };
+    s.write("jobs.txt", &format!("{SMALL}{}", (1..=24).map(line).collect::<String>()));
+    s.expect(0, &["batch", "jobs.txt", "-o", "calm"]);
+    let calm = s.files("calm");
+    assert_eq!(calm.len(), 25);
+    let run = ["batch", "jobs.txt", "-o", "wild", "--claim"];
+
+    let started = Instant::now();
+    s.expect(0, &["batch", "jobs.txt", "-o", "wild", "--shard", "1/24"]);
+    let one = started.elapsed().as_millis() as u64;
+    let (mut state, mut hits) = (1, 0);
+    for _ in 0..20 {
+        // From before the first picture to after a few.
+        let mut worker = s.spawn(&run);
+        std::thread::sleep(Duration::from_millis(one / 4 + random(&mut state) % (one + 100)));
+        hits += u32::from(worker.try_wait().unwrap().is_none());
+        worker.kill().unwrap();
+        worker.wait().unwrap();
+    }
+    assert!(hits > 0, "no worker was killed at work");
+    // Two share what is left, one dies on the way; a third comes.
+    let (mut first, mut second) = (s.spawn(&run), s.spawn(&run));
+    std::thread::sleep(Duration::from_millis(one));
+    first.kill().unwrap();
+    first.wait().unwrap();
+    let mut third = s.spawn(&run);
+    assert!(second.wait().unwrap().success() && third.wait().unwrap().success());
+    same(&s, "wild", &calm);
+    let (out, _) = s.expect(0, &run);
+    assert!(out.is_empty(), "a rerun draws nothing: {out}");
+
+    // A limit on the size of files: once as an error of the write, as a full disk is, once as a signal that kills.
+    #[cfg(unix)]
+    for trap in ["trap '' XFSZ; ", ""] {
+        let script = format!("{trap}ulimit -f 2; exec '{}' batch jobs.txt -o full", env!("CARGO_BIN_EXE_lbw"));
+        let output = s.command("sh").args(["-c", &script]).output().unwrap();
+        assert!(!output.status.success());
+        if !trap.is_empty() {
+            let err = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(3), "{err}");
+        }
+        s.expect(0, &["batch", "jobs.txt", "-o", "full"]);
+        same(&s, "full", &calm);
+        std::fs::remove_dir_all(s.path("full")).unwrap();
+    }
+}
+
+/// The same files with the same bytes and nothing else; the manifest says so.
+fn same(s: &Sandbox, folder: &str, calm: &BTreeMap<String, Vec<u8>>) {
+    let found = s.files(folder);
+    assert_eq!(found.keys().collect::<Vec<_>>(), calm.keys().collect::<Vec<_>>());
+    for (name, bytes) in calm.iter().filter(|(name, _)| name.ends_with(".png")) {
+        assert_eq!(found.get(name), Some(bytes), "{name}");
+    }
+    s.expect(0, &["batch", "verify", folder]);
+}
