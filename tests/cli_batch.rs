@@ -180,7 +180,10 @@ fn random(state: &mut u64) -> u64 {
 fn batches_survive_anything() {
     let s = Sandbox::new();
     let line = |n: u32| {
-        format!("--prompt \"red circle <lora:house:{}:lbw=XLOUT>\" --seed {n}\n", if n % 2 == 0 { "0.5" } else { "1" })
+        format!(
+            "--prompt \"red circle <lora:house:{}:lbw=XLOUT>\" --seed {n}\n",
+            if n.is_multiple_of(2) { "0.5" } else { "1" }
+        )
     };
     s.write("jobs.txt", &format!("{SMALL}{}", (1..=24).map(line).collect::<String>()));
     s.expect(0, &["batch", "jobs.txt", "-o", "calm"]);
