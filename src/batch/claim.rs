@@ -24,20 +24,38 @@ pub struct Claim {
 pub fn claim(folder: &Path, id: &str) -> std::io::Result<Option<Claim>> {
     let claims = folder.join(FOLDER);
     let path = claims.join(id);
-    let file = loop {
+    loop {
         std::fs::create_dir_all(&claims)?;
-        match OpenOptions::new().create(true).append(true).open(&path) {
-            Ok(file) => break file,
+        let file = match OpenOptions::new().create(true).append(true).open(&path) {
+            Ok(file) => file,
             // Another worker finished and removed the folder in between.
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
             Err(e) => return Err(e),
+        };
+        match file.try_lock() {
+            // Another worker let go after the file was opened here, and took it away: this is the lock of nothing.
+            Ok(()) if !is_at(&file, &path) => {}
+            Ok(()) => return Ok(Some(Claim { _locked: file, path })),
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(e)) => return Err(e),
         }
-    };
-    match file.try_lock() {
-        Ok(()) => Ok(Some(Claim { _locked: file, path })),
-        Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(e)) => Err(e),
     }
+}
+
+/// Whether `file` is still the one that `path` names.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    match (file.metadata(), std::fs::metadata(path)) {
+        (Ok(open), Ok(named)) => (open.dev(), open.ino()) == (named.dev(), named.ino()),
+        _ => false,
+    }
+}
+
+/// Elsewhere a file that is open keeps its name.
+#[cfg(not(unix))]
+fn is_at(_: &File, path: &Path) -> bool {
+    path.exists()
 }
 
 /// Removes what dead workers have left, and nothing that a living one holds.
@@ -83,7 +101,7 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        // Still under the lock: whoever opened this file already will find the job done.
+        // Still under the lock: whoever opened this file already finds that it is no longer there, and begins anew.
         let _ = std::fs::remove_file(self.part());
         let _ = std::fs::remove_file(&self.path);
         if let Some(folder) = self.path.parent() {
@@ -109,6 +127,29 @@ mod tests {
         assert_eq!(std::fs::read(dir.path().join("sub/x.png")).unwrap(), b"picture");
         let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert_eq!(left, ["sub"], "nothing else is left");
+    }
+
+    /// A claim whose file is opened just before it is let go must not be had twice.
+    #[test]
+    fn a_claim_is_never_had_by_two() {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        let dir = tempfile::tempdir().unwrap();
+        let holders = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..500 {
+                        if let Some(held) = claim(dir.path(), "a").unwrap() {
+                            assert_eq!(holders.fetch_add(1, Ordering::SeqCst), 0);
+                            std::thread::yield_now();
+                            holders.fetch_sub(1, Ordering::SeqCst);
+                            drop(held);
+                        }
+                    }
+                });
+            }
+        });
+        assert!(!dir.path().join(FOLDER).exists());
     }
 
     #[test]

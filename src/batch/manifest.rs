@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 const NAME: &str = "manifest.jsonl";
+/// The manifest before it has its name.
+const PART: &str = ".manifest.part";
 const FORMAT: u32 = 1;
 
 /// Why a manifest is of no use.
@@ -99,7 +101,8 @@ impl Manifest {
             header,
             jobs: Vec::new(),
             by_id: HashMap::new(),
-            read: (bytes.len() as u64, key),
+            // Half a line at the end is read again, it may have become a whole one.
+            read: (whole_lines(&bytes) as u64, key),
         };
         manifest.take(lines);
         Ok(manifest)
@@ -190,7 +193,7 @@ impl Manifest {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(io)?;
         // A line that is still being written is read the next time.
-        let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+        let whole = whole_lines(&bytes);
         self.read.0 += whole as u64;
         let text = String::from_utf8_lossy(&bytes[..whole]).into_owned();
         self.take(text.lines());
@@ -221,6 +224,26 @@ fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     written
 }
 
+/// Gives the file its new content, or none at all. Only whoever holds the lock comes here, so the temporary name can be a fixed one:
+/// what a killed worker left under it is written over the next time.
+fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let part = path.with_file_name(PART);
+    let written = (|| {
+        let mut file = File::create(&part)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        std::fs::rename(&part, path)
+    })();
+    if written.is_err() {
+        let _ = std::fs::remove_file(&part);
+    }
+    written
+}
+
+fn io_at(path: &Path, source: std::io::Error) -> ManifestError {
+    ManifestError::Io { path: path.to_owned(), source }
+}
+
 /// CRC-32 of a file's bytes.
 pub fn checksum_of_file(path: &Path) -> std::io::Result<u32> {
     let mut hasher = crc32fast::Hasher::new();
@@ -237,6 +260,11 @@ pub fn checksum_of_file(path: &Path) -> std::io::Result<u32> {
 fn line(value: &impl Serialize) -> String {
     // Plain data with text keys always has a JSON form.
     serde_json::to_string(value).unwrap_or_default() + "\n"
+}
+
+/// How many bytes belong to lines that have their end.
+fn whole_lines(bytes: &[u8]) -> usize {
+    bytes.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1)
 }
 
 fn ends_with_line(file: &mut File) -> std::io::Result<bool> {
