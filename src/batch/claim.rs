@@ -25,10 +25,14 @@ pub fn claim(folder: &Path, id: &str) -> std::io::Result<Option<Claim>> {
     let claims = folder.join(FOLDER);
     let path = claims.join(id);
     loop {
-        std::fs::create_dir_all(&claims)?;
+        match std::fs::create_dir_all(&claims) {
+            // Another worker finished and removed the folder while this one looked at it.
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists && !claims.is_file() => continue,
+            created => created?,
+        }
         let file = match OpenOptions::new().create(true).append(true).open(&path) {
             Ok(file) => file,
-            // Another worker finished and removed the folder in between.
+            // Removed in between, likewise.
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
             Err(e) => return Err(e),
         };

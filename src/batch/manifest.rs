@@ -4,16 +4,15 @@
 //! under a lock on the output folder, so several workers can share it. A worker that is killed while it adds a line leaves
 //! half a line, which nobody believes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 const NAME: &str = "manifest.jsonl";
-/// The manifest before it has its name.
-const PART: &str = ".manifest.part";
 const FORMAT: u32 = 1;
 
 /// Why a manifest is of no use.
@@ -36,6 +35,8 @@ pub enum State {
     Planned,
     Done,
     Failed,
+    /// Done once, and no longer asked for. Its picture is left alone and counts again when the line comes back.
+    Former,
 }
 
 /// One image of a batch.
@@ -64,6 +65,8 @@ struct Header {
     sources: Vec<String>,
     /// What seeds that a line leaves open are drawn from: a second run draws the same.
     seed_base: u64,
+    /// Drawn anew each time the file is: workers notice by it that their manifest was replaced.
+    edition: u64,
 }
 
 /// A batch's folder and what is known of its jobs.
@@ -74,11 +77,9 @@ pub struct Manifest {
     /// The jobs in the order of the prompt file.
     jobs: Vec<Job>,
     by_id: HashMap<(String, String), usize>,
-    /// How much of the file has been read, and which file that was.
-    read: (u64, FileKey),
+    /// How many bytes of the file have been read.
+    read: u64,
 }
-
-type FileKey = u64;
 
 impl Manifest {
     /// The manifest in `folder`.
@@ -89,7 +90,6 @@ impl Manifest {
             _ => ManifestError::Io { path: path.clone(), source },
         };
         let mut file = File::open(&path).map_err(failed)?;
-        let key = key(&file).map_err(failed)?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(failed)?;
         let text = String::from_utf8_lossy(&bytes);
@@ -102,7 +102,7 @@ impl Manifest {
             jobs: Vec::new(),
             by_id: HashMap::new(),
             // Half a line at the end is read again, it may have become a whole one.
-            read: (whole_lines(&bytes) as u64, key),
+            read: whole_lines(&bytes) as u64,
         };
         manifest.take(lines);
         Ok(manifest)
@@ -130,22 +130,33 @@ impl Manifest {
         };
         let seed_base = old.as_ref().map_or(new_seed_base, |old| old.header.seed_base);
         let mut jobs = plan(seed_base, old.as_ref())?;
+        let was_made = |job: &&Job| matches!(job.state, State::Done | State::Former);
         for job in &mut jobs {
-            if let Some(known) =
-                old.as_ref().and_then(|old| old.job(&job.id, &job.file)).filter(|k| k.state == State::Done)
-            {
-                (job.state, job.crc32) = (known.state, known.crc32);
+            if let Some(known) = old.as_ref().and_then(|old| old.job(&job.id, &job.file)).filter(was_made) {
+                (job.state, job.crc32) = (State::Done, known.crc32);
             }
         }
-        let header = Header { lbw_batch: FORMAT, sources: sources.to_vec(), seed_base };
+        let wanted: HashSet<(&str, &str)> = jobs.iter().map(|j| (j.id.as_str(), j.file.as_str())).collect();
+        let others = old.iter().flat_map(|old| &old.jobs).filter(was_made);
+        let others = others.filter(|job| !wanted.contains(&(job.id.as_str(), job.file.as_str())));
+        let former: Vec<Job> = others.map(|job| Job { state: State::Former, ..job.clone() }).collect();
+        jobs.extend(former);
+        let edition = RandomState::new().build_hasher().finish();
+        let header = Header { lbw_batch: FORMAT, sources: sources.to_vec(), seed_base, edition };
         let mut text = line(&header);
         jobs.iter().for_each(|job| text.push_str(&line(job)));
         replace(&folder.join(NAME), text.as_bytes()).map_err(io)?;
         Ok(Manifest::read(folder)?)
     }
 
-    pub fn jobs(&self) -> &[Job] {
-        &self.jobs
+    /// The jobs that the prompt files ask for.
+    pub fn jobs(&self) -> impl Iterator<Item = &Job> {
+        self.jobs.iter().filter(|job| job.state != State::Former)
+    }
+
+    /// The names of the pictures this batch has made or is to make.
+    pub fn files(&self) -> impl Iterator<Item = &str> {
+        self.jobs.iter().map(|job| job.file.as_str())
     }
 
     pub fn sources(&self) -> &[String] {
@@ -183,18 +194,19 @@ impl Manifest {
     pub fn refresh(&mut self) -> Result<(), ManifestError> {
         let path = self.folder.join(NAME);
         let io = |source| ManifestError::Io { path: path.clone(), source };
-        let mut file = File::open(&path).map_err(io)?;
-        let (seen, old) = self.read;
-        if key(&file).map_err(io)? != old {
+        let mut file = BufReader::new(File::open(&path).map_err(io)?);
+        let mut first = String::new();
+        file.read_line(&mut first).map_err(io)?;
+        if first != line(&self.header) {
             *self = Manifest::read(&self.folder)?;
             return Ok(());
         }
-        file.seek(SeekFrom::Start(seen)).map_err(io)?;
+        file.seek(SeekFrom::Start(self.read)).map_err(io)?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(io)?;
         // A line that is still being written is read the next time.
         let whole = whole_lines(&bytes);
-        self.read.0 += whole as u64;
+        self.read += whole as u64;
         let text = String::from_utf8_lossy(&bytes[..whole]).into_owned();
         self.take(text.lines());
         Ok(())
@@ -222,26 +234,6 @@ fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
         let _ = std::fs::remove_file(&part);
     }
     written
-}
-
-/// Gives the file its new content, or none at all. Only whoever holds the lock comes here, so the temporary name can be a fixed one:
-/// what a killed worker left under it is written over the next time.
-fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let part = path.with_file_name(PART);
-    let written = (|| {
-        let mut file = File::create(&part)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        std::fs::rename(&part, path)
-    })();
-    if written.is_err() {
-        let _ = std::fs::remove_file(&part);
-    }
-    written
-}
-
-fn io_at(path: &Path, source: std::io::Error) -> ManifestError {
-    ManifestError::Io { path: path.to_owned(), source }
 }
 
 /// CRC-32 of a file's bytes.
@@ -293,20 +285,6 @@ fn lock(folder: &Path) -> std::io::Result<File> {
     Ok(file)
 }
 
-/// What tells whether a file was replaced by another of its name.
-#[cfg(unix)]
-fn key(file: &File) -> std::io::Result<FileKey> {
-    use std::os::unix::fs::MetadataExt;
-    Ok(file.metadata()?.ino())
-}
-
-/// Where files have no number the time of creation stands for it.
-#[cfg(not(unix))]
-fn key(file: &File) -> std::io::Result<FileKey> {
-    let created = file.metadata()?.created()?;
-    Ok(created.duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_nanos() as u64)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -333,16 +311,28 @@ mod tests {
         assert!(manifest.is_done("a", "a.png") && !manifest.is_done("b", "b.png"));
 
         let again = plan(dir.path(), &["c", "a"]).unwrap();
-        assert_eq!(
-            again.jobs().iter().map(|j| (j.id.as_str(), j.state)).collect::<Vec<_>>(),
-            [("c", State::Planned), ("a", State::Done)]
-        );
+        let states = |m: &Manifest| m.jobs().map(|j| (j.id.clone(), j.state)).collect::<Vec<_>>();
+        assert_eq!(states(&again), [("c".to_owned(), State::Planned), ("a".to_owned(), State::Done)]);
         assert!(again.is_done("a", "a.png"));
         std::fs::write(dir.path().join("a.png"), "damaged").unwrap();
         assert!(!again.is_done("a", "a.png"));
         // The old handle finds the new file.
         manifest.refresh().unwrap();
-        assert_eq!(manifest.jobs().len(), 2);
+        assert_eq!(states(&manifest), states(&again));
+    }
+
+    #[test]
+    fn a_line_that_comes_back_finds_its_picture() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut manifest = plan(dir.path(), &["a"]).unwrap();
+        std::fs::write(dir.path().join("a.png"), "picture").unwrap();
+        let crc32 = Some(checksum_of_file(&dir.path().join("a.png")).unwrap());
+        manifest.record(&Job { crc32, ..job("a", State::Done) }).unwrap();
+        let without = plan(dir.path(), &["b"]).unwrap();
+        assert_eq!(without.jobs().count(), 1);
+        assert!(without.files().any(|f| f == "a.png") && !without.is_done("a", "a.png"));
+        assert!(plan(dir.path(), &["b"]).unwrap().files().any(|f| f == "a.png"));
+        assert!(plan(dir.path(), &["a"]).unwrap().is_done("a", "a.png"));
     }
 
     #[test]
@@ -354,7 +344,7 @@ mod tests {
         text.extend(b"{\"id\":\"b\",\"file\":\"b.png\",\"sou");
         std::fs::write(&path, text).unwrap();
         manifest.record(&job("a", State::Failed)).unwrap();
-        let states = |m: &Manifest| m.jobs().iter().map(|j| j.state).collect::<Vec<_>>();
+        let states = |m: &Manifest| m.jobs().map(|j| j.state).collect::<Vec<_>>();
         assert_eq!(states(&Manifest::read(dir.path()).unwrap()), [State::Failed, State::Planned]);
         assert_eq!(states(&manifest), [State::Failed, State::Planned]);
     }

@@ -59,7 +59,7 @@ pub struct EmbeddingFile {
 }
 
 /// The embeddings of some folders, one of each name: the last.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct EmbeddingFiles {
     files: Vec<EmbeddingFile>,
 }

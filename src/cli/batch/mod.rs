@@ -1,5 +1,6 @@
 //! `lbw batch`: prompt files to PNGs, checked before it starts and resumable at any moment.
 
+mod painters;
 mod prepare;
 mod report;
 mod work;
@@ -158,7 +159,8 @@ pub fn run(args: &BatchArgs) -> CommandResult {
         None => {}
     }
     let folder = args.output.clone().unwrap_or_else(|| default_folder(&args.inputs));
-    let prepared = prepare::prepare(args)?;
+    let mut prepared = prepare::prepare(args)?;
+    prepared.check_files();
     prepared.say();
     if prepared.refuses(args) {
         let advice = if args.keep_going { "" } else { "; --keep-going draws the good lines" };

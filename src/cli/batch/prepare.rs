@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, Hasher};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use sha2::{Digest, Sha256};
 
+use super::painters::Painters;
 use super::{BatchArgs, event};
 use crate::batch::{Entry, Form, Options, Problem};
 use crate::cli::exit::Failure;
@@ -32,7 +34,8 @@ pub struct Planned {
 
 /// A batch that has been read and checked.
 pub struct Prepared {
-    pub sources: Asked,
+    sources: Rc<Asked>,
+    pub painters: Painters,
     pub names: Vec<String>,
     pub jobs: Vec<Planned>,
     pub lines: usize,
@@ -56,8 +59,10 @@ pub fn prepare(args: &BatchArgs) -> Result<Prepared, Failure> {
         }
         names.push(name);
     }
-    let sources = Asked::nothing(&args.files, None)?;
-    let mut prepared = Prepared { names, jobs: Vec::new(), lines: entries.len(), problems, found: Vec::new(), sources };
+    let sources = Rc::new(Asked::nothing(&args.files, None)?);
+    let painters = Painters::new(&args.engine, sources.clone());
+    let (jobs, found, lines) = (Vec::new(), Vec::new(), entries.len());
+    let mut prepared = Prepared { sources, painters, names, jobs, lines, problems, found };
     prepared.lines += prepared.wrong_lines();
     let mut models = HashMap::new();
     let mut repeats: HashMap<String, u64> = HashMap::new();
@@ -164,6 +169,23 @@ impl Prepared {
 
     fn wrong(&mut self, entry: &Entry, message: String, is_error: bool) {
         self.problems.push(Problem { file: entry.file.clone(), line: entry.line, message, is_error });
+    }
+
+    /// Opens the checkpoints and LoRA files. Jobs whose files are of no use are taken out, and their lines are wrong.
+    pub fn check_files(&mut self) {
+        for job in std::mem::take(&mut self.jobs) {
+            let checked = self.painters.get(&job.model).and_then(|p| p.check_loras(std::slice::from_ref(&job.plan)));
+            let Err(failure) = checked else {
+                self.jobs.push(job);
+                continue;
+            };
+            // The images of a line come one after another.
+            let is_said = self.problems.last().is_some_and(|p| p.file == job.source && p.line == job.line);
+            if !is_said {
+                let (file, line, message) = (job.source, job.line, failure.message);
+                self.problems.push(Problem { file, line, message, is_error: true });
+            }
+        }
     }
 
     /// Says everything that was found, in the order of the files.

@@ -9,14 +9,14 @@ use crate::cli::exit::{CommandResult, Exit, Failure};
 
 pub fn status(folder: &Path, json: bool) -> CommandResult {
     let manifest = Manifest::read(folder).map_err(failure)?;
-    let count = |state: State| manifest.jobs().iter().filter(|j| j.state == state).count();
-    let (all, done, failed) = (manifest.jobs().len(), count(State::Done), count(State::Failed));
+    let count = |state: State| manifest.jobs().filter(|j| j.state == state).count();
+    let (all, done, failed) = (manifest.jobs().count(), count(State::Done), count(State::Failed));
     if json {
         println!("{}", json!({ "pictures": all, "done": done, "failed": failed, "sources": manifest.sources() }));
         return Ok(Exit::Done);
     }
     println!("{done} of {all} pictures of {} are done", manifest.sources().join(", "));
-    for job in manifest.jobs().iter().filter(|j| j.state == State::Failed) {
+    for job in manifest.jobs().filter(|j| j.state == State::Failed) {
         println!(
             "failed: {}:{} ({}): {}",
             job.source,
@@ -32,13 +32,12 @@ pub fn verify(folder: &Path, json: bool) -> CommandResult {
     let manifest = Manifest::read(folder).map_err(failure)?;
     let bad: Vec<(&Job, &str)> = manifest
         .jobs()
-        .iter()
         .filter(|job| !manifest.is_done(&job.id, &job.file))
         .map(|job| match (job.state, folder.join(&job.file).exists()) {
             (State::Done, true) => (job, "damaged or changed"),
             (State::Done, false) => (job, "gone"),
             (State::Failed, _) => (job, "failed"),
-            (State::Planned, _) => (job, "not drawn yet"),
+            (State::Planned | State::Former, _) => (job, "not drawn yet"),
         })
         .collect();
     for (job, what) in &bad {
@@ -47,7 +46,7 @@ pub fn verify(folder: &Path, json: bool) -> CommandResult {
             false => println!("{what}: {} ({}:{})", job.file, job.source, job.line),
         }
     }
-    match (bad.len(), manifest.jobs().len()) {
+    match (bad.len(), manifest.jobs().count()) {
         (0, all) => {
             if !json {
                 println!("all {all} pictures are there and as they were made");

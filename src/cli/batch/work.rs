@@ -1,8 +1,8 @@
 //! Drawing a batch: jobs in the order that changes the model least, each under a claim, each recorded when its file is whole.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -10,15 +10,14 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::json;
 
+use super::painters::Painters;
 use super::prepare::{Planned, Prepared, lora_key, new_seed_base};
 use super::report::failure;
 use super::{BatchArgs, announce, event, warn};
 use crate::batch::{Job, Manifest, ManifestError, NameParts, Pattern, State, claim, sweep};
-use crate::cli::embeddings;
 use crate::cli::exit::{CommandResult, Exit, Failure};
 use crate::cli::painter::Painter;
 use crate::cli::report as say;
-use crate::cli::request::Asked;
 use crate::engine::Event;
 use crate::image_io::encode_png;
 use crate::study::grid::{Fonts, Labels, Layout};
@@ -33,10 +32,13 @@ struct Work {
 }
 
 pub fn run(args: &BatchArgs, folder: &Path, prepared: Prepared) -> CommandResult {
-    let Prepared { sources, names, jobs, .. } = prepared;
+    let Prepared { names, jobs, mut painters, .. } = prepared;
     let interrupts = interrupts();
-    let mut painters = Painters { open: HashMap::new(), args, sources: &sources };
     let mut works = Vec::new();
+    // Files are hashed here and not under the manifest's lock: other workers need not wait for it.
+    for planned in &jobs {
+        painters.get(&planned.model)?.job_id(&planned.plan)?;
+    }
     let several = names.len() > 1;
     let mut manifest = Manifest::plan(folder, &names, new_seed_base(), |base, old| {
         works = name_jobs(args, jobs, base, several, &mut painters)?;
@@ -91,7 +93,7 @@ pub fn run(args: &BatchArgs, folder: &Path, prepared: Prepared) -> CommandResult
                 continue;
             }
             progress.begin(&work.job.file);
-            let painter = painters.get(&work.planned.model)?;
+            let painter = painters.only(&work.planned.model)?;
             let painted = painter.paint(&work.planned.plan, &mut |e| progress.on(&e));
             let mut job = work.job.clone();
             match painted {
@@ -239,9 +241,9 @@ fn name_parts(planned: &Planned, number: usize, painter: &mut Painter) -> Result
 
 /// A file that this batch did not make is not written over.
 fn refuse_foreign_files(folder: &Path, works: &[Work], old: Option<&Manifest>) -> Result<(), Failure> {
-    let known: std::collections::HashSet<&str> = old.iter().flat_map(|m| m.jobs()).map(|j| j.file.as_str()).collect();
-    let foreign: Vec<_> =
-        works.iter().map(|w| w.job.file.as_str()).filter(|f| !known.contains(f) && folder.join(f).exists()).collect();
+    let known: HashSet<&str> = old.iter().flat_map(|manifest| manifest.files()).collect();
+    let files = works.iter().map(|w| w.job.file.as_str());
+    let foreign: Vec<_> = files.filter(|file| !known.contains(file) && folder.join(file).exists()).collect();
     match foreign.as_slice() {
         [] => Ok(()),
         [first, rest @ ..] => Err(Failure::file(format!(
@@ -249,27 +251,6 @@ fn refuse_foreign_files(folder: &Path, works: &[Work], old: Option<&Manifest>) -
             folder.display(),
             if rest.is_empty() { String::new() } else { format!(" and {} other files", rest.len()) }
         ))),
-    }
-}
-
-/// Open checkpoints by path. Weights are read when the first picture needs them.
-struct Painters<'a> {
-    open: HashMap<PathBuf, Painter>,
-    args: &'a BatchArgs,
-    sources: &'a Asked,
-}
-
-impl Painters<'_> {
-    fn get(&mut self, model: &Path) -> Result<&mut Painter, Failure> {
-        if !self.open.contains_key(model) {
-            let painter = {
-                let embeddings = embeddings::scan(&self.sources.files)?;
-                Painter::open(model, self.sources.loras.clone(), embeddings, &self.args.engine)?
-            };
-            self.open.insert(model.to_owned(), painter);
-        }
-        // Inserted above.
-        self.open.get_mut(model).ok_or_else(|| Failure::file("the checkpoint is not open"))
     }
 }
 
