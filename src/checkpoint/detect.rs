@@ -12,6 +12,7 @@ pub enum Refusal {
     Flux,
     Sd3,
     VaeOnly,
+    NoVae,
     Lora,
     DiffusersPart,
     Unknown,
@@ -27,6 +28,7 @@ impl std::fmt::Display for Refusal {
             Refusal::Flux => "this is a Flux checkpoint; lbw runs SDXL checkpoints only",
             Refusal::Sd3 => "this is a Stable Diffusion 3 checkpoint; lbw runs SDXL checkpoints only",
             Refusal::VaeOnly => "this is a VAE, not a checkpoint; give an SDXL checkpoint as the model",
+            Refusal::NoVae => "there is no VAE in this file; give an SDXL VAE (sdxl_vae.safetensors)",
             Refusal::Lora => {
                 "this is a LoRA, not a checkpoint; put it into the LoRA folder and name it in the prompt: <lora:NAME:1>"
             }

@@ -86,6 +86,22 @@ impl Checkpoint {
         }
     }
 
+    /// A VAE in a file of its own, in webui's names, or the VAE of a whole checkpoint. Its tensors get the names they have in a
+    /// checkpoint.
+    pub fn open_vae(path: &Path) -> Result<Self, CheckpointError> {
+        let mut file = SafetensorsFile::open(path)?;
+        if file.entry("decoder.conv_in.weight").is_some() {
+            file.rename(|name| format!("{}{name}", prefix::VAE));
+        }
+        let refused = |refusal| Err(CheckpointError::Refused { path: path.to_owned(), refusal });
+        let has = |name: &str| file.entry(&format!("{}{name}", prefix::VAE)).is_some();
+        match (has("decoder.conv_in.weight"), has("decoder.up_blocks.0.resnets.0.conv1.weight")) {
+            (true, false) => Ok(Checkpoint { file }),
+            (true, true) => refused(Refusal::DiffusersPart),
+            (false, _) => refused(Refusal::NoVae),
+        }
+    }
+
     pub fn file(&self) -> &SafetensorsFile {
         &self.file
     }

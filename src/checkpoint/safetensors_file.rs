@@ -95,6 +95,11 @@ impl SafetensorsFile {
         Ok(SafetensorsFile { path, bytes, entries, metadata })
     }
 
+    /// Gives every tensor another name.
+    pub(super) fn rename(&mut self, name: impl Fn(&str) -> String) {
+        self.entries = std::mem::take(&mut self.entries).into_iter().map(|(old, entry)| (name(&old), entry)).collect();
+    }
+
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::img2img::{Img2imgArgs, Over};
 use super::settings_args::{HiresArgs, RareArgs};
 use crate::plan::Dialect;
 
@@ -41,6 +42,8 @@ pub enum LangArg {
 pub enum Command {
     /// Prompt to PNG
     Txt2img(Txt2img),
+    /// Draw a prompt over a picture
+    Img2img(Img2imgArgs),
     /// Execute a saved plan, or the one inside a PNG
     Run(RunArgs),
     /// Show what would run, block by block, without running it
@@ -87,6 +90,9 @@ pub struct RunArgs {
     /// Plan files (JSON), or PNGs that lbw made
     #[arg(required = true, value_name = "FILE")]
     pub plans: Vec<PathBuf>,
+    /// The pictures that img2img plans draw over
+    #[arg(long, value_name = "IMAGE")]
+    pub init: Vec<PathBuf>,
     #[command(flatten)]
     pub files: FileArgs,
     #[command(flatten)]
@@ -192,6 +198,9 @@ pub struct PromptArgs {
     pub hires: HiresArgs,
     #[command(flatten)]
     pub rare: RareArgs,
+    /// Set by `lbw img2img`.
+    #[arg(skip)]
+    pub over: Option<Over>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -239,9 +248,16 @@ pub struct FileArgs {
     /// A webui folder: its models, LoRAs, VAEs, embeddings, styles and presets are used
     #[arg(long, env = "LBW_WEBUI_DIR", value_name = "DIR")]
     pub webui_dir: Option<PathBuf>,
+    /// Leave webui's config.json in --webui-dir unread
+    #[arg(long)]
+    pub no_webui_config: bool,
     /// A checkpoint file, or the name of one in the webui folder [default: the embedded model]
     #[arg(long, value_name = "FILE|NAME")]
     pub model: Option<String>,
+    /// A VAE file, or the name of one in the webui folder; `none` is the checkpoint's own [default: NAME.vae.safetensors beside
+    /// the checkpoint, if there is one]
+    #[arg(long, value_name = "FILE|NAME")]
+    pub vae: Option<String>,
     /// A folder with LoRA files; may be given several times
     #[arg(long, value_name = "DIR")]
     pub lora_dir: Vec<PathBuf>,
@@ -263,6 +279,9 @@ pub struct FileArgs {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Engine")]
 pub struct EngineArgs {
+    /// Pictures that img2img plans draw over; set by the commands that take `--init`.
+    #[arg(skip)]
+    pub init: Vec<PathBuf>,
     /// cpu, cuda, cuda:N or metal
     #[arg(long, default_value = "cpu")]
     pub device: String,

@@ -4,11 +4,17 @@ use std::path::{Path, PathBuf};
 
 use super::args::FileArgs;
 use super::exit::Failure;
+use super::webui_config::WebuiConfig;
 use crate::engine::embedded;
 
 /// Files and folders after all defaults. Only what a command asks for has to be there.
 pub struct Files {
     model: ModelChoice,
+    vae: VaeChoice,
+    /// webui's models/VAE.
+    vae_dir: Option<PathBuf>,
+    /// The options of the webui whose folder was given.
+    pub config: WebuiConfig,
     lora_dirs: Vec<PathBuf>,
     /// Folders of textual-inversion embeddings, later ones win.
     pub embedding_dirs: Vec<PathBuf>,
@@ -18,6 +24,39 @@ pub struct Files {
     pub presets: Vec<PathBuf>,
     /// Element preset files, later ones win.
     pub element_presets: Vec<PathBuf>,
+}
+
+/// A checkpoint, which it stands for as a path, and the VAE that replaces its own.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ModelFiles {
+    checkpoint: PathBuf,
+    pub vae: Option<PathBuf>,
+}
+
+impl std::ops::Deref for ModelFiles {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.checkpoint
+    }
+}
+
+enum VaeChoice {
+    /// `NAME.vae.safetensors` beside the checkpoint, if it is there.
+    Automatic,
+    /// The checkpoint's own.
+    Own,
+    Named(String),
+}
+
+impl VaeChoice {
+    fn named(name: &str) -> Self {
+        match name {
+            _ if name.eq_ignore_ascii_case("none") => VaeChoice::Own,
+            _ if name.eq_ignore_ascii_case("automatic") => VaeChoice::Automatic,
+            _ => VaeChoice::Named(name.to_owned()),
+        }
+    }
 }
 
 enum ModelChoice {
@@ -65,14 +104,20 @@ impl Files {
         element_presets.extend(args.element_presets.iter().cloned());
 
         let folder = webui.map(|d| d.join("models/Stable-diffusion"));
-        let model = match (args.model.as_deref(), pasted, folder) {
+        let config = match webui {
+            Some(webui) if !args.no_webui_config => WebuiConfig::read(webui),
+            _ => WebuiConfig::default(),
+        };
+        let vae = args.vae.as_deref().or(config.vae()).map_or(VaeChoice::Automatic, VaeChoice::named);
+        let vae_dir = webui.map(|d| d.join("models/VAE"));
+        let model = match (args.model.as_deref(), pasted.or(config.checkpoint()), folder) {
             (Some(name), _, folder) => ModelChoice::Named(name.to_owned(), folder),
             // Without a folder there is nowhere to look a pasted name up.
             (None, Some(name), Some(folder)) => ModelChoice::Named(name.to_owned(), Some(folder)),
             (None, None, Some(folder)) => ModelChoice::OnlyOne(folder),
             (None, _, None) => ModelChoice::Embedded,
         };
-        Ok(Files { model, lora_dirs, embedding_dirs, styles, presets, element_presets })
+        Ok(Files { model, vae, vae_dir, config, lora_dirs, embedding_dirs, styles, presets, element_presets })
     }
 
     /// Whether the program's own model runs, whose images are small.
@@ -89,8 +134,37 @@ impl Files {
         Ok(dirs)
     }
 
-    /// The checkpoint to run.
-    pub fn model(&self) -> Result<PathBuf, Failure> {
+    /// Takes the VAE that came with a prompt, where there is a folder to look it up.
+    pub fn paste_vae(&mut self, name: &str) {
+        if self.vae_dir.is_some() {
+            self.vae = VaeChoice::named(name);
+        }
+    }
+
+    /// The model to run.
+    pub fn model(&self) -> Result<ModelFiles, Failure> {
+        let checkpoint = self.checkpoint()?;
+        let vae = match &self.vae {
+            VaeChoice::Own => None,
+            VaeChoice::Automatic => Some(checkpoint.with_extension("vae.safetensors")).filter(|p| p.is_file()),
+            VaeChoice::Named(name) => Some(self.vae_called(name)?),
+        };
+        Ok(ModelFiles { checkpoint, vae })
+    }
+
+    /// A VAE file, or one that webui shows under this name.
+    fn vae_called(&self, name: &str) -> Result<PathBuf, Failure> {
+        if Path::new(name).is_file() {
+            return Ok(PathBuf::from(name));
+        }
+        let known = self.vae_dir.as_deref().map(|dir| safetensors(dir, |_| true)).unwrap_or_default();
+        known.iter().find(|p| is_called(p, name)).cloned().ok_or_else(|| {
+            let known = if known.is_empty() { String::new() } else { format!("; models/VAE has:{}", listed(&known)) };
+            Failure::file(format!("--vae {name}: there is no such VAE (`none` is the checkpoint's own){known}"))
+        })
+    }
+
+    fn checkpoint(&self) -> Result<PathBuf, Failure> {
         match &self.model {
             ModelChoice::Embedded => Ok(install()?.checkpoint),
             ModelChoice::Named(name, _) if Path::new(name).is_file() => Ok(PathBuf::from(name)),
@@ -138,19 +212,24 @@ fn extension_folders(webui: &Path) -> Vec<PathBuf> {
 
 /// Checkpoint files in `folder` and the folders inside it.
 fn checkpoints(folder: &Path) -> Vec<PathBuf> {
+    safetensors(folder, |path| !is_vae(path))
+}
+
+/// The .safetensors files in `folder` and the folders inside it that are `wanted`.
+fn safetensors(folder: &Path, wanted: fn(&Path) -> bool) -> Vec<PathBuf> {
     const DEPTH: usize = 6;
-    fn walk(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) {
+    fn walk(folder: &Path, depth: usize, wanted: fn(&Path) -> bool, found: &mut Vec<PathBuf>) {
         let Ok(entries) = std::fs::read_dir(folder) else { return };
         for path in entries.filter_map(|e| Some(e.ok()?.path())) {
             if path.is_dir() && depth > 0 {
-                walk(&path, depth - 1, found);
-            } else if path.extension().is_some_and(|e| e == "safetensors") && !is_vae(&path) {
+                walk(&path, depth - 1, wanted, found);
+            } else if path.extension().is_some_and(|e| e == "safetensors") && wanted(&path) {
                 found.push(path);
             }
         }
     }
     let mut found = Vec::new();
-    walk(folder, DEPTH, &mut found);
+    walk(folder, DEPTH, wanted, &mut found);
     found.sort();
     found
 }

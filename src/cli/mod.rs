@@ -9,6 +9,7 @@ mod embeddings;
 mod exit;
 mod explain;
 mod files;
+mod img2img;
 mod info;
 mod lora;
 mod modules;
@@ -25,6 +26,7 @@ mod settings;
 mod settings_args;
 mod styles;
 mod txt2img;
+mod webui_config;
 mod worker;
 mod xyz;
 
@@ -51,6 +53,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }));
     let result = match cli.command {
         Command::Txt2img(args) => txt2img::run(&args),
+        Command::Img2img(args) => img2img::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Check(args) => check::run(&args),

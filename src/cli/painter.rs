@@ -8,12 +8,12 @@ use candle_core::Device;
 
 use super::args::{EngineArgs, LoraKeysArg, PredictionArg, WeightsArg};
 use super::exit::Failure;
-use super::files::cache_dir;
+use super::files::{ModelFiles, cache_dir};
 use super::report;
 use crate::checkpoint::{Checkpoint, cached_sha256, sha256_of_file};
 use crate::diagnostic::Text;
-use crate::engine::{Engine, EngineError, EngineOptions, ModelType, ModelTypeSource, Observer};
-use crate::image_io::{self, Existing, write_png};
+use crate::engine::{Engine, EngineError, EngineOptions, InitImage, ModelType, ModelTypeSource, Observer};
+use crate::image_io::{self, Existing, read_picture, write_png};
 use crate::infotext::{ModelInfo, infotext};
 use crate::lora::{KeyTable, LoraHashes, LoraIndex, Network, Quirk};
 use crate::model::Held;
@@ -26,6 +26,8 @@ pub struct Painter {
     engine: Engine,
     model: PathBuf,
     model_hash: Hash,
+    vae: Option<PathBuf>,
+    vae_hash: Option<String>,
     lora_hashes: HashMap<PathBuf, LoraHashes>,
     embeddings: EmbeddingFiles,
     /// sha256 of the embedding files used so far, by name.
@@ -61,17 +63,19 @@ impl Picture {
 impl Painter {
     /// Opens `model`. Weights are read when they are first used.
     pub fn open(
-        model: &Path,
+        model: &ModelFiles,
         loras: LoraIndex,
         mut embeddings: EmbeddingFiles,
         args: &EngineArgs,
     ) -> Result<Self, Failure> {
         let engine = open(model, loras, &mut embeddings, args)?;
-        let (path, cache) = (model.to_owned(), cache_dir());
+        let (path, cache) = (model.to_path_buf(), cache_dir());
         let hash = std::thread::spawn(move || cached_sha256(&path, &cache));
         Ok(Painter {
             engine,
-            model: model.to_owned(),
+            model: model.to_path_buf(),
+            vae: model.vae.clone(),
+            vae_hash: None,
             model_hash: Hash::Running(Some(hash)),
             lora_hashes: HashMap::new(),
             embeddings,
@@ -116,6 +120,7 @@ impl Painter {
         for hash in self.hashes_of_loras(plan)? {
             hashes.push(hash.sha256);
         }
+        hashes.extend(self.vae_hash()?);
         hashes.extend(self.hashes_of_embeddings(plan)?.into_iter().map(|(_, hash)| hash));
         Ok(job_id(plan, hashes.iter().map(String::as_str)))
     }
@@ -123,6 +128,15 @@ impl Painter {
     /// The ten digits that webui shows.
     pub fn short_model_hash(&mut self) -> Result<String, Failure> {
         Ok(self.model_hash()?.chars().take(10).collect())
+    }
+
+    /// sha256 of the VAE's own file.
+    fn vae_hash(&mut self) -> Result<Option<String>, Failure> {
+        if let (Some(path), None) = (&self.vae, &self.vae_hash) {
+            let hash = cached_sha256(path, &cache_dir());
+            self.vae_hash = Some(hash.map_err(|e| Failure::file(format!("{}: {e}", path.display())))?);
+        }
+        Ok(self.vae_hash.clone())
     }
 
     fn model_hash(&mut self) -> Result<&str, Failure> {
@@ -181,6 +195,8 @@ impl Painter {
             model_hash,
             loras: plan.loras.iter().map(|l| l.name.clone()).zip(hashes.into_iter().map(|h| h.webui)).collect(),
             embeddings: self.hashes_of_embeddings(plan)?,
+            vae_hash: self.vae_hash()?.map(|hash| hash.chars().take(10).collect()),
+            vae: self.vae.as_ref().and_then(|p| Some(p.file_name()?.to_string_lossy().into_owned())),
             ..ModelInfo::default()
         })
     }
@@ -188,13 +204,14 @@ impl Painter {
 
 /// Opens `model` and says what is surprising about it.
 pub fn open(
-    model: &Path,
+    model: &ModelFiles,
     loras: LoraIndex,
     embeddings: &mut EmbeddingFiles,
     args: &EngineArgs,
 ) -> Result<Engine, Failure> {
     let device = device(&args.device)?;
     let checkpoint = Checkpoint::open(model).map_err(|e| Failure::file(e.to_string()))?;
+    let vae = model.vae.as_deref().map(Checkpoint::open_vae).transpose().map_err(|e| Failure::file(e.to_string()))?;
     let loaded = match Widths::of(&checkpoint) {
         Some(widths) => embeddings.load(widths).map_err(|e| Failure::file(e.to_string()))?,
         // Without text encoders the engine will not open.
@@ -214,12 +231,16 @@ pub fn open(
             PredictionArg::VZtsnr => ModelType { parameterization: Parameterization::V, zero_terminal_snr: true },
         }),
         embeddings: loaded,
+        vae,
         weights: match args.weights {
             WeightsArg::F32 => Held::Exact,
             WeightsArg::F16 => Held::Half,
         },
     };
-    let engine = Engine::new(checkpoint, options).map_err(failure)?;
+    let mut engine = Engine::new(checkpoint, options).map_err(failure)?;
+    for path in &args.init {
+        engine.add_init_image(InitImage::new(read_picture(path).map_err(|e| Failure::file(e.to_string()))?));
+    }
     if let (count @ 1.., Some(example)) = engine.unused_tensors() {
         report::note(&format!("{}: {count} tensors are not used, for example {example}", model.display()));
     }

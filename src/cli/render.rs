@@ -1,11 +1,10 @@
 //! Draws plans: runs each and writes each PNG with its infotext and plan.
 
-use std::path::Path;
-
 use serde_json::json;
 
 use super::args::{EngineArgs, OutputArgs};
 use super::exit::{CommandResult, Exit, Failure};
+use super::files::ModelFiles;
 use super::output::Output;
 use super::painter::Painter;
 use super::progress::Progress;
@@ -18,7 +17,7 @@ use crate::text::EmbeddingFiles;
 /// Draws all `plans`.
 pub fn render(
     plans: &[Plan],
-    model: &Path,
+    model: &ModelFiles,
     loras: LoraIndex,
     embeddings: EmbeddingFiles,
     engine: &EngineArgs,

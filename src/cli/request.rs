@@ -69,13 +69,18 @@ pub fn prepare(prompt: &PromptArgs, files: &FileArgs) -> Result<Prepared, Failur
 /// Reads prompts, flags, presets, styles and the folders of LoRAs and embeddings.
 pub fn ask(prompt: &PromptArgs, files: &FileArgs) -> Result<Asked, Failure> {
     let texts = texts(&prompt.prompts)?;
-    let mut pasted = Vec::new();
-    for text in &texts {
-        pasted.push(paste(text)?);
-    }
+    let read =
+        |settings: &Settings| texts.iter().map(|text| paste(text, settings.clone())).collect::<Result<Vec<_>, _>>();
+    let pasted = read(&without_size())?;
     let model = pasted.iter().find_map(|(p, _)| p.model.as_deref());
     let mut asked = Asked::nothing(files, model)?;
     asked.found.extend(texts.iter().flat_map(|text| infotext::findings(&Source::new("prompt", text.as_str()))));
+    let vae = pasted.iter().find_map(|(p, _)| p.vae.as_deref()).filter(|_| files.vae.is_none());
+    vae.into_iter().for_each(|name| asked.files.paste_vae(name));
+    // What was pasted lies over webui's own options.
+    let mut own = without_size();
+    asked.files.config.apply(&mut own);
+    let pasted = read(&own)?;
     let styles = styles::load(&asked.files, &prompt.style)?;
     for (mut pasted, settings) in pasted {
         let put = |text: &mut String, flag: &Option<String>| flag.iter().for_each(|f| text.clone_from(f));
@@ -87,7 +92,8 @@ pub fn ask(prompt: &PromptArgs, files: &FileArgs) -> Result<Asked, Failure> {
         for said in pasted.not_understood.iter().filter(|said| said.key != "Sampler") {
             report::warning(&format!("pasted field {said}"));
         }
-        let settings = with_flags(settings, &pasted, prompt, asked.files.is_embedded())?;
+        let mut settings = with_flags(settings, &pasted, prompt, asked.files.is_embedded())?;
+        asked.files.config.finish(&mut pasted, &mut settings);
         asked.requests.push(request(&pasted, settings, "prompt"));
     }
     Ok(asked)
@@ -97,6 +103,7 @@ impl Asked {
     /// The files that prompts are lowered with, and no prompt yet; `model` is a pasted model's name.
     pub fn nothing(files: &FileArgs, model: Option<&str>) -> Result<Self, Failure> {
         let files = Files::resolve(files, model)?;
+        files.config.say();
         let (presets, found) = load_presets(&files)?;
         let loras = LoraIndex::scan(&files.lora_dirs()?).map_err(|e| Failure::file(e.to_string()))?;
         let embeddings = embeddings::scan(&files)?;
@@ -152,8 +159,7 @@ fn from_stdin() -> Result<String, Failure> {
 }
 
 /// The prompts and settings that `text` holds: an infotext's, or a prompt alone.
-fn paste(text: &str) -> Result<(Pasted, Settings), Failure> {
-    let mut settings = without_size();
+fn paste(text: &str, mut settings: Settings) -> Result<(Pasted, Settings), Failure> {
     if !looks_like_infotext(text) {
         return Ok((Pasted { prompt: text.to_owned(), ..Pasted::default() }, settings));
     }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::args::RunArgs;
+use super::args::{EngineArgs, RunArgs};
 use super::exit::{CommandResult, Failure};
 use super::files::Files;
 use super::request::read_text;
@@ -19,7 +19,8 @@ pub fn run(args: &RunArgs) -> CommandResult {
     plans.iter().try_for_each(check_limits).map_err(painter::failure)?;
     let embeddings = embeddings::scan(&files)?;
     plans.iter().for_each(|plan| report::diagnostics(&embeddings::unusable(&embeddings, plan)));
-    render::render(&plans, &files.model()?, loras, embeddings, &args.engine, &args.output)
+    let engine = EngineArgs { init: args.init.clone(), ..args.engine.clone() };
+    render::render(&plans, &files.model()?, loras, embeddings, &engine, &args.output)
 }
 
 /// The plans in a file: JSON with one plan or one per line, or an image that holds one.

@@ -4,10 +4,11 @@ use std::hash::{BuildHasher, Hasher};
 
 use super::args::{EmphasisArg, NoiseSourceArg, PromptArgs};
 use super::exit::Failure;
+use super::report;
 use super::settings_args::{HiresArgs, RareArgs};
 use crate::engine::embedded;
 use crate::infotext::Pasted;
-use crate::plan::{Emphasis, Hires, HiresSize, LatentUpscaler, NoiseSource, Sampler, ScheduleType, Settings};
+use crate::plan::{Emphasis, Hires, HiresSize, Img2Img, LatentUpscaler, NoiseSource, Sampler, ScheduleType, Settings};
 
 /// Settings in which a size of 0 stands for the model's own.
 pub fn without_size() -> Settings {
@@ -17,9 +18,10 @@ pub fn without_size() -> Settings {
 /// Puts the flags over `s`, which holds what was pasted, and draws the seeds that are left open.
 pub fn with_flags(mut s: Settings, pasted: &Pasted, args: &PromptArgs, is_embedded: bool) -> Result<Settings, Failure> {
     let side = if is_embedded { embedded::SIZE } else { Settings::default().width };
-    let size = |flag: Option<u32>, pasted: u32| flag.unwrap_or(if pasted == 0 { side } else { pasted });
-    s.width = size(args.width, s.width);
-    s.height = size(args.height, s.height);
+    let (width, height) = args.over.as_ref().map_or((side, side), |over| over.size);
+    let size = |flag: Option<u32>, pasted: u32, own: u32| flag.unwrap_or(if pasted == 0 { own } else { pasted });
+    s.width = size(args.width, s.width, width);
+    s.height = size(args.height, s.height, height);
     put(&mut s.steps, args.steps);
     put(&mut s.cfg_scale, args.cfg_scale);
     put(&mut s.clip_skip, args.clip_skip);
@@ -37,7 +39,21 @@ pub fn with_flags(mut s: Settings, pasted: &Pasted, args: &PromptArgs, is_embedd
     put(&mut s.emphasis, args.emphasis.map(Emphasis::from));
     put(&mut s.lbw_dialect, args.lbw_dialect);
     rare(&mut s, &args.rare);
-    s.hires = hires(s.hires.take(), pasted, &args.hires)?;
+    let strength = args.hires.denoising_strength.or(pasted.denoising_strength);
+    match &args.over {
+        Some(over) => {
+            s.hires = None;
+            let denoising_strength = strength.unwrap_or(over.img2img.denoising_strength);
+            s.img2img = Some(Img2Img { denoising_strength, ..over.img2img.clone() });
+        }
+        None => s.hires = hires(s.hires.take(), pasted, &args.hires)?,
+    }
+    if s.hires.is_none() && s.img2img.is_none() && strength.is_some() {
+        report::warning(
+            "a denoising strength without a second pass or a picture has no effect; --hires-upscale asks for a second \
+             pass, and `lbw img2img --init IMAGE` draws over a picture",
+        );
+    }
     s.seed = match args.seed {
         Some(seed) => seed_or_drawn("--seed", seed)?,
         None if pasted.has_seed => s.seed,
@@ -104,9 +120,7 @@ fn hires(written: Option<Hires>, pasted: &Pasted, args: &HiresArgs) -> Result<Op
         (None, Some((width, height))) => Some(HiresSize::Resize { width, height }),
         (None, None) => None,
     };
-    let named = [&args.hires_upscaler, &args.hires_sampler, &args.hires_schedule_type];
-    let asked = size.is_some() || args.hires_steps.is_some() || named.iter().any(|name| name.is_some());
-    let Some(mut hires) = written.or_else(|| asked.then(Hires::default)) else { return Ok(None) };
+    let Some(mut hires) = written.or_else(|| args.asks().then(Hires::default)) else { return Ok(None) };
     put(&mut hires.size, size);
     put(&mut hires.steps, args.hires_steps);
     put(&mut hires.denoising_strength, args.denoising_strength);

@@ -139,6 +139,15 @@ pub struct HiresArgs {
     pub denoising_strength: Option<f64>,
 }
 
+impl HiresArgs {
+    /// Whether a flag asks for a second pass.
+    pub fn asks(&self) -> bool {
+        let named = [&self.hires_upscaler, &self.hires_sampler, &self.hires_schedule_type];
+        let sized = self.hires_upscale.is_some() || self.hires_resize.is_some() || self.hires_steps.is_some();
+        sized || named.iter().any(|name| name.is_some())
+    }
+}
+
 fn upscaler_help() -> String {
     let labels: Vec<_> = LatentUpscaler::ALL.iter().map(|u| format!("\"{}\"", u.label())).collect();
     format!("How the latent is enlarged: {} [default: Latent]", labels.join(", "))

@@ -31,6 +31,9 @@ pub struct WorkerArgs {
     /// The folder for the images
     #[arg(short, long, value_name = "DIR", default_value = "lbw-out")]
     pub output: PathBuf,
+    /// The pictures that img2img plans draw over
+    #[arg(long, value_name = "IMAGE")]
+    pub init: Vec<PathBuf>,
     #[command(flatten)]
     pub files: FileArgs,
     #[command(flatten)]
@@ -54,7 +57,8 @@ pub fn run(args: &WorkerArgs) -> CommandResult {
     let loras = LoraIndex::scan(&files.lora_dirs()?).map_err(|e| Failure::file(e.to_string()))?;
     std::fs::create_dir_all(&args.output).map_err(|e| Failure::file(format!("{}: {e}", args.output.display())))?;
     let embeddings = embeddings::scan(&files)?;
-    let painter = Painter::open(&files.model()?, loras, embeddings, &args.engine)?;
+    let engine = EngineArgs { init: args.init.clone(), ..args.engine.clone() };
+    let painter = Painter::open(&files.model()?, loras, embeddings, &engine)?;
     let mut worker = Worker { painter, folder: args.output.clone() };
     let mut input = std::io::stdin().lock();
     let mut failed = 0;

@@ -53,6 +53,8 @@ pub struct EngineOptions {
     /// What the network predicts; `None` is found out from the checkpoint.
     pub model_type: Option<ModelType>,
     pub embeddings: Embeddings,
+    /// A VAE that replaces the checkpoint's, [`Checkpoint::open_vae`].
+    pub vae: Option<Checkpoint>,
     /// How our kernels on the CPU hold the weights.
     pub weights: Held,
 }
@@ -66,6 +68,7 @@ impl Default for EngineOptions {
             exact_block_weights: false,
             model_type: None,
             embeddings: Embeddings::default(),
+            vae: None,
             weights: Held::default(),
         }
     }
@@ -113,6 +116,8 @@ pub struct Engine {
     text: TextEncoders,
     unet: Unet,
     vae: Vae,
+    /// Of a VAE in a file of its own.
+    vae_weights: Option<Weights>,
     networks: networks::Networks,
     embeddings: Embeddings,
     model_type: ModelType,
@@ -130,7 +135,15 @@ impl Engine {
         kernels::choice()?;
         let checkpoint = Arc::new(checkpoint);
         let mut b = Builder::new(checkpoint.clone(), &options.device).held(options.weights);
-        let (text, unet, vae) = (TextEncoders::new(&mut b), Unet::new(&mut b), Vae::new(&mut b));
+        let (text, unet) = (TextEncoders::new(&mut b), Unet::new(&mut b));
+        let (vae, vae_weights) = match options.vae {
+            None => (Vae::new(&mut b), None),
+            Some(file) => {
+                let mut b = Builder::new(Arc::new(file), &options.device).held(options.weights);
+                let vae = Vae::new(&mut b);
+                (vae, Some(b.finish()?))
+            }
+        };
         let weights = b.finish()?;
         let file = checkpoint.file();
         let tensors = file.names().filter_map(|name| Some((name, file.shape(name)?)));
@@ -145,6 +158,7 @@ impl Engine {
             text,
             unet,
             vae,
+            vae_weights,
             networks: networks::Networks::new(options.loras, modules, options.lora_keys, options.exact_block_weights),
             embeddings: options.embeddings,
             model_type,
@@ -171,14 +185,16 @@ impl Engine {
 
     /// Tensors of the checkpoint that no model uses: their number and an example.
     pub fn unused_tensors(&self) -> (usize, Option<String>) {
-        unused_tensors(self.checkpoint(), |name| self.weights.get(name).is_some())
+        let replaced = |name: &str| self.vae_weights.is_some() && name.starts_with(prefix::VAE);
+        unused_tensors(self.checkpoint(), |name| self.weights.get(name).is_some() || replaced(name))
     }
 
     /// Reads all weights now instead of at their first use.
     pub fn load(&self) -> Result<(), EngineError> {
         Ok([prefix::CLIP_L, prefix::CLIP_G, prefix::UNET, prefix::VAE]
             .into_iter()
-            .try_for_each(|p| self.weights.load(p))?)
+            .try_for_each(|p| self.weights.load(p))
+            .and_then(|()| self.vae_weights.as_ref().map_or(Ok(()), |w| w.load(prefix::VAE)))?)
     }
 
     /// Makes a picture known that plans of img2img draw over.

@@ -5,12 +5,14 @@
 //! relatives write: PNG text anywhere in the file, EXIF in JPEG, WebP and PNG, and a `.txt` beside the image.
 
 mod exif_comment;
+mod picture;
 mod read;
 mod resample;
 #[cfg(test)]
 mod tests;
 mod write;
 
+pub use picture::read_picture;
 pub use read::{ImageText, read_text};
 pub use resample::Rgb;
 pub use write::{Existing, encode_png, write_file, write_png};

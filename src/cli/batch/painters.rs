@@ -1,17 +1,17 @@
 //! The checkpoints of a batch.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use crate::cli::args::EngineArgs;
 use crate::cli::exit::Failure;
+use crate::cli::files::ModelFiles;
 use crate::cli::painter::Painter;
 use crate::cli::request::Asked;
 
-/// Open checkpoints by path.
+/// Open checkpoints by their files.
 pub struct Painters {
-    open: HashMap<PathBuf, Painter>,
+    open: HashMap<ModelFiles, Painter>,
     args: EngineArgs,
     sources: Rc<Asked>,
 }
@@ -22,18 +22,18 @@ impl Painters {
     }
 
     /// The painter of `model`. Weights are read when the first picture needs them.
-    pub fn get(&mut self, model: &Path) -> Result<&mut Painter, Failure> {
+    pub fn get(&mut self, model: &ModelFiles) -> Result<&mut Painter, Failure> {
         if !self.open.contains_key(model) {
             let (loras, embeddings) = (self.sources.loras.clone(), self.sources.embeddings.clone());
-            self.open.insert(model.to_owned(), Painter::open(model, loras, embeddings, &self.args)?);
+            self.open.insert(model.clone(), Painter::open(model, loras, embeddings, &self.args)?);
         }
         // Inserted above.
         self.open.get_mut(model).ok_or_else(|| Failure::file("the checkpoint is not open"))
     }
 
     /// The painter of `model`, and all others are closed: only one checkpoint's weights are held.
-    pub fn only(&mut self, model: &Path) -> Result<&mut Painter, Failure> {
-        self.open.retain(|path, _| path == model);
+    pub fn only(&mut self, model: &ModelFiles) -> Result<&mut Painter, Failure> {
+        self.open.retain(|other, _| other == model);
         self.get(model)
     }
 }

@@ -11,10 +11,11 @@ use super::painters::Painters;
 use super::{BatchArgs, event};
 use crate::batch::{Entry, Form, Options, Problem};
 use crate::cli::exit::Failure;
-use crate::cli::files::Files;
+use crate::cli::files::{Files, ModelFiles};
 use crate::cli::modules::LoraModules;
 use crate::cli::report;
 use crate::cli::request::{Asked, read_text, request};
+use crate::cli::settings::without_size;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::engine::{check_limits, embedded};
 use crate::image_io;
@@ -26,7 +27,7 @@ pub struct Planned {
     pub plan: Plan,
     pub source: String,
     pub line: usize,
-    pub model: PathBuf,
+    pub model: ModelFiles,
     /// What its drawn seed depends on, where the line leaves the seed open: the line's text, how often it came before, and the
     /// number of the image within the line.
     pub open_seed: Option<(String, u64)>,
@@ -111,11 +112,12 @@ impl Prepared {
         &mut self,
         args: &BatchArgs,
         entry: &Entry,
-        models: &mut HashMap<Option<String>, Result<PathBuf, String>>,
+        models: &mut HashMap<(Option<String>, Option<String>), Result<ModelFiles, String>>,
         repeats: &mut HashMap<String, u64>,
     ) {
-        let mut settings = Settings { width: 0, height: 0, ..Settings::default() };
-        let pasted = match entry.infotext.apply(&mut settings) {
+        let mut settings = without_size();
+        self.sources.files.config.apply(&mut settings);
+        let mut pasted = match entry.infotext.apply(&mut settings) {
             Ok(pasted) => pasted,
             Err(error) => {
                 self.wrong(entry, error.to_string(), true);
@@ -129,8 +131,10 @@ impl Prepared {
             good &= !is_error;
             self.wrong(entry, said.to_string(), is_error);
         }
-        let model = models.entry(pasted.model.clone()).or_insert_with(|| {
-            let files = Files::resolve(&args.files, pasted.model.as_deref()).map_err(|e| e.message)?;
+        let model = models.entry((pasted.model.clone(), pasted.vae.clone())).or_insert_with(|| {
+            let mut files = Files::resolve(&args.files, pasted.model.as_deref()).map_err(|e| e.message)?;
+            let vae = pasted.vae.as_deref().filter(|_| args.files.vae.is_none());
+            vae.into_iter().for_each(|name| files.paste_vae(name));
             files.model().map_err(|e| e.message)
         });
         let model = match model {
@@ -145,6 +149,7 @@ impl Prepared {
         for size in [&mut settings.width, &mut settings.height] {
             *size = if *size == 0 { side } else { *size };
         }
+        self.sources.files.config.finish(&mut pasted, &mut settings);
         let open_seed = !pasted.has_seed;
         let first = request(&pasted, settings, &entry_name(entry));
         let (plans, found) = self.sources.lower_images(&first, entry.images, &LoraModules::new(&self.sources.loras));
