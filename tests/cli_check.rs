@@ -12,6 +12,7 @@ fn check(name: &str, text: &str, args: &[&str]) -> Vec<serde_json::Value> {
         .args(args)
         .current_dir(dir.path())
         .env("LBW_CACHE_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"))
+        .env("LBW_LANG", "en")
         .env_remove("LBW_WEBUI_DIR")
         .output()
         .unwrap();

@@ -20,6 +20,7 @@ impl Sandbox {
             .args(args)
             .current_dir(self.0.path())
             .env("LBW_CACHE_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"))
+            .env("LBW_LANG", "en")
             .env_remove("LBW_WEBUI_DIR")
             .output()
             .unwrap();

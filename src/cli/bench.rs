@@ -28,9 +28,9 @@ pub struct BenchArgs {
     /// The LoRA to merge and re-weight [default: overcooked with the embedded model, none otherwise]
     #[arg(long, value_name = "NAME")]
     pub lora: Option<String>,
-    /// Measure the VAE too
-    #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
-    pub vae: bool,
+    /// Leave the VAE out
+    #[arg(long)]
+    pub skip_vae: bool,
     /// Print one JSON object instead of the table
     #[arg(long)]
     pub json: bool,
@@ -116,7 +116,7 @@ pub fn run(args: &BenchArgs) -> CommandResult {
         open,
         load,
         text: bench.text()?,
-        sizes: sizes.into_iter().map(|size| bench.size(size, args.vae)).collect::<Result<_, _>>()?,
+        sizes: sizes.into_iter().map(|size| bench.size(size, !args.skip_vae)).collect::<Result<_, _>>()?,
         lora: lora.map(|name| bench.lora(&name)).transpose()?,
         peak_memory: peak_memory(),
     };

@@ -197,7 +197,6 @@ impl Painter {
             embeddings: self.hashes_of_embeddings(plan)?,
             vae_hash: self.vae_hash()?.map(|hash| hash.chars().take(10).collect()),
             vae: self.vae.as_ref().and_then(|p| Some(p.file_name()?.to_string_lossy().into_owned())),
-            ..ModelInfo::default()
         })
     }
 }

@@ -13,20 +13,30 @@ use crate::plan::{Settings, webui_option};
 /// webui's own file has a few kilobytes.
 const MAX_BYTES: u64 = 4 << 20;
 
-/// Options that change pictures and that lbw does not have, with the value at which they do nothing.
-const NOT_DONE: [(&str, &str); 11] = [
-    ("sd_hypernetwork", "\"None\""),
-    ("fp8_storage", "\"Disable\""),
-    ("token_merging_ratio", "0"),
-    ("token_merging_ratio_img2img", "0"),
-    ("token_merging_ratio_hr", "0"),
-    ("use_old_emphasis_implementation", "false"),
-    ("no_dpmpp_sde_batch_determinism", "false"),
-    ("dont_fix_second_order_samplers_schedule", "false"),
-    ("hires_fix_use_firstpass_conds", "false"),
-    ("use_old_hires_fix_width_height", "false"),
-    ("img2img_color_correction", "false"),
+/// Options that change pictures when they are on, and that lbw does not have.
+const NOT_DONE: [&str; 11] = [
+    "sd_hypernetwork",
+    "fp8_storage",
+    "token_merging_ratio",
+    "token_merging_ratio_img2img",
+    "token_merging_ratio_hr",
+    "use_old_emphasis_implementation",
+    "no_dpmpp_sde_batch_determinism",
+    "dont_fix_second_order_samplers_schedule",
+    "hires_fix_use_firstpass_conds",
+    "use_old_hires_fix_width_height",
+    "img2img_color_correction",
 ];
+
+/// Whether an option has the value at which it does nothing.
+fn is_off(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => ["", "None", "Disable"].contains(&text.as_str()),
+        _ => false,
+    }
+}
 
 /// The options of a webui; none where there is no file.
 #[derive(Debug, Default)]
@@ -90,9 +100,8 @@ impl WebuiConfig {
             let path = self.path.display();
             report::note(&format!("from {path} (--no-webui-config leaves it): {}", taken.join(", ")));
         }
-        for (name, harmless) in NOT_DONE {
-            let value = self.options.get(name).filter(|v| v.to_string() != harmless && v.as_f64() != Some(0.0));
-            if let Some(value) = value.filter(|v| !v.is_null()) {
+        for name in NOT_DONE {
+            if let Some(value) = self.options.get(name).filter(|value| !is_off(value)) {
                 report::warning(&format!("{}: lbw does not do {name} = {value}", self.path.display()));
             }
         }

@@ -33,6 +33,9 @@ pub struct Planned {
     pub open_seed: Option<(String, u64)>,
 }
 
+/// The files of a pasted model and VAE, or why there are none.
+type Models = HashMap<(Option<String>, Option<String>), Result<ModelFiles, String>>;
+
 /// A batch that has been read and checked.
 pub struct Prepared {
     sources: Rc<Asked>,
@@ -65,7 +68,7 @@ pub fn prepare(args: &BatchArgs) -> Result<Prepared, Failure> {
     let (jobs, found, lines) = (Vec::new(), Vec::new(), entries.len());
     let mut prepared = Prepared { sources, painters, names, jobs, lines, problems, found };
     prepared.lines += prepared.wrong_lines();
-    let mut models = HashMap::new();
+    let mut models = Models::new();
     let mut repeats: HashMap<String, u64> = HashMap::new();
     for entry in entries {
         prepared.plan(args, &entry, &mut models, &mut repeats);
@@ -108,13 +111,7 @@ fn read_images(
 }
 
 impl Prepared {
-    fn plan(
-        &mut self,
-        args: &BatchArgs,
-        entry: &Entry,
-        models: &mut HashMap<(Option<String>, Option<String>), Result<ModelFiles, String>>,
-        repeats: &mut HashMap<String, u64>,
-    ) {
+    fn plan(&mut self, args: &BatchArgs, entry: &Entry, models: &mut Models, repeats: &mut HashMap<String, u64>) {
         let mut settings = without_size();
         self.sources.files.config.apply(&mut settings);
         let mut pasted = match entry.infotext.apply(&mut settings) {
