@@ -68,6 +68,8 @@ pub enum Command {
     Bench(super::bench::BenchArgs),
     /// Draw plans that another program sends, with the model staying loaded
     Worker(super::worker::WorkerArgs),
+    /// Effective Block Analyzer: which block of a LoRA does what
+    Analyze(super::analyze::AnalyzeArgs),
 }
 
 #[derive(Debug, Args)]

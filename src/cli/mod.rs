@@ -1,5 +1,6 @@
 //! The command line: one file per command. Results go to standard output, talk to standard error.
 
+mod analyze;
 mod args;
 mod batch;
 mod bench;
@@ -65,6 +66,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Bench(args) => bench::run(&args),
         Command::Worker(args) => worker::run(&args),
         Command::Batch(args) => batch::run(&args),
+        Command::Analyze(args) => analyze::run(&args),
     };
     match result {
         Ok(exit) => exit.into(),

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use candle_core::Device;
@@ -102,6 +103,11 @@ impl Painter {
             }
         }
         Ok(())
+    }
+
+    /// The LoRA files of `plan`, matched to the model, in the plan's order.
+    pub fn networks(&mut self, plan: &Plan) -> Result<Vec<Arc<Network>>, Failure> {
+        self.engine.networks(plan).map_err(failure)
     }
 
     /// Draws one plan.

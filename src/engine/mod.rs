@@ -217,9 +217,11 @@ impl Engine {
         }
         let context_dim = self.unet.config().context_dim;
         let networks = self.networks.text_signature(plan)?;
-        let conditioning =
+        let (conditioning, encoded) =
             self.conditioning.get(plan, networks, &self.text, &self.embeddings, context_dim, &self.device)?;
-        observer(Event::Encoded);
+        if encoded {
+            observer(Event::Encoded);
+        }
         Ok(conditioning)
     }
 

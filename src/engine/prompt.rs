@@ -44,6 +44,7 @@ pub(super) struct Cache(Vec<(Key, PromptConditioning)>);
 const KEPT: usize = 8;
 
 impl Cache {
+    /// The conditioning of `plan`, and whether the text encoders had to run for it.
     pub(super) fn get(
         &mut self,
         plan: &Plan,
@@ -52,7 +53,7 @@ impl Cache {
         embeddings: &Embeddings,
         context_dim: usize,
         device: &Device,
-    ) -> Result<PromptConditioning, EngineError> {
+    ) -> Result<(PromptConditioning, bool), EngineError> {
         let s = &plan.settings;
         let key = Key {
             parts: plan.positive.iter().map(|p| (p.weight, p.schedule.clone())).collect(),
@@ -70,14 +71,14 @@ impl Cache {
             let hit = self.0.remove(at);
             let conditioning = hit.1.clone();
             self.0.push(hit);
-            return Ok(conditioning);
+            return Ok((conditioning, false));
         }
         let conditioning = key.encode(text, embeddings, context_dim, device)?;
         if self.0.len() == KEPT {
             self.0.remove(0);
         }
         self.0.push((key, conditioning.clone()));
-        Ok(conditioning)
+        Ok((conditioning, true))
     }
 }
 

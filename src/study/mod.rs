@@ -2,6 +2,11 @@
 //! weight vectors and on finished images.
 
 pub mod analyzer;
+pub mod analyzer_prompt;
 pub mod grid;
+pub mod metrics;
+pub mod report;
+pub mod report_html;
+pub mod suggest;
 pub mod xyz;
 pub mod xyz_weights;

@@ -1,0 +1,305 @@
+//! What changed between two pictures, in numbers that stand for colour, contrast, edges, structure and composition.
+//!
+//! Colours are CIE L*a*b* (D65) of sRGB; L* goes from 0 to 100. Edges and structure are measured on L*. Every measure is 0
+//! (or 1, for ratios and SSIM) where the pictures are equal.
+
+use image::RgbImage;
+use image::imageops::{FilterType, resize};
+use serde::Serialize;
+
+/// A picture made ready for comparisons.
+pub struct Measured {
+    /// L*, a*, b* of each pixel, row by row.
+    lab: Vec<[f32; 3]>,
+    light: Plane,
+    /// The picture at [`COARSE`] pixels along its short side: what is where, without how it looks.
+    coarse: Plane,
+    mean: [f64; 3],
+    chroma: f64,
+    contrast: f64,
+    edges: f64,
+}
+
+/// One number per pixel.
+struct Plane {
+    width: usize,
+    height: usize,
+    values: Vec<f32>,
+}
+
+/// Pixels along the short side of the picture whose SSIM is the coarse one.
+const COARSE: u32 = 16;
+
+/// The way from one picture to another, or the mean of several.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Change {
+    /// Mean ΔE (CIE 1976): the distance in L*a*b*.
+    pub delta_e: f64,
+    /// Change of mean L*, a* (green to red), b* (blue to yellow).
+    pub lightness: f64,
+    pub a: f64,
+    pub b: f64,
+    /// Turn of the hues in degrees, −180 to 180, weighted by chroma; positive is from red towards yellow.
+    pub hue: f64,
+    /// Change of mean chroma.
+    pub saturation: f64,
+    /// Standard deviation of L*, as a ratio.
+    pub contrast: f64,
+    /// Gradient energy of L* (mean of the squared gradient), as a ratio.
+    pub edges: f64,
+    /// Mean SSIM of L*.
+    pub ssim: f64,
+    /// SSIM of the pictures made small, so that only the composition counts.
+    pub coarse_ssim: f64,
+}
+
+impl Change {
+    /// No change at all.
+    pub const NONE: Change = Change {
+        delta_e: 0.0,
+        lightness: 0.0,
+        a: 0.0,
+        b: 0.0,
+        hue: 0.0,
+        saturation: 0.0,
+        contrast: 1.0,
+        edges: 1.0,
+        ssim: 1.0,
+        coarse_ssim: 1.0,
+    };
+
+    /// How far the edges are apart, whichever picture has more of them: |ln ratio|.
+    pub fn edge_error(&self) -> f64 {
+        self.edges.ln().abs()
+    }
+
+    /// The mean of `changes`; ratios are averaged as logarithms.
+    pub fn mean(changes: &[Change]) -> Option<Change> {
+        let count = (!changes.is_empty()).then_some(changes.len() as f64)?;
+        let mean = |of: fn(&Change) -> f64| changes.iter().map(of).sum::<f64>() / count;
+        Some(Change {
+            delta_e: mean(|c| c.delta_e),
+            lightness: mean(|c| c.lightness),
+            a: mean(|c| c.a),
+            b: mean(|c| c.b),
+            hue: mean(|c| c.hue),
+            saturation: mean(|c| c.saturation),
+            contrast: mean(|c| c.contrast.ln()).exp(),
+            edges: mean(|c| c.edges.ln()).exp(),
+            ssim: mean(|c| c.ssim),
+            coarse_ssim: mean(|c| c.coarse_ssim),
+        })
+    }
+}
+
+impl Measured {
+    pub fn new(picture: &RgbImage) -> Self {
+        let lab: Vec<[f32; 3]> = picture.pixels().map(|p| lab(p.0)).collect();
+        let light = Plane::light(picture, &lab);
+        let (width, height) = picture.dimensions();
+        let scale = f64::from(COARSE) / f64::from(width.min(height).max(1));
+        let side = |side: u32| ((f64::from(side) * scale).round() as u32).clamp(1, side.max(1));
+        let small = resize(picture, side(width), side(height), FilterType::Triangle);
+        let small_lab: Vec<[f32; 3]> = small.pixels().map(|p| self::lab(p.0)).collect();
+        let mean = |of: &dyn Fn(&[f32; 3]) -> f32| mean(lab.iter().map(|c| f64::from(of(c))));
+        Measured {
+            mean: [mean(&|c| c[0]), mean(&|c| c[1]), mean(&|c| c[2])],
+            chroma: mean(&|c| c[1].hypot(c[2])),
+            contrast: light.deviation(),
+            edges: light.gradient_energy(),
+            coarse: Plane::light(&small, &small_lab),
+            light,
+            lab,
+        }
+    }
+
+    /// What changes from this picture to `to`, which has the same size.
+    pub fn change_to(&self, to: &Measured) -> Change {
+        // A plain picture has no contrast and no edges; the least that 8 bits show stands for it.
+        const LEAST: f64 = 1e-2;
+        let ratio = |to: f64, from: f64| (to + LEAST) / (from + LEAST);
+        let pairs = || self.lab.iter().zip(&to.lab);
+        let distance = |(p, q): (&[f32; 3], &[f32; 3])| {
+            let square: f32 = p.iter().zip(q).map(|(p, q)| (p - q) * (p - q)).sum();
+            f64::from(square.sqrt())
+        };
+        // The product of one colour's conjugate and the other: its angle is the turn, its length the weight.
+        let turn = pairs().fold((0.0f64, 0.0f64), |(re, im), (p, q)| {
+            let [pa, pb, qa, qb] = [p[1], p[2], q[1], q[2]].map(f64::from);
+            (re + pa * qa + pb * qb, im + pa * qb - pb * qa)
+        });
+        Change {
+            delta_e: mean(pairs().map(distance)),
+            lightness: to.mean[0] - self.mean[0],
+            a: to.mean[1] - self.mean[1],
+            b: to.mean[2] - self.mean[2],
+            hue: turn.1.atan2(turn.0).to_degrees(),
+            saturation: to.chroma - self.chroma,
+            contrast: ratio(to.contrast, self.contrast),
+            edges: ratio(to.edges, self.edges),
+            ssim: self.light.ssim(&to.light),
+            coarse_ssim: self.coarse.ssim(&to.coarse),
+        }
+    }
+}
+
+fn mean(values: impl Iterator<Item = f64>) -> f64 {
+    let (sum, count) = values.fold((0.0, 0u64), |(sum, count), value| (sum + value, count + 1));
+    sum / count.max(1) as f64
+}
+
+/// L*, a*, b* of an sRGB colour (IEC 61966-2-1; white D65; CIE 15).
+fn lab(rgb: [u8; 3]) -> [f32; 3] {
+    let [r, g, b] = rgb.map(|sample| {
+        let s = f32::from(sample) / 255.0;
+        if s <= 0.04045 { s / 12.92 } else { ((s + 0.055) / 1.055).powf(2.4) }
+    });
+    let x = (0.4124564 * r + 0.3575761 * g + 0.1804375 * b) / 0.950456;
+    let y = 0.2126729 * r + 0.7151522 * g + 0.072175 * b;
+    let z = (0.0193339 * r + 0.119192 * g + 0.9503041 * b) / 1.088754;
+    let [x, y, z] = [x, y, z].map(|t| if t > 216.0 / 24389.0 { t.cbrt() } else { (24389.0 / 27.0 * t + 16.0) / 116.0 });
+    [116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)]
+}
+
+impl Plane {
+    fn light(picture: &RgbImage, lab: &[[f32; 3]]) -> Self {
+        let values = lab.iter().map(|c| c[0]).collect();
+        Plane { width: picture.width() as usize, height: picture.height() as usize, values }
+    }
+
+    fn deviation(&self) -> f64 {
+        let average = mean(self.values.iter().map(|v| f64::from(*v)));
+        mean(self.values.iter().map(|v| (f64::from(*v) - average).powi(2))).sqrt()
+    }
+
+    /// The mean of the squared gradient, by differences to the right and lower neighbours.
+    fn gradient_energy(&self) -> f64 {
+        let at = |x: usize, y: usize| f64::from(self.values[y * self.width + x]);
+        let inner =
+            (0..self.height.saturating_sub(1)).flat_map(|y| (0..self.width.saturating_sub(1)).map(move |x| (x, y)));
+        mean(inner.map(|(x, y)| (at(x + 1, y) - at(x, y)).powi(2) + (at(x, y + 1) - at(x, y)).powi(2)))
+    }
+
+    /// Mean structural similarity over all 7×7 windows (Wang et al., 2004, with uniform windows, unbiased covariances and
+    /// a range of 100).
+    fn ssim(&self, other: &Plane) -> f64 {
+        const WINDOW: usize = 7;
+        const C1: f64 = (0.01 * 100.0) * (0.01 * 100.0);
+        const C2: f64 = (0.03 * 100.0) * (0.03 * 100.0);
+        let (w, h) = (WINDOW.min(self.width), WINDOW.min(self.height));
+        let count = (w * h) as f64;
+        let product = |p: &Plane, q: &Plane| Sums::new(p, q);
+        let one = Plane { width: self.width, height: self.height, values: vec![1.0; self.values.len()] };
+        let sums = [
+            product(self, &one),
+            product(other, &one),
+            product(self, self),
+            product(other, other),
+            product(self, other),
+        ];
+        let windows = (0..=self.height - h).flat_map(|y| (0..=self.width - w).map(move |x| (x, y)));
+        mean(windows.map(|(x, y)| {
+            let [p, q, pp, qq, pq] = sums.each_ref().map(|s| s.window(x, y, w, h) / count);
+            let unbiased = count / (count - 1.0).max(1.0);
+            let (vp, vq, cov) = ((pp - p * p) * unbiased, (qq - q * q) * unbiased, (pq - p * q) * unbiased);
+            ((2.0 * p * q + C1) * (2.0 * cov + C2)) / ((p * p + q * q + C1) * (vp + vq + C2))
+        }))
+    }
+}
+
+/// Sums over rectangles of the products of two planes.
+struct Sums {
+    width: usize,
+    /// Sums over everything above and left, with a row and a column of zeros before.
+    table: Vec<f64>,
+}
+
+impl Sums {
+    fn new(p: &Plane, q: &Plane) -> Self {
+        let width = p.width + 1;
+        let mut table = vec![0.0; width * (p.height + 1)];
+        for y in 0..p.height {
+            let mut row = 0.0;
+            for x in 0..p.width {
+                let at = y * p.width + x;
+                row += f64::from(p.values[at]) * f64::from(q.values[at]);
+                table[(y + 1) * width + x + 1] = table[y * width + x + 1] + row;
+            }
+        }
+        Sums { width, table }
+    }
+
+    fn window(&self, x: usize, y: usize, w: usize, h: usize) -> f64 {
+        let at = |x: usize, y: usize| self.table[y * self.width + x];
+        at(x + w, y + h) - at(x, y + h) - at(x + w, y) + at(x, y)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::Rgb;
+
+    fn picture(colour: impl Fn(u32, u32) -> [u8; 3]) -> Measured {
+        Measured::new(&RgbImage::from_fn(64, 48, |x, y| Rgb(colour(x, y))))
+    }
+
+    #[test]
+    fn known_colours() {
+        let close = |rgb, expected: [f32; 3]| {
+            let found = lab(rgb);
+            assert!(found.iter().zip(expected).all(|(f, e)| (f - e).abs() < 0.05), "{rgb:?}: {found:?}");
+        };
+        close([255, 255, 255], [100.0, 0.0, 0.0]);
+        close([0, 0, 0], [0.0, 0.0, 0.0]);
+        close([255, 0, 0], [53.24, 80.09, 67.2]);
+        close([0, 0, 255], [32.3, 79.19, -107.86]);
+    }
+
+    #[test]
+    fn equal_pictures_have_no_change() {
+        let a = picture(|x, y| [(x * 4) as u8, (y * 5) as u8, 90]);
+        let found = a.change_to(&a);
+        assert!((found.ssim - 1.0).abs() < 1e-9 && (found.coarse_ssim - 1.0).abs() < 1e-9, "{found:?}");
+        assert_eq!(Change { ssim: 1.0, coarse_ssim: 1.0, ..found }, Change::NONE);
+    }
+
+    #[test]
+    fn each_measure_sees_its_own() {
+        let plain = picture(|x, _| if x < 32 { [100, 100, 100] } else { [140, 140, 140] });
+        let red = picture(|x, _| if x < 32 { [140, 90, 90] } else { [180, 130, 130] });
+        let change = plain.change_to(&red);
+        assert!(change.delta_e > 10.0 && change.a > 10.0 && change.saturation > 10.0, "{change:?}");
+        assert!(change.coarse_ssim > 0.9 && (change.edges - 1.0).abs() < 0.2, "{change:?}");
+
+        let hard = picture(|x, _| if x < 32 { [60, 60, 60] } else { [190, 190, 190] });
+        let change = plain.change_to(&hard);
+        assert!(change.contrast > 2.0 && change.edges > 4.0 && change.saturation.abs() < 1.0, "{change:?}");
+
+        let moved = picture(|_, y| if y < 24 { [100, 100, 100] } else { [140, 140, 140] });
+        assert!(plain.change_to(&moved).coarse_ssim < 0.9);
+
+        // Noise leaves the composition.
+        let still = picture(|x, y| {
+            let v = if x < 32 { 100 } else { 140 };
+            let v = if (x + y) % 2 == 0 { v - 15 } else { v + 15 };
+            [v, v, v]
+        });
+        assert!(plain.change_to(&still).coarse_ssim > 0.95 && plain.change_to(&still).ssim < 0.6);
+    }
+
+    #[test]
+    fn hues_turn_the_right_way() {
+        let of = |colour: [u8; 3]| picture(move |_, _| colour);
+        let turn = of([200, 60, 60]).change_to(&of([200, 160, 60]));
+        assert!((30.0..90.0).contains(&turn.hue), "{turn:?}");
+        let back = of([200, 160, 60]).change_to(&of([200, 60, 60]));
+        assert!((turn.hue + back.hue).abs() < 1e-6);
+    }
+
+    #[test]
+    fn tiny_pictures_are_measured_too() {
+        let one = Measured::new(&RgbImage::from_pixel(1, 1, Rgb([9, 9, 9])));
+        assert!(one.change_to(&one).ssim.is_finite());
+    }
+}

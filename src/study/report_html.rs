@@ -1,0 +1,137 @@
+//! The report as one HTML page that needs no other file: the pictures are inside.
+
+use std::fmt::Write;
+
+use image::RgbImage;
+
+use super::report::{Report, ranking};
+use crate::image_io::encode_png;
+
+/// The page of `report`. `picture` gives a picture by its file name.
+pub fn page<E>(report: &Report, picture: &mut dyn FnMut(&str) -> Result<RgbImage, E>) -> Result<String, E> {
+    let mut html = String::from(HEAD);
+    let loras = report.loras.join(", ");
+    let _ = write!(
+        html,
+        "<h1>{}: which block does what</h1><p><code>{}</code></p>",
+        escaped(&loras),
+        escaped(&report.prompt)
+    );
+    let seeds: Vec<String> = report.seeds.iter().map(i64::to_string).collect();
+    let steps = if report.quick { format!("{} (quick)", report.steps) } else { report.steps.to_string() };
+    let _ = write!(
+        html,
+        "<p>Weight {} against {}; seeds {}; {steps} steps; threshold {}. Guilt is the share of the change in colour and lines from \
+         the base model that goes away without the block.</p>",
+        escaped(&report.range[0]),
+        escaped(&report.range[1]),
+        seeds.join(", "),
+        escaped(&report.threshold)
+    );
+    if let Some(suggestion) = &report.suggestion {
+        let vector =
+            suggestion.found.as_ref().map_or(String::new(), |f| format!("<code>lbw={}</code><br>", escaped(&f.vector)));
+        let _ = write!(html, "<h2>Suggested</h2><p>{vector}{}</p>", escaped(&suggestion.sentence));
+        if let Some(found) = &suggestion.found {
+            html.push_str("<table><tr><th>prompt, seed</th><th>base</th><th>full</th><th>suggested</th></tr>");
+            for row in &found.pictures {
+                let _ = write!(html, "<tr><td>{}<br>{}</td>", escaped(&row.prompt), row.seed);
+                for file in [&row.base, &row.full, &row.suggested] {
+                    let _ = write!(html, "<td>{}</td>", figure(&picture(file)?));
+                }
+                html.push_str("</tr>");
+            }
+            html.push_str("</table>");
+        }
+    }
+    html.push_str("<h2>Blocks, the guiltiest first</h2><table><tr><th>block</th><th>diff %</th><th>guilt</th>");
+    html.push_str("<th>ΔE</th><th>edges</th><th>contrast</th><th>chroma</th><th>coarse SSIM</th>");
+    html.push_str("<th>difference</th><th>changed</th><th>full</th><th>base</th><th>what it does</th></tr>");
+    for block in ranking(&report.blocks).into_iter().map(|at| &report.blocks[at]) {
+        let e = &block.effect;
+        let _ = write!(
+            html,
+            "<tr><th>{}</th><td>{:.2} ± {:.2}<div class=bar style=\"width:{:.0}px\"></div></td><td>{:.2}</td><td>{:.1}</td>\
+             <td>{:.2}</td><td>{:.2}</td><td>{:+.1}</td><td>{:.3}</td>",
+            escaped(&block.id),
+            block.percent,
+            block.spread,
+            block.percent.clamp(0.0, 100.0),
+            block.guilt,
+            e.delta_e,
+            e.edges,
+            e.contrast,
+            e.saturation,
+            e.coarse_ssim
+        );
+        match (block.pictures.first(), report.references.first()) {
+            (Some(files), Some(references)) => {
+                for file in [&files.difference, &files.changed, &references.full, &references.base] {
+                    let _ = write!(html, "<td>{}</td>", figure(&picture(file)?));
+                }
+            }
+            _ => html.push_str("<td></td><td></td><td></td><td></td>"),
+        }
+        let _ = write!(html, "<td class=words>{}</td></tr>", escaped(&block.sentence));
+    }
+    html.push_str("</table></body></html>\n");
+    Ok(html)
+}
+
+const HEAD: &str = "<!DOCTYPE html>\n<html lang=en><head><meta charset=utf-8><title>Effective Block Analyzer</title>\
+<meta name=viewport content=\"width=device-width\"><style>body{font:15px sans-serif;margin:2em;color:#222}\
+table{border-collapse:collapse}td,th{padding:4px 8px;border-bottom:1px solid #ddd;text-align:right;vertical-align:middle}\
+td.words{text-align:left;max-width:30em}img{max-width:160px;display:block}.bar{background:#c33;height:6px}\
+code{background:#f4f4f4;padding:2px 4px;overflow-wrap:anywhere}</style></head><body>";
+
+/// The picture inside an `img` element, made smaller where it is large.
+fn figure(picture: &RgbImage) -> String {
+    const SIDE: u32 = 320;
+    let large = picture.width().max(picture.height());
+    let small = match large > SIDE {
+        true => {
+            let side = |side: u32| (u64::from(side) * u64::from(SIDE) / u64::from(large)).max(1) as u32;
+            let filter = image::imageops::FilterType::Triangle;
+            &image::imageops::resize(picture, side(picture.width()), side(picture.height()), filter)
+        }
+        false => picture,
+    };
+    let png = encode_png(small, "", None).unwrap_or_default();
+    format!("<img alt=\"\" src=\"data:image/png;base64,{}\">", base64(&png))
+}
+
+/// RFC 4648, with padding.
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for group in bytes.chunks(3) {
+        let bits = group.iter().fold(0u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - group.len()));
+        for digit in 0..4 {
+            match digit <= group.len() {
+                true => text.push(char::from(DIGITS[(bits >> (18 - 6 * digit)) as usize & 63])),
+                false => text.push('='),
+            }
+        }
+    }
+    text
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_is_as_the_standard_has_it() {
+        let all = ["", "f", "fo", "foo", "foob", "fooba", "foobar"].map(|text| base64(text.as_bytes()));
+        assert_eq!(all, ["", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy"]);
+    }
+
+    #[test]
+    fn names_cannot_break_out() {
+        assert_eq!(escaped("<lora:a\"&b>"), "&lt;lora:a&quot;&amp;b&gt;");
+    }
+}
