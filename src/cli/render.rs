@@ -10,13 +10,15 @@ use super::painter::Painter;
 use super::progress::Progress;
 use super::report;
 use crate::image_io::{self, Existing};
+use crate::infotext::{Infotext, Pasted};
 use crate::lora::LoraIndex;
-use crate::plan::Plan;
+use crate::plan::{Plan, Settings};
 use crate::text::EmbeddingFiles;
 
-/// Draws all `plans`.
+/// Draws all `plans`. `pasted` is what each prompt said, in the order of the plans and with as many plans each, or nothing.
 pub fn render(
     plans: &[Plan],
+    pasted: &[Pasted],
     model: &ModelFiles,
     loras: LoraIndex,
     embeddings: EmbeddingFiles,
@@ -27,7 +29,8 @@ pub fn render(
     let mut painter = Painter::open(model, loras, embeddings, engine)?;
     painter.check_loras(plans)?;
     let mut failed = 0;
-    for plan in plans {
+    let images = plans.len() / pasted.len().max(1);
+    for (n, plan) in plans.iter().enumerate() {
         let mut progress = Progress::new(output.json);
         let result = painter.paint(plan, &mut |event| progress.on(&event));
         progress.finish();
@@ -40,6 +43,9 @@ pub fn render(
             }
             Err(failure) => return Err(failure),
         };
+        if let Some(pasted) = pasted.get(n / images.max(1)).filter(|_| n % images == 0) {
+            say_other_files(pasted, &picture.parameters);
+        }
         let path = loop {
             let path = target.next(plan.settings.seed);
             match picture.write(&path, Existing::Keep) {
@@ -62,5 +68,13 @@ pub fn render(
     match failed {
         0 => Ok(Exit::Done),
         _ => Err(Failure { exit: Exit::SomeFailed, message: format!("{failed} of {} images failed", plans.len()) }),
+    }
+}
+
+/// Says which files are not those that a pasted text was made with.
+fn say_other_files(pasted: &Pasted, parameters: &str) {
+    let drawn = Infotext::parse(parameters).apply(&mut Settings::default());
+    for (what, pasted, here) in drawn.iter().flat_map(|drawn| pasted.other_files(drawn)) {
+        report::warning(&format!("{what} is not the one of the pasted text: hash {here} instead of {pasted}"));
     }
 }

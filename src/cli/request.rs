@@ -30,6 +30,8 @@ pub struct Asked {
     pub presets: PresetSet,
     /// What each prompt asks for; with several images the seed is that of the first.
     pub requests: Vec<Request>,
+    /// What each prompt said.
+    pub pasted: Vec<Pasted>,
     /// What is wrong with preset files.
     pub found: Vec<Diagnostic>,
 }
@@ -43,6 +45,8 @@ pub struct Prepared {
     pub plans: Vec<Plan>,
     /// What each prompt asks for, whether or not there is a plan for it; the first image's seed.
     pub requests: Vec<Request>,
+    /// What each prompt said.
+    pub pasted: Vec<Pasted>,
     pub found: Vec<Diagnostic>,
 }
 
@@ -62,8 +66,8 @@ pub fn prepare(prompt: &PromptArgs, files: &FileArgs) -> Result<Prepared, Failur
         plans.clear();
     }
     plans.iter().try_for_each(check_limits).map_err(|e| Failure::text(e.to_string()))?;
-    let Asked { files, loras, embeddings, requests, .. } = asked;
-    Ok(Prepared { files, loras, embeddings, plans, requests, found })
+    let Asked { files, loras, embeddings, requests, pasted, .. } = asked;
+    Ok(Prepared { files, loras, embeddings, plans, requests, pasted, found })
 }
 
 /// Reads prompts, flags, presets, styles and the folders of LoRAs and embeddings.
@@ -95,6 +99,7 @@ pub fn ask(prompt: &PromptArgs, files: &FileArgs) -> Result<Asked, Failure> {
         let mut settings = with_flags(settings, &pasted, prompt, asked.files.is_embedded())?;
         asked.files.config.finish(&mut pasted, &mut settings);
         asked.requests.push(request(&pasted, settings, "prompt"));
+        asked.pasted.push(pasted);
     }
     Ok(asked)
 }
@@ -107,7 +112,7 @@ impl Asked {
         let (presets, found) = load_presets(&files)?;
         let loras = LoraIndex::scan(&files.lora_dirs()?).map_err(|e| Failure::file(e.to_string()))?;
         let embeddings = embeddings::scan(&files)?;
-        Ok(Asked { files, loras, embeddings, presets, requests: Vec::new(), found })
+        Ok(Asked { files, loras, embeddings, presets, requests: Vec::new(), pasted: Vec::new(), found })
     }
 
     /// The plans of the first `images` images of `first`, and what is wrong with it, once.

@@ -20,7 +20,7 @@ pub fn run(args: &RunArgs) -> CommandResult {
     let embeddings = embeddings::scan(&files)?;
     plans.iter().for_each(|plan| report::diagnostics(&embeddings::unusable(&embeddings, plan)));
     let engine = EngineArgs { init: args.init.clone(), ..args.engine.clone() };
-    render::render(&plans, &files.model()?, loras, embeddings, &engine, &args.output)
+    render::render(&plans, &[], &files.model()?, loras, embeddings, &engine, &args.output)
 }
 
 /// The plans in a file: JSON with one plan or one per line, or an image that holds one.

@@ -30,5 +30,5 @@ pub fn draw(
         report::note(&format!("seed {}{}", seeds.join(", "), if prepared.plans.len() > 4 { ", …" } else { "" }));
     }
     let model = prepared.files.model()?;
-    render::render(&prepared.plans, &model, prepared.loras, prepared.embeddings, engine, output)
+    render::render(&prepared.plans, &prepared.pasted, &model, prepared.loras, prepared.embeddings, engine, output)
 }

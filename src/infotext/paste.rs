@@ -33,6 +33,23 @@ pub struct Pasted {
     pub not_understood: Vec<NotUnderstood>,
 }
 
+impl Pasted {
+    /// The files that have other hashes in `drawn`, the infotext of the picture that came of this one: what, the hash that was
+    /// pasted, and the one that is there. A file that is named on one side only is not compared.
+    pub fn other_files(&self, drawn: &Pasted) -> Vec<(String, String, String)> {
+        let model =
+            [("the checkpoint", &self.model_hash, &drawn.model_hash), ("the VAE", &self.vae_hash, &drawn.vae_hash)];
+        let models = model
+            .into_iter()
+            .filter_map(|(what, pasted, here)| Some((what.to_owned(), pasted.clone()?, here.clone()?)));
+        let loras = self.lora_hashes.iter().filter_map(|(name, pasted)| {
+            let (_, here) = drawn.lora_hashes.iter().find(|(other, _)| other == name)?;
+            Some((format!("the LoRA {name}"), pasted.clone(), here.clone()))
+        });
+        models.chain(loras).filter(|(_, pasted, here)| !pasted.eq_ignore_ascii_case(here)).collect()
+    }
+}
+
 /// A written field that did not become a setting.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{key}: {value}` {why}")]

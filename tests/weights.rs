@@ -1,0 +1,101 @@
+//! Weights over time: what files hold, what LoRAs add, and what is left of it afterwards.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use candle_core::{DType, Device, Tensor};
+use lbw::checkpoint::Checkpoint;
+use lbw::engine::{Engine, EngineOptions, Image};
+use lbw::lora::LoraIndex;
+use lbw::plan::{Plan, Request, Sampler, Settings, lower};
+use lbw::preset::PresetSet;
+
+fn embedded() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/embedded")
+}
+
+fn engine(checkpoint: &Path) -> Engine {
+    let loras = LoraIndex::scan(&[embedded()]).unwrap();
+    Engine::new(Checkpoint::open(checkpoint).unwrap(), EngineOptions { loras, ..EngineOptions::default() }).unwrap()
+}
+
+fn plan(prompt: &str) -> Plan {
+    let mut request = Request::new(prompt, "");
+    let (sampler, side) = (Sampler::from_name("Euler").unwrap(), 32);
+    request.settings =
+        Settings { sampler, steps: 1, cfg_scale: 2.0, seed: 3, width: side, height: side, ..Settings::default() };
+    lower(&request, PresetSet::builtin()).plan.unwrap()
+}
+
+fn draw(engine: &mut Engine, plan: &Plan) -> Image {
+    engine.run(plan, &mut |_| {}).unwrap()
+}
+
+fn assert_same(a: &Image, b: &Image) {
+    let bits = |image: &Image| -> Vec<u32> {
+        image.latent.flatten_all().unwrap().to_vec1::<f32>().unwrap().into_iter().map(f32::to_bits).collect()
+    };
+    assert_eq!(bits(a), bits(b));
+    assert_eq!(a.rgb, b.rgb);
+}
+
+/// A file in 16 bits is drawn exactly as a file with the same numbers in f32 is.
+#[test]
+fn sixteen_bit_files_are_their_rounded_weights() {
+    let dir = tempfile::tempdir().unwrap();
+    let original = candle_core::safetensors::load(embedded().join("shapes-xl.safetensors"), &Device::Cpu).unwrap();
+    let plans = [plan("red circle"), plan("red house <lora:house:0.7:lbw=XLOUT> <lora:night:1>")];
+    let mut seen = Vec::new();
+    for narrow in [DType::F16, DType::BF16] {
+        let images = [narrow, DType::F32].map(|kept| {
+            let round = |t: &Tensor| t.to_dtype(narrow).unwrap().to_dtype(kept).unwrap();
+            let tensors: HashMap<_, _> = original.iter().map(|(name, t)| (name.clone(), round(t))).collect();
+            let path = dir.path().join(format!("{narrow:?}-{kept:?}.safetensors"));
+            candle_core::safetensors::save(&tensors, &path).unwrap();
+            let mut engine = engine(&path);
+            plans.each_ref().map(|plan| draw(&mut engine, plan))
+        });
+        images[0].iter().zip(&images[1]).for_each(|(a, b)| assert_same(a, b));
+        seen.push(images[0][0].rgb.clone());
+    }
+    assert_ne!(seen[0], seen[1], "bf16 keeps fewer digits");
+}
+
+/// Whatever was merged before, LoRAs at 0 leave the checkpoint's own weights.
+#[test]
+fn zeros_after_any_history_are_a_fresh_start() {
+    let path = embedded().join("shapes-xl.safetensors");
+    let plain = draw(&mut engine(&path), &plan("red house"));
+    let mut used = engine(&path);
+    for prompt in [
+        "red house <lora:overcooked:1.3>",
+        "red house <lora:house:1:lbw=XLOUT> <lora:night:0.4:lbw=XLIN:stop=1>",
+        "red house <lora:overcooked:-0.7:lbw=XLALL:lbwe=ATTNDEEPON>",
+    ] {
+        draw(&mut used, &plan(prompt));
+    }
+    assert_same(&draw(&mut used, &plan("red house <lora:overcooked:1:lbw=XLNONE>")), &plain);
+    assert_same(&draw(&mut used, &plan("red house")), &plain);
+}
+
+/// A thousand changes from one LoRA to another need no more memory than the first hundred.
+#[test]
+#[cfg(target_os = "linux")]
+fn changing_loras_does_not_grow() {
+    const GROWTH: usize = 16 << 20;
+    let resident = || {
+        let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+        statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
+    };
+    let mut engine = engine(&embedded().join("shapes-xl.safetensors"));
+    let plans = [plan("red house <lora:house:1:lbw=XLOUT>"), plan("red house <lora:night:1:lbw=XLALL>")];
+    let mut after_the_first = 0;
+    for n in 0..1000 {
+        draw(&mut engine, &plans[n % 2]);
+        if n == 100 {
+            after_the_first = resident();
+        }
+    }
+    let grown = resident().saturating_sub(after_the_first);
+    assert!(grown < GROWTH, "{} MiB more", grown >> 20);
+}
