@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
 use lbw::checkpoint::Checkpoint;
-use lbw::engine::{Engine, EngineOptions, Image};
+use lbw::engine::{Engine, EngineOptions, Event, Image};
 use lbw::lora::LoraIndex;
 use lbw::plan::{Plan, Request, Sampler, Settings, lower};
 use lbw::preset::PresetSet;
@@ -98,4 +98,30 @@ fn changing_loras_does_not_grow() {
     }
     let grown = resident().saturating_sub(after_the_first);
     assert!(grown < GROWTH, "{} MiB more", grown >> 20);
+}
+
+/// At CFG 1 the negative prompt is not evaluated, except for the sampler that moves along it.
+#[test]
+fn what_has_no_effect_is_not_evaluated() {
+    let path = embedded().join("shapes-xl.safetensors");
+    let evaluated = |sampler: &str, skip_unused: bool| {
+        let options = EngineOptions { skip_unused, ..EngineOptions::default() };
+        let mut engine = Engine::new(Checkpoint::open(&path).unwrap(), options).unwrap();
+        let mut plan = plan("red circle");
+        (plan.settings.cfg_scale, plan.settings.steps) = (1.0, 2);
+        plan.settings.sampler = Sampler::from_name(sampler).unwrap();
+        let mut halves = Vec::new();
+        let image = engine.run(&plan, &mut |event| {
+            if let Event::Predicted { outputs } = event {
+                halves.push(outputs.len());
+            }
+        });
+        (halves, image.unwrap().rgb)
+    };
+    let (few, quick) = evaluated("Euler", true);
+    let (all, slow) = evaluated("Euler", false);
+    assert_eq!((few, all), (vec![1, 1], vec![2, 2]));
+    let most = quick.iter().zip(&slow).map(|(a, b)| a.abs_diff(*b)).max();
+    assert!(most <= Some(1), "rounding alone: {most:?}");
+    assert_eq!(evaluated("DDIM CFG++", true).0, [2, 2]);
 }

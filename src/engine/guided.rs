@@ -49,6 +49,8 @@ pub(super) struct GuidedUnet<'a> {
     pub weights: &'a mut Weights,
     pub networks: &'a mut Networks,
     pub shared: &'a Shared<'a>,
+    /// [`EngineOptions::skip_unused`](super::EngineOptions::skip_unused).
+    pub skip_unused: bool,
     /// Model calls so far; webui chooses prompts by it.
     pub calls: u32,
     /// Which LoRAs were inside their step window at the last call.
@@ -69,7 +71,7 @@ impl Guided for GuidedUnet<'_> {
         if let Some((padded, _)) = &padded {
             conds = padded.iter().collect();
         }
-        let negative = padded.as_ref().map(|(_, negative)| negative);
+        let negative = padded.as_ref().map(|(_, negative)| negative).filter(|_| self.uses_negative(&weights));
         let together = negative.filter(|n| same_length(&conds, n));
         conds.extend(together);
         let mut outputs = self.forward(x_in, t, &conds)?;
@@ -107,6 +109,12 @@ impl GuidedUnet<'_> {
         let turn = s.s_min_uncond_all || self.calls % 2 == 1;
         let progress = f64::from(self.calls) / f64::from(s.schedule_steps().max(1));
         (below && turn) || (s.skip_early_cond > 0.0 && progress <= s.skip_early_cond)
+    }
+
+    /// At CFG 1 a single part of weight 1 is all of u + (c − u) · 1, except where the sampler moves along u.
+    fn uses_negative(&self, weights: &[f64]) -> bool {
+        let s = &self.plan.settings;
+        !self.skip_unused || s.cfg_scale != 1.0 || weights != [1.0] || s.sampler.uses_uncond()
     }
 
     /// Parts and negative prompt brought to one length, where the settings say so.

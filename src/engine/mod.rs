@@ -57,6 +57,8 @@ pub struct EngineOptions {
     pub vae: Option<Checkpoint>,
     /// How our kernels on the CPU hold the weights.
     pub weights: Held,
+    /// Whether the negative prompt is left out where it has no effect, at CFG 1. webui evaluates it all the same.
+    pub skip_unused: bool,
 }
 
 impl Default for EngineOptions {
@@ -70,6 +72,7 @@ impl Default for EngineOptions {
             embeddings: Embeddings::default(),
             vae: None,
             weights: Held::default(),
+            skip_unused: true,
         }
     }
 }
@@ -122,6 +125,7 @@ pub struct Engine {
     embeddings: Embeddings,
     model_type: ModelType,
     model_type_source: ModelTypeSource,
+    skip_unused: bool,
     conditioning: prompt::Cache,
     /// The encoding of an empty prompt, once a plan has asked for it.
     empty: Option<Tensor>,
@@ -163,6 +167,7 @@ impl Engine {
             embeddings: options.embeddings,
             model_type,
             model_type_source,
+            skip_unused: options.skip_unused,
             conditioning: prompt::Cache::default(),
             empty: None,
             init_images: HashMap::new(),
@@ -328,6 +333,7 @@ impl Engine {
             weights: &mut self.weights,
             networks: &mut self.networks,
             shared: &shared,
+            skip_unused: self.skip_unused,
             calls: 0,
             windows: None,
         };

@@ -135,6 +135,11 @@ impl Sampler {
         matches!(self, Sampler::Ddim | Sampler::DdimCfgPp | Sampler::Plms | Sampler::UniPc)
     }
 
+    /// Moves along the unconditional prediction, not along the guided one alone.
+    pub fn uses_uncond(self) -> bool {
+        self == Sampler::DdimCfgPp
+    }
+
     /// Flagged as using the "eta noise seed delta", which infotext then shows.
     pub fn uses_ensd(self) -> bool {
         use Sampler::*;

@@ -150,6 +150,8 @@ fn engine(json: &Value, case: &Value) -> Engine {
         loras,
         lora_keys: KeyTable::Webui,
         model_type: Some(model_type(case)),
+        // The golden predictions hold both halves at every CFG scale.
+        skip_unused: false,
         ..EngineOptions::default()
     };
     Engine::new(checkpoint, options).unwrap()
