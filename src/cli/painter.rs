@@ -241,6 +241,7 @@ pub fn open(
             WeightsArg::F32 => Held::Exact,
             WeightsArg::F16 => Held::Half,
         },
+        skip_unused: true,
     };
     let mut engine = Engine::new(checkpoint, options).map_err(failure)?;
     for path in &args.init {

@@ -47,6 +47,12 @@ pub struct Change {
     pub contrast: f64,
     /// Gradient energy of L* (mean of the squared gradient), as a ratio.
     pub edges: f64,
+    /// The shift of the colours that most of the picture shares: the medians of the pixels' changes of a* and b*, as a
+    /// distance. What is drawn into a smaller part of the picture does not move it.
+    pub balance: f64,
+    /// Gradient energy where the first picture has its strongest edges, as a ratio: what became of its lines, whatever lines
+    /// were added elsewhere.
+    pub lines: f64,
     /// Mean SSIM of L*.
     pub ssim: f64,
     /// SSIM of the pictures made small, so that only the composition counts.
@@ -64,13 +70,15 @@ impl Change {
         saturation: 0.0,
         contrast: 1.0,
         edges: 1.0,
+        balance: 0.0,
+        lines: 1.0,
         ssim: 1.0,
         coarse_ssim: 1.0,
     };
 
-    /// How far the edges are apart, whichever picture has more of them: |ln ratio|.
-    pub fn edge_error(&self) -> f64 {
-        self.edges.ln().abs()
+    /// How far the first picture's lines are from what they were, harder or softer: |ln ratio|.
+    pub fn line_error(&self) -> f64 {
+        self.lines.ln().abs()
     }
 
     /// The mean of `changes`; ratios are averaged as logarithms.
@@ -86,6 +94,8 @@ impl Change {
             saturation: mean(|c| c.saturation),
             contrast: mean(|c| c.contrast.ln()).exp(),
             edges: mean(|c| c.edges.ln()).exp(),
+            balance: mean(|c| c.balance),
+            lines: mean(|c| c.lines.ln()).exp(),
             ssim: mean(|c| c.ssim),
             coarse_ssim: mean(|c| c.coarse_ssim),
         })
@@ -137,6 +147,13 @@ impl Measured {
             saturation: to.chroma - self.chroma,
             contrast: ratio(to.contrast, self.contrast),
             edges: ratio(to.edges, self.edges),
+            balance: [1, 2]
+                .map(|at| median(pairs().map(|(p, q)| f64::from(q[at] - p[at]))))
+                .iter()
+                .map(|m| m * m)
+                .sum::<f64>()
+                .sqrt(),
+            lines: self.light.energy_on_edges(&to.light, ratio),
             ssim: self.light.ssim(&to.light),
             coarse_ssim: self.coarse.ssim(&to.coarse),
         }
@@ -146,6 +163,12 @@ impl Measured {
 fn mean(values: impl Iterator<Item = f64>) -> f64 {
     let (sum, count) = values.fold((0.0, 0u64), |(sum, count), value| (sum + value, count + 1));
     sum / count.max(1) as f64
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    let middle = values.len() / 2;
+    if values.is_empty() { 0.0 } else { *values.select_nth_unstable_by(middle, f64::total_cmp).1 }
 }
 
 /// L*, a*, b* of an sRGB colour (IEC 61966-2-1; white D65; CIE 15).
@@ -172,12 +195,40 @@ impl Plane {
         mean(self.values.iter().map(|v| (f64::from(*v) - average).powi(2))).sqrt()
     }
 
-    /// The mean of the squared gradient, by differences to the right and lower neighbours.
+    /// The squared gradient of all pixels but the last row and column, by differences to the right and lower neighbours.
+    fn energies(&self) -> Plane {
+        let at = |x: usize, y: usize| self.values[y * self.width + x];
+        let (width, height) = (self.width.saturating_sub(1), self.height.saturating_sub(1));
+        let inner = (0..height).flat_map(|y| (0..width).map(move |x| (x, y)));
+        let energy = |(x, y)| (at(x + 1, y) - at(x, y)).powi(2) + (at(x, y + 1) - at(x, y)).powi(2);
+        Plane { width, height, values: inner.map(energy).collect() }
+    }
+
     fn gradient_energy(&self) -> f64 {
-        let at = |x: usize, y: usize| f64::from(self.values[y * self.width + x]);
-        let inner =
-            (0..self.height.saturating_sub(1)).flat_map(|y| (0..self.width.saturating_sub(1)).map(move |x| (x, y)));
-        mean(inner.map(|(x, y)| (at(x + 1, y) - at(x, y)).powi(2) + (at(x, y + 1) - at(x, y)).powi(2)))
+        mean(self.energies().values.iter().map(|v| f64::from(*v)))
+    }
+
+    /// The `ratio` of `to`'s gradient energy to this plane's, over the pixels where this one has its strongest gradients and
+    /// those beside them.
+    fn energy_on_edges(&self, to: &Plane, ratio: impl Fn(f64, f64) -> f64) -> f64 {
+        /// The share of pixels that are not edges.
+        const PLAIN: f64 = 0.85;
+        let (own, other) = (self.energies(), to.energies());
+        let mut sorted = own.values.clone();
+        if sorted.is_empty() {
+            return 1.0;
+        }
+        let at = ((sorted.len() as f64 * PLAIN) as usize).min(sorted.len() - 1);
+        let least = *sorted.select_nth_unstable_by(at, f32::total_cmp).1;
+        let is_edge = |x: usize, y: usize| own.values[y * own.width + x] > least;
+        let near = |n: usize| {
+            let (x, y) = (n % own.width, n / own.width);
+            let around = |c: usize, end: usize| c.saturating_sub(1)..(c + 2).min(end);
+            around(y, own.height).any(|y| around(x, own.width).any(|x| is_edge(x, y)))
+        };
+        let edges: Vec<usize> = (0..own.values.len()).filter(|n| near(*n)).collect();
+        let energy = |plane: &Plane| mean(edges.iter().map(|n| f64::from(plane.values[*n])));
+        ratio(energy(&other), energy(&own))
     }
 
     /// Mean structural similarity over all 7×7 windows (Wang et al., 2004, with uniform windows, unbiased covariances and
@@ -278,6 +329,16 @@ mod tests {
 
         let moved = picture(|_, y| if y < 24 { [100, 100, 100] } else { [140, 140, 140] });
         assert!(plain.change_to(&moved).coarse_ssim < 0.9);
+
+        // A frame, drawn around what stays as it is, is composition and neither a shift of colours nor harder lines.
+        let framed = picture(|x, y| match (x, y) {
+            (4..60, 4..44) => [100 + 40 * u8::from(x >= 32); 3],
+            _ => [250, 30, 30],
+        });
+        let change = plain.change_to(&framed);
+        assert!(change.delta_e > 10.0 && change.edges > 4.0, "{change:?}");
+        assert!(change.balance < 0.1 && change.line_error() < 0.3, "{change:?}");
+        assert!(plain.change_to(&red).balance > 10.0 && plain.change_to(&hard).lines > 4.0);
 
         // Noise leaves the composition.
         let still = picture(|x, y| {

@@ -31,9 +31,9 @@ impl std::str::FromStr for Goal {
 /// How far pictures are from the base model's, and from the full LoRA's.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Errors {
-    /// Mean ΔE to the plain base.
+    /// Mean shift of the colour balance from the plain base, [`Change::balance`](super::metrics::Change::balance).
     pub colors: f64,
-    /// Mean |ln| of the ratio of gradient energies to the plain base.
+    /// Mean |ln| of what became of the plain base's lines, [`Change::lines`](super::metrics::Change::lines).
     pub lines: f64,
     /// Mean coarse SSIM to the full LoRA.
     pub kept: f64,
@@ -41,24 +41,19 @@ pub struct Errors {
 
 /// The least coarse SSIM to the full LoRA that keeps its motif.
 pub const KEPT: f64 = 0.9;
+/// The least while searching: other pictures, on which the suggestion is verified, may keep a little less.
+const KEPT_HERE: f64 = 0.92;
 /// The least share of each error that has to go.
 pub const GAIN: f64 = 0.3;
-/// Errors below these are not worth a change: a just noticeable ΔE, and a twentieth more gradient energy.
+/// Errors below these are not worth a change: a just noticeable difference of colour, and a twentieth more gradient energy.
 pub const LEAST_COLORS: f64 = 1.0;
 pub const LEAST_LINES: f64 = 0.05;
 
-/// How much ΔE counts as much as a factor e in gradient energy.
-const LINE_WEIGHT: f64 = 10.0;
-
 impl Errors {
-    /// Colours and lines in one number.
-    fn distance(&self) -> f64 {
-        self.colors + LINE_WEIGHT * self.lines
-    }
-
-    /// The share of the whole LoRA's distance from the base that is gone; negative where it has grown.
+    /// The share of what the whole LoRA does to colours and lines that is gone, on average; negative where it has grown.
     pub fn recovered(&self, full: &Errors) -> f64 {
-        1.0 - self.distance() / full.distance().max(LEAST_COLORS)
+        let (colors, lines) = self.gains(full);
+        (colors + lines) / 2.0
     }
 
     /// The shares of the errors of `full` that are gone: colours, lines.
@@ -113,7 +108,7 @@ pub fn search<E>(
         for share in SHARES {
             let weights: Weights = levers[..count].iter().map(|block| (*block, share * weight)).collect();
             let errors = measure(&weights)?;
-            if errors.kept < KEPT {
+            if errors.kept < KEPT_HERE {
                 break;
             }
             let gain = errors.gain(full, goal);

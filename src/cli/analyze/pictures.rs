@@ -175,8 +175,8 @@ pub fn distinct(sheets: &[Sheet]) -> usize {
 pub fn errors_of(left: &[Change], effects: &[Change]) -> Errors {
     let mean = |of: &dyn Fn(&Change) -> f64| left.iter().map(of).sum::<f64>() / left.len().max(1) as f64;
     Errors {
-        colors: mean(&|c| c.delta_e),
-        lines: mean(&Change::edge_error),
+        colors: mean(&|c| c.balance),
+        lines: mean(&Change::line_error),
         kept: Change::mean(effects).map_or(1.0, |c| c.coarse_ssim),
     }
 }
