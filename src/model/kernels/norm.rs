@@ -88,10 +88,7 @@ impl Task for NormaliseRows<'_> {
             unsafe {
                 let mean = sum::<S>(x) / width as f32;
                 let centre = S::splat(mean);
-                let squares = sum_of_squares::<S>(x, centre);
-                // The zeros behind the last value of a row that is no whole number of vectors count as values there.
-                let beyond = (width.next_multiple_of(S::LANES) - width) as f32 * mean * mean;
-                let variance = ((squares - beyond) / width as f32).max(0.0);
+                let variance = sum_of_squares::<S>(x, mean) / width as f32;
                 let scale = S::splat(1.0 / (variance + self.eps).sqrt());
                 for at in (0..width).step_by(S::LANES) {
                     let to = width.min(at + S::LANES);
@@ -120,20 +117,23 @@ unsafe fn sum<S: Simd>(x: &[f32]) -> f32 {
     }
 }
 
-/// Σ (x − centre)², where a last vector that is not whole is filled up with zeros.
+/// Σ (x − centre)²
 ///
 /// # Safety
 /// The processor has the instructions of `S`.
 #[inline(always)]
-unsafe fn sum_of_squares<S: Simd>(x: &[f32], centre: S::V) -> f32 {
+unsafe fn sum_of_squares<S: Simd>(x: &[f32], centre: f32) -> f32 {
+    let (whole, rest) = x.split_at(x.len() / S::LANES * S::LANES);
+    // One by one: the zeros that fill up a vector would count as values, and taking them off again would lose digits.
+    let rest: f32 = rest.iter().map(|v| (v - centre) * (v - centre)).sum();
     // SAFETY: `S` is the processor's.
     unsafe {
-        let mut total = S::splat(0.0);
-        for at in (0..x.len()).step_by(S::LANES) {
-            let v = S::sub(part::<S>(&x[at..x.len().min(at + S::LANES)]), centre);
+        let (mut total, centre) = (S::splat(0.0), S::splat(centre));
+        for v in whole.chunks_exact(S::LANES) {
+            let v = S::sub(S::load(v.as_ptr()), centre);
             total = S::mul_add(v, v, total);
         }
-        sum_of_lanes::<S>(total)
+        sum_of_lanes::<S>(total) + rest
     }
 }
 
