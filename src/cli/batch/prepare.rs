@@ -5,6 +5,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::painters::Painters;
@@ -20,7 +21,7 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::engine::{check_limits, embedded};
 use crate::image_io;
 use crate::infotext::{Infotext, Pasted, Why};
-use crate::plan::{Plan, Settings};
+use crate::plan::{Plan, Request, Settings};
 
 /// One picture that is to be drawn.
 pub struct Planned {
@@ -70,10 +71,26 @@ pub fn prepare(args: &BatchArgs) -> Result<Prepared, Failure> {
     prepared.lines += prepared.wrong_lines();
     let mut models = Models::new();
     let mut repeats: HashMap<String, u64> = HashMap::new();
-    for entry in entries {
-        prepared.plan(args, &entry, &mut models, &mut repeats);
+    let asked: Vec<_> = entries.iter().filter_map(|entry| prepared.ask(args, entry, &mut models)).collect();
+    let sources: &Asked = &prepared.sources.clone();
+    let lower =
+        |modules: &mut LoraModules<'_>, line: &Line<'_>| sources.lower_images(&line.first, line.entry.images, modules);
+    let lowered: Vec<_> = asked.par_iter().map_init(|| LoraModules::new(&sources.loras), lower).collect();
+    for (line, (plans, found)) in asked.into_iter().zip(lowered) {
+        prepared.plan(args, line, plans, found, &mut repeats);
     }
     Ok(prepared)
+}
+
+/// A line that could be read.
+struct Line<'a> {
+    entry: &'a Entry,
+    pasted: Pasted,
+    /// Its first picture.
+    first: Request,
+    model: ModelFiles,
+    /// Whether nothing is wrong with its settings.
+    good: bool,
 }
 
 /// The infotexts of the images in a folder, in the order of their names.
@@ -111,14 +128,15 @@ fn read_images(
 }
 
 impl Prepared {
-    fn plan(&mut self, args: &BatchArgs, entry: &Entry, models: &mut Models, repeats: &mut HashMap<String, u64>) {
+    /// What a line asks for, unless it cannot be read.
+    fn ask<'a>(&mut self, args: &BatchArgs, entry: &'a Entry, models: &mut Models) -> Option<Line<'a>> {
         let mut settings = without_size();
         self.sources.files.config.apply(&mut settings);
         let mut pasted = match entry.infotext.apply(&mut settings) {
             Ok(pasted) => pasted,
             Err(error) => {
                 self.wrong(entry, error.to_string(), true);
-                return;
+                return None;
             }
         };
         let mut good = true;
@@ -139,7 +157,7 @@ impl Prepared {
             Err(message) => {
                 let message = message.clone();
                 self.wrong(entry, message, true);
-                return;
+                return None;
             }
         };
         let side = if self.sources.files.is_embedded() { embedded::SIZE } else { Settings::default().width };
@@ -147,9 +165,20 @@ impl Prepared {
             *size = if *size == 0 { side } else { *size };
         }
         self.sources.files.config.finish(&mut pasted, &mut settings);
-        let open_seed = !pasted.has_seed;
         let first = request(&pasted, settings, &entry_name(entry));
-        let (plans, found) = self.sources.lower_images(&first, entry.images, &LoraModules::new(&self.sources.loras));
+        Some(Line { entry, pasted, first, model, good })
+    }
+
+    /// Takes the plans of a line's pictures, unless something is wrong with them.
+    fn plan(
+        &mut self,
+        args: &BatchArgs,
+        line: Line<'_>,
+        plans: Vec<Plan>,
+        found: Vec<Diagnostic>,
+        repeats: &mut HashMap<String, u64>,
+    ) {
+        let Line { entry, pasted, model, mut good, .. } = line;
         good &= !report::refuses(&found, args.strict);
         self.found.extend(found.into_iter().map(|d| (entry.file.clone(), entry.line, d)));
         if let Some(error) = plans.iter().find_map(|plan| check_limits(plan).err()) {
@@ -163,7 +192,7 @@ impl Prepared {
         let repeat = repeats.entry(text.clone()).or_default();
         *repeat += 1;
         for (image, plan) in (0..).zip(plans) {
-            let open_seed = open_seed.then(|| (format!("{text}\0{repeat}"), image));
+            let open_seed = (!pasted.has_seed).then(|| (format!("{text}\0{repeat}"), image));
             let (source, line, model) = (entry.file.clone(), entry.line, model.clone());
             self.jobs.push(Planned { plan, source, line, model, open_seed });
         }
