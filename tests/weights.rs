@@ -123,5 +123,6 @@ fn what_has_no_effect_is_not_evaluated() {
     assert_eq!((few, all), (vec![1, 1], vec![2, 2]));
     let most = quick.iter().zip(&slow).map(|(a, b)| a.abs_diff(*b)).max();
     assert!(most <= Some(1), "rounding alone: {most:?}");
-    assert_eq!(evaluated("DDIM CFG++", true).0, [2, 2]);
+    let (halves, _) = evaluated("DDIM CFG++", true);
+    assert!(!halves.is_empty() && halves.iter().all(|halves| *halves == 2), "{halves:?}");
 }

@@ -12,8 +12,9 @@ use lbw::block::{Block, Family};
 /// The groups between which SDXL changes its resolution, as lists of blocks that `lbw analyze --blocks` takes.
 pub const GROUPS: [&str; 5] = ["IN04-IN05", "IN07-IN08", "M00", "OUT00-OUT02", "OUT03-OUT05"];
 
-/// Root mean square of what is added to the model's weights.
-const STRENGTH: f64 = 0.3;
+/// Root mean square of what is added to the model's weights, group by group: so much that the picture shows it. The middle of the
+/// built-in model has little to say (its LoRA's weights there change a thousandth of the picture), so it takes more.
+const STRENGTHS: [f64; 5] = [0.3, 0.3, 3.0, 0.3, 0.3];
 
 /// Writes the damaged LoRA `number` to `path` and gives the index of its group.
 pub fn plant(number: u64, path: &Path) -> usize {
@@ -28,7 +29,7 @@ pub fn plant(number: u64, path: &Path) -> usize {
         let (up, down) = (&tensors[&name], &tensors[&name.replace("lora_up", "lora_down")]);
         // The delta's root mean square is about √rank · up · down; alpha is the rank in this file.
         let rank = down.dim(0).unwrap() as f64;
-        let scale = STRENGTH / (rank.sqrt() * root_mean_square(&values(down)));
+        let scale = STRENGTHS[group] / (rank.sqrt() * root_mean_square(&values(down)));
         let damaged: Vec<f32> = values(up).iter().map(|v| v + (scale * random.normal()) as f32).collect();
         let damaged = Tensor::from_vec(damaged, up.shape(), &Device::Cpu).unwrap();
         tensors.insert(name, damaged);
