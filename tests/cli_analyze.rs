@@ -179,7 +179,7 @@ fn a_suggestion_is_verified_on_other_prompts() {
 /// `LBW_PLANTED_STEPS=20 LBW_PLANTED_SIZE=128 cargo test --release --test cli_analyze planted -- --ignored --nocapture` is the full
 /// measurement.
 #[test]
-#[ignore = "a measurement over ten LoRAs; nine of ten are not reached yet"]
+#[ignore = "a measurement over ten LoRAs: it takes minutes"]
 fn planted_damage_is_found() {
     let setting = |name: &str, default: &str| std::env::var(name).unwrap_or(default.to_owned());
     let (steps, size) = (setting("LBW_PLANTED_STEPS", "2"), setting("LBW_PLANTED_SIZE", "64"));

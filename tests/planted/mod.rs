@@ -1,7 +1,7 @@
 //! LoRAs with damage planted in one group of blocks, to see whether the analyzer finds it.
 //!
 //! The recipe: take the clean LoRA `house`; add normal noise to every `lora_up` of the group, so much that the weights change by
-//! about `STRENGTH`, which is more than they are large. Which group, and the noise, follow from the number of the LoRA.
+//! about `STRENGTHS`, which is more than they are large. Which group, and the noise, follow from the number of the LoRA.
 
 use std::collections::HashMap;
 use std::path::Path;
