@@ -55,6 +55,10 @@ struct EmbeddingName {
 }
 
 impl EmbeddingNames {
+    pub(super) fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
     /// Adds an embedding of `vectors` vectors in the place of one of the same name. Names are tokenized as CLIP-L does, whichever encoder reads them.
     pub fn add(&mut self, name: &str, vectors: usize) {
         let ids = Tokenizer::shared().encode(Encoder::ClipL, name);

@@ -50,6 +50,9 @@ impl EmbeddingNames {
     /// The names that stand in the texts of `plan`, in the order of webui's `TI hashes`: each run of an encoder puts its own
     /// before those of the earlier runs, and every text runs through two encoders, so that each name comes twice at least.
     pub fn used_by(&self, plan: &Plan) -> Vec<String> {
+        if self.is_empty() {
+            return Vec::new();
+        }
         let mut parts: Vec<&Schedule> = vec![&plan.negative];
         for part in &plan.positive {
             // Equal parts are encoded once.

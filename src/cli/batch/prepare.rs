@@ -23,6 +23,9 @@ use crate::image_io;
 use crate::infotext::{Infotext, Pasted, Why};
 use crate::plan::{Plan, Request, Settings};
 
+/// So many notes with one code are said in full; a long file would bury its errors under them.
+const NOTES_SAID: usize = 3;
+
 /// One picture that is to be drawn.
 pub struct Planned {
     pub plan: Plan,
@@ -224,6 +227,7 @@ impl Prepared {
         report::diagnostics(&self.sources.found);
         type Found<'a> = (Vec<&'a Problem>, Vec<&'a Diagnostic>);
         let mut all: BTreeMap<(usize, usize), Found<'_>> = BTreeMap::new();
+        let mut notes = BTreeMap::new();
         let order = |file: &str| self.names.iter().position(|n| n == file).unwrap_or(self.names.len());
         for problem in &self.problems {
             all.entry((order(&problem.file), problem.line)).or_default().0.push(problem);
@@ -238,7 +242,14 @@ impl Prepared {
                     false => report::warning(&problem.to_string()),
                 }
             }
-            diagnostics.iter().for_each(|d| report::diagnostic(d));
+            for diagnostic in diagnostics.iter().filter(|d| is_said(d, &mut notes)) {
+                report::diagnostic(diagnostic);
+            }
+        }
+        for (code, count) in notes {
+            if let Some(more @ 1..) = count.checked_sub(NOTES_SAID) {
+                report::note(&format!("{more} more like the note {code} above; `lbw explain {code}` tells about it"));
+            }
         }
     }
 
@@ -299,6 +310,16 @@ pub fn lora_key(plan: &Plan) -> String {
 /// A number nobody can guess, for the seeds of a new batch.
 pub fn new_seed_base() -> u64 {
     std::hash::RandomState::new().build_hasher().finish()
+}
+
+/// Whether `diagnostic` is said: all warnings and errors, but of the notes with one code only the first.
+fn is_said(diagnostic: &Diagnostic, notes: &mut BTreeMap<&'static str, usize>) -> bool {
+    if diagnostic.severity > Severity::Note {
+        return true;
+    }
+    let count = notes.entry(diagnostic.code).or_default();
+    *count += 1;
+    *count <= NOTES_SAID
 }
 
 fn entry_name(entry: &Entry) -> String {

@@ -1,7 +1,7 @@
 //! What is done with the sums of a product before they are written.
 
 use super::math::{gelu, swish};
-use super::simd::Simd;
+use super::simd::{MAX_LANES, Simd};
 
 /// A function of one value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,9 +51,6 @@ pub(super) struct Finish<'a> {
     pub outputs: usize,
     pub paired: bool,
 }
-
-/// The widest vector.
-const MAX_LANES: usize = 16;
 
 impl Finish<'_> {
     /// Writes row `row` of panel `panel`, whose sums are given, to its place in `result`.

@@ -43,44 +43,59 @@ impl Rows for Matrix<'_> {
 
 /// epilogue(rows · weightᵀ)
 pub(super) fn multiply(rows: &impl Rows, weight: &Panels, epilogue: Epilogue<'_>) -> candle_core::Result<Vec<f32>> {
-    let (isa, count, outputs) = (weight.isa(), rows.count(), weight.shape().outputs);
-    let paired = weight.shape().order == Order::Paired;
-    if !epilogue.fits(count, outputs, paired) {
-        candle_core::bail!("a product of {count} rows and {outputs} outputs has operands of other shapes");
-    }
-    let width = if paired { outputs / 2 } else { outputs };
-    let mut y = Vec::with_capacity(count * width);
-    let result = Result(y.as_mut_ptr());
-    let panels_per_job = (COLUMNS / isa.panel()).max(1);
+    let count = rows.count();
+    let panels_per_job = (COLUMNS / weight.isa().panel()).max(1);
     let blocks = count.div_ceil(ROWS);
-    (0..blocks * weight.count().div_ceil(panels_per_job)).into_par_iter().for_each_init(
-        Scratch::default,
-        |scratch, job| {
+    let jobs = 0..blocks * weight.count().div_ceil(panels_per_job);
+    let write = |finish: Finish<'_>, result: Target| {
+        jobs.into_par_iter().for_each_init(Scratch::default, |scratch, job| {
             let (first_row, first_panel) = (job % blocks * ROWS, job / blocks * panels_per_job);
-            isa.run(Job {
+            weight.isa().run(Job {
                 rows,
                 weight,
-                finish: Finish { epilogue, rows: count, outputs, paired },
+                finish,
                 row_range: (first_row, count.min(first_row + ROWS)),
                 panel_range: (first_panel, weight.count().min(first_panel + panels_per_job)),
                 result,
                 scratch,
             });
-        },
-    );
+        });
+    };
     // SAFETY: the jobs cover all rows and all panels, and each writes every value of its rectangle.
-    unsafe { y.set_len(count * width) };
+    unsafe { product(count, weight, epilogue, write) }
+}
+
+/// The result of a product of `rows` rows with `weight`, which `write` writes.
+///
+/// # Safety
+/// `write` writes all rows of all panels.
+pub(super) unsafe fn product(
+    rows: usize,
+    weight: &Panels,
+    epilogue: Epilogue<'_>,
+    write: impl FnOnce(Finish<'_>, Target),
+) -> candle_core::Result<Vec<f32>> {
+    let outputs = weight.shape().outputs;
+    let paired = weight.shape().order == Order::Paired;
+    if !epilogue.fits(rows, outputs, paired) {
+        candle_core::bail!("a product of {rows} rows and {outputs} outputs has operands of other shapes");
+    }
+    let len = rows * if paired { outputs / 2 } else { outputs };
+    let mut y = Vec::with_capacity(len);
+    write(Finish { epilogue, rows, outputs, paired }, Target(y.as_mut_ptr()));
+    // SAFETY: as the caller promises, and there is room for all rows.
+    unsafe { y.set_len(len) };
     Ok(y)
 }
 
 /// The result, to whose parts the jobs write at the same time.
 #[derive(Clone, Copy)]
-struct Result(*mut f32);
+pub(super) struct Target(pub *mut f32);
 
 // SAFETY: the jobs write to disjoint rectangles, and nothing reads until all have ended.
-unsafe impl Send for Result {}
+unsafe impl Send for Target {}
 // SAFETY: as above.
-unsafe impl Sync for Result {}
+unsafe impl Sync for Target {}
 
 #[derive(Default)]
 struct Scratch {
@@ -95,7 +110,7 @@ struct Job<'a, R> {
     finish: Finish<'a>,
     row_range: (usize, usize),
     panel_range: (usize, usize),
-    result: Result,
+    result: Target,
     scratch: &'a mut Scratch,
 }
 

@@ -22,6 +22,7 @@ mod simd;
 #[cfg(test)]
 mod tests;
 mod values;
+mod winograd;
 
 pub use attention::attention;
 pub(in crate::model) use choice::choice_for;

@@ -130,6 +130,28 @@ proptest! {
         }
     }
 
+    /// Sizes and channels for which the squares are used.
+    #[test]
+    fn large_conv3x3_agrees(
+        images in 1usize..3, height in 8usize..40, width in 8usize..40, inputs in 2usize..5, outputs in 1usize..60,
+        number in number_type(), kind in prop_oneof![Just(Conv3x3::Same), Just(Conv3x3::Doubling)],
+    ) {
+        let x = noise(1, &[images, height, width, 16 * inputs]);
+        let (bias, shift) = (noise(2, &[outputs]), noise(3, &[images, outputs]));
+        for isa in paths() {
+            let shape = Shape { outputs, inputs: 16 * inputs, taps: 9, order: Order::Plain };
+            let (tensor, panels) = weight(isa, number, shape, 5);
+            let fused = Fused { bias: Some(&bias), shift: Some(&shift), ..Fused::NOTHING };
+            let expected = conv3x3(&x, &tensor, kind, fused).unwrap();
+            let got = with_threads(|| conv3x3(&x, &panels, kind, fused).unwrap());
+            assert_close(&got, &expected, 5e-4);
+            let last = x.narrow(0, images - 1, 1).unwrap();
+            let shift = shift.narrow(0, images - 1, 1).unwrap();
+            let alone = conv3x3(&last, &panels, kind, Fused { shift: Some(&shift), ..fused }).unwrap();
+            prop_assert_eq!(numbers(&alone), numbers(&got.narrow(0, images - 1, 1).unwrap()));
+        }
+    }
+
     #[test]
     fn attention_agrees(
         queries in 1usize..120, keys in 1usize..160, heads in 1usize..3, width in 1usize..40,

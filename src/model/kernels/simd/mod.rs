@@ -15,6 +15,9 @@ use half::{bf16, f16};
 
 pub(super) use tile::MR;
 
+/// Values of the widest vector.
+pub(super) const MAX_LANES: usize = 16;
+
 /// A set of instructions that kernels are compiled for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Isa {

@@ -1,6 +1,12 @@
 //! The innermost loop of every matrix product.
 
+use std::sync::atomic::{Ordering, compiler_fence};
+
 use super::Simd;
+
+/// Steps that are written out in the loop, so that its own instructions weigh little: a processor whose other thread belongs
+/// to somebody else starts half as many instructions, and then every one counts.
+const UNROLLED: usize = 8;
 
 /// Rows of the tile.
 pub(in crate::model::kernels) const MR: usize = 6;
@@ -26,22 +32,47 @@ pub(super) unsafe fn tile<S: Simd, const VECTORS: usize>(
                 *acc = S::load(sums.add(i * stride + j * S::LANES));
             }
         }
-        for k in 0..k {
-            let mut columns = [S::splat(0.0); VECTORS];
-            for (j, column) in columns.iter_mut().enumerate() {
-                *column = S::load(panel.add(k * S::PANEL + j * S::LANES));
+        let whole = k - k % UNROLLED;
+        for first in (0..whole).step_by(UNROLLED) {
+            for k in first..first + UNROLLED {
+                step::<S, VECTORS>(rows, panel, k, &mut acc);
             }
-            for (acc, row) in acc.iter_mut().zip(rows) {
-                let a = S::splat(*row.add(k));
-                for (acc, column) in acc.iter_mut().zip(columns) {
-                    *acc = S::mul_add(a, column, *acc);
-                }
-            }
+        }
+        for k in whole..k {
+            step::<S, VECTORS>(rows, panel, k, &mut acc);
         }
         for (i, acc) in acc.iter().enumerate() {
             for (j, acc) in acc.iter().enumerate() {
                 S::store(sums.add(i * stride + j * S::LANES), *acc);
             }
         }
+    }
+}
+
+/// acc\[i\]\[j\] += rows\[i\]\[k\] · panel\[k\]\[j\]
+///
+/// # Safety
+/// As for [`tile`], with a `k` below its own.
+#[inline(always)]
+unsafe fn step<S: Simd, const VECTORS: usize>(
+    rows: &[*const f32; MR],
+    panel: *const f32,
+    k: usize,
+    acc: &mut [[S::V; VECTORS]; MR],
+) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let mut columns = [S::splat(0.0); VECTORS];
+        for (j, column) in columns.iter_mut().enumerate() {
+            *column = S::load(panel.add(k * S::PANEL + j * S::LANES));
+        }
+        for (acc, row) in acc.iter_mut().zip(rows) {
+            let a = S::splat(*row.add(k));
+            for (acc, column) in acc.iter_mut().zip(columns) {
+                *acc = S::mul_add(a, column, *acc);
+            }
+        }
+        // Loads of the next step would need registers before this one has given them back, and sums would go to memory.
+        compiler_fence(Ordering::SeqCst);
     }
 }
