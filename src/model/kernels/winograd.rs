@@ -74,6 +74,26 @@ fn convolve(patches: &Patches<'_>, weight: &Panels, finish: Finish<'_>, result: 
     }
 }
 
+/// A transformation of the rows of a square matrix and then of the columns. Not a function: what is called by way of a closure
+/// or a pointer is compiled without the path's instructions.
+macro_rules! both_ways {
+    ($transform:ident::<$S:ident>($values:expr): $from:expr => $to:expr) => {{
+        let mut columns = [[$S::splat(0.0); $from]; $to];
+        for (i, row) in $values.into_iter().enumerate() {
+            for (column, value) in columns.iter_mut().zip($transform::<$S>(row)) {
+                column[i] = value;
+            }
+        }
+        let mut rows = [[$S::splat(0.0); $to]; $to];
+        for (j, column) in columns.into_iter().enumerate() {
+            for (row, value) in rows.iter_mut().zip($transform::<$S>(column)) {
+                row[j] = value;
+            }
+        }
+        rows
+    }};
+}
+
 /// Transforms the inputs of MR squares.
 struct Inputs<'a> {
     patches: &'a Patches<'a>,
@@ -103,7 +123,7 @@ impl Task for Inputs<'_> {
                     for (d, pixel) in d.as_flattened_mut().iter_mut().zip(&pixels) {
                         *d = S::load(pixel.add(channel));
                     }
-                    let points = transposed(d.map(|row| input::<S>(row))).map(|column| input::<S>(column));
+                    let points = both_ways!(input::<S>(d): REACH => REACH);
                     let to = self.to.as_mut_ptr().add(square * inputs + channel);
                     for (i, point) in points.as_flattened().iter().enumerate() {
                         S::store(to.add(i * stride), *point);
@@ -207,12 +227,13 @@ unsafe fn transform_kernels<S: Simd>(weight: &Panels, panel: usize, widened: &mu
     assert!(to.len() == POINTS * stride);
     for first in (0..inputs).step_by(INPUTS) {
         let len = INPUTS.min(inputs - first) * S::PANEL;
-        let mut buffers = widened.chunks_exact_mut(INPUTS * S::PANEL);
-        let taps: [&[f32]; 9] = std::array::from_fn(|tap| {
+        let mut taps: [&[f32]; 9] = [&[]; 9];
+        for ((tap, values), buffer) in taps.iter_mut().enumerate().zip(widened.chunks_exact_mut(INPUTS * S::PANEL)) {
             let from = ((panel * 9 + tap) * inputs + first) * S::PANEL;
             // SAFETY: `S` is the processor's.
-            unsafe { widen::<S>(weight.values(), from, len, buffers.next().unwrap_or_default()) }
-        });
+            *values = unsafe { widen::<S>(weight.values(), from, len, buffer) };
+        }
+        assert!(taps.iter().all(|tap| tap.len() == len));
         for at in (0..len).step_by(S::LANES) {
             // SAFETY: each tap has `len` values, a number of whole vectors, and each point of `to` as many behind
             // `first` inputs.
@@ -221,7 +242,7 @@ unsafe fn transform_kernels<S: Simd>(weight: &Panels, panel: usize, widened: &mu
                 for (g, tap) in g.as_flattened_mut().iter_mut().zip(taps) {
                     *g = S::load(tap.as_ptr().add(at));
                 }
-                let points = transposed(g.map(|row| kernel::<S>(row))).map(|column| kernel::<S>(column));
+                let points = both_ways!(kernel::<S>(g): 3 => REACH);
                 let to = to.as_mut_ptr().add(first * S::PANEL + at);
                 for (i, point) in points.as_flattened().iter().enumerate() {
                     S::store(to.add(i * stride), *point);
@@ -245,17 +266,12 @@ unsafe fn transform_sums<S: Simd>(sums: &[f32], stride: usize, to: &mut [f32]) {
             for (i, m) in m.as_flattened_mut().iter_mut().enumerate() {
                 *m = S::load(sums.as_ptr().add(i * stride + column));
             }
-            let outputs = transposed(m.map(|row| output::<S>(row))).map(|column| output::<S>(column));
+            let outputs = both_ways!(output::<S>(m): REACH => SQUARE);
             for (i, y) in outputs.as_flattened().iter().enumerate() {
                 S::store(to.as_mut_ptr().add(i * S::PANEL + column), *y);
             }
         }
     }
-}
-
-#[inline(always)]
-fn transposed<T: Copy, const N: usize, const M: usize>(rows: [[T; M]; N]) -> [[T; N]; M] {
-    std::array::from_fn(|j| std::array::from_fn(|i| rows[i][j]))
 }
 
 /// Bᵀ·d
