@@ -56,11 +56,14 @@ fn quick_ranks_like_the_whole_analysis() {
                     serde_json::from_slice::<Value>(&output.stdout).unwrap()
                 };
                 let (full, quick) = (run(false), run(true));
-                let values = |report: &Value| -> Vec<f64> {
-                    let blocks = report["blocks"].as_array().unwrap().iter().filter(|b| b["modules"] != 0);
-                    blocks.map(|b| b["guilt"].as_f64().unwrap()).collect()
+                // The places of the blocks in the ranking.
+                let places = |report: &Value| -> Vec<f64> {
+                    let ranking = report["ranking"].as_array().unwrap();
+                    let mut places: Vec<_> = (0..).zip(ranking).map(|(at, id)| (id.as_str().unwrap(), at)).collect();
+                    places.sort();
+                    places.into_iter().map(|(_, at)| f64::from(at)).collect()
                 };
-                correlations.push(spearman(&values(&full), &values(&quick)));
+                correlations.push(spearman(&places(&full), &places(&quick)));
                 same_first += usize::from(full["ranking"][0] == quick["ranking"][0]);
                 let evaluations = |report: &Value| report["work"]["evaluations"].as_f64().unwrap();
                 share = share.max(evaluations(&quick) / evaluations(&full));

@@ -217,11 +217,11 @@ fn planted_damage_is_found() {
         );
         let report: Value = serde_json::from_str(&out).unwrap();
         let planted = planted::GROUPS[group];
-        println!("{name}: planted {planted}, ranked {}", report["ranking"]);
+        println!("{name}: planted {planted}, guilty {}", report["guilty"]);
         for block in report["blocks"].as_array().unwrap() {
             println!("  {}: {} % guilt {}", block["id"], block["percent"], block["guilt"]);
         }
-        found += usize::from(report["ranking"][0] == planted);
+        found += usize::from(report["guilty"][0] == planted);
     }
     println!("named first: {found} of 10");
     assert!(found >= 9, "named first: {found} of 10");

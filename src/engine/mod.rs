@@ -55,7 +55,8 @@ pub struct EngineOptions {
     pub embeddings: Embeddings,
     /// A VAE that replaces the checkpoint's, [`Checkpoint::open_vae`].
     pub vae: Option<Checkpoint>,
-    /// How our kernels on the CPU hold the weights.
+    /// How our kernels on the CPU hold the weights. With [`Held::Half`] those of the text encoders are given back when a prompt
+    /// has been encoded, and are read again for the next one.
     pub weights: Held,
     /// Whether the negative prompt is left out where it has no effect, at CFG 1. webui evaluates it all the same.
     pub skip_unused: bool,
@@ -99,6 +100,8 @@ pub enum Event<'a> {
     Decoding,
 }
 
+const TEXT_ENCODERS: [&str; 2] = [prefix::CLIP_L, prefix::CLIP_G];
+
 /// Sees what happens while a plan runs.
 pub type Observer<'a> = &'a mut dyn FnMut(Event<'_>);
 
@@ -126,6 +129,8 @@ pub struct Engine {
     model_type: ModelType,
     model_type_source: ModelTypeSource,
     skip_unused: bool,
+    /// Whether the text encoders' weights are given back after each use.
+    unloads_text: bool,
     conditioning: prompt::Cache,
     /// The encoding of an empty prompt, once a plan has asked for it.
     empty: Option<Tensor>,
@@ -168,6 +173,7 @@ impl Engine {
             model_type,
             model_type_source,
             skip_unused: options.skip_unused,
+            unloads_text: options.weights == Held::Half,
             conditioning: prompt::Cache::default(),
             empty: None,
             init_images: HashMap::new(),
@@ -194,10 +200,11 @@ impl Engine {
         unused_tensors(self.checkpoint(), |name| self.weights.get(name).is_some() || replaced(name))
     }
 
-    /// Reads all weights now instead of at their first use.
+    /// Reads all weights that stay in memory now instead of at their first use.
     pub fn load(&self) -> Result<(), EngineError> {
-        Ok([prefix::CLIP_L, prefix::CLIP_G, prefix::UNET, prefix::VAE]
-            .into_iter()
+        let text = TEXT_ENCODERS.into_iter().filter(|_| !self.unloads_text);
+        Ok(text
+            .chain([prefix::UNET, prefix::VAE])
             .try_for_each(|p| self.weights.load(p))
             .and_then(|()| self.vae_weights.as_ref().map_or(Ok(()), |w| w.load(prefix::VAE)))?)
     }
@@ -226,6 +233,9 @@ impl Engine {
             self.conditioning.get(plan, networks, &self.text, &self.embeddings, context_dim, &self.device)?;
         if encoded {
             observer(Event::Encoded);
+            if self.unloads_text {
+                TEXT_ENCODERS.into_iter().for_each(|p| self.weights.unload(p));
+            }
         }
         Ok(conditioning)
     }

@@ -10,7 +10,7 @@ use candle_core::{DType, Tensor};
 use rayon::prelude::*;
 
 use super::kernels::LowRank;
-use super::weights::Weights;
+use super::weights::{Param, Weights};
 use crate::checkpoint::FileError;
 use crate::lora::{Network, NetworkModule};
 
@@ -102,6 +102,13 @@ impl Weights {
             self.ledger = Ledger(wanted);
         }
         result.map(|()| count)
+    }
+
+    /// Gives back the memory of the parameters whose name starts with `prefix`, but for those that LoRAs change. They are read
+    /// again at their next use.
+    pub fn unload(&self, prefix: &str) {
+        let unchanged = |p: &&Arc<Param>| p.name().starts_with(prefix) && !self.ledger.0.contains_key(p.name());
+        self.params().filter(unchanged).for_each(|p| p.reset());
     }
 
     fn forget(&mut self) {

@@ -27,8 +27,10 @@ pub struct Report {
     pub errors: Errors,
     /// In the order asked for.
     pub blocks: Vec<Block>,
-    /// Ids, the guiltiest first.
+    /// Ids, the one that changes the picture most first.
     pub ranking: Vec<String>,
+    /// Ids, the guiltiest first.
+    pub guilty: Vec<String>,
     /// One for each seed.
     pub grids: Vec<String>,
     /// One for each seed: the plain base and the whole LoRA.
@@ -131,15 +133,24 @@ pub fn mean_and_spread(values: &[f64]) -> (f64, f64) {
     (mean, (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / count).sqrt())
 }
 
-/// The numbers of the blocks, the guiltiest first; among equals, the one that changes most.
-pub fn ranking(blocks: &[Block]) -> Vec<usize> {
+/// The numbers of the blocks, the one with the largest `key` first; among equals, the one that changes more pixels.
+fn by(blocks: &[Block], key: impl Fn(&Block) -> f64) -> Vec<usize> {
     let mut order: Vec<usize> = (0..blocks.len()).collect();
     order.sort_by(|p, q| {
-        let key = |b: &Block| (b.guilt, b.percent);
-        let (p, q) = (key(&blocks[*p]), key(&blocks[*q]));
-        q.0.total_cmp(&p.0).then(q.1.total_cmp(&p.1))
+        let (p, q) = (&blocks[*p], &blocks[*q]);
+        key(q).total_cmp(&key(p)).then(q.percent.total_cmp(&p.percent))
     });
     order
+}
+
+/// The numbers of the blocks, the one that changes the picture most first: by the mean ΔE.
+pub fn ranking(blocks: &[Block]) -> Vec<usize> {
+    by(blocks, |block| block.effect.delta_e)
+}
+
+/// The numbers of the blocks, the guiltiest first.
+pub fn guilty(blocks: &[Block]) -> Vec<usize> {
+    by(blocks, |block| block.guilt)
 }
 
 /// What a block does, in one sentence.
@@ -273,7 +284,7 @@ impl Report {
             );
         }
         text += "\n";
-        for block in ranking(&self.blocks).into_iter().map(|at| &self.blocks[at]).filter(|b| b.modules > 0) {
+        for block in guilty(&self.blocks).into_iter().map(|at| &self.blocks[at]).filter(|b| b.modules > 0) {
             text += &format!("{}\n", block.sentence);
         }
         if let Some(suggestion) = &self.suggestion {

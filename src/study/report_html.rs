@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use image::RgbImage;
 
-use super::report::{Report, ranking};
+use super::report::{Report, guilty};
 use crate::image_io::encode_png;
 
 /// The page of `report`. `picture` gives a picture by its file name.
@@ -47,7 +47,7 @@ pub fn page<E>(report: &Report, picture: &mut dyn FnMut(&str) -> Result<RgbImage
     html.push_str("<h2>Blocks, the guiltiest first</h2><table><tr><th>block</th><th>diff %</th><th>guilt</th>");
     html.push_str("<th>ΔE</th><th>edges</th><th>contrast</th><th>chroma</th><th>coarse SSIM</th>");
     html.push_str("<th>difference</th><th>changed</th><th>full</th><th>base</th><th>what it does</th></tr>");
-    for block in ranking(&report.blocks).into_iter().map(|at| &report.blocks[at]) {
+    for block in guilty(&report.blocks).into_iter().map(|at| &report.blocks[at]) {
         let e = &block.effect;
         let _ = write!(
             html,

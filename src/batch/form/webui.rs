@@ -1,5 +1,6 @@
 //! webui's "Prompts from file or textbox".
 
+use rayon::prelude::*;
 use serde_json::{Map, Value};
 
 use super::{Options, Read};
@@ -15,13 +16,12 @@ pub(super) fn read(name: &str, text: &str, options: &Options, read: &mut Read) {
         return read_as_webui(name, text, options, read);
     }
     let mut options = options.clone();
-    for (number, line) in (1..).zip(python::split_lines(text)) {
-        let line = python::strip(line);
-        if line.is_empty() {
-            continue;
-        }
-        if let Some(defaults) = line.strip_prefix(DEFAULTS) {
-            match parse_line(defaults, &|name| Some(name.to_owned())) {
+    let lines = (1usize..).zip(python::split_lines(text)).map(|(number, line)| (number, python::strip(line)));
+    let lines: Vec<_> = lines.filter(|(_, line)| !line.is_empty()).collect();
+    let commands: Vec<_> = lines.par_iter().map(|(_, line)| command(line)).collect();
+    for ((number, line), command) in lines.into_iter().zip(commands) {
+        if line.starts_with(DEFAULTS) {
+            match command {
                 Ok(values) => options.defaults.extend(values),
                 Err(error) => read.wrong(name, number, said(&error)),
             }
@@ -30,15 +30,12 @@ pub(super) fn read(name: &str, text: &str, options: &Options, read: &mut Read) {
         if line.starts_with('#') {
             read.warn(name, number, "in webui's form this is no comment: it draws the empty prompt, as webui does");
         }
-        let values = match line.contains("--") {
-            false => Map::from_iter([("prompt".to_owned(), Value::from(line))]),
-            true => match parse_line(line, &|name| Some(name.to_owned())) {
-                Ok(values) => values,
-                Err(error) => {
-                    read.wrong(name, number, said(&error));
-                    continue;
-                }
-            },
+        let values = match command {
+            Ok(values) => values,
+            Err(error) => {
+                read.wrong(name, number, said(&error));
+                continue;
+            }
         };
         // webui forgets such a sampler and takes its default.
         if values.get("sampler_name").is_some_and(Value::is_null) {
@@ -47,6 +44,14 @@ pub(super) fn read(name: &str, text: &str, options: &Options, read: &mut Read) {
             continue;
         }
         read.push(name, number, values, &options);
+    }
+}
+
+/// The options that a line names: a line without any is a prompt.
+fn command(line: &str) -> Result<Map<String, Value>, LineError> {
+    match line.strip_prefix(DEFAULTS) {
+        None if !line.contains("--") => Ok(Map::from_iter([("prompt".to_owned(), Value::from(line))])),
+        defaults => parse_line(defaults.unwrap_or(line), &|name| Some(name.to_owned())),
     }
 }
 

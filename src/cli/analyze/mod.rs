@@ -14,7 +14,7 @@ use super::exit::{CommandResult, Exit, Failure};
 use super::painter::Painter;
 use super::report as talk;
 use super::request::Asked;
-use crate::study::report::{Block, Report, mean_and_spread, ranking, sentence};
+use crate::study::report::{Block, Report, guilty, mean_and_spread, ranking, sentence};
 use crate::study::suggest::Goal;
 use files::Folder;
 use pictures::{Session, errors_of};
@@ -157,7 +157,9 @@ fn report(
         }
     };
     let blocks: Vec<Block> = ids.iter().enumerate().map(block).collect();
-    let order = ranking(&blocks);
+    let ids = |order: Vec<usize>| -> Vec<String> {
+        order.into_iter().filter(|at| blocks[*at].modules > 0).map(|at| blocks[at].id.clone()).collect()
+    };
     Report {
         format: 1,
         prompt: subject.request.prompt.text.to_string(),
@@ -171,7 +173,8 @@ fn report(
         work: session.work,
         effect: Change::mean(&effects).unwrap_or(Change::NONE),
         errors: full,
-        ranking: order.into_iter().filter(|at| blocks[*at].modules > 0).map(|at| blocks[at].id.clone()).collect(),
+        ranking: ids(ranking(&blocks)),
+        guilty: ids(guilty(&blocks)),
         blocks,
         grids: Vec::new(),
         references: Vec::new(),

@@ -20,7 +20,7 @@ use crate::cli::settings::without_size;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::engine::{check_limits, embedded};
 use crate::image_io;
-use crate::infotext::{Infotext, Pasted, Why};
+use crate::infotext::{self, Infotext, Pasted, Why};
 use crate::plan::{Plan, Request, Settings};
 
 /// So many notes with one code are said in full; a long file would bury its errors under them.
@@ -74,8 +74,10 @@ pub fn prepare(args: &BatchArgs) -> Result<Prepared, Failure> {
     prepared.lines += prepared.wrong_lines();
     let mut models = Models::new();
     let mut repeats: HashMap<String, u64> = HashMap::new();
-    let asked: Vec<_> = entries.iter().filter_map(|entry| prepared.ask(args, entry, &mut models)).collect();
     let sources: &Asked = &prepared.sources.clone();
+    let read: Vec<_> = entries.par_iter().map(|entry| read_settings(sources, entry)).collect();
+    let asked = entries.iter().zip(read).filter_map(|(entry, read)| prepared.ask(args, entry, read, &mut models));
+    let asked: Vec<_> = asked.collect();
     let lower =
         |modules: &mut LoraModules<'_>, line: &Line<'_>| sources.lower_images(&line.first, line.entry.images, modules);
     let lowered: Vec<_> = asked.par_iter().map_init(|| LoraModules::new(&sources.loras), lower).collect();
@@ -94,6 +96,13 @@ struct Line<'a> {
     model: ModelFiles,
     /// Whether nothing is wrong with its settings.
     good: bool,
+}
+
+/// What an entry says about its pictures.
+fn read_settings(sources: &Asked, entry: &Entry) -> Result<(Pasted, Settings), infotext::Problem> {
+    let mut settings = without_size();
+    sources.files.config.apply(&mut settings);
+    Ok((entry.infotext.apply(&mut settings)?, settings))
 }
 
 /// The infotexts of the images in a folder, in the order of their names.
@@ -132,11 +141,15 @@ fn read_images(
 
 impl Prepared {
     /// What a line asks for, unless it cannot be read.
-    fn ask<'a>(&mut self, args: &BatchArgs, entry: &'a Entry, models: &mut Models) -> Option<Line<'a>> {
-        let mut settings = without_size();
-        self.sources.files.config.apply(&mut settings);
-        let mut pasted = match entry.infotext.apply(&mut settings) {
-            Ok(pasted) => pasted,
+    fn ask<'a>(
+        &mut self,
+        args: &BatchArgs,
+        entry: &'a Entry,
+        read: Result<(Pasted, Settings), infotext::Problem>,
+        models: &mut Models,
+    ) -> Option<Line<'a>> {
+        let (mut pasted, mut settings) = match read {
+            Ok(read) => read,
             Err(error) => {
                 self.wrong(entry, error.to_string(), true);
                 return None;

@@ -7,6 +7,7 @@
 use std::ops::Range;
 
 use half::slice::HalfFloatSliceExt;
+use half::vec::HalfBitsVecExt;
 use half::{bf16, f16};
 use rayon::prelude::*;
 
@@ -156,55 +157,96 @@ fn check(stored: &Stored<'_>, changes: &[LowRank]) -> candle_core::Result<()> {
 
 /// A number that files hold.
 trait Number: Copy + Default + Send + Sync {
-    fn read(bytes: &[u8]) -> Self;
     const SIZE: usize;
+
+    fn read(bytes: &[u8]) -> Self;
+
+    /// Zeros in memory that the system clears when it is first touched, by the threads that fill it.
+    fn zeros(len: usize) -> Vec<Self>;
 }
 
 impl Number for f32 {
+    const SIZE: usize = 4;
+
     fn read(bytes: &[u8]) -> Self {
         f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
     }
-    const SIZE: usize = 4;
+
+    fn zeros(len: usize) -> Vec<f32> {
+        vec![0.0; len]
+    }
 }
 
 impl Number for f16 {
+    const SIZE: usize = 2;
+
     fn read(bytes: &[u8]) -> Self {
         f16::from_le_bytes([bytes[0], bytes[1]])
     }
-    const SIZE: usize = 2;
+
+    fn zeros(len: usize) -> Vec<f16> {
+        vec![0u16; len].reinterpret_into()
+    }
 }
 
 impl Number for bf16 {
+    const SIZE: usize = 2;
+
     fn read(bytes: &[u8]) -> Self {
         bf16::from_le_bytes([bytes[0], bytes[1]])
     }
-    const SIZE: usize = 2;
+
+    fn zeros(len: usize) -> Vec<bf16> {
+        vec![0u16; len].reinterpret_into()
+    }
 }
 
 fn packed<T: Number>(isa: Isa, stored: &Stored<'_>) -> Vec<T> {
     let len = stored.shape.row() * isa.panel();
-    let mut values = vec![T::default(); stored.shape.outputs.div_ceil(isa.panel()) * len];
+    let mut values = T::zeros(stored.shape.outputs.div_ceil(isa.panel()) * len);
     values.par_chunks_mut(len.max(1)).enumerate().for_each(|(p, panel)| transpose(isa.panel(), stored, p, panel));
     values
 }
 
-/// Inputs that are transposed together, so that what is written stays in the first-level cache.
-const BLOCK: usize = 64;
+/// Values of as many outputs that are transposed at a time. All panels are so many columns, or a multiple of it.
+const SIDE: usize = 8;
 
-/// Fills panel `p`. Columns without an output stay as they are.
+/// Fills panel `p`. Columns without an output become 0.
 fn transpose<T: Number>(width: usize, stored: &Stored<'_>, p: usize, panel: &mut [T]) {
     let Shape { inputs, taps, .. } = stored.shape;
-    let row = stored.shape.row() * T::SIZE;
-    for first in (0..inputs).step_by(BLOCK) {
-        let len = BLOCK.min(inputs - first);
-        for column in 0..width {
-            let Some(output) = stored.shape.output(width, p, column) else { continue };
-            let from = &stored.bytes[output * row..][first * taps * T::SIZE..][..len * taps * T::SIZE];
-            for tap in 0..taps {
-                let to = &mut panel[(tap * inputs + first) * width..][..len * width];
-                let source = from[tap * T::SIZE..].chunks(taps * T::SIZE);
-                for (to, bytes) in to.chunks_exact_mut(width).zip(source) {
-                    to[column] = T::read(bytes);
+    let len = stored.shape.row();
+    assert!(width.is_multiple_of(SIDE) && panel.len() == len * width);
+    let row = |column| {
+        let output = stored.shape.output(width, p, column)?;
+        Some(&stored.bytes[output * len * T::SIZE..][..len * T::SIZE])
+    };
+    let rows: Vec<Option<&[u8]>> = (0..width).map(row).collect();
+    let (mut input, mut tap) = (0, 0);
+    for first in (0..len).step_by(SIDE) {
+        let count = SIDE.min(len - first);
+        let mut places = [0; SIDE];
+        for place in &mut places[..count] {
+            *place = (tap * inputs + input) * width;
+            tap += 1;
+            if tap == taps {
+                (input, tap) = (input + 1, 0);
+            }
+        }
+        for (group, rows) in rows.chunks_exact(SIDE).enumerate() {
+            let mut block = [[T::default(); SIDE]; SIDE];
+            for (block, row) in block.iter_mut().zip(rows) {
+                let Some(row) = row else { continue };
+                let bytes = &row[first * T::SIZE..][..count * T::SIZE];
+                match count {
+                    // Of a known length, so that no function is called to copy it.
+                    SIDE => (0..SIDE).for_each(|i| block[i] = T::read(&bytes[i * T::SIZE..])),
+                    _ => (0..count).for_each(|i| block[i] = T::read(&bytes[i * T::SIZE..])),
+                }
+            }
+            for (i, place) in places[..count].iter().enumerate() {
+                let to = &mut panel[place + group * SIDE..][..SIDE];
+                for (to, block) in to.iter_mut().zip(&block) {
+                    *to = block[i];
                 }
             }
         }
@@ -245,7 +287,7 @@ impl Change {
     }
 }
 
-fn merged<T: Copy + Default + Send + Sync>(
+fn merged<T: Number>(
     isa: Isa,
     stored: &Stored<'_>,
     changes: &[Change],
@@ -253,7 +295,7 @@ fn merged<T: Copy + Default + Send + Sync>(
 ) -> Vec<T> {
     let width = isa.panel();
     let (row, len) = (stored.shape.row(), stored.shape.row() * width);
-    let mut values = vec![T::default(); stored.shape.outputs.div_ceil(width) * len];
+    let mut values = T::zeros(stored.shape.outputs.div_ceil(width) * len);
     values.par_chunks_mut(len.max(1)).enumerate().for_each_init(Vec::new, |panel: &mut Vec<f32>, (p, to)| {
         panel.clear();
         // Whole tiles: the last one may reach beyond the last input.
@@ -273,12 +315,12 @@ fn base(width: usize, stored: &Stored<'_>, p: usize, panel: &mut [f32]) {
     match stored.number {
         NumberType::F32 => transpose(width, stored, p, &mut panel[..len]),
         NumberType::F16 => {
-            let mut narrow = vec![f16::ZERO; len];
+            let mut narrow = f16::zeros(len);
             transpose(width, stored, p, &mut narrow);
             narrow.convert_to_f32_slice(&mut panel[..len]);
         }
         NumberType::BF16 => {
-            let mut narrow = vec![bf16::ZERO; len];
+            let mut narrow = bf16::zeros(len);
             transpose(width, stored, p, &mut narrow);
             narrow.convert_to_f32_slice(&mut panel[..len]);
         }
