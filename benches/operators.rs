@@ -14,6 +14,10 @@ use lbw::model::kernels::{
     choice, conv3x3, group_norm, layer_norm, linear,
 };
 
+/// That of the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const ROUNDS: usize = 15;
 
 struct Case {

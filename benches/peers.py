@@ -259,7 +259,7 @@ def lbw(sizes, rounds, model, more):
     report = {"open and load": out["open"] + out["load"], "text encoders": out["text"]}
     for s in out["sizes"]:
         name = f"{s['width']}x{s['height']}"
-        report[f"UNet {name} batch 1"], report[f"UNet {name} batch 2"] = s["unet_batch_1"], s["unet_batch_2"]
+        report |= {f"UNet {name} batch {one['batch']}": one["seconds"] for one in s["unet"]}
         report[f"VAE decode {name}"] = s["vae_decode"]
     report["merge of 722 modules"] = out["lora"]["merge"]
     report["re-weighting one block, mean"] = statistics.mean(b["seconds"] for b in out["lora"]["reweight"])

@@ -243,7 +243,8 @@ fn the_bench_measures_every_part() {
     let s = Sandbox::new();
     let (out, _) = s.expect(0, &["bench", "--rounds", "1", "--size", "64x64", "--json"]);
     let report: serde_json::Value = serde_json::from_str(&out).unwrap();
-    for time in ["/open", "/load", "/text", "/sizes/0/unet_batch_1", "/sizes/0/unet_batch_2", "/sizes/0/vae_decode"] {
+    for time in ["/open", "/load", "/text", "/sizes/0/unet/0/seconds", "/sizes/0/unet/1/seconds", "/sizes/0/vae_decode"]
+    {
         assert!(report.pointer(time).and_then(serde_json::Value::as_f64).is_some_and(|t| t > 0.0), "{time}\n{out}");
     }
     let merged = report["lora"]["merged_parameters"].as_u64().unwrap();

@@ -15,6 +15,7 @@ use crate::engine::{Engine, Event};
 use crate::lora::LoraIndex;
 use crate::plan::{Plan, Request, Sampler, Settings, lower};
 use crate::preset::PresetSet;
+use crate::sampling::Start;
 use crate::text::EmbeddingFiles;
 
 #[derive(Debug, Args)]
@@ -22,6 +23,9 @@ pub struct BenchArgs {
     /// Sizes to measure, as WIDTHxHEIGHT; several are separated by commas [default: 512x512; 128x128 with the embedded model]
     #[arg(long, value_name = "SIZES", value_delimiter = ',', value_parser = parse_size)]
     pub size: Vec<(u32, u32)>,
+    /// Batches to measure: 1 is a CFG scale of 1, 2 is prompt and negative prompt, more are prompts joined by AND
+    #[arg(long, value_name = "BATCHES", value_delimiter = ',', default_value = "1,2", value_parser = clap::value_parser!(u32).range(1..=16))]
+    pub batch: Vec<u32>,
     /// Evaluations of the UNet per number; the median is given
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub rounds: u32,
@@ -60,11 +64,15 @@ struct Report {
 struct SizeReport {
     width: u32,
     height: u32,
-    /// One evaluation of the UNet for the prompt alone (CFG scale 1).
-    unet_batch_1: f64,
-    /// One evaluation for prompt and negative prompt together.
-    unet_batch_2: f64,
+    unet: Vec<UnetReport>,
     vae_decode: Option<f64>,
+}
+
+/// One evaluation of the UNet for all of a batch together.
+#[derive(Debug, Serialize)]
+struct UnetReport {
+    batch: u32,
+    seconds: f64,
 }
 
 #[derive(Debug, Serialize)]
@@ -118,7 +126,7 @@ pub fn run(args: &BenchArgs) -> CommandResult {
         open,
         load,
         text,
-        sizes: sizes.into_iter().map(|size| bench.size(size, !args.skip_vae)).collect::<Result<_, _>>()?,
+        sizes: sizes.into_iter().map(|size| bench.size(size, args)).collect::<Result<_, _>>()?,
         lora: lora.map(|name| bench.lora(&name)).transpose()?,
         peak_memory: peak_memory(),
     };
@@ -151,30 +159,39 @@ impl Bench {
         Ok((text, (first - text).max(0.0)))
     }
 
-    fn size(&mut self, (width, height): (u32, u32), vae: bool) -> Result<SizeReport, Failure> {
-        let (unet_batch_1, first) = self.image(width, height, 1.0)?;
-        let (unet_batch_2, second) = self.image(width, height, 7.0)?;
-        let vae_decode = vae.then_some(first.min(second));
-        let report = SizeReport { width, height, unet_batch_1, unet_batch_2, vae_decode };
-        report::note(&format!("{width}x{height}: {unet_batch_2:.2} s per evaluation, batch 2"));
-        Ok(report)
+    fn size(&mut self, (width, height): (u32, u32), args: &BenchArgs) -> Result<SizeReport, Failure> {
+        let (mut unet, mut vae_decode) = (Vec::new(), f64::INFINITY);
+        for batch in args.batch.iter().copied() {
+            let (seconds, decode) = self.image((width, height), batch, !args.skip_vae)?;
+            report::note(&format!("{width}x{height}: {seconds:.2} s per evaluation, batch {batch}"));
+            unet.push(UnetReport { batch, seconds });
+            vae_decode = vae_decode.min(decode);
+        }
+        Ok(SizeReport { width, height, unet, vae_decode: (!args.skip_vae).then_some(vae_decode) })
     }
 
     /// Median time of an evaluation of the UNet, and the time of the VAE.
-    fn image(&mut self, width: u32, height: u32, cfg_scale: f64) -> Result<(f64, f64), Failure> {
+    fn image(&mut self, (width, height): (u32, u32), batch: u32, vae: bool) -> Result<(f64, f64), Failure> {
         let steps = self.rounds + 1;
+        // The negative prompt is evaluated, too, unless the scale is 1.
+        let cfg_scale = if batch == 1 { 1.0 } else { 7.0 };
+        let prompts: Vec<String> = (1..batch.max(2)).map(|n| format!("cat {n}")).collect();
         let settings = Settings { width, height, steps, cfg_scale, sampler: Sampler::Euler, ..Settings::default() };
-        let plan = plan("a cat", "a dog", settings)?;
+        let plan = plan(&prompts.join(" AND "), "a dog", settings)?;
         let (mut last, mut times, mut decoding) = (Instant::now(), Vec::new(), Instant::now());
-        let run = self.engine.run(&plan, &mut |event| match event {
+        let mut observe = |event: Event<'_>| match event {
             Event::Predicted { .. } => {
                 times.push(last.elapsed().as_secs_f64());
                 last = Instant::now();
             }
             Event::Decoding => decoding = Instant::now(),
             _ => {}
-        });
-        run.map_err(painter::failure)?;
+        };
+        let done = match vae {
+            true => self.engine.run(&plan, &mut observe).map(drop),
+            false => self.engine.latent_from(&plan, Start::Noise, &mut observe).map(drop),
+        };
+        done.map_err(painter::failure)?;
         let decode = decoding.elapsed().as_secs_f64();
         // The first evaluation also encodes the text and warms up.
         Ok((median(&mut times[1..]), decode))
@@ -275,8 +292,9 @@ impl std::fmt::Display for Report {
         writeln!(f, "{:<44}{:>9.3} s", "text encoders, prompt and negative prompt", self.text)?;
         for s in &self.sizes {
             let size = format!("{}x{}", s.width, s.height);
-            writeln!(f, "{:<44}{:>9.3} s", format!("UNet {size}, one evaluation, batch 2"), s.unet_batch_2)?;
-            writeln!(f, "{:<44}{:>9.3} s", format!("UNet {size}, one evaluation, batch 1"), s.unet_batch_1)?;
+            for UnetReport { batch, seconds } in &s.unet {
+                writeln!(f, "{:<44}{seconds:>9.3} s", format!("UNet {size}, one evaluation, batch {batch}"))?;
+            }
             if let Some(vae) = s.vae_decode {
                 writeln!(f, "{:<44}{vae:>9.3} s", format!("VAE decode {size}"))?;
             }

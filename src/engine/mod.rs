@@ -263,16 +263,22 @@ impl Engine {
 
     /// Runs `plan` from noise or from a latent.
     pub fn run_from(&mut self, plan: &Plan, start: Start, observer: Observer<'_>) -> Result<Image, EngineError> {
-        limits::check(plan)?;
-        let conditioning = self.condition(plan, observer)?;
-        let mut latent = self.sample(plan, &conditioning, start, observer)?;
-        if let (Some(hires), Some(prompts)) = (&plan.settings.hires, &plan.hires) {
-            latent = self.second_pass(plan, hires, prompts, latent, observer)?;
-        }
+        let latent = self.latent_from(plan, start, observer)?;
         observer(Event::Decoding);
         let decoded = self.vae.decode(&latent)?;
         let (_, _, height, width) = decoded.dims4()?;
         Ok(Image { width: width as u32, height: height as u32, rgb: to_rgb8(&decoded)?, latent })
+    }
+
+    /// The latent of `plan`, (1, 4, height / 8, width / 8), as it is before the VAE.
+    pub fn latent_from(&mut self, plan: &Plan, start: Start, observer: Observer<'_>) -> Result<Tensor, EngineError> {
+        limits::check(plan)?;
+        let conditioning = self.condition(plan, observer)?;
+        let latent = self.sample(plan, &conditioning, start, observer)?;
+        match (&plan.settings.hires, &plan.hires) {
+            (Some(hires), Some(prompts)) => self.second_pass(plan, hires, prompts, latent, observer),
+            _ => Ok(latent),
+        }
     }
 
     /// Enlarges `latent` and draws over it, as webui's hires. fix does: with noise that is drawn anew for the larger size.
