@@ -49,6 +49,12 @@ impl Linear {
         self.fused(x, Some(residual))
     }
 
+    /// A number that changes with the parameters.
+    pub fn version(&self) -> u64 {
+        // Versions only grow, and so does their sum.
+        self.weight.version() + self.bias.as_ref().map_or(0, |bias| bias.version())
+    }
+
     fn fused(&self, x: &Tensor, residual: Option<&Tensor>) -> Result<Tensor> {
         let bias = self.bias.as_ref().map(|b| b.get()).transpose()?;
         let fused = Fused { bias: bias.as_ref(), activation: self.activation, residual, ..Fused::NOTHING };

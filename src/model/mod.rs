@@ -4,6 +4,7 @@
 //! and 1×1 convolutions need no transposes. Models hold [`Param`]s, not tensors: the [`Weights`] behind them decide what
 //! value a parameter has, the checkpoint's own or one with LoRA deltas added.
 
+mod attention;
 mod builder;
 pub mod kernels;
 mod layers;

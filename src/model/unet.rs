@@ -7,6 +7,7 @@
 use candle_core::{DType, Module, Result, Tensor};
 use candle_transformers::models::stable_diffusion::embeddings::Timesteps;
 
+use super::attention::{Attention, CrossAttention, Texts};
 use super::builder::Builder;
 use super::kernels::{self, Activation};
 use super::layers::{Conv1x1, Conv3x3, GroupNorm, LayerNorm, Linear};
@@ -26,8 +27,12 @@ pub struct UnetConfig {
 }
 
 /// The UNet.
+///
+/// What cross-attention makes of a text does not depend on the step: it is kept for the last few texts, and made anew where
+/// a weight changes.
 pub struct Unet {
     config: UnetConfig,
+    texts: Texts,
     time_embed: Embedding,
     label_emb: Embedding,
     conv_in: Conv3x3,
@@ -110,7 +115,18 @@ impl Unet {
         let norm_out = GroupNorm::new(b, &format!("{p}out.0"), channels, 1e-5);
         let conv_out = Conv3x3::new(b, &format!("{p}out.2"), channels, 4);
         let config = UnetConfig { model_channels, context_dim, vector_dim };
-        Unet { config, time_embed, label_emb, conv_in, input_blocks, middle, output_blocks, norm_out, conv_out }
+        Unet {
+            config,
+            texts: Texts::default(),
+            time_embed,
+            label_emb,
+            conv_in,
+            input_blocks,
+            middle,
+            output_blocks,
+            norm_out,
+            conv_out,
+        }
     }
 
     pub fn config(&self) -> UnetConfig {
@@ -132,6 +148,7 @@ impl Unet {
         vector: &Tensor,
         tap: &mut dyn FnMut(&str, &Tensor) -> Result<()>,
     ) -> Result<Tensor> {
+        let context = &self.texts.known(context)?;
         let time = timestep_embedding(t, self.config.model_channels)?;
         let emb = (self.time_embed.forward(&time)? + self.label_emb.forward(vector)?)?;
         // Every residual block uses SiLU(emb).
@@ -276,7 +293,7 @@ struct TransformerBlock {
     norm1: LayerNorm,
     self_attention: Attention,
     norm2: LayerNorm,
-    cross_attention: Attention,
+    cross_attention: CrossAttention,
     norm3: LayerNorm,
     ff_in: Linear,
     ff_out: Linear,
@@ -289,7 +306,7 @@ impl TransformerBlock {
             norm1: LayerNorm::new(b, &format!("{prefix}.norm1"), channels),
             self_attention: Attention::new(b, &format!("{prefix}.attn1"), channels, channels),
             norm2: LayerNorm::new(b, &format!("{prefix}.norm2"), channels),
-            cross_attention: Attention::new(b, &format!("{prefix}.attn2"), channels, context_dim),
+            cross_attention: CrossAttention::new(b, &format!("{prefix}.attn2"), channels, context_dim),
             norm3: LayerNorm::new(b, &format!("{prefix}.norm3"), channels),
             ff_in: Linear::activated(b, &format!("{prefix}.ff.net.0.proj"), channels, 2 * inner, Activation::Geglu),
             ff_out: Linear::new(b, &format!("{prefix}.ff.net.2"), inner, channels),
@@ -298,38 +315,10 @@ impl TransformerBlock {
 
     fn forward(&self, x: &Tensor, context: &Tensor) -> Result<Tensor> {
         let h = self.norm1.forward(x)?;
-        let x = self.self_attention.forward_onto(x, &h, &h)?;
+        let (k, v) = self.self_attention.keys_and_values(&h)?;
+        let x = self.self_attention.forward_onto(x, &h, &k, &v)?;
         let x = self.cross_attention.forward_onto(&x, &self.norm2.forward(&x)?, context)?;
         let h = self.ff_in.forward(&self.norm3.forward(&x)?)?;
         self.ff_out.forward_onto(&x, &h)
-    }
-}
-
-struct Attention {
-    heads: usize,
-    to_q: Linear,
-    to_k: Linear,
-    to_v: Linear,
-    to_out: Linear,
-}
-
-impl Attention {
-    /// Width of one head at every level of SDXL.
-    const HEAD_WIDTH: usize = 64;
-
-    fn new(b: &mut Builder, prefix: &str, channels: usize, context_dim: usize) -> Self {
-        Attention {
-            heads: (channels / Self::HEAD_WIDTH).max(1),
-            to_q: Linear::without_bias(b, &format!("{prefix}.to_q"), channels, channels),
-            to_k: Linear::without_bias(b, &format!("{prefix}.to_k"), context_dim, channels),
-            to_v: Linear::without_bias(b, &format!("{prefix}.to_v"), context_dim, channels),
-            to_out: Linear::new(b, &format!("{prefix}.to_out.0"), channels, channels),
-        }
-    }
-
-    /// `residual` + attention of x (b, n, channels) to context (b, m, context_dim): (b, n, channels)
-    fn forward_onto(&self, residual: &Tensor, x: &Tensor, context: &Tensor) -> Result<Tensor> {
-        let (q, k, v) = (self.to_q.forward(x)?, self.to_k.forward(context)?, self.to_v.forward(context)?);
-        self.to_out.forward_onto(residual, &kernels::attention(&q, &k, &v, self.heads, false)?)
     }
 }

@@ -4,6 +4,7 @@
 //! deltas is bit for bit the checkpoint's, whatever was applied before.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::{Device, Tensor};
@@ -33,6 +34,7 @@ pub struct Param {
     checkpoint: Arc<Checkpoint>,
     device: Device,
     value: Mutex<Option<Weight>>,
+    version: AtomicU64,
 }
 
 impl Param {
@@ -43,11 +45,24 @@ impl Param {
         checkpoint: Arc<Checkpoint>,
         device: Device,
     ) -> Self {
-        Param { name: name.to_owned(), packed, held, checkpoint, device, value: Mutex::new(None) }
+        Param {
+            name: name.to_owned(),
+            packed,
+            held,
+            checkpoint,
+            device,
+            value: Mutex::new(None),
+            version: AtomicU64::new(0),
+        }
     }
 
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// A number that changes with the value, so that what was computed from it can be kept.
+    pub(super) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
     }
 
     /// The value now in force, for the kernels of the model's device. Read from the checkpoint at first use.
@@ -100,11 +115,16 @@ impl Param {
 
     /// Back to the checkpoint's value, read at the next use.
     pub(super) fn reset(&self) {
-        *self.value.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.replace(None);
     }
 
     fn put(&self, weight: Weight) {
-        *self.value.lock().unwrap_or_else(PoisonError::into_inner) = Some(weight);
+        self.replace(Some(weight));
+    }
+
+    fn replace(&self, weight: Option<Weight>) {
+        *self.value.lock().unwrap_or_else(PoisonError::into_inner) = weight;
+        self.version.fetch_add(1, Ordering::Release);
     }
 
     /// The path and the shape of packed weights; `None` where the value is a tensor.

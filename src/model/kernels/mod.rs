@@ -15,6 +15,7 @@ mod gemm;
 mod limit;
 mod linear;
 mod math;
+mod memory;
 mod norm;
 mod panels;
 mod resize;

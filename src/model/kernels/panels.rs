@@ -4,14 +4,19 @@
 //! the values of its outputs side by side, in the type of the file: the multiplication widens them, so that numbers of 16
 //! bits are held exactly in half the memory.
 
+use std::marker::PhantomData;
 use std::ops::Range;
 
+use bytemuck::Pod;
 use half::slice::HalfFloatSliceExt;
-use half::vec::HalfBitsVecExt;
 use half::{bf16, f16};
 use rayon::prelude::*;
 
-use super::simd::{Isa, MR, Simd, Task};
+use super::memory::Memory;
+use super::simd::{Isa, MAX_PANEL, MR, SIDE, Simd, Task};
+
+/// Bytes of the largest number in a file.
+const MAX_SIZE: usize = 4;
 
 /// A type of the numbers in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,18 +65,18 @@ pub struct LowRank {
 }
 
 /// A packed weight.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Panels {
     isa: Isa,
     shape: Shape,
     values: Values,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) enum Values {
-    F32(Vec<f32>),
-    F16(Vec<f16>),
-    BF16(Vec<bf16>),
+    F32(Memory<f32>),
+    F16(Memory<f16>),
+    BF16(Memory<bf16>),
 }
 
 impl Shape {
@@ -119,9 +124,9 @@ impl Panels {
     pub fn pack(isa: Isa, stored: Stored<'_>) -> candle_core::Result<Panels> {
         check(&stored, &[])?;
         let values = match stored.number {
-            NumberType::F32 => Values::F32(packed(isa, &stored)),
-            NumberType::F16 => Values::F16(packed(isa, &stored)),
-            NumberType::BF16 => Values::BF16(packed(isa, &stored)),
+            NumberType::F32 => Values::F32(packed(isa, &stored)?),
+            NumberType::F16 => Values::F16(packed(isa, &stored)?),
+            NumberType::BF16 => Values::BF16(packed(isa, &stored)?),
         };
         Ok(Panels { isa, shape: stored.shape, values })
     }
@@ -131,10 +136,8 @@ impl Panels {
         check(&stored, changes)?;
         let changes: Vec<_> = changes.iter().map(|change| Change::new(isa, stored.shape, change)).collect();
         let values = match narrow {
-            false => Values::F32(merged(isa, &stored, &changes, |panel, to| to.copy_from_slice(panel))),
-            true => {
-                Values::F16(merged(isa, &stored, &changes, |panel, to: &mut [f16]| to.convert_from_f32_slice(panel)))
-            }
+            false => Values::F32(merged(isa, &stored, &changes)?),
+            true => Values::F16(merged_narrow(isa, &stored, &changes)?),
         };
         Ok(Panels { isa, shape: stored.shape, values })
     }
@@ -156,97 +159,153 @@ fn check(stored: &Stored<'_>, changes: &[LowRank]) -> candle_core::Result<()> {
 }
 
 /// A number that files hold.
-trait Number: Copy + Default + Send + Sync {
-    const SIZE: usize;
-
+trait Number: Pod + Send + Sync {
     fn read(bytes: &[u8]) -> Self;
 
-    /// Zeros in memory that the system clears when it is first touched, by the threads that fill it.
-    fn zeros(len: usize) -> Vec<Self>;
+    /// to\[i·stride + j\] = rows\[j\]\[i\], for [`SIDE`] rows of [`SIDE`] numbers.
+    ///
+    /// # Safety
+    /// The processor has the instructions of `S`; all pointers are valid for what is read and written.
+    unsafe fn transpose<S: Simd>(rows: &[*const u8; SIDE], to: *mut Self, stride: usize);
 }
 
 impl Number for f32 {
-    const SIZE: usize = 4;
-
     fn read(bytes: &[u8]) -> Self {
         f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
     }
 
-    fn zeros(len: usize) -> Vec<f32> {
-        vec![0.0; len]
+    #[inline(always)]
+    unsafe fn transpose<S: Simd>(rows: &[*const u8; SIDE], to: *mut f32, stride: usize) {
+        for (j, row) in rows.iter().enumerate() {
+            for i in 0..SIDE {
+                // SAFETY: as the caller promises.
+                unsafe { *to.add(i * stride + j) = f32::from_le_bytes(*row.cast::<[u8; 4]>().add(i)) };
+            }
+        }
     }
 }
 
 impl Number for f16 {
-    const SIZE: usize = 2;
-
     fn read(bytes: &[u8]) -> Self {
         f16::from_le_bytes([bytes[0], bytes[1]])
     }
 
-    fn zeros(len: usize) -> Vec<f16> {
-        vec![0u16; len].reinterpret_into()
+    #[inline(always)]
+    unsafe fn transpose<S: Simd>(rows: &[*const u8; SIDE], to: *mut f16, stride: usize) {
+        // SAFETY: as the caller promises; `f16` is a transparent `u16`.
+        unsafe { S::transpose_16_bits(rows, to.cast(), stride) }
     }
 }
 
 impl Number for bf16 {
-    const SIZE: usize = 2;
-
     fn read(bytes: &[u8]) -> Self {
         bf16::from_le_bytes([bytes[0], bytes[1]])
     }
 
-    fn zeros(len: usize) -> Vec<bf16> {
-        vec![0u16; len].reinterpret_into()
+    #[inline(always)]
+    unsafe fn transpose<S: Simd>(rows: &[*const u8; SIDE], to: *mut bf16, stride: usize) {
+        // SAFETY: as the caller promises; `bf16` is a transparent `u16`.
+        unsafe { S::transpose_16_bits(rows, to.cast(), stride) }
     }
 }
 
-fn packed<T: Number>(isa: Isa, stored: &Stored<'_>) -> Vec<T> {
-    let len = stored.shape.row() * isa.panel();
-    let mut values = T::zeros(stored.shape.outputs.div_ceil(isa.panel()) * len);
-    values.par_chunks_mut(len.max(1)).enumerate().for_each(|(p, panel)| transpose(isa.panel(), stored, p, panel));
-    values
+/// What a panel holds the numbers `T` of a file as.
+trait Holds<T>: Pod + Send + Sync {
+    /// Writes whole vectors.
+    ///
+    /// # Safety
+    /// The processor has the instructions of `S`.
+    unsafe fn put<S: Simd>(from: &[T], to: &mut [Self]);
 }
 
-/// Values of as many outputs that are transposed at a time. All panels are so many columns, or a multiple of it.
-const SIDE: usize = 8;
+impl<T: Number> Holds<T> for T {
+    #[inline(always)]
+    unsafe fn put<S: Simd>(from: &[T], to: &mut [T]) {
+        to.copy_from_slice(from);
+    }
+}
 
-/// Fills panel `p`. Columns without an output become 0.
-fn transpose<T: Number>(width: usize, stored: &Stored<'_>, p: usize, panel: &mut [T]) {
-    let Shape { inputs, taps, .. } = stored.shape;
-    let len = stored.shape.row();
-    assert!(width.is_multiple_of(SIDE) && panel.len() == len * width);
-    let row = |column| {
-        let output = stored.shape.output(width, p, column)?;
-        Some(&stored.bytes[output * len * T::SIZE..][..len * T::SIZE])
-    };
-    let rows: Vec<Option<&[u8]>> = (0..width).map(row).collect();
-    let (mut input, mut tap) = (0, 0);
-    for first in (0..len).step_by(SIDE) {
-        let count = SIDE.min(len - first);
-        let mut places = [0; SIDE];
-        for place in &mut places[..count] {
-            *place = (tap * inputs + input) * width;
-            tap += 1;
-            if tap == taps {
-                (input, tap) = (input + 1, 0);
-            }
+impl Holds<f16> for f32 {
+    #[inline(always)]
+    unsafe fn put<S: Simd>(from: &[f16], to: &mut [f32]) {
+        for (from, to) in from.chunks_exact(S::LANES).zip(to.chunks_exact_mut(S::LANES)) {
+            // SAFETY: both have a vector of values.
+            unsafe { S::store(to.as_mut_ptr(), S::load_f16(from.as_ptr())) };
         }
-        for (group, rows) in rows.chunks_exact(SIDE).enumerate() {
-            let mut block = [[T::default(); SIDE]; SIDE];
-            for (block, row) in block.iter_mut().zip(rows) {
-                let Some(row) = row else { continue };
-                let bytes = &row[first * T::SIZE..][..count * T::SIZE];
-                match count {
-                    // Of a known length, so that no function is called to copy it.
-                    SIDE => (0..SIDE).for_each(|i| block[i] = T::read(&bytes[i * T::SIZE..])),
-                    _ => (0..count).for_each(|i| block[i] = T::read(&bytes[i * T::SIZE..])),
+    }
+}
+
+impl Holds<bf16> for f32 {
+    #[inline(always)]
+    unsafe fn put<S: Simd>(from: &[bf16], to: &mut [f32]) {
+        for (from, to) in from.chunks_exact(S::LANES).zip(to.chunks_exact_mut(S::LANES)) {
+            // SAFETY: both have a vector of values.
+            unsafe { S::store(to.as_mut_ptr(), S::load_bf16(from.as_ptr())) };
+        }
+    }
+}
+
+fn packed<T: Number>(isa: Isa, stored: &Stored<'_>) -> candle_core::Result<Memory<T>> {
+    let len = stored.shape.row() * isa.panel();
+    let mut values = Memory::<T>::zeros(stored.shape.outputs.div_ceil(isa.panel()) * len)?;
+    values.par_chunks_mut(len.max(1)).enumerate().for_each(|(p, panel)| {
+        isa.run(Fill { stored, p, panel, number: PhantomData::<T> });
+    });
+    Ok(values)
+}
+
+/// Fills panel `p` with the numbers `T` of the file. Columns without an output become 0.
+struct Fill<'a, T, U> {
+    stored: &'a Stored<'a>,
+    p: usize,
+    panel: &'a mut [U],
+    number: PhantomData<T>,
+}
+
+impl<T: Number, U: Holds<T>> Task for Fill<'_, T, U> {
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let Fill { stored, p, panel, .. } = self;
+        let Shape { inputs, taps, .. } = stored.shape;
+        let (len, size) = (stored.shape.row(), size_of::<T>());
+        assert!(S::PANEL.is_multiple_of(SIDE) && S::PANEL <= MAX_PANEL && panel.len() == len * S::PANEL);
+        let nothing = [0u8; SIDE * MAX_SIZE];
+        let mut rows = [None; MAX_PANEL];
+        for (column, row) in rows[..S::PANEL].iter_mut().enumerate() {
+            let output = stored.shape.output(S::PANEL, p, column);
+            *row = output.map(|output| &stored.bytes[output * len * size..][..len * size]);
+        }
+        // As many values of all outputs, transposed.
+        let mut block = [[T::zeroed(); MAX_PANEL]; SIDE];
+        let (mut input, mut tap) = (0, 0);
+        for first in (0..len).step_by(SIDE) {
+            let count = SIDE.min(len - first);
+            for (group, rows) in rows[..S::PANEL].chunks_exact(SIDE).enumerate() {
+                if count < SIDE {
+                    for (j, row) in rows.iter().enumerate() {
+                        let Some(row) = row else { continue };
+                        for (i, block) in block[..count].iter_mut().enumerate() {
+                            block[group * SIDE + j] = T::read(&row[(first + i) * size..][..size]);
+                        }
+                    }
+                    continue;
                 }
+                let mut from = [nothing.as_ptr(); SIDE];
+                for (from, row) in from.iter_mut().zip(rows) {
+                    if let Some(row) = row {
+                        *from = row[first * size..][..SIDE * size].as_ptr();
+                    }
+                }
+                // SAFETY: each pointer is to SIDE numbers, and the block has SIDE rows of whole groups, MAX_PANEL apart.
+                unsafe { T::transpose::<S>(&from, block.as_mut_ptr().cast::<T>().add(group * SIDE), MAX_PANEL) };
             }
-            for (i, place) in places[..count].iter().enumerate() {
-                let to = &mut panel[place + group * SIDE..][..SIDE];
-                for (to, block) in to.iter_mut().zip(&block) {
-                    *to = block[i];
+            for block in &block[..count] {
+                let place = (tap * inputs + input) * S::PANEL;
+                // SAFETY: `S` is the processor's.
+                unsafe { U::put::<S>(&block[..S::PANEL], &mut panel[place..][..S::PANEL]) };
+                tap += 1;
+                if tap == taps {
+                    (input, tap) = (input + 1, 0);
                 }
             }
         }
@@ -287,43 +346,36 @@ impl Change {
     }
 }
 
-fn merged<T: Number>(
-    isa: Isa,
-    stored: &Stored<'_>,
-    changes: &[Change],
-    store: impl Fn(&[f32], &mut [T]) + Sync,
-) -> Vec<T> {
-    let width = isa.panel();
-    let (row, len) = (stored.shape.row(), stored.shape.row() * width);
-    let mut values = T::zeros(stored.shape.outputs.div_ceil(width) * len);
-    values.par_chunks_mut(len.max(1)).enumerate().for_each_init(Vec::new, |panel: &mut Vec<f32>, (p, to)| {
-        panel.clear();
-        // Whole tiles: the last one may reach beyond the last input.
-        panel.resize(row.next_multiple_of(MR) * width, 0.0);
-        base(width, stored, p, panel);
-        for change in changes.iter().filter(|change| change.rank > 0) {
-            isa.run(AddProduct { change, up: &change.up[p * change.rank * width..][..change.rank * width], panel });
-        }
-        store(&panel[..len], to);
-    });
-    values
+/// The weight with all changes, in f32.
+fn merged(isa: Isa, stored: &Stored<'_>, changes: &[Change]) -> candle_core::Result<Memory<f32>> {
+    let len = stored.shape.row() * isa.panel();
+    let mut values = Memory::zeros(stored.shape.outputs.div_ceil(isa.panel()) * len)?;
+    values.par_chunks_mut(len.max(1)).enumerate().for_each(|(p, panel)| merge_panel(isa, stored, changes, p, panel));
+    Ok(values)
 }
 
-/// Fills panel `p` with the widened values of the file.
-fn base(width: usize, stored: &Stored<'_>, p: usize, panel: &mut [f32]) {
-    let len = stored.shape.row() * width;
+/// The same, rounded to f16.
+fn merged_narrow(isa: Isa, stored: &Stored<'_>, changes: &[Change]) -> candle_core::Result<Memory<f16>> {
+    let len = stored.shape.row() * isa.panel();
+    let mut values = Memory::<f16>::zeros(stored.shape.outputs.div_ceil(isa.panel()) * len)?;
+    values.par_chunks_mut(len.max(1)).enumerate().for_each_init(Vec::new, |panel: &mut Vec<f32>, (p, to)| {
+        panel.resize(len, 0.0);
+        merge_panel(isa, stored, changes, p, panel);
+        to.convert_from_f32_slice(panel);
+    });
+    Ok(values)
+}
+
+/// Fills panel `p` with the widened values of the file and adds the changes.
+fn merge_panel(isa: Isa, stored: &Stored<'_>, changes: &[Change], p: usize, panel: &mut [f32]) {
     match stored.number {
-        NumberType::F32 => transpose(width, stored, p, &mut panel[..len]),
-        NumberType::F16 => {
-            let mut narrow = f16::zeros(len);
-            transpose(width, stored, p, &mut narrow);
-            narrow.convert_to_f32_slice(&mut panel[..len]);
-        }
-        NumberType::BF16 => {
-            let mut narrow = bf16::zeros(len);
-            transpose(width, stored, p, &mut narrow);
-            narrow.convert_to_f32_slice(&mut panel[..len]);
-        }
+        NumberType::F32 => isa.run(Fill { stored, p, panel, number: PhantomData::<f32> }),
+        NumberType::F16 => isa.run(Fill { stored, p, panel, number: PhantomData::<f16> }),
+        NumberType::BF16 => isa.run(Fill { stored, p, panel, number: PhantomData::<bf16> }),
+    }
+    let width = isa.panel();
+    for change in changes.iter().filter(|change| change.rank > 0) {
+        isa.run(AddProduct { change, up: &change.up[p * change.rank * width..][..change.rank * width], panel });
     }
 }
 
@@ -340,15 +392,24 @@ impl Task for AddProduct<'_> {
     unsafe fn run<S: Simd>(self) {
         let AddProduct { change: Change { rank, down, .. }, up, panel } = self;
         let count = down.len() / rank;
-        assert!(up.len() == rank * S::PANEL && panel.len() == count.next_multiple_of(MR) * S::PANEL);
-        for (t, sums) in panel.chunks_exact_mut(MR * S::PANEL).enumerate() {
+        assert!(up.len() == rank * S::PANEL && panel.len() == count * S::PANEL);
+        let mut last = [0f32; MR * MAX_PANEL];
+        for (t, sums) in panel.chunks_mut(MR * S::PANEL).enumerate() {
             let mut rows = [down.as_ptr(); MR];
             for (i, pointer) in rows.iter_mut().enumerate() {
                 // Rows beyond the last repeat it, into sums that are not kept.
                 *pointer = down[(t * MR + i).min(count - 1) * rank..][..*rank].as_ptr();
             }
-            // SAFETY: each row was sliced to `rank` values, `up` has rank × PANEL and `sums` MR × PANEL of them.
-            unsafe { S::tile(&rows, up.as_ptr(), *rank, sums.as_mut_ptr(), S::PANEL) };
+            let whole = sums.len() == MR * S::PANEL;
+            let to = if whole { sums.as_mut_ptr() } else { last.as_mut_ptr() };
+            if !whole {
+                last[..sums.len()].copy_from_slice(sums);
+            }
+            // SAFETY: each row was sliced to `rank` values, `up` has rank × PANEL and `to` at least MR × PANEL of them.
+            unsafe { S::tile(&rows, up.as_ptr(), *rank, to, S::PANEL) };
+            if !whole {
+                sums.copy_from_slice(&last[..sums.len()]);
+            }
         }
     }
 }

@@ -222,7 +222,7 @@ proptest! {
 /// The values in the order of the panels.
 fn unpacked(panels: &Panels) -> Tensor {
     let values = match panels.values() {
-        panels::Values::F32(v) => v.clone(),
+        panels::Values::F32(v) => v.to_vec(),
         panels::Values::F16(v) => v.iter().map(|v| v.to_f32()).collect(),
         panels::Values::BF16(v) => v.iter().map(|v| v.to_f32()).collect(),
     };

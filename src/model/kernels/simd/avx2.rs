@@ -5,7 +5,7 @@ use std::arch::x86_64::*;
 use half::{bf16, f16};
 
 use super::tile::{MR, tile};
-use super::{Simd, Task};
+use super::{SIDE, Simd, Task, transpose};
 
 #[derive(Clone, Copy)]
 pub(super) struct Avx2;
@@ -44,6 +44,10 @@ impl Simd for Avx2 {
     #[inline(always)]
     unsafe fn store(to: *mut f32, v: __m256) {
         unsafe { _mm256_storeu_ps(to, v) }
+    }
+    #[inline(always)]
+    unsafe fn transpose_16_bits(rows: &[*const u8; SIDE], to: *mut u16, stride: usize) {
+        unsafe { transpose::transpose_16_bits(rows, to, stride) }
     }
     #[inline(always)]
     unsafe fn add(a: __m256, b: __m256) -> __m256 {

@@ -10,6 +10,8 @@ mod avx2;
 mod avx512;
 mod portable;
 mod tile;
+#[cfg(target_arch = "x86_64")]
+mod transpose;
 
 use half::{bf16, f16};
 
@@ -17,6 +19,12 @@ pub(super) use tile::MR;
 
 /// Values of the widest vector.
 pub(super) const MAX_LANES: usize = 16;
+
+/// Columns of the widest tile.
+pub(super) const MAX_PANEL: usize = 4 * MAX_LANES;
+
+/// Numbers that are transposed at a time. All panels are so many columns, or a multiple of it.
+pub(super) const SIDE: usize = 8;
 
 /// A set of instructions that kernels are compiled for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,6 +124,8 @@ pub(super) trait Simd: Copy {
     unsafe fn load_f16(from: *const f16) -> Self::V;
     unsafe fn load_bf16(from: *const bf16) -> Self::V;
     unsafe fn store(to: *mut f32, v: Self::V);
+    /// to\[i·stride + j\] = rows\[j\]\[i\], for [`SIDE`] rows of [`SIDE`] little-endian numbers of 16 bits.
+    unsafe fn transpose_16_bits(rows: &[*const u8; SIDE], to: *mut u16, stride: usize);
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn sub(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn mul(a: Self::V, b: Self::V) -> Self::V;

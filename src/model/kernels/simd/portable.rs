@@ -3,8 +3,8 @@
 
 use half::{bf16, f16};
 
-use super::Simd;
 use super::tile::{MR, tile};
+use super::{SIDE, Simd};
 
 #[derive(Clone, Copy)]
 pub(super) struct Portable;
@@ -49,6 +49,14 @@ impl Simd for Portable {
     #[inline(always)]
     unsafe fn store(to: *mut f32, v: V) {
         unsafe { to.cast::<V>().write_unaligned(v) }
+    }
+    #[inline(always)]
+    unsafe fn transpose_16_bits(rows: &[*const u8; SIDE], to: *mut u16, stride: usize) {
+        for (j, row) in rows.iter().enumerate() {
+            for i in 0..SIDE {
+                unsafe { *to.add(i * stride + j) = u16::from_le_bytes(*row.cast::<[u8; 2]>().add(i)) };
+            }
+        }
     }
     #[inline(always)]
     unsafe fn add(a: V, b: V) -> V {
