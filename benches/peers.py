@@ -262,6 +262,7 @@ def lbw(sizes, rounds, model, more):
         report |= {f"UNet {name} batch {one['batch']}": one["seconds"] for one in s["unet"]}
         report[f"VAE decode {name}"] = s["vae_decode"]
     report["merge of 722 modules"] = out["lora"]["merge"]
+    report["merge at another strength"] = out["lora"]["merge_again"]
     report["re-weighting one block, mean"] = statistics.mean(b["seconds"] for b in out["lora"]["reweight"])
     report["peak memory (GB)"] = out["peak_memory"] / 1e9
     return report

@@ -78,8 +78,10 @@ struct UnetReport {
 #[derive(Debug, Serialize)]
 struct LoraReport {
     name: String,
-    /// Putting the whole LoRA in force, and the number of parameters made anew.
+    /// Putting the whole LoRA in force for the first time, and the number of parameters made anew.
     merge: f64,
+    /// The same where another strength of it was in force: memory for the merged weights is at hand.
+    merge_again: f64,
     merged_parameters: usize,
     /// Changing the weight of one block.
     reweight: Vec<BlockReport>,
@@ -218,6 +220,12 @@ impl Bench {
             weights.join(",")
         };
         let (seconds, merged_parameters) = merge(&mut self.engine, &vector(None, "1"))?;
+        let mut again = Vec::new();
+        for round in 0..self.rounds {
+            let strength = if round % 2 == 0 { "0.5" } else { "1" };
+            again.push(merge(&mut self.engine, &vec![strength; blocks.len()].join(","))?.0);
+        }
+        merge(&mut self.engine, &vector(None, "1"))?;
         let mut reweight = Vec::new();
         for (i, block) in blocks.iter().enumerate() {
             let (seconds, parameters) = merge(&mut self.engine, &vector(Some(i), "0.8"))?;
@@ -227,7 +235,8 @@ impl Bench {
                 reweight.push(BlockReport { block: (*block).to_owned(), seconds, parameters });
             }
         }
-        Ok(LoraReport { name: name.to_owned(), merge: seconds, merged_parameters, reweight })
+        let merge_again = median(&mut again);
+        Ok(LoraReport { name: name.to_owned(), merge: seconds, merge_again, merged_parameters, reweight })
     }
 }
 
@@ -302,6 +311,7 @@ impl std::fmt::Display for Report {
         if let Some(lora) = &self.lora {
             let what = format!("merge {} ({} parameters)", lora.name, lora.merged_parameters);
             writeln!(f, "{what:<44}{:>9.3} s", lora.merge)?;
+            writeln!(f, "{:<44}{:>9.3} s", "merge it at another strength", lora.merge_again)?;
             for b in &lora.reweight {
                 let what = format!("re-weight {} ({} parameters)", b.block, b.parameters);
                 writeln!(f, "{what:<44}{:>9.3} s", b.seconds)?;

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use super::choice::choice_for;
 use super::epilogue::store_part;
 use super::math::exp;
-use super::simd::{Isa, MR, Simd, Task};
+use super::simd::{Isa, MR, Simd, Sums, Task};
 use super::values::{Values, tensor};
 
 /// softmax(q·kᵀ/√width)·v per head; `causal` hides later tokens.
@@ -162,7 +162,6 @@ impl Task for Job<'_> {
 
         for from in (0..reach).step_by(KEYS) {
             let len = KEYS.min(keys - from);
-            scores.fill(0.0);
             for (p, panel) in (0..len.div_ceil(S::PANEL)).enumerate() {
                 let panel = &self.packed.keys[(from / S::PANEL + panel) * S::PANEL * width..][..S::PANEL * width];
                 for t in 0..tiles {
@@ -175,7 +174,10 @@ impl Task for Job<'_> {
                     let tile = &mut scores[t * MR * KEYS..][..MR * KEYS];
                     // SAFETY: each row was sliced to `width` values, the panel has width × PANEL; rows of the tile are
                     // KEYS apart, and PANEL columns from p × PANEL on are inside of them because KEYS is whole panels.
-                    unsafe { S::tile(&rows, panel.as_ptr(), width, tile.as_mut_ptr().add(p * S::PANEL), KEYS) };
+                    unsafe {
+                        let sums = Sums { at: tile.as_mut_ptr().add(p * S::PANEL), stride: KEYS, fresh: true };
+                        S::tile(&rows, panel.as_ptr(), width, sums);
+                    }
                 }
             }
             for (i, state) in state.iter_mut().enumerate() {
@@ -195,7 +197,10 @@ impl Task for Job<'_> {
                     let tile = &mut sums[t * MR * padded..][..MR * padded];
                     // SAFETY: rows and panel were sliced to `len` values and len × PANEL; rows of the tile are `padded`
                     // apart, of which PANEL columns from p × PANEL on are a part.
-                    unsafe { S::tile(&rows, panel.as_ptr(), len, tile.as_mut_ptr().add(p * S::PANEL), padded) };
+                    unsafe {
+                        let sums = Sums { at: tile.as_mut_ptr().add(p * S::PANEL), stride: padded, fresh: false };
+                        S::tile(&rows, panel.as_ptr(), len, sums);
+                    }
                 }
             }
         }

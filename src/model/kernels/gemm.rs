@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::epilogue::{Epilogue, Finish};
 use super::panels::{Order, Panels, widen};
-use super::simd::{MR, Simd, Task};
+use super::simd::{MR, Simd, Sums, Task};
 
 /// Rows that a job works on.
 const ROWS: usize = 16 * MR;
@@ -122,8 +122,12 @@ impl<R: Rows> Task for Job<'_, R> {
         let (first_panel, end_panel) = self.panel_range;
         let tiles = (end_row - first_row).div_ceil(MR);
         let Scratch { sums, panel: buffer } = self.scratch;
-        sums.clear();
-        sums.resize(tiles * (end_panel - first_panel) * tile_len, 0.0);
+        let needed = tiles * (end_panel - first_panel) * tile_len;
+        sums.resize(needed.max(sums.len()), 0.0);
+        let sums = &mut sums[..needed];
+        if shape.taps * shape.inputs == 0 {
+            sums.fill(0.0);
+        }
         buffer.resize(S::STEP * S::PANEL, 0.0);
 
         let mut pointers = [[std::ptr::null::<f32>(); MR]; ROWS / MR];
@@ -145,7 +149,9 @@ impl<R: Rows> Task for Job<'_, R> {
                         // len × PANEL and `sums` MR × PANEL values, with no gap between the rows.
                         unsafe {
                             let rows = rows.map(|row| row.add(first));
-                            S::tile(&rows, panel.as_ptr(), len, sums.as_mut_ptr(), S::PANEL);
+                            let fresh = tap == 0 && first == 0;
+                            let sums = Sums { at: sums.as_mut_ptr(), stride: S::PANEL, fresh };
+                            S::tile(&rows, panel.as_ptr(), len, sums);
                         }
                     }
                 }

@@ -13,7 +13,7 @@ use half::{bf16, f16};
 use rayon::prelude::*;
 
 use super::memory::Memory;
-use super::simd::{Isa, MAX_PANEL, MR, SIDE, Simd, Task};
+use super::simd::{Isa, MAX_PANEL, MR, SIDE, Simd, Sums, Task};
 
 /// Bytes of the largest number in a file.
 const MAX_SIZE: usize = 4;
@@ -406,7 +406,7 @@ impl Task for AddProduct<'_> {
                 last[..sums.len()].copy_from_slice(sums);
             }
             // SAFETY: each row was sliced to `rank` values, `up` has rank × PANEL and `to` at least MR × PANEL of them.
-            unsafe { S::tile(&rows, up.as_ptr(), *rank, to, S::PANEL) };
+            unsafe { S::tile(&rows, up.as_ptr(), *rank, Sums { at: to, stride: S::PANEL, fresh: false }) };
             if !whole {
                 sums.copy_from_slice(&last[..sums.len()]);
             }

@@ -17,7 +17,7 @@ use super::conv::Patches;
 use super::epilogue::{Epilogue, Finish};
 use super::gemm::{Rows, Target, product};
 use super::panels::{Panels, widen};
-use super::simd::{MR, Simd, Task};
+use super::simd::{MR, Simd, Sums, Task};
 
 /// Outputs of a square in each direction.
 pub(super) const SQUARE: usize = 4;
@@ -177,8 +177,8 @@ impl Task for Products<'_> {
         for (block, first) in squares.clone().step_by(BLOCK).enumerate() {
             let count = BLOCK.min(squares.end - first);
             let rows = count.next_multiple_of(MR);
-            sums.clear();
-            sums.resize(panels.len() * POINTS * rows * S::PANEL, 0.0);
+            let needed = panels.len() * POINTS * rows * S::PANEL;
+            sums.resize(needed.max(sums.len()), 0.0);
             for point in 0..POINTS {
                 for from in (0..inputs).step_by(S::STEP) {
                     let len = S::STEP.min(inputs - from);
@@ -192,7 +192,8 @@ impl Task for Products<'_> {
                             // has len × PANEL and `sums` MR × PANEL values, with no gap between the rows.
                             unsafe {
                                 let rows = std::array::from_fn(|i| group.as_ptr().add(i * inputs + from));
-                                S::tile(&rows, panel.as_ptr(), len, sums.as_mut_ptr(), S::PANEL);
+                                let sums = Sums { at: sums.as_mut_ptr(), stride: S::PANEL, fresh: from == 0 };
+                                S::tile(&rows, panel.as_ptr(), len, sums);
                             }
                         }
                     }

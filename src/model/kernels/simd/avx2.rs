@@ -4,7 +4,7 @@ use std::arch::x86_64::*;
 
 use half::{bf16, f16};
 
-use super::tile::{MR, tile};
+use super::tile::{MR, Sums, tile};
 use super::{SIDE, Simd, Task, transpose};
 
 #[derive(Clone, Copy)]
@@ -94,7 +94,7 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn tile(rows: &[*const f32; MR], panel: *const f32, k: usize, sums: *mut f32, stride: usize) {
-        unsafe { tile::<Self, { Self::VECTORS }>(rows, panel, k, sums, stride) }
+    unsafe fn tile(rows: &[*const f32; MR], panel: *const f32, k: usize, sums: Sums) {
+        unsafe { tile::<Self, { Self::VECTORS }>(rows, panel, k, sums) }
     }
 }

@@ -15,7 +15,7 @@ mod transpose;
 
 use half::{bf16, f16};
 
-pub(super) use tile::MR;
+pub(super) use tile::{MR, Sums};
 
 /// Values of the widest vector.
 pub(super) const MAX_LANES: usize = 16;
@@ -142,5 +142,5 @@ pub(super) trait Simd: Copy {
     unsafe fn if_negative(x: Self::V, a: Self::V, b: Self::V) -> Self::V;
 
     /// See [`tile::tile`].
-    unsafe fn tile(rows: &[*const f32; MR], panel: *const f32, k: usize, sums: *mut f32, stride: usize);
+    unsafe fn tile(rows: &[*const f32; MR], panel: *const f32, k: usize, sums: Sums);
 }

@@ -3,7 +3,7 @@
 
 use half::{bf16, f16};
 
-use super::tile::{MR, tile};
+use super::tile::{MR, Sums, tile};
 use super::{SIDE, Simd};
 
 #[derive(Clone, Copy)]
@@ -103,7 +103,7 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
-    unsafe fn tile(rows: &[*const f32; MR], panel: *const f32, k: usize, sums: *mut f32, stride: usize) {
-        unsafe { tile::<Self, { Self::VECTORS }>(rows, panel, k, sums, stride) }
+    unsafe fn tile(rows: &[*const f32; MR], panel: *const f32, k: usize, sums: Sums) {
+        unsafe { tile::<Self, { Self::VECTORS }>(rows, panel, k, sums) }
     }
 }

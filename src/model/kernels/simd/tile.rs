@@ -11,25 +11,36 @@ const UNROLLED: usize = 8;
 /// Rows of the tile.
 pub(in crate::model::kernels) const MR: usize = 6;
 
+/// Where the sums of a tile are.
+#[derive(Clone, Copy)]
+pub(in crate::model::kernels) struct Sums {
+    pub at: *mut f32,
+    /// From one row to the next.
+    pub stride: usize,
+    /// Whether they begin at 0, whatever is there.
+    pub fresh: bool,
+}
+
 /// sums\[i\]\[j\] += Σₖ rows\[i\]\[k\] · panel\[k\]\[j\], for [`MR`] rows and one panel of columns, in the order of k.
 ///
 /// # Safety
 /// The processor has the instructions of `S`; `rows` are valid for `k` values each, `panel` for k × [`Simd::PANEL`],
-/// and `sums` for [`MR`] rows of [`Simd::PANEL`] values, `stride` apart. Nothing else accesses the sums meanwhile.
+/// and `sums` for [`MR`] rows of [`Simd::PANEL`] values. Nothing else accesses the sums meanwhile.
 #[inline(always)]
 pub(super) unsafe fn tile<S: Simd, const VECTORS: usize>(
     rows: &[*const f32; MR],
     panel: *const f32,
     k: usize,
-    sums: *mut f32,
-    stride: usize,
+    sums: Sums,
 ) {
     // SAFETY: as the caller promises; no index reaches beyond the lengths that it gave.
     unsafe {
         let mut acc = [[S::splat(0.0); VECTORS]; MR];
-        for (i, acc) in acc.iter_mut().enumerate() {
-            for (j, acc) in acc.iter_mut().enumerate() {
-                *acc = S::load(sums.add(i * stride + j * S::LANES));
+        if !sums.fresh {
+            for (i, acc) in acc.iter_mut().enumerate() {
+                for (j, acc) in acc.iter_mut().enumerate() {
+                    *acc = S::load(sums.at.add(i * sums.stride + j * S::LANES));
+                }
             }
         }
         let whole = k - k % UNROLLED;
@@ -43,7 +54,7 @@ pub(super) unsafe fn tile<S: Simd, const VECTORS: usize>(
         }
         for (i, acc) in acc.iter().enumerate() {
             for (j, acc) in acc.iter().enumerate() {
-                S::store(sums.add(i * stride + j * S::LANES), *acc);
+                S::store(sums.at.add(i * sums.stride + j * S::LANES), *acc);
             }
         }
     }
