@@ -11,7 +11,7 @@ use super::builder::Builder;
 use super::kernels;
 use super::layers::Linear;
 
-/// Attention with heads of 64 values.
+/// Attention with as many heads of 64 values as fit, at least one.
 pub struct Attention {
     heads: usize,
     to_q: Linear,
