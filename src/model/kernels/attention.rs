@@ -9,6 +9,7 @@ use rayon::prelude::*;
 
 use super::choice::choice_for;
 use super::epilogue::store_part;
+use super::jobs::in_turn;
 use super::math::exp;
 use super::simd::{Isa, MR, Simd, Sums, Task};
 use super::values::{Values, tensor};
@@ -47,7 +48,7 @@ pub(super) fn attention_on(isa: Isa, q: &Tensor, k: &Tensor, v: &Tensor, heads: 
     let mut y = vec![0f32; q.len()];
     let result = Output(y.as_mut_ptr());
     let blocks = queries.div_ceil(QUERIES);
-    (0..batch * heads * blocks).into_par_iter().for_each_init(Scratch::default, |scratch, job| {
+    in_turn(batch * heads * blocks, |scratch: &mut Scratch, job| {
         let (i, first) = (job / blocks, job % blocks * QUERIES);
         let start = i / heads * queries * channels;
         isa.run(Job {
@@ -176,7 +177,7 @@ impl Task for Job<'_> {
                     // KEYS apart, and PANEL columns from p × PANEL on are inside of them because KEYS is whole panels.
                     unsafe {
                         let sums = Sums { at: tile.as_mut_ptr().add(p * S::PANEL), stride: KEYS, fresh: true };
-                        S::tile(&rows, panel.as_ptr(), width, sums);
+                        S::tile::<1>(&rows, panel.as_ptr(), width, sums);
                     }
                 }
             }
@@ -199,7 +200,7 @@ impl Task for Job<'_> {
                     // apart, of which PANEL columns from p × PANEL on are a part.
                     unsafe {
                         let sums = Sums { at: tile.as_mut_ptr().add(p * S::PANEL), stride: padded, fresh: false };
-                        S::tile(&rows, panel.as_ptr(), len, sums);
+                        S::tile::<1>(&rows, panel.as_ptr(), len, sums);
                     }
                 }
             }

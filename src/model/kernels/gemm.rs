@@ -5,9 +5,8 @@
 //! go through the [epilogue](super::epilogue) then. Each sum is made by one thread in the order of the inputs, whatever the
 //! block it falls into: the result depends neither on the number of threads nor on what else is in the batch.
 
-use rayon::prelude::*;
-
 use super::epilogue::{Epilogue, Finish};
+use super::jobs::in_turn;
 use super::panels::{Order, Panels, widen};
 use super::simd::{MR, Simd, Sums, Task};
 
@@ -46,9 +45,9 @@ pub(super) fn multiply(rows: &impl Rows, weight: &Panels, epilogue: Epilogue<'_>
     let count = rows.count();
     let panels_per_job = (COLUMNS / weight.isa().panel()).max(1);
     let blocks = count.div_ceil(ROWS);
-    let jobs = 0..blocks * weight.count().div_ceil(panels_per_job);
+    let jobs = blocks * weight.count().div_ceil(panels_per_job);
     let write = |finish: Finish<'_>, result: Target| {
-        jobs.into_par_iter().for_each_init(Scratch::default, |scratch, job| {
+        in_turn(jobs, |scratch: &mut Scratch, job| {
             let (first_row, first_panel) = (job % blocks * ROWS, job / blocks * panels_per_job);
             weight.isa().run(Job {
                 rows,
@@ -143,7 +142,7 @@ impl<R: Rows> Task for Job<'_, R> {
                 for (p, sums) in sums.chunks_exact_mut(tiles * tile_len).enumerate() {
                     let from = (((first_panel + p) * shape.taps + tap) * shape.inputs + first) * S::PANEL;
                     // SAFETY: `S` is the processor's.
-                    let panel = unsafe { widen::<S>(self.weight.values(), from, len * S::PANEL, buffer) };
+                    let panel = unsafe { widen::<S>(self.weight.values(), from, None, len * S::PANEL, buffer) };
                     for (rows, sums) in pointers.iter().zip(sums.chunks_exact_mut(tile_len)) {
                         // SAFETY: each stretch has `inputs` values, of which `len` are left behind `first`; the panel has
                         // len × PANEL and `sums` MR × PANEL values, with no gap between the rows.
@@ -151,7 +150,7 @@ impl<R: Rows> Task for Job<'_, R> {
                             let rows = rows.map(|row| row.add(first));
                             let fresh = tap == 0 && first == 0;
                             let sums = Sums { at: sums.as_mut_ptr(), stride: S::PANEL, fresh };
-                            S::tile(&rows, panel.as_ptr(), len, sums);
+                            S::tile::<1>(&rows, panel.as_ptr(), len, sums);
                         }
                     }
                 }

@@ -5,6 +5,7 @@ use candle_core::{D, Result, Tensor};
 use super::epilogue::{Activation, Epilogue};
 use super::gemm::{Matrix, multiply};
 use super::panels::Panels;
+use super::strassen::{self, strassen};
 use super::values::{Values, tensor};
 
 /// A weight as the kernels of a device want it.
@@ -83,9 +84,15 @@ pub fn linear(x: &Tensor, weight: &Weight, fused: Fused<'_>) -> Result<Tensor> {
             }
             let width = if fused.activation == Activation::Geglu { outputs / 2 } else { outputs };
             shape[x.rank() - 1] = width;
+            // Where there is no axis of images, each row may be one.
+            let rows_per_image = if x.rank() < 3 { 1 } else { shape[1..x.rank() - 1].iter().product() };
             let x = Values::of(x)?;
-            let rows = Matrix { values: x.slice()?, width: inputs };
-            tensor(fused.with_slices(|epilogue| multiply(&rows, panels, epilogue))?, shape)
+            let values = x.slice()?;
+            let y = fused.with_slices(|epilogue| match strassen::pays(rows_per_image, panels) {
+                true => strassen(values, panels, epilogue),
+                false => multiply(&Matrix { values, width: inputs }, panels, epilogue),
+            })?;
+            tensor(y, shape)
         }
         Weight::Tensor(weight) => {
             let (outputs, inputs) = weight.dims2()?;

@@ -1,7 +1,8 @@
-//! Memory of packed weights.
+//! Memory of packed weights and of transformed inputs.
 
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
+use std::sync::Mutex;
 
 use bytemuck::Pod;
 use memmap2::MmapMut;
@@ -53,4 +54,17 @@ impl<T: Pod> DerefMut for Memory<T> {
             Memory::Mapped { map, bytes, .. } => bytemuck::cast_slice_mut(&mut map[..*bytes]),
         }
     }
+}
+
+/// Calls `work` with memory for `len` values, which hold anything. It is kept for the next call: memory that is fetched from
+/// the system anew costs as much as filling it.
+pub(super) fn with_transformed<T>(len: usize, work: impl FnOnce(&mut [f32]) -> T) -> T {
+    static KEPT: Mutex<Vec<f32>> = Mutex::new(Vec::new());
+    let mut values = KEPT.lock().map(|mut kept| std::mem::take(&mut *kept)).unwrap_or_default();
+    values.resize(values.len().max(len), 0.0);
+    let result = work(&mut values[..len]);
+    if let Ok(mut kept) = KEPT.lock() {
+        *kept = values;
+    }
+    result
 }

@@ -12,6 +12,7 @@ mod choice;
 mod conv;
 mod epilogue;
 mod gemm;
+mod jobs;
 mod limit;
 mod linear;
 mod math;
@@ -20,6 +21,7 @@ mod norm;
 mod panels;
 mod resize;
 mod simd;
+mod strassen;
 #[cfg(test)]
 mod tests;
 mod values;

@@ -406,7 +406,7 @@ impl Task for AddProduct<'_> {
                 last[..sums.len()].copy_from_slice(sums);
             }
             // SAFETY: each row was sliced to `rank` values, `up` has rank × PANEL and `to` at least MR × PANEL of them.
-            unsafe { S::tile(&rows, up.as_ptr(), *rank, Sums { at: to, stride: S::PANEL, fresh: false }) };
+            unsafe { S::tile::<1>(&rows, up.as_ptr(), *rank, Sums { at: to, stride: S::PANEL, fresh: false }) };
             if !whole {
                 sums.copy_from_slice(&last[..sums.len()]);
             }
@@ -414,7 +414,8 @@ impl Task for AddProduct<'_> {
     }
 }
 
-/// `len` of the `values` from `from` on as f32, in `buffer` unless they are f32 already. `len` is a number of whole vectors.
+/// `len` of the `values` from `from` on as f32, and if `plus` is given, those from another place on added with a factor. They
+/// are in `buffer` unless they lie there as they are. `len` is a number of whole vectors.
 ///
 /// # Safety
 /// The processor has the instructions of `S`.
@@ -422,6 +423,7 @@ impl Task for AddProduct<'_> {
 pub(super) unsafe fn widen<'a, S: Simd>(
     values: &'a Values,
     from: usize,
+    plus: Option<(usize, f32)>,
     len: usize,
     buffer: &'a mut [f32],
 ) -> &'a [f32] {
@@ -429,15 +431,30 @@ pub(super) unsafe fn widen<'a, S: Simd>(
         ($values:expr, $load:ident) => {{
             let (source, to) = (&$values[from..from + len], &mut buffer[..len]);
             assert!(len.is_multiple_of(S::LANES));
-            for i in (0..len).step_by(S::LANES) {
-                // SAFETY: both slices have `len` values, of which i..i + LANES are the next.
-                unsafe { S::store(to.as_mut_ptr().add(i), S::$load(source.as_ptr().add(i))) };
+            // SAFETY: all slices have `len` values, of which i..i + LANES are the next.
+            unsafe {
+                match plus {
+                    None => {
+                        for i in (0..len).step_by(S::LANES) {
+                            S::store(to.as_mut_ptr().add(i), S::$load(source.as_ptr().add(i)));
+                        }
+                    }
+                    Some((other, factor)) => {
+                        let (other, factor) = (&$values[other..other + len], S::splat(factor));
+                        for i in (0..len).step_by(S::LANES) {
+                            let more = S::$load(other.as_ptr().add(i));
+                            let sum = S::mul_add(factor, more, S::$load(source.as_ptr().add(i)));
+                            S::store(to.as_mut_ptr().add(i), sum);
+                        }
+                    }
+                }
             }
             to
         }};
     }
     match values {
-        Values::F32(values) => &values[from..from + len],
+        Values::F32(values) if plus.is_none() => &values[from..from + len],
+        Values::F32(values) => widen!(values, load),
         Values::F16(values) => widen!(values, load_f16),
         Values::BF16(values) => widen!(values, load_bf16),
     }

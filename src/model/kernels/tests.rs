@@ -106,6 +106,33 @@ proptest! {
         }
     }
 
+    /// With as many panels as can be halved.
+    #[test]
+    fn strassen_agrees(
+        images in 1usize..3, pairs in 1usize..150, half in 1usize..150, outputs in 1usize..80,
+        number in number_type(), activation in activation(), residual: bool,
+    ) {
+        let (rows, inputs, paired) = (2 * pairs, 2 * half, activation == Activation::Geglu);
+        let x = noise(1, &[images, rows, inputs]);
+        for isa in paths() {
+            // Not a whole number of panels, but an even one.
+            let outputs = (outputs.div_ceil(isa.panel()).next_multiple_of(2) * isa.panel() - outputs % 4 * 2).max(2);
+            let (bias, width) = (noise(2, &[outputs]), if paired { outputs / 2 } else { outputs });
+            let onto = noise(4, &[images, rows, width]);
+            let order = if paired { Order::Paired } else { Order::Plain };
+            let (tensor, panels) = weight(isa, number, Shape { outputs, inputs, taps: 1, order }, 5);
+            let Weight::Panels(panels) = panels else { unreachable!() };
+            let fused = Fused { bias: Some(&bias), activation, residual: residual.then_some(&onto), ..Fused::NOTHING };
+            let expected = linear(&x, &tensor, fused).unwrap();
+            let values = numbers(&x);
+            let got = with_threads(|| {
+                let y = fused.with_slices(|epilogue| strassen::strassen(&values, &panels, epilogue)).unwrap();
+                Tensor::from_vec(y, (images, rows, width), &Device::Cpu).unwrap()
+            });
+            assert_close(&got, &expected, 5e-4);
+        }
+    }
+
     #[test]
     fn conv3x3_agrees(
         images in 1usize..3, height in 1usize..12, width in 1usize..12, inputs in 1usize..40, outputs in 1usize..40,
@@ -239,6 +266,57 @@ fn a_row_does_not_depend_on_its_neighbours() {
         for first in [0, 5, 97, 200] {
             let alone = linear(&x.narrow(0, first, 1).unwrap(), &panels, Fused::NOTHING).unwrap();
             assert_eq!(numbers(&alone), numbers(&all.narrow(0, first, 1).unwrap()));
+        }
+    }
+}
+
+/// Sizes for which an eighth of the products is left out, and for which not: in each an odd number of panels.
+#[test]
+fn an_image_does_not_depend_on_its_batch() {
+    for isa in paths() {
+        for (rows, outputs) in [(256, 512), (256, 512 + isa.panel()), (255, 512)] {
+            let shape = Shape { outputs, inputs: 512, taps: 1, order: Order::Plain };
+            let (_, panels) = weight(isa, NumberType::F16, shape, 5);
+            let x = noise(1, &[3, rows, 512]);
+            let all = linear(&x, &panels, Fused::NOTHING).unwrap();
+            for image in 0..3 {
+                let alone = linear(&x.narrow(0, image, 1).unwrap(), &panels, Fused::NOTHING).unwrap();
+                assert_eq!(numbers(&alone), numbers(&all.narrow(0, image, 1).unwrap()));
+            }
+        }
+    }
+}
+
+/// Errors relative to each row, against a product in f64: over inputs of very different sizes, as channels of transformers
+/// have them. Rows that are ten times as large as their neighbours lend them their rounding.
+#[test]
+fn strassen_is_nearly_as_exact_as_the_plain_product() {
+    let (rows, inputs, outputs) = (256, 1280, 512);
+    let wide = |t: &Tensor| t.to_dtype(candle_core::DType::F64).unwrap();
+    for (larger, bound) in [(1.0, 5e-6), (10.0, 2e-5)] {
+        let mut x = numbers(&noise(1, &[1, rows, inputs]));
+        for (i, v) in x.iter_mut().enumerate() {
+            let (row, input) = (i / inputs, i % inputs);
+            *v *= if input % 97 == 0 { 50.0 } else { 1.0 } * if row % 7 == 0 { larger } else { 1.0 };
+        }
+        let x = Tensor::from_vec(x, (1, rows, inputs), &Device::Cpu).unwrap();
+        for isa in paths() {
+            let shape = Shape { outputs, inputs, taps: 1, order: Order::Plain };
+            let (tensor, panels) = weight(isa, NumberType::F32, shape, 5);
+            let (Weight::Tensor(w), Weight::Panels(p)) = (tensor, &panels) else { unreachable!() };
+            assert!(strassen::pays(rows, p));
+            let exact = wide(&x).matmul(&wide(&w).t().unwrap().unsqueeze(0).unwrap()).unwrap();
+            let error = |y: Tensor| {
+                let norms = |t: Tensor| t.sqr().unwrap().sum(2).unwrap().sqrt().unwrap();
+                let relative = (norms((wide(&y) - &exact).unwrap()) / norms(exact.clone())).unwrap();
+                relative.max(1).unwrap().to_vec1::<f64>().unwrap()[0]
+            };
+            // Each row alone is multiplied as it is.
+            let rows_alone = x.reshape((rows, 1, inputs)).unwrap();
+            let plain = linear(&rows_alone, &panels, Fused::NOTHING).unwrap().reshape((1, rows, outputs)).unwrap();
+            let (plain, strassen) = (error(plain), error(linear(&x, &panels, Fused::NOTHING).unwrap()));
+            let both = format!("{plain:.1e} as it is, {strassen:.1e} in quarters");
+            assert!(plain < 1e-6 && strassen < bound, "{isa:?}, rows ×{larger}: {both}");
         }
     }
 }

@@ -9,13 +9,13 @@
 //! products, where keeping them transformed would cost four times the memory and each LoRA change the same work again.
 //! Which values make up a sum, and in which order, depends on the shape alone.
 
-use std::sync::Mutex;
-
 use rayon::prelude::*;
 
 use super::conv::Patches;
 use super::epilogue::{Epilogue, Finish};
 use super::gemm::{Rows, Target, product};
+use super::jobs::in_turn;
+use super::memory::with_transformed;
 use super::panels::{Panels, widen};
 use super::simd::{MR, Simd, Sums, Task};
 
@@ -36,9 +36,6 @@ const HELD: usize = 1 << 23;
 /// Transformed inputs and kernels are kept this far apart beyond their length: else their places in the caches were the same.
 const GAP: usize = 16;
 
-/// Transformed inputs of the last convolution: memory that is fetched from the system anew costs as much as filling it.
-static HELD_INPUTS: Mutex<Vec<f32>> = Mutex::new(Vec::new());
-
 /// epilogue(convolution)
 pub(super) fn winograd(
     patches: &Patches<'_>,
@@ -54,23 +51,19 @@ fn convolve(patches: &Patches<'_>, weight: &Panels, finish: Finish<'_>, result: 
     // Groups of MR squares: point by point, square by square, channel by channel.
     let group = POINTS * (MR * inputs + GAP);
     let at_once = (HELD / group * MR / BLOCK).max(1) * BLOCK;
-    let mut held = HELD_INPUTS.lock().map(|mut held| std::mem::take(&mut *held)).unwrap_or_default();
-    held.resize(held.len().max(at_once.min(squares).div_ceil(MR) * group), 0.0);
     for first in (0..squares).step_by(at_once) {
         let count = at_once.min(squares - first);
-        let transformed = &mut held[..count.div_ceil(MR) * group];
-        transformed.par_chunks_mut(group).enumerate().for_each(|(i, to)| {
-            weight.isa().run(Inputs { patches, first: first + i * MR, to });
+        with_transformed(count.div_ceil(MR) * group, |transformed| {
+            transformed.par_chunks_mut(group).enumerate().for_each(|(i, to)| {
+                weight.isa().run(Inputs { patches, first: first + i * MR, to });
+            });
+            let transformed = &*transformed;
+            in_turn(weight.count().div_ceil(PANELS), |scratch: &mut Scratch, job| {
+                let panels = job * PANELS..weight.count().min((job + 1) * PANELS);
+                let squares = first..first + count;
+                weight.isa().run(Products { patches, weight, finish, transformed, squares, panels, result, scratch });
+            });
         });
-        let transformed = &*transformed;
-        (0..weight.count().div_ceil(PANELS)).into_par_iter().for_each_init(Scratch::default, |scratch, job| {
-            let panels = job * PANELS..weight.count().min((job + 1) * PANELS);
-            let squares = first..first + count;
-            weight.isa().run(Products { patches, weight, finish, transformed, squares, panels, result, scratch });
-        });
-    }
-    if let Ok(mut place) = HELD_INPUTS.lock() {
-        *place = held;
     }
 }
 
@@ -193,7 +186,7 @@ impl Task for Products<'_> {
                             unsafe {
                                 let rows = std::array::from_fn(|i| group.as_ptr().add(i * inputs + from));
                                 let sums = Sums { at: sums.as_mut_ptr(), stride: S::PANEL, fresh: from == 0 };
-                                S::tile(&rows, panel.as_ptr(), len, sums);
+                                S::tile::<1>(&rows, panel.as_ptr(), len, sums);
                             }
                         }
                     }
@@ -232,7 +225,7 @@ unsafe fn transform_kernels<S: Simd>(weight: &Panels, panel: usize, widened: &mu
         for ((tap, values), buffer) in taps.iter_mut().enumerate().zip(widened.chunks_exact_mut(INPUTS * S::PANEL)) {
             let from = ((panel * 9 + tap) * inputs + first) * S::PANEL;
             // SAFETY: `S` is the processor's.
-            *values = unsafe { widen::<S>(weight.values(), from, len, buffer) };
+            *values = unsafe { widen::<S>(weight.values(), from, None, len, buffer) };
         }
         assert!(taps.iter().all(|tap| tap.len() == len));
         for at in (0..len).step_by(S::LANES) {

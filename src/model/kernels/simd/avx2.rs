@@ -50,6 +50,10 @@ impl Simd for Avx2 {
         unsafe { transpose::transpose_16_bits(rows, to, stride) }
     }
     #[inline(always)]
+    unsafe fn interleave(rows: &[*const f32; MR], plus: Option<(&[*const f32; MR], f32)>, count: usize, to: *mut f32) {
+        unsafe { transpose::interleave(rows, plus, count, to) }
+    }
+    #[inline(always)]
     unsafe fn add(a: __m256, b: __m256) -> __m256 {
         unsafe { _mm256_add_ps(a, b) }
     }
@@ -94,7 +98,7 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn tile(rows: &[*const f32; MR], panel: *const f32, k: usize, sums: Sums) {
-        unsafe { tile::<Self, { Self::VECTORS }>(rows, panel, k, sums) }
+    unsafe fn tile<const STRIDE: usize>(rows: &[*const f32; MR], panel: *const f32, k: usize, sums: Sums) {
+        unsafe { tile::<Self, { Self::VECTORS }, STRIDE>(rows, panel, k, sums) }
     }
 }

@@ -126,6 +126,8 @@ pub(super) trait Simd: Copy {
     unsafe fn store(to: *mut f32, v: Self::V);
     /// to\[i·stride + j\] = rows\[j\]\[i\], for [`SIDE`] rows of [`SIDE`] little-endian numbers of 16 bits.
     unsafe fn transpose_16_bits(rows: &[*const u8; SIDE], to: *mut u16, stride: usize);
+    /// to\[k·MR + i\] = rows\[i\]\[k\], plus others\[i\]\[k\] times a factor, for [`MR`] rows of `count` values.
+    unsafe fn interleave(rows: &[*const f32; MR], plus: Option<(&[*const f32; MR], f32)>, count: usize, to: *mut f32);
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn sub(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn mul(a: Self::V, b: Self::V) -> Self::V;
@@ -142,5 +144,5 @@ pub(super) trait Simd: Copy {
     unsafe fn if_negative(x: Self::V, a: Self::V, b: Self::V) -> Self::V;
 
     /// See [`tile::tile`].
-    unsafe fn tile(rows: &[*const f32; MR], panel: *const f32, k: usize, sums: Sums);
+    unsafe fn tile<const STRIDE: usize>(rows: &[*const f32; MR], panel: *const f32, k: usize, sums: Sums);
 }

@@ -59,6 +59,17 @@ impl Simd for Portable {
         }
     }
     #[inline(always)]
+    unsafe fn interleave(rows: &[*const f32; MR], plus: Option<(&[*const f32; MR], f32)>, count: usize, to: *mut f32) {
+        for k in 0..count {
+            for (i, row) in rows.iter().enumerate() {
+                unsafe {
+                    let more = plus.map_or(0.0, |(others, factor)| factor * *others[i].add(k));
+                    *to.add(k * MR + i) = *row.add(k) + more;
+                }
+            }
+        }
+    }
+    #[inline(always)]
     unsafe fn add(a: V, b: V) -> V {
         zip(a, b, |a, b| a + b)
     }
@@ -103,7 +114,7 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
-    unsafe fn tile(rows: &[*const f32; MR], panel: *const f32, k: usize, sums: Sums) {
-        unsafe { tile::<Self, { Self::VECTORS }>(rows, panel, k, sums) }
+    unsafe fn tile<const STRIDE: usize>(rows: &[*const f32; MR], panel: *const f32, k: usize, sums: Sums) {
+        unsafe { tile::<Self, { Self::VECTORS }, STRIDE>(rows, panel, k, sums) }
     }
 }

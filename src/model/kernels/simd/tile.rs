@@ -21,13 +21,13 @@ pub(in crate::model::kernels) struct Sums {
     pub fresh: bool,
 }
 
-/// sums\[i\]\[j\] += Σₖ rows\[i\]\[k\] · panel\[k\]\[j\], for [`MR`] rows and one panel of columns, in the order of k.
+/// sums\[i\]\[j\] += Σₖ rows\[i\]\[k·STRIDE\] · panel\[k\]\[j\], for [`MR`] rows and one panel of columns, in the order of k.
 ///
 /// # Safety
-/// The processor has the instructions of `S`; `rows` are valid for `k` values each, `panel` for k × [`Simd::PANEL`],
+/// The processor has the instructions of `S`; `rows` are valid for `k` values each, `STRIDE` apart, `panel` for k × [`Simd::PANEL`],
 /// and `sums` for [`MR`] rows of [`Simd::PANEL`] values. Nothing else accesses the sums meanwhile.
 #[inline(always)]
-pub(super) unsafe fn tile<S: Simd, const VECTORS: usize>(
+pub(super) unsafe fn tile<S: Simd, const VECTORS: usize, const STRIDE: usize>(
     rows: &[*const f32; MR],
     panel: *const f32,
     k: usize,
@@ -46,11 +46,11 @@ pub(super) unsafe fn tile<S: Simd, const VECTORS: usize>(
         let whole = k - k % UNROLLED;
         for first in (0..whole).step_by(UNROLLED) {
             for k in first..first + UNROLLED {
-                step::<S, VECTORS>(rows, panel, k, &mut acc);
+                step::<S, VECTORS, STRIDE>(rows, panel, k, &mut acc);
             }
         }
         for k in whole..k {
-            step::<S, VECTORS>(rows, panel, k, &mut acc);
+            step::<S, VECTORS, STRIDE>(rows, panel, k, &mut acc);
         }
         for (i, acc) in acc.iter().enumerate() {
             for (j, acc) in acc.iter().enumerate() {
@@ -60,12 +60,12 @@ pub(super) unsafe fn tile<S: Simd, const VECTORS: usize>(
     }
 }
 
-/// acc\[i\]\[j\] += rows\[i\]\[k\] · panel\[k\]\[j\]
+/// acc\[i\]\[j\] += rows\[i\]\[k·STRIDE\] · panel\[k\]\[j\]
 ///
 /// # Safety
 /// As for [`tile`], with a `k` below its own.
 #[inline(always)]
-unsafe fn step<S: Simd, const VECTORS: usize>(
+unsafe fn step<S: Simd, const VECTORS: usize, const STRIDE: usize>(
     rows: &[*const f32; MR],
     panel: *const f32,
     k: usize,
@@ -78,7 +78,7 @@ unsafe fn step<S: Simd, const VECTORS: usize>(
             *column = S::load(panel.add(k * S::PANEL + j * S::LANES));
         }
         for (acc, row) in acc.iter_mut().zip(rows) {
-            let a = S::splat(*row.add(k));
+            let a = S::splat(*row.add(k * STRIDE));
             for (acc, column) in acc.iter_mut().zip(columns) {
                 *acc = S::mul_add(a, column, *acc);
             }
