@@ -2,7 +2,7 @@
 //!
 //! Limit, kernel and candle take turns, and of each the best of many short runs is shown: what the machine does when its
 //! neighbours leave it alone.
-//! Convolutions count the operations of the direct form.
+//! Convolutions and linear layers count the operations of the direct form.
 //!
 //! Run with `cargo bench --bench operators`; `LBW_KERNELS=portable` measures another path, `-- attention` one operator.
 
@@ -105,7 +105,8 @@ fn cases(isa: Isa) -> Result<Vec<Case>> {
 
 fn linear_case(isa: Isa, rows: usize, inputs: usize, outputs: usize, order: Order) -> Result<Case> {
     let (panels, plain) = weights(isa, Shape { outputs, inputs, taps: 1, order }, (outputs, inputs))?;
-    let x = random(&[rows, inputs])?;
+    // Two images.
+    let x = random(&[2, rows / 2, inputs])?;
     let fused = match order {
         Order::Plain => Fused::NOTHING,
         Order::Paired => Fused { activation: lbw::model::kernels::Activation::Geglu, ..Fused::NOTHING },

@@ -101,6 +101,20 @@ fn vectors_of_a_wrong_length() {
 }
 
 #[test]
+fn every_bad_entry_of_a_vector() {
+    #[track_caller]
+    fn says(prompt: &str, expected: &[(&str, &str)]) {
+        let found = say(&request(prompt)).diagnostics;
+        let said: Vec<_> = found.iter().map(|d| (d.code, d.pointed_at().unwrap_or_default())).collect();
+        assert_eq!(said, expected);
+    }
+    let entries = [("E0204", "a"), ("E0204", ""), ("E0204", "0.x")];
+    says("<lora:a:1:lbw=1,a,1,1,1,1,1,1,1,1,,0.x>", &entries);
+    // The length is wrong as well.
+    says("<lora:a:1:lbw=1,1,0.x>", &[("E0202", "1,1,0.x"), ("E0204", "0.x")]);
+}
+
+#[test]
 fn preset_lines_that_do_not_count() {
     for count in [15, 19, 21] {
         let vector = vec!["1"; count].join(",");

@@ -226,18 +226,7 @@ fn vector<'p>(
     let mut numbers = Vec::with_capacity(entries.len());
     let mut relative = false;
     for range in entries {
-        let entry = &text[range.clone()];
-        let weight = lora_tag::weight(entry).map_err(|why| {
-            let kind = ArgumentErrorKind::BadEntry {
-                entry: python::strip(entry).to_owned(),
-                error: why,
-                preset: preset.map(|p| p.name.clone()),
-            };
-            let offset = span.start + range.start;
-            let of_entry = if preset.is_some() { span.clone() } else { offset..offset + entry.len() };
-            ArgumentError { kind, span: of_entry }
-        })?;
-        numbers.push(match weight {
+        numbers.push(match entry(text, range, &span, preset)? {
             Weight::Number(number) => number,
             Weight::UnitDraw => {
                 let drawn = python::round3(draws.unit());
@@ -266,6 +255,32 @@ fn vector<'p>(
         span: item.value_span(),
         relative,
     }))
+}
+
+/// Reads the entry at `range` of a vector's text, which is that of `preset` or else stands in the prompt at `span`.
+fn entry(
+    text: &str,
+    range: Range<usize>,
+    span: &Range<usize>,
+    preset: Option<&Preset>,
+) -> Result<Weight, ArgumentError> {
+    let entry = &text[range.clone()];
+    lora_tag::weight(entry).map_err(|error| {
+        let (entry, preset_name) = (python::strip(entry).to_owned(), preset.map(|p| p.name.clone()));
+        let kind = ArgumentErrorKind::BadEntry { entry, error, preset: preset_name };
+        let of_entry = if preset.is_some() { span.clone() } else { span.start + range.start..span.start + range.end };
+        ArgumentError { kind, span: of_entry }
+    })
+}
+
+/// Every entry of the tag's vector that cannot be read, whatever its length; not those with a `=`, which are another dialect's.
+pub fn bad_entries(tag: &Tag, presets: &PresetSet) -> Vec<ArgumentError> {
+    let Found::Text { value, item, .. } = find_weights(tag) else { return Vec::new() };
+    let preset = presets.weights.get(&value);
+    let text = preset.map_or(value.as_str(), |p| &p.value);
+    let span = item.value_span();
+    let entries = lora_tag::entries(text).into_iter().filter(|range| !text[range.clone()].contains('='));
+    entries.filter_map(|range| entry(text, range, &span, preset).err()).collect()
 }
 
 /// The number `X` stands for.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::argument::{self, ArgumentError, BaseRule, Reading, Strengths};
+use super::argument::{self, ArgumentError, ArgumentErrorKind, BaseRule, Reading, Strengths};
 use super::draw::Draws;
 use crate::preset::PresetSet;
 use crate::syntax::Tag;
@@ -120,7 +120,13 @@ fn read_all<'p>(
     for tag in tags {
         match argument::extension(tag, presets, base, draws) {
             Ok(reading) => readings.push(reading),
-            Err(error) => errors.push(error),
+            Err(error) => {
+                let is_entry = matches!(error.kind, ArgumentErrorKind::BadEntry { .. });
+                let others = if is_entry { argument::bad_entries(tag, presets) } else { Vec::new() };
+                let others: Vec<_> = others.into_iter().filter(|other| *other != error).collect();
+                errors.push(error);
+                errors.extend(others);
+            }
         }
     }
     (readings, errors)

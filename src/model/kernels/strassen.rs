@@ -134,8 +134,8 @@ impl Task for LeftSums<'_> {
         let LeftSums { x, half, sum: (quarter, other), pairs, to } = self;
         let tiles = pairs.len().div_ceil(MR);
         assert!(to.len() >= tiles * MR * half);
-        for first in (0..half).step_by(S::STEP) {
-            let len = S::STEP.min(half - first);
+        for first in (0..half).step_by(S::step(half)) {
+            let len = S::step(half).min(half - first);
             let to = &mut to[first * tiles * MR..][..len * tiles * MR];
             for (t, to) in to.chunks_exact_mut(len * MR).enumerate() {
                 let mut rows = [std::ptr::null::<f32>(); MR];
@@ -196,8 +196,8 @@ impl Task for Products<'_> {
         let mut begun = [false; 4];
         for (i, left) in left.chunks_exact(PAIRS * half).enumerate() {
             let (quarter, other) = RIGHT[i];
-            for first in (0..half).step_by(S::STEP) {
-                let step = S::STEP.min(half - first);
+            for first in (0..half).step_by(S::step(half)) {
+                let step = S::step(half).min(half - first);
                 let left = &left[first * tiles * MR..][..step * tiles * MR];
                 for (panel, sums) in panels.clone().zip(product.chunks_exact_mut(tiles * tile_len)) {
                     let place = |quarter: usize| {

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{dialect, vector};
+use crate::block::Layout;
 use crate::diagnostic::{Diagnostic, Source, Text, code, did_you_mean};
 use crate::plan::Request;
 use crate::plan::argument::{self, ArgumentError, ArgumentErrorKind, BaseRule, Found, Vector};
@@ -210,21 +211,27 @@ fn names(tag: &Tag, source: &Source) -> Vec<Diagnostic> {
     found
 }
 
-fn weights(tag: &Tag, source: &Source, presets: &PresetSet, stopped: bool) -> Option<Diagnostic> {
-    match argument::find_weights(tag) {
+fn weights(tag: &Tag, source: &Source, presets: &PresetSet, stopped: bool) -> Vec<Diagnostic> {
+    let (value, item) = match argument::find_weights(tag) {
         // A value with a further `=` is no named item: webui has stopped at it already, and that has been said.
-        Found::Text { item, .. } if stopped && item.named().is_none() => None,
-        Found::Text { value, item, keyed: true } => {
-            let known = presets.weights.get(&value).is_some();
-            let counted = crate::block::Layout::from_len(value.matches(',').count() + 1).is_some();
-            let span = item.value_span();
-            (!known && !counted).then(|| match dialect::of_text(&value) {
-                Some(dialect) => dialect::foreign_weights(dialect, span, source),
-                None => vector::unknown_weights(&value, span, source, presets),
-            })
-        }
-        _ => None,
+        Found::Text { item, .. } if stopped && item.named().is_none() => return Vec::new(),
+        Found::Text { value, item, keyed: true } => (value, item),
+        _ => return Vec::new(),
+    };
+    let entries = value.matches(',').count() + 1;
+    if presets.weights.get(&value).is_some() || Layout::from_len(entries).is_some() {
+        return Vec::new();
     }
+    let span = item.value_span();
+    if let Some(dialect) = dialect::of_text(&value) {
+        return vec![dialect::foreign_weights(dialect, span, source)];
+    }
+    let mut found = vec![vector::unknown_weights(&value, span, source, presets)];
+    if vector::is_meant(entries) {
+        let bad = argument::bad_entries(tag, presets);
+        found.extend(bad.iter().map(|error| argument_error(error, source, presets)));
+    }
+    found
 }
 
 fn elements(tag: &Tag, request: &Request, presets: &PresetSet) -> Vec<Diagnostic> {

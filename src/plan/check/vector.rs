@@ -11,10 +11,15 @@ use crate::preset::{Preset, PresetFile, PresetSet};
 use crate::say;
 use crate::syntax::{Tag, lora_tag, python};
 
+/// Whether a value of so many entries is meant as a vector, not as the name of a preset.
+pub fn is_meant(entries: usize) -> bool {
+    entries > 2
+}
+
 /// The value of `lbw=` is neither a preset nor a vector.
 pub fn unknown_weights(value: &str, span: Range<usize>, source: &Source, presets: &PresetSet) -> Diagnostic {
     let entries = value.matches(',').count() + 1;
-    if entries > 2 {
+    if is_meant(entries) {
         let message =
             say!("a weight vector of {entries} entries does not exist", "{entries} 個の重みベクトルはありません");
         return Diagnostic::new(code::BAD_VECTOR_LENGTH, message)
