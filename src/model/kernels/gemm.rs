@@ -137,8 +137,8 @@ impl<R: Rows> Task for Job<'_, R> {
                 assert!(stretch.len() == shape.inputs);
                 *pointer = stretch.as_ptr();
             }
-            for first in (0..shape.inputs).step_by(S::step(shape.inputs)) {
-                let len = S::step(shape.inputs).min(shape.inputs - first);
+            for first in (0..shape.inputs).step_by(S::STEP) {
+                let len = S::STEP.min(shape.inputs - first);
                 for (p, sums) in sums.chunks_exact_mut(tiles * tile_len).enumerate() {
                     let from = (((first_panel + p) * shape.taps + tap) * shape.inputs + first) * S::PANEL;
                     // SAFETY: `S` is the processor's.

@@ -16,7 +16,7 @@ use super::gemm::{Target, product};
 use super::jobs::in_turn;
 use super::memory::with_transformed;
 use super::panels::{Panels, widen};
-use super::simd::{MR, Simd, Sums, Task};
+use super::simd::{MR, Simd, Sums, Task, UNROLLED};
 
 /// Pairs of rows that a job works on: they and their results stay in the second-level cache.
 const PAIRS: usize = 22 * MR;
@@ -116,6 +116,14 @@ fn multiply(x: &[f32], rows: usize, weight: &Panels, finish: Finish<'_>, result:
     }
 }
 
+/// How many of `inputs` are taken at a time, at most `most`: about equal parts, in whole rounds of the tile's loop, as a short
+/// last part would load and store its sums for little.
+#[inline(always)]
+fn step(inputs: usize, most: usize) -> usize {
+    let parts = inputs.div_ceil(most).max(1);
+    inputs.div_ceil(parts).max(1).next_multiple_of(UNROLLED)
+}
+
 /// Makes the left factor of one product.
 struct LeftSums<'a> {
     /// (rows, inputs)
@@ -134,8 +142,8 @@ impl Task for LeftSums<'_> {
         let LeftSums { x, half, sum: (quarter, other), pairs, to } = self;
         let tiles = pairs.len().div_ceil(MR);
         assert!(to.len() >= tiles * MR * half);
-        for first in (0..half).step_by(S::step(half)) {
-            let len = S::step(half).min(half - first);
+        for first in (0..half).step_by(step(half, S::STEP)) {
+            let len = step(half, S::STEP).min(half - first);
             let to = &mut to[first * tiles * MR..][..len * tiles * MR];
             for (t, to) in to.chunks_exact_mut(len * MR).enumerate() {
                 let mut rows = [std::ptr::null::<f32>(); MR];
@@ -196,8 +204,8 @@ impl Task for Products<'_> {
         let mut begun = [false; 4];
         for (i, left) in left.chunks_exact(PAIRS * half).enumerate() {
             let (quarter, other) = RIGHT[i];
-            for first in (0..half).step_by(S::step(half)) {
-                let step = S::step(half).min(half - first);
+            for first in (0..half).step_by(step(half, S::STEP)) {
+                let step = step(half, S::STEP).min(half - first);
                 let left = &left[first * tiles * MR..][..step * tiles * MR];
                 for (panel, sums) in panels.clone().zip(product.chunks_exact_mut(tiles * tile_len)) {
                     let place = |quarter: usize| {

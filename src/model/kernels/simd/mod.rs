@@ -15,8 +15,7 @@ mod transpose;
 
 use half::{bf16, f16};
 
-use tile::UNROLLED;
-pub(super) use tile::{MR, Sums};
+pub(super) use tile::{MR, Sums, UNROLLED};
 
 /// Values of the widest vector.
 pub(super) const MAX_LANES: usize = 16;
@@ -119,14 +118,6 @@ pub(super) trait Simd: Copy {
     /// Rows of a panel that stay in the first-level cache.
     const STEP: usize;
     type V: Copy;
-
-    /// How many of `inputs` rows of a panel are taken at a time: about equal parts, in whole rounds of the tile's loop, as a
-    /// short last part would load and store its sums for little.
-    #[inline(always)]
-    fn step(inputs: usize) -> usize {
-        let parts = inputs.div_ceil(Self::STEP).max(1);
-        inputs.div_ceil(parts).max(1).next_multiple_of(UNROLLED)
-    }
 
     unsafe fn splat(x: f32) -> Self::V;
     unsafe fn load(from: *const f32) -> Self::V;

@@ -6,7 +6,7 @@ use super::Simd;
 
 /// Steps that are written out in the loop, so that its own instructions weigh little: a processor whose other thread belongs
 /// to somebody else starts half as many instructions, and then every one counts.
-pub(super) const UNROLLED: usize = 8;
+pub(in crate::model::kernels) const UNROLLED: usize = 8;
 
 /// Rows of the tile.
 pub(in crate::model::kernels) const MR: usize = 6;
