@@ -68,16 +68,19 @@ const RESULT: [&[(usize, f32)]; PRODUCTS] = [
 /// Whether [`strassen`] is faster for images of `rows` rows than the product as it is. The number of images plays no part.
 pub(super) fn pays(rows: usize, weight: &Panels) -> bool {
     let shape = weight.shape();
-    let even = rows.is_multiple_of(2) && shape.inputs.is_multiple_of(2) && weight.count().is_multiple_of(2);
-    even && rows >= LEAST.0 && shape.inputs >= LEAST.1 && shape.outputs >= LEAST.2
+    has_quarters(rows, weight) && rows >= LEAST.0 && shape.inputs >= LEAST.1 && shape.outputs >= LEAST.2
+}
+
+fn has_quarters(rows: usize, weight: &Panels) -> bool {
+    let inputs = weight.shape().inputs;
+    weight.shape().taps == 1 && [rows, inputs, weight.count()].iter().all(|count| count.is_multiple_of(2))
 }
 
 /// epilogue(x · weightᵀ) for x (rows, inputs), an even number of each, and an even number of panels.
 pub(super) fn strassen(x: &[f32], weight: &Panels, epilogue: Epilogue<'_>) -> candle_core::Result<Vec<f32>> {
     let inputs = weight.shape().inputs;
     let rows = x.len() / inputs.max(1);
-    let even = rows.is_multiple_of(2) && inputs.is_multiple_of(2) && weight.count().is_multiple_of(2);
-    if !even || weight.shape().taps != 1 {
+    if !has_quarters(rows, weight) {
         candle_core::bail!("a product of {rows} rows with {:?} cannot be cut into quarters", weight.shape());
     }
     // SAFETY: the jobs of all pairs of rows and all pairs of panels are run, and each writes all four of its rectangles.
