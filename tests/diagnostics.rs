@@ -172,6 +172,8 @@ fn the_base_of_x() {
 fn strengths() {
     prompt_says("<lora:a:high>", "E0207", "high", "write a number");
     prompt_says("<lora:a:0,8>", "E0207", "0,8", "with a point");
+    prompt_says("<lora:a:0,x>", "E0207", "0,x", "write a number");
+    prompt_says("<lora:a:1:lbw=in=1,mid=2>", "E0207", "lbw=in=1,mid=2", "separate arguments with `:`");
     prompt_says("<lora:a:1:1:0.5>", "E0207", "0.5", "a whole number");
     prompt_says("<lora:a:0.5@1>", "E0207", "0.5@1", "a number");
     prompt_says("<lora:te=1>", "E0224", "<lora:te=1>", "name first");

@@ -49,9 +49,16 @@ pub fn argument_error(error: &ArgumentError, source: &Source, presets: &PresetSe
             let message = say!("`{text}` is not {kind}", "`{text}` は{kind}ではありません", with kind);
             let said = Diagnostic::new(code::BAD_NUMBER, message)
                 .label(span, say!("{argument} of this LoRA", "この LoRA の {argument}"));
-            said.help(match text.contains(',') {
-                true => say!("write decimals with a point", "小数点には「.」を使ってください"),
-                false => say!(
+            said.help(match text {
+                text if text.contains(',') && text.replacen(',', ".", 1).parse::<f64>().is_ok() => {
+                    say!("write decimals with a point", "小数点には「.」を使ってください")
+                }
+                // With more than one it is not a named argument, and stands for the number of its place.
+                text if text.matches('=').count() > 1 => say!(
+                    "an argument has one `=`: separate arguments with `:`",
+                    "引数の `=` は一つだけです。引数は `:` で区切ってください"
+                ),
+                _ => say!(
                     "write {kind}, as in `<lora:name:0.8>`",
                     "`<lora:name:0.8>` のように{kind}を書いてください",
                     with kind
