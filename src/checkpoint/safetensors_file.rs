@@ -128,22 +128,33 @@ impl SafetensorsFile {
 
     /// [`SafetensorsFile::stored`], after a check that all of it is finite numbers of a supported type.
     pub fn finite(&self, name: &str) -> Result<&[u8], FileError> {
+        let bytes = self.stored(name).ok_or_else(|| self.missing(name))?;
+        self.check_finite(name, 0, bytes)?;
+        Ok(bytes)
+    }
+
+    /// Checks `bytes` of tensor `name`, which begin at byte `start` of it.
+    fn check_finite(&self, name: &str, start: usize, bytes: &[u8]) -> Result<(), FileError> {
         let path = || self.path.clone();
-        let missing = || FileError::NoTensor { path: path(), tensor: name.to_owned() };
-        let bytes = self.stored(name).ok_or_else(missing)?;
-        let bad = match self.entries[name].dtype {
-            Dtype::F32 => first_non_finite(bytes, |b: [u8; 4]| u32::from_le_bytes(b) & 0x7f80_0000 == 0x7f80_0000),
-            Dtype::F16 => first_non_finite(bytes, |b: [u8; 2]| u16::from_le_bytes(b) & 0x7c00 == 0x7c00),
-            Dtype::BF16 => first_non_finite(bytes, |b: [u8; 2]| u16::from_le_bytes(b) & 0x7f80 == 0x7f80),
+        let (size, bad) = match self.entries[name].dtype {
+            Dtype::F32 => (4, first_non_finite(bytes, |b: [u8; 4]| u32::from_le_bytes(b) & 0x7f80_0000 == 0x7f80_0000)),
+            Dtype::F16 => (2, first_non_finite(bytes, |b: [u8; 2]| u16::from_le_bytes(b) & 0x7c00 == 0x7c00)),
+            Dtype::BF16 => (2, first_non_finite(bytes, |b: [u8; 2]| u16::from_le_bytes(b) & 0x7f80 == 0x7f80)),
             dtype => {
                 let dtype = format!("{dtype:?}");
                 return Err(FileError::Dtype { path: path(), tensor: name.to_owned(), dtype });
             }
         };
         match bad {
-            Some(index) => Err(FileError::NotFinite { path: path(), tensor: name.to_owned(), index }),
-            None => Ok(bytes),
+            Some(index) => {
+                Err(FileError::NotFinite { path: path(), tensor: name.to_owned(), index: start / size + index })
+            }
+            None => Ok(()),
         }
+    }
+
+    fn missing(&self, name: &str) -> FileError {
+        FileError::NoTensor { path: self.path.clone(), tensor: name.to_owned() }
     }
 
     /// The whole file, for hashing.
@@ -155,13 +166,30 @@ impl SafetensorsFile {
     pub fn f32(&self, name: &str) -> Result<Tensor, FileError> {
         let bytes = self.finite(name)?;
         let entry = &self.entries[name];
-        let values = match entry.dtype {
-            Dtype::F16 => widen(bytes, half::f16::from_le_bytes),
-            Dtype::BF16 => widen(bytes, half::bf16::from_le_bytes),
-            _ => bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
-        };
+        let values = numbers(entry.dtype, bytes);
         self.release(name);
         Ok(Tensor::from_vec(values, entry.shape.as_slice(), &Device::Cpu)?)
+    }
+
+    /// The `rows` of matrix `name` as f32 on the CPU, (rows, columns). Only these are read, and checked for NaN and infinities.
+    pub fn f32_rows(&self, name: &str, rows: &[u32]) -> Result<Tensor, FileError> {
+        let bytes = self.stored(name).ok_or_else(|| self.missing(name))?;
+        let entry = &self.entries[name];
+        let [count, columns] = entry.shape[..] else {
+            return Err(candle_core::Error::Msg(format!("{name} has no rows, its shape is {:?}", entry.shape)).into());
+        };
+        let size = bytes.len() / count.max(1);
+        let mut values = Vec::with_capacity(rows.len() * columns);
+        for row in rows {
+            let row = *row as usize;
+            if row >= count {
+                return Err(candle_core::Error::Msg(format!("{name} has {count} rows, none of number {row}")).into());
+            }
+            let bytes = &bytes[row * size..][..size];
+            self.check_finite(name, row * size, bytes)?;
+            values.append(&mut numbers(entry.dtype, bytes));
+        }
+        Ok(Tensor::from_vec(values, (rows.len(), columns), &Device::Cpu)?)
     }
 
     /// Tells the system that the pages of tensor `name` need not stay in this process's memory: they have been converted,
@@ -212,6 +240,15 @@ fn why_unreadable(bytes: &[u8], error: &SafeTensorError) -> String {
     }
 }
 
+/// Stored numbers of a type that was checked.
+fn numbers(dtype: Dtype, bytes: &[u8]) -> Vec<f32> {
+    match dtype {
+        Dtype::F16 => widen(bytes, half::f16::from_le_bytes),
+        Dtype::BF16 => widen(bytes, half::bf16::from_le_bytes),
+        _ => bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
+    }
+}
+
 /// Converts half-precision numbers in runs that the processor's conversion instructions can take at once.
 fn widen<T>(bytes: &[u8], read: impl Fn([u8; 2]) -> T) -> Vec<f32>
 where
@@ -237,4 +274,27 @@ fn first_non_finite<const N: usize>(bytes: &[u8], is_bad: impl Fn([u8; N]) -> bo
     // Without an early exit the check of a run vectorises.
     let run = numbers.chunks(RUN).position(|run| run.iter().fold(false, |bad, b| bad | is_bad(*b)))?;
     numbers[run * RUN..].iter().position(|b| is_bad(*b)).map(|i| run * RUN + i)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_those_of_the_whole_and_only_they_are_checked() {
+        let values: Vec<f32> = (0..12).map(|i| if i == 5 { f32::NAN } else { i as f32 / 8.0 }).collect();
+        let table = Tensor::from_vec(values, (4, 3), &Device::Cpu).unwrap();
+        for dtype in [candle_core::DType::F32, candle_core::DType::F16, candle_core::DType::BF16] {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("table.safetensors");
+            let stored = table.to_dtype(dtype).unwrap();
+            candle_core::safetensors::save(&[("table", stored)].into_iter().collect(), &path).unwrap();
+            let file = SafetensorsFile::open(&path).unwrap();
+            let rows = file.f32_rows("table", &[3, 0, 3]).unwrap().to_vec2::<f32>().unwrap();
+            assert_eq!(rows, [[1.125, 1.25, 1.375], [0.0, 0.125, 0.25], [1.125, 1.25, 1.375]]);
+            assert!(matches!(file.f32_rows("table", &[0, 1]), Err(FileError::NotFinite { index: 5, .. })));
+            assert!(matches!(file.f32_rows("table", &[4]), Err(FileError::Candle(_))));
+            assert!(matches!(file.f32_rows("no", &[0]), Err(FileError::NoTensor { .. })));
+        }
+    }
 }

@@ -4,6 +4,7 @@
 //! that [`Builder::finish`] can name all of it at once.
 
 use std::collections::BTreeMap;
+use std::convert::identity;
 use std::sync::Arc;
 
 use candle_core::Device;
@@ -62,21 +63,26 @@ impl Builder {
 
     /// The parameter `name`, which must have this shape.
     pub fn param(&mut self, name: &str, shape: &[usize]) -> Arc<Param> {
-        self.add(name, shape, None)
+        self.add(name, shape, None, identity)
+    }
+
+    /// The matrix `name`, (rows, columns), of which single rows are used.
+    pub fn table(&mut self, name: &str, rows: usize, columns: usize) -> Arc<Param> {
+        self.add(name, &[rows, columns], None, Param::table)
     }
 
     /// The weight of a linear layer, (outputs, inputs), whose outputs are kept in this order.
     pub fn matrix(&mut self, name: &str, outputs: usize, inputs: usize, order: Order) -> Arc<Param> {
-        self.add(name, &[outputs, inputs], Some(Shape { outputs, inputs, taps: 1, order }))
+        self.add(name, &[outputs, inputs], Some(Shape { outputs, inputs, taps: 1, order }), identity)
     }
 
     /// The kernel of a convolution, (outputs, inputs, size, size).
     pub fn kernel(&mut self, name: &str, outputs: usize, inputs: usize, size: usize) -> Arc<Param> {
         let packed = Shape { outputs, inputs, taps: size * size, order: Order::Plain };
-        self.add(name, &[outputs, inputs, size, size], Some(packed))
+        self.add(name, &[outputs, inputs, size, size], Some(packed), identity)
     }
 
-    fn add(&mut self, name: &str, shape: &[usize], packed: Option<Shape>) -> Arc<Param> {
+    fn add(&mut self, name: &str, shape: &[usize], packed: Option<Shape>, kind: fn(Param) -> Param) -> Arc<Param> {
         match self.checkpoint.file().entry(name) {
             None => self.problem(TensorProblem::Missing { name: name.to_owned(), shape: shape.to_vec() }),
             Some(entry) if entry.shape != shape => {
@@ -89,7 +95,7 @@ impl Builder {
             }
             Some(_) => {}
         }
-        let new = || Arc::new(Param::new(name, packed, self.held, self.checkpoint.clone(), self.device.clone()));
+        let new = || Arc::new(kind(Param::new(name, packed, self.held, self.checkpoint.clone(), self.device.clone())));
         self.params.entry(name.to_owned()).or_insert_with(new).clone()
     }
 

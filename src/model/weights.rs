@@ -30,6 +30,8 @@ pub struct Param {
     name: String,
     /// Set where it is a weight of linear layers or convolutions, which kernels want packed.
     packed: Option<Shape>,
+    /// Whether single rows are used, so that all of it is read only where a LoRA changes it.
+    table: bool,
     held: Held,
     checkpoint: Arc<Checkpoint>,
     device: Device,
@@ -48,12 +50,18 @@ impl Param {
         Param {
             name: name.to_owned(),
             packed,
+            table: false,
             held,
             checkpoint,
             device,
             value: Mutex::new(None),
             version: AtomicU64::new(0),
         }
+    }
+
+    /// A matrix of which [`Param::rows`] are used.
+    pub(super) fn table(self) -> Self {
+        Param { table: true, ..self }
     }
 
     pub fn name(&self) -> &str {
@@ -80,6 +88,19 @@ impl Param {
         match self.weight()? {
             Weight::Tensor(tensor) => Ok(tensor),
             Weight::Panels(_) => candle_core::bail!("{} is packed", self.name),
+        }
+    }
+
+    /// The rows `ids` of a table, (ids, columns). As long as no LoRA changes it only these rows are read, and nothing is kept.
+    pub fn rows(&self, ids: &[u32]) -> candle_core::Result<Tensor> {
+        let value = self.value.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match value {
+            Some(Weight::Tensor(tensor)) => tensor.index_select(&Tensor::new(ids, &self.device)?, 0),
+            Some(Weight::Panels(_)) => candle_core::bail!("{} is packed", self.name),
+            None => {
+                let rows = self.checkpoint.file().f32_rows(&self.name, ids).map_err(candle_core::Error::wrap)?;
+                rows.to_device(&self.device)
+            }
         }
     }
 
@@ -188,10 +209,10 @@ impl Weights {
         self.params.values()
     }
 
-    /// Reads all parameters whose name starts with `prefix`, in parallel.
+    /// Reads all parameters whose name starts with `prefix`, but for tables, in parallel.
     pub fn load(&self, prefix: &str) -> candle_core::Result<()> {
         let params: Vec<_> =
             self.params.range(prefix.to_owned()..).map_while(|(n, p)| n.starts_with(prefix).then_some(p)).collect();
-        params.into_par_iter().try_for_each(|p| p.weight().map(drop))
+        params.into_par_iter().filter(|p| !p.table).try_for_each(|p| p.weight().map(drop))
     }
 }

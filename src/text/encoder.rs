@@ -113,13 +113,13 @@ struct Embeddings {
 
 impl Embeddings {
     fn new(b: &mut Builder, token: &str, position: &str, width: usize) -> Self {
-        Embeddings { token: b.param(token, &[VOCABULARY, width]), position: b.param(position, &[CHUNK, width]) }
+        Embeddings { token: b.table(token, VOCABULARY, width), position: b.param(position, &[CHUNK, width]) }
     }
 
     fn forward(&self, ids: &Tensor, insert: &[Insert]) -> Result<Tensor> {
         let (batch, tokens) = ids.dims2()?;
-        let table = self.token.get()?;
-        let mut h = table.index_select(&ids.flatten_all()?.to_dtype(DType::U32)?, 0)?.reshape((batch, tokens, ()))?;
+        let ids = ids.flatten_all()?.to_dtype(DType::U32)?.to_vec1::<u32>()?;
+        let mut h = self.token.rows(&ids)?.reshape((batch, tokens, ()))?;
         for Insert { chunk, position, vector } in insert {
             let row = vector.reshape((1, 1, ()))?;
             h = h.slice_assign(&[*chunk..chunk + 1, *position..position + 1, 0..row.dim(2)?], &row)?;
