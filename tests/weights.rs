@@ -126,3 +126,27 @@ fn what_has_no_effect_is_not_evaluated() {
     let (halves, _) = evaluated("DDIM CFG++", true);
     assert!(!halves.is_empty() && halves.iter().all(|halves| *halves == 2), "{halves:?}");
 }
+
+/// Rows of the token embeddings are looked up in the file; a LoRA that changes the table is seen, and gone when it is left out.
+#[test]
+fn a_lora_on_the_token_embeddings_is_the_changed_table() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut tensors = candle_core::safetensors::load(embedded().join("shapes-xl.safetensors"), &Device::Cpu).unwrap();
+    let name = "conditioner.embedders.0.transformer.text_model.embeddings.token_embedding.weight";
+    let base = tensors[name].to_dtype(DType::F32).unwrap();
+    let delta = (base.sin().unwrap() * 0.5).unwrap();
+    tensors.insert(name.to_owned(), (base + &delta).unwrap());
+    let changed = dir.path().join("changed.safetensors");
+    candle_core::safetensors::save(&tensors, &changed).unwrap();
+    let lora = HashMap::from([("lora_te1_text_model_embeddings_token_embedding.diff", delta)]);
+    candle_core::safetensors::save(&lora, dir.path().join("words.safetensors")).unwrap();
+
+    let loras = LoraIndex::scan(&[dir.path().to_owned()]).unwrap();
+    let checkpoint = Checkpoint::open(&embedded().join("shapes-xl.safetensors")).unwrap();
+    let mut with_lora = Engine::new(checkpoint, EngineOptions { loras, ..EngineOptions::default() }).unwrap();
+    let plain = draw(&mut engine(&embedded().join("shapes-xl.safetensors")), &plan("red circle"));
+    let image = draw(&mut with_lora, &plan("red circle <lora:words:1>"));
+    assert_same(&image, &draw(&mut engine(&changed), &plan("red circle")));
+    assert_ne!(image.rgb, plain.rgb);
+    assert_same(&draw(&mut with_lora, &plan("red circle")), &plain);
+}
