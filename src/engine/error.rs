@@ -17,12 +17,10 @@ pub enum EngineError {
     Merge(#[from] MergeError),
     #[error(transparent)]
     Kernels(#[from] crate::model::kernels::KernelError),
-    #[error("{what} is {value}; {limit}")]
-    Limit { what: &'static str, value: String, limit: String },
+    #[error(transparent)]
+    Limit(#[from] crate::plan::LimitError),
     #[error("the plan is for {0}; lbw runs SDXL only")]
     Family(&'static str),
-    #[error("the plan has format {0}, this lbw reads format {expected}", expected = crate::plan::FORMAT)]
-    Format(u32),
     #[error("{}: {source}", path.display())]
     Config { path: std::path::PathBuf, source: std::io::Error },
     #[error("{lora}: the factor of {module} is {factor}; a strength or block weight is not a finite number")]

@@ -8,7 +8,7 @@ use super::networks::{Networks, Scope};
 use super::prompt::PromptConditioning;
 use super::{EngineError, Event, Observer};
 use crate::model::{Unet, Weights};
-use crate::plan::{PadConds, Plan};
+use crate::plan::{PadConds, Pass};
 use crate::sampling::{Error, Guided, Predictions, Step};
 use crate::text::Conditioning;
 
@@ -41,7 +41,7 @@ impl<'a> Shared<'a> {
 
 /// The UNet as samplers see it.
 pub(super) struct GuidedUnet<'a> {
-    pub plan: &'a Plan,
+    pub pass: &'a Pass,
     pub conditioning: &'a PromptConditioning,
     /// What shorter texts are lengthened with, where the settings say so: the encoding of an empty prompt, (1, 77, width).
     pub empty: Option<&'a Tensor>,
@@ -88,11 +88,11 @@ impl GuidedUnet<'_> {
     /// Puts the LoRA factors of this step in force, if a step window opened or closed.
     fn follow_windows(&mut self) -> Result<(), EngineError> {
         let sampling_step = self.shared.sampling_step.get() as i64;
-        let windows: Vec<bool> = self.plan.loras.iter().map(|l| l.window.is_on(sampling_step)).collect();
+        let windows: Vec<bool> = self.pass.loras.iter().map(|l| l.window.is_on(sampling_step)).collect();
         if self.windows.as_ref() == Some(&windows) {
             return Ok(());
         }
-        let active = self.networks.active(self.plan, sampling_step, Scope::Sampling)?;
+        let active = self.networks.active(self.pass, sampling_step, Scope::Sampling)?;
         let parameters = self.weights.apply(&active)?;
         if parameters > 0 {
             self.shared.tell(Event::Merged { parameters });
@@ -104,7 +104,7 @@ impl GuidedUnet<'_> {
     /// Options of webui that leave out the negative prompt: every second call (or all) below a noise level, and the first
     /// share of the steps.
     fn skips_negative(&self, level: f32) -> bool {
-        let s = &self.plan.settings;
+        let s = &self.pass.settings;
         let below = s.s_min_uncond > 0.0 && f64::from(level) < s.s_min_uncond;
         let turn = s.s_min_uncond_all || self.calls % 2 == 1;
         let progress = f64::from(self.calls) / f64::from(s.schedule_steps().max(1));
@@ -113,7 +113,7 @@ impl GuidedUnet<'_> {
 
     /// At CFG 1 a single part of weight 1 is all of u + (c − u) · 1, except where the sampler moves along u.
     fn uses_negative(&self, weights: &[f64]) -> bool {
-        let s = &self.plan.settings;
+        let s = &self.pass.settings;
         !self.skip_unused || s.cfg_scale != 1.0 || weights != [1.0] || s.sampler.uses_uncond()
     }
 
@@ -128,7 +128,7 @@ impl GuidedUnet<'_> {
         let lengths = parts.iter().map(|c| c.crossattn.dim(1)).collect::<candle_core::Result<Vec<_>>>()?;
         let longest = lengths.into_iter().max().unwrap_or(0);
         let length = negative.crossattn.dim(1)?;
-        match (self.plan.settings.pad_conds, self.empty) {
+        match (self.pass.settings.pad_conds, self.empty) {
             (PadConds::EmptyPrompts, Some(empty)) if length < longest => {
                 negative.crossattn = with_empty(&negative.crossattn, longest, empty)?;
             }

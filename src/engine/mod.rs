@@ -17,7 +17,6 @@ mod error;
 mod guided;
 mod image;
 mod init_image;
-mod limits;
 mod networks;
 mod parameterization;
 mod prompt;
@@ -25,7 +24,6 @@ mod prompt;
 pub use error::EngineError;
 pub use image::to_rgb8;
 pub use init_image::InitImage;
-pub use limits::check as check_limits;
 pub use parameterization::{ModelType, ModelTypeSource};
 pub use prompt::PromptConditioning;
 
@@ -38,7 +36,7 @@ use crate::block::Family;
 use crate::checkpoint::{Checkpoint, prefix};
 use crate::lora::{KeyTable, LoraIndex, ModuleTable};
 use crate::model::{Builder, Held, Unet, Vae, Weights, kernels, unused_tensors};
-use crate::plan::{Emphasis, Hires, HiresPrompts, PadConds, Plan};
+use crate::plan::{Emphasis, LatentUpscaler, PadConds, Pass, Plan, limits, Start as PassStart};
 use crate::sampling::{ImageRng, Run, Start, sample, upscale};
 use crate::text::{Embeddings, EncodeOptions, TextEncoders};
 
@@ -220,17 +218,17 @@ impl Engine {
         self.networks.open(plan)
     }
 
-    /// The conditioning of `plan` over its steps, with its LoRAs' full text-encoder strength.
-    pub fn condition(&mut self, plan: &Plan, observer: Observer<'_>) -> Result<PromptConditioning, EngineError> {
-        let active = self.networks.active(plan, 0, networks::Scope::TextEncoding)?;
+    /// The conditioning of `pass` over its steps, with its LoRAs' full text-encoder strength.
+    pub fn condition(&mut self, pass: &Pass, observer: Observer<'_>) -> Result<PromptConditioning, EngineError> {
+        let active = self.networks.active(pass, 0, networks::Scope::TextEncoding)?;
         let parameters = self.weights.apply(&active)?;
         if parameters > 0 {
             observer(Event::Merged { parameters });
         }
         let context_dim = self.unet.config().context_dim;
-        let networks = self.networks.text_signature(plan)?;
+        let networks = self.networks.text_signature(pass)?;
         let (conditioning, encoded) =
-            self.conditioning.get(plan, networks, &self.text, &self.embeddings, context_dim, &self.device)?;
+            self.conditioning.get(pass, networks, &self.text, &self.embeddings, context_dim, &self.device)?;
         if encoded {
             observer(Event::Encoded);
             if self.unloads_text {
@@ -240,30 +238,9 @@ impl Engine {
         Ok(conditioning)
     }
 
-    /// Runs `plan` from noise, or from the picture it draws over.
+    /// Runs `plan`, pass by pass.
     pub fn run(&mut self, plan: &Plan, observer: Observer<'_>) -> Result<Image, EngineError> {
-        let start = self.start(plan)?;
-        self.run_from(plan, start, observer)
-    }
-
-    fn start(&self, plan: &Plan) -> Result<Start, EngineError> {
-        limits::check(plan)?;
-        let Some(img2img) = &plan.settings.img2img else { return Ok(Start::Noise) };
-        let unknown = || EngineError::InitImage(img2img.image.clone());
-        let image = self.init_images.get(&img2img.image).ok_or_else(unknown)?;
-        let (width, height) = (plan.settings.width as usize, plan.settings.height as usize);
-        let latent = self.encode_image(&image.tensor(img2img.resize_mode, width, height, &self.device)?)?;
-        Ok(Start::Latent {
-            latent,
-            strength: img2img.denoising_strength,
-            fix_steps: img2img.fix_steps,
-            noise_multiplier: img2img.noise_multiplier,
-        })
-    }
-
-    /// Runs `plan` from noise or from a latent.
-    pub fn run_from(&mut self, plan: &Plan, start: Start, observer: Observer<'_>) -> Result<Image, EngineError> {
-        let latent = self.latent_from(plan, start, observer)?;
+        let latent = self.latent(plan, observer)?;
         observer(Event::Decoding);
         let decoded = self.vae.decode(&latent)?;
         let (_, _, height, width) = decoded.dims4()?;
@@ -271,47 +248,47 @@ impl Engine {
     }
 
     /// The latent of `plan`, (1, 4, height / 8, width / 8), as it is before the VAE.
-    pub fn latent_from(&mut self, plan: &Plan, start: Start, observer: Observer<'_>) -> Result<Tensor, EngineError> {
-        limits::check(plan)?;
-        let conditioning = self.condition(plan, observer)?;
-        let latent = self.sample(plan, &conditioning, start, observer)?;
-        match (&plan.settings.hires, &plan.hires) {
-            (Some(hires), Some(prompts)) => self.second_pass(plan, hires, prompts, latent, observer),
-            _ => Ok(latent),
+    pub fn latent(&mut self, plan: &Plan, observer: Observer<'_>) -> Result<Tensor, EngineError> {
+        check(plan)?;
+        let mut latent = None;
+        for pass in plan.passes() {
+            let start = self.start(pass, latent.take())?;
+            latent = Some(self.run_pass(pass, start, observer)?);
+        }
+        latent.ok_or_else(|| candle_core::Error::Msg("the plan has no pass".to_owned()).into())
+    }
+
+    /// What the sampling of `pass` starts from; `previous` is the latent of the pass before.
+    fn start(&self, pass: &Pass, previous: Option<Tensor>) -> Result<Start, EngineError> {
+        match (&pass.start, previous) {
+            (PassStart::Noise, _) | (PassStart::Previous { .. }, None) => Ok(Start::Noise),
+            (PassStart::Picture { image: id, denoising_strength, fix_steps, resize_mode, noise_multiplier }, _) => {
+                let image = self.init_images.get(id).ok_or_else(|| EngineError::InitImage(id.clone()))?;
+                let (width, height) = (pass.settings.width as usize, pass.settings.height as usize);
+                Ok(Start::Latent {
+                    latent: self.encode_image(&image.tensor(*resize_mode, width, height, &self.device)?)?,
+                    strength: *denoising_strength,
+                    fix_steps: *fix_steps,
+                    noise_multiplier: *noise_multiplier,
+                })
+            }
+            (PassStart::Previous { upscaler, denoising_strength, cut, .. }, Some(latent)) => Ok(Start::Latent {
+                latent: enlarged(&latent, pass, *upscaler, *cut)?,
+                strength: *denoising_strength,
+                fix_steps: true,
+                noise_multiplier: 1.0,
+            }),
         }
     }
 
-    /// Enlarges `latent` and draws over it, as webui's hires. fix does: with noise that is drawn anew for the larger size.
-    fn second_pass(
-        &mut self,
-        plan: &Plan,
-        hires: &Hires,
-        prompts: &HiresPrompts,
-        latent: Tensor,
-        observer: Observer<'_>,
-    ) -> Result<Tensor, EngineError> {
-        let first = &plan.settings;
-        let target = hires.size.target(first.width, first.height);
-        let (height, width) = (target.height as usize / 8, target.width as usize / 8);
-        let (cut_x, cut_y) = (target.cut.0 as usize, target.cut.1 as usize);
-        let latent = upscale(&latent, height, width, hires.upscaler)
-            .and_then(|l| Ok(l.narrow(2, cut_y / 2, height - cut_y)?.narrow(3, cut_x / 2, width - cut_x)?))?;
-
-        let mut second = Plan {
-            positive: prompts.positive.clone(),
-            negative: prompts.negative.clone(),
-            loras: prompts.loras.clone(),
-            settings: hires.settings_of(first),
-            hires: None,
-            ..plan.clone()
-        };
-        let conditioning = self.condition(&second, observer)?;
-        // The model is told the size asked for; the latent has whole eighths of it.
-        second.settings.width = 8 * (width - cut_x) as u32;
-        second.settings.height = 8 * (height - cut_y) as u32;
-        let strength = hires.denoising_strength;
-        let start = Start::Latent { latent, strength, fix_steps: true, noise_multiplier: 1.0 };
-        self.sample(&second, &conditioning, start, observer)
+    /// Samples one pass from noise or from a latent. What is drawn over is drawn with noise of its own size, as webui does.
+    pub fn run_pass(&mut self, pass: &Pass, start: Start, observer: Observer<'_>) -> Result<Tensor, EngineError> {
+        let conditioning = self.condition(pass, observer)?;
+        let (width, height) = pass.size();
+        // The model is told the size asked for; the latent has whole eighths of it, less what is cut off.
+        let mut sampled = pass.clone();
+        (sampled.settings.width, sampled.settings.height) = (width, height);
+        self.sample(&sampled, &conditioning, start, observer)
     }
 
     /// The encoding of an empty prompt without any network, (1, 77, width).
@@ -329,20 +306,20 @@ impl Engine {
 
     fn sample(
         &mut self,
-        plan: &Plan,
+        pass: &Pass,
         conditioning: &PromptConditioning,
         start: Start,
         observer: Observer<'_>,
     ) -> Result<Tensor, EngineError> {
-        let empty = match plan.settings.pad_conds {
+        let empty = match pass.settings.pad_conds {
             PadConds::EmptyPrompts => Some(self.empty_prompt()?),
             PadConds::Separate | PadConds::NegativeOnly => None,
         };
-        let levels = self.model_type.levels(&plan.settings);
-        let steps = start.steps(plan.settings.steps as usize)?;
+        let levels = self.model_type.levels(&pass.settings);
+        let steps = start.steps(pass.settings.steps as usize)?;
         let shared = guided::Shared::new(observer);
         let mut model = guided::GuidedUnet {
-            plan,
+            pass,
             conditioning,
             empty: empty.as_ref(),
             unet: &self.unet,
@@ -353,9 +330,9 @@ impl Engine {
             calls: 0,
             windows: None,
         };
-        let mut rng = ImageRng::new(&plan.settings, &self.device);
+        let mut rng = ImageRng::new(&pass.settings, &self.device);
         let run = Run {
-            settings: &plan.settings,
+            settings: &pass.settings,
             levels: &levels,
             parameterization: self.model_type.parameterization,
             model: &mut model,
@@ -370,4 +347,19 @@ impl Engine {
     pub fn encode_image(&self, image: &Tensor) -> Result<Tensor, EngineError> {
         Ok(self.vae.encode(image)?)
     }
+}
+
+/// Refuses plans that cannot be run or would take all memory, which needs no model to be seen.
+fn check(plan: &Plan) -> Result<(), EngineError> {
+    if plan.family != Family::Sdxl {
+        return Err(EngineError::Family(plan.family.label()));
+    }
+    limits(plan).into_iter().next().map_or(Ok(()), |limit| Err(EngineError::Limit(limit)))
+}
+
+/// `latent` at the size of `pass`, less what is cut off on both sides.
+fn enlarged(latent: &Tensor, pass: &Pass, upscaler: LatentUpscaler, cut: [u32; 2]) -> candle_core::Result<Tensor> {
+    let (height, width) = (pass.settings.height as usize / 8, pass.settings.width as usize / 8);
+    let [x, y] = cut.map(|side| side as usize);
+    upscale(latent, height, width, upscaler)?.narrow(2, y / 2, height - y)?.narrow(3, x / 2, width - x)
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::EngineError;
 use crate::lora::{KeyTable, LoraIndex, ModuleTable, Network, Strength};
 use crate::model::{ActiveNetwork, Factor};
-use crate::plan::{LoraPlan, Plan};
+use crate::plan::{LoraPlan, Pass, Plan};
 
 /// When factors are asked for: step windows never touch the text encoders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,9 +30,9 @@ impl Networks {
         Networks { index, modules, keys, exact, open: HashMap::new() }
     }
 
-    /// The networks of `plan`, in its order.
+    /// The networks of `plan`, in the order of [`Plan::loras`].
     pub(super) fn open(&mut self, plan: &Plan) -> Result<Vec<Arc<Network>>, EngineError> {
-        plan.loras.iter().map(|lora| self.network(lora)).collect()
+        plan.loras().map(|lora| self.network(lora)).collect()
     }
 
     fn network(&mut self, lora: &LoraPlan) -> Result<Arc<Network>, EngineError> {
@@ -54,12 +54,12 @@ impl Networks {
     /// The factors in force at `sampling_step`.
     pub(super) fn active(
         &mut self,
-        plan: &Plan,
+        pass: &Pass,
         sampling_step: i64,
         scope: Scope,
     ) -> Result<Vec<ActiveNetwork>, EngineError> {
-        let mut active = Vec::with_capacity(plan.loras.len());
-        for lora in &plan.loras {
+        let mut active = Vec::with_capacity(pass.loras.len());
+        for lora in &pass.loras {
             let network = self.network(lora)?;
             let is_on = scope == Scope::TextEncoding || lora.window.is_on(sampling_step);
             let factor = |module: &crate::lora::NetworkModule| {
@@ -68,7 +68,7 @@ impl Networks {
                     Strength::Unet if is_on => lora.unet,
                     Strength::Unet => 0.0,
                 };
-                let ratio = lora.ratio(plan.family, module.name());
+                let ratio = lora.ratio(self.modules.family(), module.name());
                 match (strength * ratio).is_finite() {
                     true => Ok(Factor { strength, ratio }),
                     false => Err(EngineError::NotFinite {
@@ -85,9 +85,9 @@ impl Networks {
     }
 
     /// Tells apart all states of the text encoders that plans can bring about.
-    pub(super) fn text_signature(&mut self, plan: &Plan) -> Result<String, EngineError> {
+    pub(super) fn text_signature(&mut self, pass: &Pass) -> Result<String, EngineError> {
         let mut signature = String::new();
-        for (lora, active) in plan.loras.iter().zip(self.active(plan, 0, Scope::TextEncoding)?) {
+        for (lora, active) in pass.loras.iter().zip(self.active(pass, 0, Scope::TextEncoding)?) {
             let modules = active.network.modules().iter().zip(&active.factors);
             let te = modules.filter(|(m, f)| m.strength() == Strength::Te && f.strength != 0.0);
             let factors: Vec<String> = te.map(|(m, f)| format!("{}={}*{}", m.name(), f.strength, f.ratio)).collect();

@@ -3,7 +3,7 @@
 use candle_core::{DType, Device, Tensor};
 
 use super::EngineError;
-use crate::plan::{Piece, Plan, Schedule};
+use crate::plan::{Pass, Piece, Schedule};
 use crate::text::{CHUNK, Conditioning, Embeddings, EncodeOptions, Sizes, TextEncoders};
 
 /// Conditioning per step for every part of the prompt and for the negative prompt.
@@ -47,17 +47,17 @@ impl Cache {
     /// The conditioning of `plan`, and whether the text encoders had to run for it.
     pub(super) fn get(
         &mut self,
-        plan: &Plan,
+        pass: &Pass,
         networks: String,
         text: &TextEncoders,
         embeddings: &Embeddings,
         context_dim: usize,
         device: &Device,
     ) -> Result<(PromptConditioning, bool), EngineError> {
-        let s = &plan.settings;
+        let s = &pass.settings;
         let key = Key {
-            parts: plan.positive.iter().map(|p| (p.weight, p.schedule.clone())).collect(),
-            negative: plan.negative.clone(),
+            parts: pass.positive.iter().map(|p| (p.weight, p.schedule.clone())).collect(),
+            negative: pass.negative.clone(),
             options: EncodeOptions {
                 emphasis: s.emphasis,
                 clip_l_layer: if s.clip_skip_sdxl { s.clip_skip.max(1) } else { 2 },

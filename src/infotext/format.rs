@@ -16,7 +16,8 @@ pub struct Parameters {
     /// A number as the caller has it: webui writes `7` or `7.0`.
     pub cfg_scale: Value,
     pub image_cfg_scale: Option<f64>,
-    pub seed: i64,
+    /// A number as the caller has it; also −1.
+    pub seed: Value,
     pub face_restoration: Option<String>,
     pub width: u32,
     pub height: u32,
@@ -26,7 +27,7 @@ pub struct Parameters {
     pub cache_fp16_weight: Option<bool>,
     pub vae_hash: Option<String>,
     pub vae: Option<String>,
-    pub variation_seed: i64,
+    pub variation_seed: Value,
     /// 0 is off.
     pub variation_seed_strength: f64,
     /// Width and height; 0 is off.
@@ -58,7 +59,7 @@ impl Default for Parameters {
             schedule_type: Some("Automatic".to_string()),
             cfg_scale: 7.0.into(),
             image_cfg_scale: None,
-            seed: 0,
+            seed: 0.into(),
             face_restoration: None,
             width: 512,
             height: 512,
@@ -68,7 +69,7 @@ impl Default for Parameters {
             cache_fp16_weight: None,
             vae_hash: None,
             vae: None,
-            variation_seed: 0,
+            variation_seed: 0.into(),
             variation_seed_strength: 0.0,
             seed_resize_from: (0, 0),
             conditional_mask_weight: None,
@@ -114,7 +115,7 @@ impl Parameters {
         add("Schedule type", self.schedule_type.as_deref().into());
         add("CFG scale", self.cfg_scale.clone());
         add("Image CFG scale", self.image_cfg_scale.into());
-        add("Seed", self.seed.into());
+        add("Seed", self.seed.clone());
         add("Face restoration", self.face_restoration.as_deref().into());
         add("Size", format!("{}x{}", self.width, self.height).into());
         add("Model hash", self.model_hash.as_deref().into());
@@ -123,7 +124,7 @@ impl Parameters {
         add("Cache FP16 weight for LoRA", self.cache_fp16_weight.into());
         add("VAE hash", self.vae_hash.as_deref().into());
         add("VAE", self.vae.as_deref().into());
-        add("Variation seed", unless(!varied, self.variation_seed.into()));
+        add("Variation seed", unless(!varied, self.variation_seed.clone()));
         add("Variation seed strength", unless(!varied, self.variation_seed_strength.into()));
         add("Seed resize from", unless(!resized, format!("{from_width}x{from_height}").into()));
         add("Denoising strength", self.extra.get("Denoising strength").cloned().unwrap_or(Value::Null));
@@ -146,9 +147,8 @@ impl Parameters {
     /// The delta only matters to samplers that draw noise at every step; DDIM does so with an eta.
     fn uses_ensd(&self) -> bool {
         let Some(sampler) = Sampler::from_name(&self.sampler) else { return false };
-        let ddim = matches!(sampler, Sampler::Ddim | Sampler::DdimCfgPp);
-        let eta = self.eta.unwrap_or(if ddim { 0.0 } else { 1.0 });
-        self.eta_noise_seed_delta != 0 && eta != 0.0 && (ddim || sampler.uses_ensd())
+        let eta = self.eta.unwrap_or(sampler.default_eta());
+        self.eta_noise_seed_delta != 0 && eta != 0.0 && (sampler.is_ddim() || sampler.uses_ensd())
     }
 }
 

@@ -10,7 +10,6 @@
 mod check;
 mod defaults;
 mod format;
-mod hires;
 mod of_plan;
 mod parse;
 mod paste;

@@ -1,11 +1,10 @@
 //! Plan → infotext.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::Parameters;
-use crate::plan::{
-    Emphasis, Hires, HiresSize, NoiseSource, PadConds, Plan, Sampler, ScheduleType, Settings, UniPcOptions,
-};
+use crate::plan::settings::table;
+use crate::plan::{Choice, HiresSize, PadConds, Pass, Plan, ScheduleType, Settings, Start, Wanted};
 
 /// What infotext says about the files an image was made with.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,31 +24,28 @@ pub struct ModelInfo {
 
 /// The infotext of an image made from `plan`, as webui would have written it.
 pub fn infotext(plan: &Plan, models: &ModelInfo) -> String {
-    let settings = &plan.settings;
+    let Pass { prompt, negative_prompt, settings, .. } = &plan.first;
     let parameters = Parameters {
-        prompt: plan.prompt.clone(),
-        negative_prompt: plan.negative_prompt.clone(),
+        prompt: prompt.clone(),
+        negative_prompt: negative_prompt.clone(),
         steps: settings.steps,
         sampler: settings.sampler.label().to_string(),
         schedule_type: Some(settings.schedule_type.label().to_string()),
         cfg_scale: as_in_the_ui(settings.cfg_scale),
-        seed: settings.seed.try_into().unwrap_or(i64::MAX),
+        seed: settings.seed.into(),
         width: settings.width,
         height: settings.height,
         model_hash: models.model_hash.clone(),
         model: models.model.clone(),
         vae_hash: models.vae_hash.clone(),
         vae: models.vae.clone(),
-        variation_seed: settings.subseed.try_into().unwrap_or(i64::MAX),
+        variation_seed: settings.subseed.into(),
         variation_seed_strength: settings.subseed_strength,
         seed_resize_from: (settings.seed_resize_from_width.into(), settings.seed_resize_from_height.into()),
         clip_skip: settings.clip_skip,
         eta_noise_seed_delta: settings.eta_noise_seed_delta,
         eta: settings.eta,
-        rng: match settings.noise_source {
-            NoiseSource::Gpu => "GPU".to_string(),
-            NoiseSource::Cpu => "CPU".to_string(),
-        },
+        rng: settings.noise_source.name().to_owned(),
         extra: extra(plan, models),
         version: Some(concat!("lbw ", env!("CARGO_PKG_VERSION")).to_string()),
         ..Parameters::default()
@@ -57,108 +53,85 @@ pub fn infotext(plan: &Plan, models: &ModelInfo) -> String {
     parameters.to_infotext()
 }
 
-/// The further fields, in the order in which webui comes to them: networks, texts, schedule, sampler, guidance.
+/// The further fields, in the order in which webui comes to them: passes, networks, texts, schedule, sampler, guidance.
 fn extra(plan: &Plan, models: &ModelInfo) -> Map<String, Value> {
-    let settings = &plan.settings;
+    let Pass { settings, start, drawn, .. } = &plan.first;
+    let second = plan.later.first();
     let mut extra = Map::new();
     let mut add = |key: &str, wanted: bool, value: Value| {
         if wanted {
             extra.insert(key.to_string(), value);
         }
     };
-    let hires = settings.hires.as_ref();
-    let strength = settings.img2img.as_ref().map(|i| i.denoising_strength).or(hires.map(|h| h.denoising_strength));
+    let strength = start.denoising_strength().or(second.and_then(|pass| pass.start.denoising_strength()));
     add("Denoising strength", strength.is_some(), as_in_the_ui(strength.unwrap_or_default()));
-    for (key, value) in hires.into_iter().flat_map(|hires| hires_fields(hires, plan)) {
+    for (key, value) in second.into_iter().flat_map(|second| hires_fields(second, &plan.first)) {
         add(key, true, value);
     }
-    let noise_multiplier = settings.img2img.as_ref().map_or(1.0, |i| i.noise_multiplier);
-    add("Noise multiplier", noise_multiplier != 1.0, noise_multiplier.into());
+    if let Start::Picture { noise_multiplier, .. } = start {
+        add("Noise multiplier", *noise_multiplier != 1.0, (*noise_multiplier).into());
+    }
     add("Lora hashes", !models.loras.is_empty(), name_hash_pairs(&models.loras).into());
     add("LBW dialect", !settings.lbw_dialect.is_webui(), settings.lbw_dialect.name().into());
-    let drawn: Vec<_> = plan.drawn.iter().map(f64::to_string).collect();
+    let drawn: Vec<_> = drawn.iter().map(f64::to_string).collect();
     add("LBW drawn weights", !drawn.is_empty(), drawn.join(" ").into());
     add("TI hashes", !models.embeddings.is_empty(), name_hash_pairs(&models.embeddings).into());
-    let brackets = plan.prompt.contains(['(', '[']) || plan.negative_prompt.contains(['(', '[']);
-    let emphasis = match settings.emphasis {
-        Emphasis::Original => "Original",
-        Emphasis::NoNorm => "No norm",
-        Emphasis::Ignore => "Ignore",
-        Emphasis::None => "None",
-    };
-    let old_editing = settings.old_prompt_editing && plan.prompt.contains('[');
-    add("Old prompt editing timelines", old_editing, true.into());
-    add("Emphasis", brackets && settings.emphasis != Emphasis::Original, emphasis.into());
 
-    let discards = settings.always_discard_next_to_last_sigma && !settings.sampler.discards_next_to_last_sigma();
-    add("Discard penultimate sigma", discards, true.into());
     let schedule = effective_schedule(settings);
-    if let Some(schedule) = schedule {
-        add("Schedule type", true, schedule.label().into());
+    let (wanted, default) = (Wanted { settings: settings.clone(), ..Wanted::default() }, Wanted::default());
+    for setting in table::of_a_pass() {
+        let value = (setting.get)(&wanted);
+        match setting.name {
+            "schedule_type" => add("Schedule type", schedule.is_some(), schedule.map(ScheduleType::label).into()),
+            "beta_alpha" | "beta_beta" => {
+                add(setting.infotext[0], schedule == Some(ScheduleType::Beta), value);
+            }
+            "eta" => {
+                let default = settings.sampler.default_eta();
+                let eta = settings.eta.unwrap_or(default);
+                let ddim = settings.sampler.is_ddim();
+                let has_none = settings.sampler.is_timestep() && !ddim;
+                add(setting.infotext[usize::from(ddim)], eta != default && !has_none, eta.into());
+            }
+            "pad_conds" => match settings.pad_conds {
+                PadConds::Separate => {}
+                PadConds::EmptyPrompts => add("Pad conds", true, true.into()),
+                PadConds::NegativeOnly => add("Pad conds v0", true, true.into()),
+            },
+            _ => {
+                let is_changed = value != (setting.get)(&default) && (setting.written)(&plan.first);
+                let key = setting.infotext.first().copied().unwrap_or_default();
+                add(key, is_changed && !key.is_empty(), setting.written_value(value));
+            }
+        }
     }
-    add("Schedule min sigma", settings.sigma_min != 0.0, settings.sigma_min.into());
-    add("Schedule max sigma", settings.sigma_max != 0.0, settings.sigma_max.into());
-    add("Schedule rho", settings.rho != 0.0, settings.rho.into());
-    let beta = schedule == Some(ScheduleType::Beta);
-    add("Beta schedule alpha", beta, settings.beta_alpha.into());
-    add("Beta schedule beta", beta, settings.beta_beta.into());
-    add("SGM noise multiplier", settings.sgm_noise_multiplier, true.into());
-
-    let ddim = matches!(settings.sampler, Sampler::Ddim | Sampler::DdimCfgPp);
-    let default_eta = if ddim { 0.0 } else { 1.0 };
-    let eta = settings.eta.unwrap_or(default_eta);
-    add(if ddim { "Eta DDIM" } else { "Eta" }, eta != default_eta, eta.into());
-    add("Sigma churn", settings.s_churn != 0.0, settings.s_churn.into());
-    add("Sigma tmin", settings.s_tmin != 0.0, settings.s_tmin.into());
-    add("Sigma tmax", settings.s_tmax != 0.0, settings.s_tmax.into());
-    add("Sigma noise", settings.s_noise != 1.0, settings.s_noise.into());
-    add("Skip Early CFG", settings.skip_early_cond != 0.0, settings.skip_early_cond.into());
-    add("NGMS", settings.s_min_uncond != 0.0, settings.s_min_uncond.into());
-    add("NGMS all steps", settings.s_min_uncond != 0.0 && settings.s_min_uncond_all, true.into());
-    add("Pad conds", settings.pad_conds == PadConds::EmptyPrompts, true.into());
-    add("Pad conds v0", settings.pad_conds == PadConds::NegativeOnly, true.into());
-    add("Extra noise", settings.extra_noise != 0.0, settings.extra_noise.into());
-    add("Downcast alphas_cumprod", settings.downcast_alphas_cumprod, true.into());
-    add("Noise Schedule", settings.zero_terminal_snr, "Zero Terminal SNR".into());
-    if settings.sampler == Sampler::UniPc {
-        let (unipc, default) = (settings.unipc, UniPcOptions::default());
-        add("UniPC variant", unipc.variant != default.variant, json!(unipc.variant));
-        add("UniPC skip type", unipc.skip_type != default.skip_type, json!(unipc.skip_type));
-        add("UniPC order", unipc.order != default.order, unipc.order.into());
-        add("UniPC lower order final", !unipc.lower_order_final, false.into());
-    }
-    // webui keeps these to itself; without them a pasted infotext would give another picture.
-    add("SDXL crop top", settings.crop_top != 0, settings.crop_top.into());
-    add("SDXL crop left", settings.crop_left != 0, settings.crop_left.into());
-    add("Clip skip SDXL", settings.clip_skip_sdxl && settings.clip_skip > 1, true.into());
-    let backtrack = settings.comma_padding_backtrack;
-    add("Comma padding backtrack", backtrack != Settings::default().comma_padding_backtrack, backtrack.into());
-    add("Quantize timesteps", settings.quantize_timesteps, true.into());
-    add("Old karras sigmas", settings.use_old_karras_scheduler_sigmas, true.into());
     extra
 }
 
 /// The fields of the second pass, in webui's order.
-fn hires_fields(hires: &Hires, plan: &Plan) -> Vec<(&'static str, Value)> {
-    let first = &plan.settings;
-    let second = hires.settings_of(first);
-    let mut fields = Vec::new();
-    if second.sampler != first.sampler {
-        fields.push(("Hires sampler", second.sampler.label().into()));
+fn hires_fields(second: &Pass, first: &Pass) -> Vec<(&'static str, Value)> {
+    let Start::Previous { upscaler, asked, .. } = &second.start else { return Vec::new() };
+    let (now, before) = (&second.settings, &first.settings);
+    let mut fields: Vec<(&str, Value)> = Vec::new();
+    if now.sampler != before.sampler {
+        fields.push(("Hires sampler", now.sampler.label().into()));
     }
-    let prompts =
-        plan.hires.iter().flat_map(|h| [("Hires prompt", &h.prompt), ("Hires negative prompt", &h.negative_prompt)]);
-    fields.extend(prompts.filter(|(_, text)| !text.is_empty()).map(|(key, text)| (key, text.as_str().into())));
-    match hires.size {
+    let texts = [
+        ("Hires prompt", &second.prompt, &first.prompt),
+        ("Hires negative prompt", &second.negative_prompt, &first.negative_prompt),
+    ];
+    let own = texts.into_iter().filter(|(_, own, first)| own != first);
+    fields.extend(own.map(|(key, text, _)| (key, text.as_str().into())));
+    match *asked {
         HiresSize::Scale(factor) => fields.push(("Hires upscale", as_in_the_ui(factor))),
         HiresSize::Resize { width, height } => fields.push(("Hires resize", format!("{width}x{height}").into())),
     }
-    if hires.steps != 0 {
-        fields.push(("Hires steps", hires.steps.into()));
+    if now.steps != before.steps {
+        fields.push(("Hires steps", now.steps.into()));
     }
-    fields.push(("Hires upscaler", hires.upscaler.label().into()));
-    let schedule = effective_schedule(&second);
-    if let Some(schedule) = schedule.filter(|_| schedule != effective_schedule(first)) {
+    fields.push(("Hires upscaler", upscaler.label().into()));
+    let schedule = effective_schedule(now);
+    if let Some(schedule) = schedule.filter(|_| schedule != effective_schedule(before)) {
         fields.push(("Hires schedule type", schedule.label().into()));
     }
     fields
@@ -190,12 +163,13 @@ mod tests {
     use super::*;
     use crate::block::Family;
     use crate::infotext::Infotext;
-    use crate::plan::LatentUpscaler;
+    use crate::plan::{
+        Emphasis, Hires, LatentUpscaler, NoiseSource, Sampler, UniPcOptions, UniPcSkipType, UniPcVariant,
+    };
 
-    fn plan(settings: Settings) -> Plan {
-        Plan {
-            format: crate::plan::FORMAT,
-            family: Family::Sdxl,
+    fn plan(settings: Settings, hires: Option<&Hires>) -> Plan {
+        let first = Pass {
+            start: Start::Noise,
             prompt: "a (cat:1.2) <lora:x,y:1>".to_string(),
             negative_prompt: "dog".to_string(),
             positive: Vec::new(),
@@ -203,8 +177,24 @@ mod tests {
             loras: Vec::new(),
             drawn: Vec::new(),
             settings,
-            hires: None,
-        }
+        };
+        let second = |hires: &Hires| Pass {
+            start: hires.start(&first.settings),
+            settings: hires.settings_of(&first.settings),
+            ..first.clone()
+        };
+        let later = hires.map(second).into_iter().collect();
+        Plan { family: Family::Sdxl, first, later }
+    }
+
+    /// What comes back when the infotext is pasted, with nothing that is not understood.
+    fn pasted(plan: &Plan) -> Wanted {
+        let text = infotext(plan, &ModelInfo::default());
+        let pasted = Infotext::parse(&text).paste().unwrap();
+        assert_eq!(pasted.not_understood, [], "{text}");
+        let mut wanted = Wanted::default();
+        pasted.patch.apply(&mut wanted);
+        wanted
     }
 
     #[test]
@@ -217,7 +207,7 @@ mod tests {
         };
         let version = env!("CARGO_PKG_VERSION");
         assert_eq!(
-            infotext(&plan(Settings { seed: 5, ..Settings::default() }), &models),
+            infotext(&plan(Settings { seed: 5, ..Settings::default() }, None), &models),
             format!(
                 "a (cat:1.2) <lora:x,y:1>\nNegative prompt: dog\nSteps: 20, Sampler: DPM++ 2M, Schedule type: Karras, \
                  CFG scale: 7, Seed: 5, Size: 1024x1024, Model hash: 0123456789, Model: m, \
@@ -228,28 +218,20 @@ mod tests {
 
     #[test]
     fn other_settings_survive_too() {
+        let unipc = UniPcOptions {
+            variant: UniPcVariant::VaryCoeff,
+            skip_type: UniPcSkipType::LogSnr,
+            order: 2,
+            lower_order_final: false,
+        };
         for settings in [
-            Settings {
-                sampler: Sampler::UniPc,
-                unipc: UniPcOptions {
-                    variant: crate::plan::UniPcVariant::VaryCoeff,
-                    skip_type: crate::plan::UniPcSkipType::LogSnr,
-                    order: 2,
-                    lower_order_final: false,
-                },
-                ..Settings::default()
-            },
+            Settings { sampler: Sampler::UniPc, ..Settings::default() }.with_unipc(unipc),
             Settings { pad_conds: PadConds::NegativeOnly, ..Settings::default() },
-            Settings {
-                hires: Some(Hires { size: HiresSize::Resize { width: 1536, height: 0 }, ..Hires::default() }),
-                ..Settings::default()
-            },
+            Settings { seed: u64::MAX, ..Settings::default() },
         ] {
-            let mut read = Settings::default();
-            let text = infotext(&plan(settings.clone()), &ModelInfo::default());
-            assert_eq!(Infotext::parse(&text).apply(&mut read).unwrap().not_understood, []);
+            let read = pasted(&plan(settings.clone(), None)).settings;
             // "Automatic" is written as what it stands for.
-            assert_eq!(Settings { schedule_type: settings.schedule_type, ..read }, settings, "{text}");
+            assert_eq!(Settings { schedule_type: settings.schedule_type, ..read }, settings);
         }
     }
 
@@ -291,21 +273,18 @@ mod tests {
             crop_left: 16,
             clip_skip_sdxl: true,
             comma_padding_backtrack: 0,
-            hires: Some(Hires {
-                size: HiresSize::Scale(1.5),
-                steps: 7,
-                upscaler: LatentUpscaler::BicubicAntialiased,
-                denoising_strength: 0.55,
-                sampler: Some(Sampler::Heun),
-                schedule_type: Some(ScheduleType::Karras),
-            }),
             ..Settings::default()
         };
-        let mut read = Settings::default();
-        let text = infotext(&plan(settings.clone()), &ModelInfo::default());
-        let pasted = Infotext::parse(&text).apply(&mut read).unwrap();
-        assert_eq!(read, settings);
-        assert_eq!(pasted.not_understood, []);
-        assert_eq!(pasted.prompt, "a (cat:1.2) <lora:x,y:1>");
+        let hires = Hires {
+            size: HiresSize::Resize { width: 1664, height: 0 },
+            steps: 7,
+            upscaler: LatentUpscaler::BicubicAntialiased,
+            denoising_strength: 0.55,
+            sampler: Some(Sampler::Heun),
+            schedule_type: Some(ScheduleType::Karras),
+        };
+        let read = pasted(&plan(settings.clone(), Some(&hires)));
+        assert_eq!((read.settings.clone(), read.hires.resolve()), (settings, Ok(Some(hires))));
+        assert_eq!(read.texts.prompt, "a (cat:1.2) <lora:x,y:1>");
     }
 }

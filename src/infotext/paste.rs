@@ -4,72 +4,93 @@ use std::sync::LazyLock;
 
 use serde_json::{Map, Value};
 
-use super::{Infotext, Problem, hires};
-use crate::plan::{Dialect, Emphasis, NoiseSource, PadConds, Sampler, ScheduleType, Settings};
-use crate::syntax::python;
+use super::{Infotext, Problem};
+use crate::diagnostic::Text;
+use crate::plan::settings::table;
+use crate::plan::{Choice, PadConds, Patch, PatchError};
+use crate::say;
 
-/// Everything an infotext says that is not a setting.
+/// What an infotext says.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Pasted {
-    pub prompt: String,
-    pub negative_prompt: String,
-    /// Whether a seed was written; −1, which stands for any seed, is none.
-    pub has_seed: bool,
-    pub model: Option<String>,
+    /// Prompts, settings, and names of files.
+    pub patch: Patch,
+    /// The checkpoint's hash.
     pub model_hash: Option<String>,
-    pub vae: Option<String>,
+    /// The VAE's hash.
     pub vae_hash: Option<String>,
     /// Names and hashes of the LoRAs, names without commas and colons.
     pub lora_hashes: Vec<(String, String)>,
-    /// The image comes from a webui before 1.6, whose rules for `[from:to:when]` were others.
-    pub old_prompt_editing: bool,
-    /// The prompts of the second pass; empty where they are those of the first.
-    pub hires_prompt: String,
-    pub hires_negative_prompt: String,
-    /// An upscaler of the second pass that lbw does not have.
-    pub other_upscaler: Option<String>,
-    /// How far the picture may be from the one it was drawn over. Where no second pass is written, that was another picture.
-    pub denoising_strength: Option<f64>,
+    /// Fields that became nothing of this.
     pub not_understood: Vec<NotUnderstood>,
 }
 
 impl Pasted {
     /// The files that have other hashes in `drawn`, the infotext of the picture that came of this one: what, the hash that was
     /// pasted, and the one that is there. A file that is named on one side only is not compared.
-    pub fn other_files(&self, drawn: &Pasted) -> Vec<(String, String, String)> {
-        let model =
-            [("the checkpoint", &self.model_hash, &drawn.model_hash), ("the VAE", &self.vae_hash, &drawn.vae_hash)];
-        let models = model
-            .into_iter()
-            .filter_map(|(what, pasted, here)| Some((what.to_owned(), pasted.clone()?, here.clone()?)));
+    pub fn other_files(&self, drawn: &Pasted) -> Vec<(Text, String, String)> {
+        let model = [
+            (say!("the checkpoint", "チェックポイント"), &self.model_hash, &drawn.model_hash),
+            (say!("the VAE", "VAE"), &self.vae_hash, &drawn.vae_hash),
+        ];
+        let models = model.into_iter().filter_map(|(what, pasted, here)| Some((what, pasted.clone()?, here.clone()?)));
         let loras = self.lora_hashes.iter().filter_map(|(name, pasted)| {
             let (_, here) = drawn.lora_hashes.iter().find(|(other, _)| other == name)?;
-            Some((format!("the LoRA {name}"), pasted.clone(), here.clone()))
+            Some((say!("the LoRA {name}", "LoRA {name}"), pasted.clone(), here.clone()))
         });
         models.chain(loras).filter(|(_, pasted, here)| !pasted.eq_ignore_ascii_case(here)).collect()
     }
 }
 
 /// A written field that did not become a setting.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{key}: {value}` {why}")]
+#[derive(Debug, Clone, PartialEq)]
 pub struct NotUnderstood {
+    /// The field's name.
     pub key: String,
+    /// Its value as written.
     pub value: String,
+    /// What is wrong with it.
     pub why: Why,
 }
 
 /// What is wrong with a field.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Why {
-    #[error("is not a field of infotext that lbw knows")]
+    /// Nobody knows it.
     Unknown,
-    #[error("is not {0}")]
-    NotA(&'static str),
-    #[error("has no value")]
+    /// Its value is not this; perhaps that was meant.
+    NotA(Text, Option<&'static str>),
+    /// It has no value.
     Empty,
-    #[error("asks for something lbw does not do")]
+    /// lbw does not do it.
     Unsupported,
+}
+
+impl NotUnderstood {
+    /// One sentence.
+    pub fn said(&self) -> Text {
+        let (key, value) = (&self.key, &self.value);
+        match &self.why {
+            Why::Unknown => say!(
+                "`{key}: {value}` is not a field of infotext that lbw knows",
+                "`{key}: {value}` は lbw の知らない infotext の項目です"
+            ),
+            Why::NotA(what, _) => {
+                say!("`{key}: {value}` is not {what}", "`{key}: {value}` は{what}ではありません", with what)
+            }
+            Why::Empty => say!("`{key}: {value}` has no value", "`{key}: {value}` には値がありません"),
+            Why::Unsupported => say!(
+                "`{key}: {value}` asks for something lbw does not do",
+                "`{key}: {value}` は lbw にない機能を求めています"
+            ),
+        }
+    }
+}
+
+impl std::fmt::Display for NotUnderstood {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.said())
+    }
 }
 
 /// Fields that say something about the image but have no influence on it.
@@ -108,140 +129,90 @@ const UNSUPPORTED: &[&str] = &[
     "ADetailer",
 ];
 
+/// Fields that ask for a second pass.
+const HIRES: [&str; 4] = ["Hires upscale", "Hires resize-1", "Hires upscaler", "First pass size-1"];
+
 /// webui's defaults; a field that says the same changes nothing.
 static DEFAULTS: LazyLock<Map<String, Value>> =
     LazyLock::new(|| Infotext::default().with_defaults().unwrap_or_default());
 
 impl Infotext {
-    /// Changes the settings that are written, and returns the rest.
+    /// What the text says, by names that everything else understands.
     ///
     /// ```
-    /// use lbw::{infotext::Infotext, plan::Settings};
-    /// let mut settings = Settings::default();
-    /// let pasted = Infotext::parse("a cat\nSteps: 28, Sampler: Euler a, Seed: 5, Size: 832x1216, Tiling: True");
-    /// let rest = pasted.apply(&mut settings).unwrap();
-    /// assert_eq!((settings.steps, settings.seed, settings.height), (28, 5, 1216));
-    /// assert_eq!(rest.not_understood[0].to_string(), "`Tiling: True` asks for something lbw does not do");
+    /// use lbw::{infotext::Infotext, plan::Wanted};
+    /// let mut wanted = Wanted::default();
+    /// let text = "a cat\nSteps: 28, Sampler: Euler a, Seed: 5, Size: 832x1216, Tiling: True";
+    /// let pasted = Infotext::parse(text).paste().unwrap();
+    /// pasted.patch.apply(&mut wanted);
+    /// assert_eq!((wanted.settings.steps, wanted.settings.seed, wanted.settings.height), (28, 5, 1216));
+    /// assert_eq!(pasted.not_understood[0].to_string(), "`Tiling: True` asks for something lbw does not do");
     /// ```
-    pub fn apply(&self, settings: &mut Settings) -> Result<Pasted, Problem> {
+    pub fn paste(&self) -> Result<Pasted, Problem> {
         let fields = self.with_defaults()?;
-        let text = |key: &str| fields.get(key).map(value_text);
-        let mut pasted = Pasted {
-            prompt: text("Prompt").unwrap_or_default(),
-            negative_prompt: self.negative_prompt.clone(),
-            old_prompt_editing: fields.get("Old prompt editing timelines").is_some_and(is_true),
-            not_understood: self.empty.iter().map(|key| NotUnderstood::new(key, "", Why::Empty)).collect(),
-            ..Pasted::default()
-        };
-        // In the order they are written, but with the values webui corrects.
-        for key in self.fields.keys() {
-            let value = text(key).unwrap_or_default();
-            if let Err(why) = pasted.take(settings, key, &value) {
-                pasted.not_understood.push(NotUnderstood::new(key, &value, why));
+        let text = |key: &str| fields.get(key).map(value_text).unwrap_or_default();
+        let mut pasted = Pasted::default();
+        let empty = self.empty.iter().map(|key| NotUnderstood { key: key.clone(), value: String::new(), why: Why::Empty });
+        pasted.not_understood.extend(empty);
+        pasted.patch.put_named("prompt", text("Prompt"));
+        pasted.patch.put_named("negative_prompt", self.negative_prompt.as_str());
+        // In the order they are written, but with the values webui corrects; the sampler, whose name may hold a schedule, last.
+        let keys = self.fields.keys().map(String::as_str);
+        let (first, last): (Vec<_>, Vec<_>) = keys.partition(|key| !matches!(*key, "Sampler" | "Hires sampler"));
+        let first_pass = ["Hires resize-1", "Hires resize-2"];
+        let first_pass = first_pass.iter().filter(|_| self.fields.contains_key("First pass size-1"));
+        for key in first.into_iter().chain(first_pass.copied()).chain(last) {
+            let value = text(key);
+            if let Err(why) = pasted.take(key, &value) {
+                pasted.not_understood.push(NotUnderstood { key: key.to_owned(), value, why });
             }
         }
-        settings.old_prompt_editing |= pasted.old_prompt_editing;
-        settings.downcast_alphas_cumprod |= fields.get("Downcast alphas_cumprod").is_some_and(is_true);
-        if fields.get("Pad conds v0").is_some_and(is_true) {
-            settings.pad_conds = PadConds::NegativeOnly;
+        // What older versions did without saying so.
+        for key in ["Old prompt editing timelines", "Downcast alphas_cumprod", "Pad conds v0"] {
+            if fields.get(key).is_some_and(is_true) {
+                let _ = pasted.take(key, "True");
+            }
         }
-        if let Err(rest) = take_sampler(settings, self.text("Sampler"), self.text("Schedule type")) {
-            pasted.not_understood.push(rest);
+        match HIRES.iter().any(|key| self.fields.contains_key(*key)) {
+            true => pasted.patch.put_named("hires", true),
+            false => pasted.patch.remove("hires"),
         }
-        settings.hires = hires::of_fields(&fields, |key| self.fields.contains_key(key), &mut pasted);
         Ok(pasted)
     }
 }
 
 impl Pasted {
-    fn take(&mut self, settings: &mut Settings, key: &str, value: &str) -> Result<(), Why> {
+    fn take(&mut self, key: &str, value: &str) -> Result<(), Why> {
         match key {
-            "Steps" => settings.steps = whole(value)?,
-            "CFG scale" => settings.cfg_scale = number(value)?,
-            "Seed" => self.has_seed = take_seed(value, &mut settings.seed)?,
-            "Size-1" => settings.width = whole(value)?,
-            "Size-2" => settings.height = whole(value)?,
-            "Clip skip" => settings.clip_skip = whole(value)?,
-            "ENSD" => settings.eta_noise_seed_delta = python::int(value).ok_or(Why::NotA("a whole number"))?,
-            "RNG" => settings.noise_source = noise_source(value)?,
-            "Variation seed" => drop(take_seed(value, &mut settings.subseed)?),
-            "Variation seed strength" => settings.subseed_strength = number(value)?,
-            "Seed resize from-1" => settings.seed_resize_from_width = whole(value)?,
-            "Seed resize from-2" => settings.seed_resize_from_height = whole(value)?,
-            "Eta" | "Eta DDIM" => settings.eta = Some(number(value)?),
-            "Sigma churn" => settings.s_churn = number(value)?,
-            "Sigma tmin" => settings.s_tmin = number(value)?,
-            "Sigma tmax" => settings.s_tmax = number(value)?,
-            "Sigma noise" => settings.s_noise = number(value)?,
-            "Schedule min sigma" => settings.sigma_min = number(value)?,
-            "Schedule max sigma" => settings.sigma_max = number(value)?,
-            "Schedule rho" => settings.rho = number(value)?,
-            "Beta schedule alpha" => settings.beta_alpha = number(value)?,
-            "Beta schedule beta" => settings.beta_beta = number(value)?,
-            "Emphasis" => settings.emphasis = emphasis(value)?,
-            "NGMS" => settings.s_min_uncond = number(value)?,
-            "NGMS all steps" => settings.s_min_uncond_all = flag(value)?,
-            "Skip Early CFG" => settings.skip_early_cond = number(value)?,
-            "Discard penultimate sigma" => settings.always_discard_next_to_last_sigma = flag(value)?,
-            "SGM noise multiplier" => settings.sgm_noise_multiplier = flag(value)?,
-            "LBW dialect" => settings.lbw_dialect = Dialect::from_name(value).ok_or(Why::NotA("a dialect"))?,
-            "Model" => self.model = Some(value.to_string()),
-            "Model hash" => self.model_hash = Some(value.to_string()),
-            "VAE" => self.vae = Some(value.to_string()),
-            "VAE hash" => self.vae_hash = Some(value.to_string()),
+            "Model hash" => self.model_hash = Some(value.to_owned()),
+            "VAE hash" => self.vae_hash = Some(value.to_owned()),
             "Lora hashes" => self.lora_hashes = name_hash_pairs(value),
-            "Pad conds" if flag(value)? => settings.pad_conds = PadConds::EmptyPrompts,
-            "Noise Schedule" => settings.zero_terminal_snr = noise_schedule(value)?,
-            "Extra noise" => settings.extra_noise = number(value)?,
-            "UniPC variant" => settings.unipc.variant = named(value).ok_or(Why::NotA("bh1, bh2 or vary_coeff"))?,
-            "UniPC skip type" => {
-                let kinds = Why::NotA("time_uniform, time_quadratic or logSNR");
-                settings.unipc.skip_type = named(value).ok_or(kinds)?;
+            "Pad conds" | "Pad conds v0" => {
+                let how = if key == "Pad conds" { PadConds::EmptyPrompts } else { PadConds::NegativeOnly };
+                if flag(value)? {
+                    self.patch.put_named("pad_conds", how.name());
+                }
             }
-            "UniPC order" => settings.unipc.order = whole(value)?,
-            "UniPC lower order final" => settings.unipc.lower_order_final = flag(value)?,
-            "SDXL crop top" => settings.crop_top = whole(value)?,
-            "SDXL crop left" => settings.crop_left = whole(value)?,
-            "Clip skip SDXL" => settings.clip_skip_sdxl = flag(value)?,
-            "Comma padding backtrack" => settings.comma_padding_backtrack = whole(value)?,
-            "Quantize timesteps" => settings.quantize_timesteps = flag(value)?,
-            "Old karras sigmas" => settings.use_old_karras_scheduler_sigmas = flag(value)?,
-            "Denoising strength" => self.denoising_strength = Some(number(value)?),
-            // Read together, at the end.
-            "Sampler" | "Schedule type" | "Pad conds" | "Pad conds v0" => {}
-            "Downcast alphas_cumprod" | "Old prompt editing timelines" => {}
-            _ if hires::FIELDS.contains(&key) => {}
-            _ if WITHOUT_EFFECT.contains(&key) => {}
-            _ if is_default(key, value) => {}
-            _ if UNSUPPORTED.iter().any(|start| key.starts_with(start)) => return Err(Why::Unsupported),
-            _ => return Err(Why::Unknown),
+            _ => match table::of_infotext(key) {
+                Some(setting) => self.patch.read_setting(setting, key, value).map_err(why)?,
+                None if key.starts_with("First pass size-") => {}
+                None if WITHOUT_EFFECT.contains(&key) || is_default(key, value) => {}
+                None if UNSUPPORTED.iter().any(|start| key.starts_with(start)) => return Err(Why::Unsupported),
+                None => return Err(Why::Unknown),
+            },
         }
         Ok(())
     }
 }
 
-impl NotUnderstood {
-    pub(super) fn new(key: &str, value: &str, why: Why) -> Self {
-        NotUnderstood { key: key.to_string(), value: value.to_string(), why }
+fn why(error: PatchError) -> Why {
+    match error {
+        PatchError::Unknown { .. } => Why::Unknown,
+        PatchError::Value { expected, near, .. } => Why::NotA(expected, near),
     }
 }
 
-fn take_sampler(settings: &mut Settings, name: Option<&str>, schedule: Option<&str>) -> Result<(), NotUnderstood> {
-    if let Some(schedule) = schedule {
-        settings.schedule_type = ScheduleType::from_any_name(schedule)
-            .ok_or_else(|| NotUnderstood::new("Schedule type", schedule, Why::NotA("a schedule type")))?;
-    }
-    let Some(name) = name else { return Ok(()) };
-    let found = Sampler::from_any_name(name);
-    let (sampler, legacy) = found.ok_or_else(|| NotUnderstood::new("Sampler", name, Why::NotA("a sampler")))?;
-    settings.sampler = sampler;
-    if let Some(legacy) = legacy.filter(|s| *s != ScheduleType::Automatic) {
-        settings.schedule_type = legacy;
-    }
-    Ok(())
-}
-
-pub(super) fn value_text(value: &Value) -> String {
+fn value_text(value: &Value) -> String {
     super::python_text::of(value)
 }
 
@@ -253,63 +224,9 @@ fn is_default(key: &str, value: &str) -> bool {
     DEFAULTS.get(key).is_some_and(|default| value_text(default) == value)
 }
 
-pub(super) fn whole(value: &str) -> Result<u32, Why> {
-    python::int(value).and_then(|n| u32::try_from(n).ok()).ok_or(Why::NotA("a whole number of at least 0"))
-}
-
-pub(super) fn number(value: &str) -> Result<f64, Why> {
-    python::float(value).filter(|n| n.is_finite()).ok_or(Why::NotA("a number"))
-}
-
 fn flag(value: &str) -> Result<bool, Why> {
-    match value {
-        "True" | "true" => Ok(true),
-        "False" | "false" => Ok(false),
-        _ => Err(Why::NotA("True or False")),
-    }
-}
-
-/// Sets the seed unless it is −1; says whether it did.
-fn take_seed(value: &str, seed: &mut u64) -> Result<bool, Why> {
-    match python::int(value) {
-        Some(-1) => Ok(false),
-        Some(n) => {
-            *seed = u64::try_from(n).map_err(|_| Why::NotA("a seed"))?;
-            Ok(true)
-        }
-        None => Err(Why::NotA("a seed")),
-    }
-}
-
-fn noise_source(value: &str) -> Result<NoiseSource, Why> {
-    match value {
-        "GPU" | "NV" => Ok(NoiseSource::Gpu),
-        "CPU" => Ok(NoiseSource::Cpu),
-        _ => Err(Why::NotA("GPU, CPU or NV")),
-    }
-}
-
-fn noise_schedule(value: &str) -> Result<bool, Why> {
-    match value {
-        "Default" => Ok(false),
-        "Zero Terminal SNR" => Ok(true),
-        _ => Err(Why::NotA("Default or Zero Terminal SNR")),
-    }
-}
-
-/// One of a type's serialised names.
-fn named<T: serde::de::DeserializeOwned>(value: &str) -> Option<T> {
-    serde_json::from_value(value.into()).ok()
-}
-
-fn emphasis(value: &str) -> Result<Emphasis, Why> {
-    match value {
-        "Original" => Ok(Emphasis::Original),
-        "No norm" => Ok(Emphasis::NoNorm),
-        "Ignore" => Ok(Emphasis::Ignore),
-        "None" => Ok(Emphasis::None),
-        _ => Err(Why::NotA("Original, No norm, Ignore or None")),
-    }
+    let kind = crate::plan::settings::Kind::Switch;
+    kind.read(value).map(|on| on == true).map_err(|expected| Why::NotA(expected, None))
 }
 
 /// `a: 0123, b: 4567`
@@ -321,17 +238,24 @@ fn name_hash_pairs(value: &str) -> Vec<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Hires, HiresSize, LatentUpscaler};
+    use crate::plan::{
+        Emphasis, Hires, HiresSize, LatentUpscaler, NoUpscaler, NoiseSource, Sampler, ScheduleType, Settings, Wanted,
+    };
 
-    fn paste(fields: &str) -> (Settings, Pasted) {
-        let mut settings = Settings::default();
-        let pasted = Infotext::parse(&format!("a\nNegative prompt: b\n{fields}")).apply(&mut settings).unwrap();
-        (settings, pasted)
+    fn paste_text(text: &str) -> (Wanted, Pasted) {
+        let mut wanted = Wanted::default();
+        let pasted = Infotext::parse(text).paste().unwrap();
+        pasted.patch.apply(&mut wanted);
+        (wanted, pasted)
+    }
+
+    fn paste(fields: &str) -> (Wanted, Pasted) {
+        paste_text(&format!("a\nNegative prompt: b\n{fields}"))
     }
 
     #[test]
     fn every_setting_arrives() {
-        let (settings, pasted) = paste(
+        let (wanted, pasted) = paste(
             "Steps: 30, Sampler: DPM++ 2M SDE Karras, CFG scale: 6.5, Seed: 7, Size: 832x1216, Model hash: 31e3, Model: x, \
              VAE hash: 1a, VAE: y, Variation seed: 3, Variation seed strength: 0.25, Seed resize from: 512x640, Clip skip: 2, \
              ENSD: 31337, RNG: CPU, Eta: 0.67, Sigma churn: 1, Sigma tmin: 2, Sigma tmax: 3, Sigma noise: 1.003, \
@@ -373,16 +297,17 @@ mod tests {
             sgm_noise_multiplier: true,
             ..Settings::default()
         };
-        assert_eq!(settings, expected);
-        assert_eq!((pasted.prompt.as_str(), pasted.negative_prompt.as_str(), pasted.has_seed), ("a", "b", true));
-        assert_eq!((pasted.model.as_deref(), pasted.vae_hash.as_deref()), (Some("x"), Some("1a")));
+        assert_eq!(wanted.settings, expected);
+        let texts = &wanted.texts;
+        assert_eq!((texts.prompt.as_str(), texts.negative_prompt.as_str(), pasted.patch.has_seed()), ("a", "b", true));
+        assert_eq!((wanted.files.model.as_deref(), pasted.vae_hash.as_deref()), (Some("x"), Some("1a")));
         let hashes = [("a", "1b"), ("c d", "2e")].map(|(n, h)| (n.to_string(), h.to_string()));
         assert_eq!(pasted.lora_hashes, hashes);
     }
 
     #[test]
     fn a_second_pass_arrives() {
-        let (settings, pasted) = paste(
+        let (wanted, pasted) = paste(
             "Steps: 20, Sampler: euler_ancestral, Denoising strength: 0.4, Hires sampler: DPM++ 2M Karras, \
              Hires prompt: \"a, b\", Hires upscale: 1.5, Hires steps: 10, Hires upscaler: Latent (nearest-exact)",
         );
@@ -395,14 +320,16 @@ mod tests {
             sampler: Some(Sampler::DpmPp2M),
             schedule_type: Some(ScheduleType::Karras),
         };
-        assert_eq!((settings.sampler, settings.hires), (Sampler::EulerA, Some(hires)));
-        assert_eq!((pasted.hires_prompt.as_str(), pasted.other_upscaler), ("a, b", None));
+        assert_eq!((wanted.settings.sampler, wanted.hires.resolve()), (Sampler::EulerA, Ok(Some(hires))));
+        assert_eq!(wanted.texts.hires_prompt, "a, b");
 
-        let (settings, pasted) =
-            paste("Steps: 20, Denoising strength: 0.4, Hires upscale: 2, Hires upscaler: 4x-UltraSharp");
-        assert_eq!((settings.hires.is_some(), pasted.other_upscaler.as_deref()), (true, Some("4x-UltraSharp")));
-        let (settings, pasted) = paste("Steps: 20, Seed: 1, Denoising strength: 0.4");
-        assert_eq!((settings.hires, pasted.denoising_strength), (None, Some(0.4)));
+        let (wanted, _) = paste("Steps: 20, Denoising strength: 0.4, Hires upscale: 2, Hires upscaler: 4x-UltraSharp");
+        assert_eq!(wanted.hires.resolve(), Err(NoUpscaler("4x-UltraSharp".to_owned())));
+        // The size 0×0 stands for the factor, and steps alone ask for nothing.
+        let (wanted, _) = paste("Steps: 20, Hires upscale: 1.5, Hires resize: 0x0, Hires upscaler: Latent");
+        assert_eq!(wanted.hires.resolve().unwrap().unwrap().size, HiresSize::Scale(1.5));
+        let (wanted, _) = paste("Steps: 20, Seed: 1, Denoising strength: 0.4, Hires steps: 4");
+        assert_eq!((wanted.hires.resolve(), wanted.hires.denoising_strength), (Ok(None), Some(0.4)));
         let (_, pasted) = paste("Steps: 20, Hires upscale: big, Hires steps: -1, Hires sampler: Nope");
         let named: Vec<_> = pasted.not_understood.iter().map(|n| n.key.as_str()).collect();
         assert_eq!(named, ["Hires upscale", "Hires steps", "Hires sampler"]);
@@ -410,34 +337,40 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_named() {
-        let (settings, pasted) = paste(
+        let (wanted, pasted) = paste(
             "Steps: many, Sampler: Nope, CFG scale: nan, Seed: -1, Hires checkpoint: other, FP8 weight: Disable, Mood: good, Eta:",
         );
-        assert_eq!(settings, Settings::default());
-        assert!(!pasted.has_seed);
-        let named: Vec<_> = pasted.not_understood.iter().map(|n| (n.key.as_str(), n.why)).collect();
+        assert_eq!(wanted.settings, Settings::default());
+        assert!(!pasted.patch.has_seed());
+        let named: Vec<_> = pasted.not_understood.iter().map(|n| n.to_string()).collect();
         assert_eq!(
             named,
             [
-                ("Eta", Why::Empty),
-                ("Steps", Why::NotA("a whole number of at least 0")),
-                ("CFG scale", Why::NotA("a number")),
-                ("Hires checkpoint", Why::Unsupported),
-                ("Mood", Why::Unknown),
-                ("Sampler", Why::NotA("a sampler")),
+                "`Eta: ` has no value",
+                "`Steps: many` is not a whole number of at least 0",
+                "`CFG scale: nan` is not a number",
+                "`Hires checkpoint: other` asks for something lbw does not do",
+                "`Mood: good` is not a field of infotext that lbw knows",
+                "`Sampler: Nope` is not a sampler",
             ]
         );
+        // A schedule type that there is not leaves the sampler alone, and so the other way round.
+        let (wanted, pasted) = paste("Steps: 5, Sampler: Euler, Schedule type: Turbo");
+        assert_eq!((wanted.settings.sampler, wanted.settings.schedule_type), (Sampler::Euler, ScheduleType::Automatic));
+        assert_eq!(pasted.not_understood.len(), 1);
+        let (wanted, _) = paste("Steps: 5, Seed: 13835058055282163712, Size: 64x64");
+        assert_eq!(wanted.settings.seed, 13_835_058_055_282_163_712);
     }
 
     #[test]
     fn old_images_keep_their_rules() {
-        let mut settings = Settings::default();
-        let old = "[a:b:5]\nSteps: 20, Sampler: Euler, Size: 1024x1536, First pass size: 512x768, Version: v1.5.1";
-        let pasted = Infotext::parse(old).apply(&mut settings).unwrap();
-        assert!(pasted.old_prompt_editing);
-        assert_eq!((settings.width, settings.height), (512, 768));
+        let (wanted, _) = paste_text(
+            "[a:b:5]\nSteps: 20, Sampler: Euler, Size: 1024x1536, First pass size: 512x768, Version: v1.5.1",
+        );
+        assert!(wanted.settings.old_prompt_editing);
+        assert_eq!((wanted.settings.width, wanted.settings.height), (512, 768));
         let size = HiresSize::Resize { width: 1024, height: 1536 };
-        assert_eq!(settings.hires, Some(Hires { size, ..Hires::default() }));
-        assert!(settings.downcast_alphas_cumprod, "as webui before 1.7");
+        assert_eq!(wanted.hires.resolve(), Ok(Some(Hires { size, ..Hires::default() })));
+        assert!(wanted.settings.downcast_alphas_cumprod, "as webui before 1.7");
     }
 }

@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{LoraPlan, Part, Sampler, Schedule, ScheduleType, Settings};
+use super::settings::HiresFields;
+use super::{Sampler, ScheduleType, Settings, Start};
 
-/// Settings of the second pass.
+/// What is asked of the second pass; [`lower`](super::lower) makes a [`Pass`](super::Pass) of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Hires {
@@ -81,6 +82,17 @@ impl Hires {
         if self.steps == 0 { settings.steps } else { self.steps }
     }
 
+    /// What the second pass of an image with these settings starts from.
+    pub fn start(&self, first: &Settings) -> Start {
+        let target = self.size.target(first.width, first.height);
+        Start::Previous {
+            upscaler: self.upscaler,
+            denoising_strength: self.denoising_strength,
+            cut: [target.cut.0, target.cut.1],
+            asked: self.size,
+        }
+    }
+
     /// The settings that the second pass is sampled with. Width and height are what the prompt is conditioned on.
     pub fn settings_of(&self, first: &Settings) -> Settings {
         let target = self.size.target(first.width, first.height);
@@ -90,8 +102,6 @@ impl Hires {
             schedule_type: self.schedule_type.unwrap_or(first.schedule_type),
             width: target.width,
             height: target.height,
-            img2img: None,
-            hires: None,
             ..first.clone()
         }
     }
@@ -144,17 +154,31 @@ impl LatentUpscaler {
     }
 }
 
-/// The prompts of the second pass and what is loaded for it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct HiresPrompts {
-    /// As infotext shows them; empty where they are those of the first pass.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub prompt: String,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub negative_prompt: String,
-    pub positive: Vec<Part>,
-    pub negative: Schedule,
-    pub loras: Vec<LoraPlan>,
+/// An upscaler that there is not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoUpscaler(pub String);
+
+impl HiresFields {
+    /// The second pass that is asked for, if one is.
+    pub fn resolve(&self) -> Result<Option<Hires>, NoUpscaler> {
+        if self.hires != Some(true) {
+            return Ok(None);
+        }
+        let default = Hires::default();
+        let size = match (self.hires_resize_width, self.hires_resize_height) {
+            (0, 0) => self.hires_upscale.map_or(default.size, HiresSize::Scale),
+            (width, height) => HiresSize::Resize { width, height },
+        };
+        let name = &self.hires_upscaler;
+        Ok(Some(Hires {
+            size,
+            steps: self.hires_steps,
+            upscaler: LatentUpscaler::from_name(name).ok_or_else(|| NoUpscaler(name.clone()))?,
+            denoising_strength: self.denoising_strength.unwrap_or(default.denoising_strength),
+            sampler: self.hires_sampler,
+            schedule_type: self.hires_schedule_type,
+        }))
+    }
 }
 
 #[cfg(test)]

@@ -8,8 +8,7 @@ use super::argument::{ArgumentError, BaseRule, Vector};
 use super::draw::Draws;
 use super::network::{self, Network, Networks};
 use super::{
-    FORMAT, Hires, HiresPrompts, LoraPlan, Part, Piece, Plan, Schedule, Segment, Settings, Window, check, dialect,
-    element,
+    Hires, LoraPlan, Part, Pass, Piece, Plan, Schedule, Segment, Settings, Start, Window, check, dialect, element,
 };
 use crate::block::Family;
 use crate::diagnostic::{Diagnostic, FINDINGS_LIMIT, Severity, Source, at_most, code, has_errors};
@@ -29,6 +28,10 @@ pub struct Request {
     pub prompt: Source,
     pub negative_prompt: Source,
     pub settings: Settings,
+    /// What the first pass starts from.
+    pub start: Start,
+    /// The second pass, where there is one.
+    pub hires: Option<Hires>,
     /// The family of the checkpoint, which decides what blocks there are.
     pub family: Family,
     pub options: Options,
@@ -44,6 +47,8 @@ impl Request {
             prompt: Source::new("prompt", prompt),
             negative_prompt: Source::new("negative prompt", negative_prompt),
             settings: Settings::default(),
+            start: Start::Noise,
+            hires: None,
             family: Family::Sdxl,
             options: Options::default(),
             hires_prompt: Source::new("hires prompt", ""),
@@ -55,15 +60,13 @@ impl Request {
 /// How prompts are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
-    /// webui's "use old prompt editing timelines".
-    pub old_timelines: bool,
     /// Whether `#` begins a comment.
     pub comments: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { old_timelines: false, comments: true }
+        Options { comments: true }
     }
 }
 
@@ -81,7 +84,8 @@ pub struct Lowering {
 /// use lbw::preset::PresetSet;
 /// let lowering = lower(&Request::new("1girl, <lora:flat2:0.8:lbw=XLMID>", ""), PresetSet::builtin());
 /// let plan = lowering.plan.unwrap();
-/// assert_eq!((plan.loras[0].unet, plan.loras[0].blocks[13], plan.loras[0].blocks[14]), (0.8, 1.0, 0.0));
+/// let lora = &plan.first.loras[0];
+/// assert_eq!((lora.unet, lora.blocks[13], lora.blocks[14]), (0.8, 1.0, 0.0));
 /// ```
 pub fn lower(request: &Request, presets: &PresetSet) -> Lowering {
     lower_with_files(request, presets, &|_| None)
@@ -103,30 +107,30 @@ pub fn lower_with_files(request: &Request, presets: &PresetSet, modules: Modules
     if has_errors(&found) {
         return Lowering { plan: None, diagnostics: found };
     }
-    let timeline = Timeline::first_pass(request.settings.schedule_steps(), request.options.old_timelines);
-    let pass = Pass { request, presets, modules, timeline };
-    let mut plan = pass.lower(&mut found);
-    plan.hires = request.settings.hires.as_ref().map(|hires| Box::new(pass.second(hires, &mut found)));
-    let plan = (!has_errors(&found)).then_some(plan);
+    let timeline = Timeline::first_pass(request.settings.schedule_steps(), request.settings.old_prompt_editing);
+    let lowering = OnePass { request, presets, modules, timeline };
+    let first = lowering.lower(&mut found);
+    let later = request.hires.iter().map(|hires| lowering.second(hires, &mut found)).collect();
+    let plan = (!has_errors(&found)).then_some(Plan { family: request.family, first, later });
     Lowering { plan, diagnostics: at_most(found, FINDINGS_LIMIT) }
 }
 
 /// What one pass is lowered from.
-struct Pass<'a> {
+struct OnePass<'a> {
     request: &'a Request,
     presets: &'a PresetSet,
     modules: Modules<'a>,
     timeline: Timeline,
 }
 
-impl Pass<'_> {
-    fn lower(&self, found: &mut Vec<Diagnostic>) -> Plan {
-        let Pass { request, presets, modules, timeline } = *self;
-        Lower { request, presets, modules, timeline, found, told: HashSet::new(), space: SCHEDULE_LIMIT }.plan()
+impl OnePass<'_> {
+    fn lower(&self, found: &mut Vec<Diagnostic>) -> Pass {
+        let OnePass { request, presets, modules, timeline } = *self;
+        Lower { request, presets, modules, timeline, found, told: HashSet::new(), space: SCHEDULE_LIMIT }.pass()
     }
 
     /// The second pass is lowered like an image of its own, on its own timeline.
-    fn second(&self, hires: &Hires, found: &mut Vec<Diagnostic>) -> HiresPrompts {
+    fn second(&self, hires: &Hires, found: &mut Vec<Diagnostic>) -> Pass {
         let first = self.request;
         let own = |hires: &Source| !hires.text.is_empty();
         let or_first = |hires: &Source, first: &Source| if own(hires) { hires.clone() } else { first.clone() };
@@ -134,23 +138,18 @@ impl Pass<'_> {
             prompt: or_first(&first.hires_prompt, &first.prompt),
             negative_prompt: or_first(&first.hires_negative_prompt, &first.negative_prompt),
             settings: hires.settings_of(&first.settings),
+            start: hires.start(&first.settings),
             ..first.clone()
         };
         let steps = [first.settings.schedule_steps(), second.settings.schedule_steps()];
-        let timeline = Timeline::hires_pass(steps[0], steps[1], first.options.old_timelines);
+        let timeline = Timeline::hires_pass(steps[0], steps[1], first.settings.old_prompt_editing);
         let mut said = Vec::new();
-        let plan = Pass { request: &second, timeline, ..*self }.lower(&mut said);
+        let pass = OnePass { request: &second, timeline, ..*self }.lower(&mut said);
         // All there is to say about a prompt of both passes was said at the first; its edits are over in the second.
         let is_own = own(&first.hires_prompt) || own(&first.hires_negative_prompt);
         said.retain(|d| (is_own || d.severity == Severity::Error) && !found.contains(d));
         found.extend(said);
-        HiresPrompts {
-            prompt: if own(&first.hires_prompt) { plan.prompt } else { String::new() },
-            negative_prompt: if own(&first.hires_negative_prompt) { plan.negative_prompt } else { String::new() },
-            positive: plan.positive,
-            negative: plan.negative,
-            loras: plan.loras,
-        }
+        pass
     }
 }
 
@@ -203,7 +202,7 @@ struct Lower<'a> {
 }
 
 impl Lower<'_> {
-    fn plan(&mut self) -> Plan {
+    fn pass(&mut self) -> Pass {
         let prompt = self.read(&self.request.prompt);
         let negative = self.read(&self.request.negative_prompt);
         let (loras, drawn) = self.loras(&prompt);
@@ -217,9 +216,8 @@ impl Lower<'_> {
             })
             .collect();
         self.found.extend(check::negative_tags(&negative, &self.request.negative_prompt));
-        Plan {
-            format: FORMAT,
-            family: self.request.family,
+        Pass {
+            start: self.request.start.clone(),
             prompt: prompt.shown.text().to_owned(),
             negative_prompt: negative.shown.text().to_owned(),
             positive,
@@ -227,7 +225,6 @@ impl Lower<'_> {
             loras,
             drawn,
             settings: self.request.settings.clone(),
-            hires: None,
         }
     }
 

@@ -8,56 +8,75 @@ pub mod check;
 pub mod dialect;
 pub mod draw;
 pub mod element;
+mod format;
 mod hires;
 mod id;
-mod img2img;
+mod limits;
 mod lower;
+mod pass;
 pub mod network;
 mod sampler;
 mod sampler_name;
-mod settings;
+pub mod settings;
 mod unipc;
 pub mod webui_option;
 
 pub use check::unknown_lora;
 pub use dialect::{Dialect, DialectError};
-pub use hires::{Hires, HiresPrompts, HiresSize, LatentUpscaler};
+pub use format::FORMAT;
+pub use hires::{Hires, HiresSize, LatentUpscaler, NoUpscaler};
 pub use id::job_id;
-pub use img2img::{Img2Img, ResizeMode};
+pub use limits::{LimitError, limits};
 pub use lower::{Lowering, Options, PROMPT_LIMIT, Request, SCHEDULE_LIMIT, lower, lower_with_files};
+pub use pass::{Pass, ResizeMode, Start};
 pub use sampler::{Sampler, ScheduleType};
-pub use settings::{Emphasis, NoiseSource, PadConds, Settings};
+pub use settings::{
+    Choice, Emphasis, NoiseSource, PadConds, Patch, PatchError, Setting, Settings, Wanted,
+};
 pub use unipc::{UniPcOptions, UniPcSkipType, UniPcVariant};
 
 use serde::{Deserialize, Serialize};
 
 use crate::block::{Block, Family};
 
-/// The format number written into every plan; a plan with another number is refused.
-pub const FORMAT: u32 = 1;
-
-/// One image, ready to be executed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// One image, ready to be executed: a list of passes, each of which draws over what the one before has drawn.
+///
+/// Its JSON begins with a format number; plans of older formats are read as well.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
-    pub format: u32,
     pub family: Family,
-    /// The prompt as infotext shows it: comments removed, tags still in it.
-    pub prompt: String,
-    pub negative_prompt: String,
-    /// The parts between `AND`, at least one.
-    pub positive: Vec<Part>,
-    /// The negative prompt over the steps, never split at `AND`. Nothing stands for an empty one, whose conditioning is all
-    /// zeros.
-    pub negative: Schedule,
-    /// One entry per LoRA that is loaded, in the order of webui's list.
-    pub loras: Vec<LoraPlan>,
-    /// Random block weights (`R`, `U`) in the order they were drawn; they stand in `loras` too.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub drawn: Vec<f64>,
-    pub settings: Settings,
-    /// The prompts of the second pass, where [`Settings::hires`] asks for one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub hires: Option<Box<HiresPrompts>>,
+    /// What is drawn first.
+    pub first: Pass,
+    /// What is drawn over it.
+    pub later: Vec<Pass>,
+}
+
+impl Plan {
+    /// All passes, in order.
+    pub fn passes(&self) -> impl Iterator<Item = &Pass> {
+        std::iter::once(&self.first).chain(&self.later)
+    }
+
+    /// The settings of the first pass: those that a picture is known by.
+    pub fn settings(&self) -> &Settings {
+        &self.first.settings
+    }
+
+    /// Every LoRA that any pass loads, each once.
+    pub fn loras(&self) -> impl Iterator<Item = &LoraPlan> {
+        let mut all: Vec<&LoraPlan> = Vec::new();
+        for lora in self.passes().flat_map(|pass| &pass.loras) {
+            if !all.contains(&lora) {
+                all.push(lora);
+            }
+        }
+        all.into_iter()
+    }
+
+    /// Pixels of the finished image.
+    pub fn size(&self) -> (u32, u32) {
+        self.later.iter().fold((self.first.settings.width, self.first.settings.height), |_, pass| pass.size())
+    }
 }
 
 /// One part of a composed prompt (`a AND b:0.5`).

@@ -135,6 +135,16 @@ impl Sampler {
         matches!(self, Sampler::Ddim | Sampler::DdimCfgPp | Sampler::Plms | Sampler::UniPc)
     }
 
+    /// Whether this is DDIM, whose eta webui keeps apart.
+    pub fn is_ddim(self) -> bool {
+        matches!(self, Sampler::Ddim | Sampler::DdimCfgPp)
+    }
+
+    /// The eta that is used where none is given: 0 for samplers over timesteps, 1 for all others.
+    pub fn default_eta(self) -> f64 {
+        if self.is_timestep() { 0.0 } else { 1.0 }
+    }
+
     /// Moves along the unconditional prediction, not along the guided one alone.
     pub fn uses_uncond(self) -> bool {
         self == Sampler::DdimCfgPp
