@@ -26,5 +26,7 @@ pub mod model;
 pub mod sampling;
 pub mod text;
 
+pub mod app;
+
 pub mod cli;
 pub mod image_io;

@@ -1,138 +1,109 @@
-//! One line of a prompt file: a prompt and the settings that were written with it.
+//! One picture that a text asks for: prompts and settings as a patch, what was pasted with them, and where they stand.
 
-use serde_json::{Map, Value};
+use std::sync::Arc;
 
-use crate::infotext::Infotext;
+use serde_json::Value;
 
-/// Most images one line may ask for.
-const MAX_IMAGES: u64 = 10_000;
+use crate::diagnostic::{Diagnostic, Source, code};
+use crate::infotext::{self, Known, Pasted};
+use crate::plan::settings::table;
+use crate::plan::{Patch, PatchError};
+use crate::say;
 
-/// What one line asks for.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Entry {
-    pub file: String,
+/// Where something stands that is asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Place {
+    /// A prompt file or a picture, as the user called it.
+    pub file: Arc<str>,
     /// Counted from 1.
     pub line: usize,
-    /// Prompts and settings, under infotext's names.
-    pub infotext: Infotext,
-    /// Images from this line, seeds counting up.
-    pub images: u64,
 }
 
-/// Something to say about a line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    pub file: String,
-    pub line: usize,
-    pub message: String,
-    /// Nothing can be drawn from the line.
-    pub is_error: bool,
-}
-
-impl std::fmt::Display for Problem {
+impl std::fmt::Display for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}:{}: {}", self.file, self.line, self.message)
+        write!(f, "{}:{}", self.file, self.line)
     }
 }
 
-/// Options by webui's names, and the infotext fields that mean the same.
-const FIELDS: [(&str, &str); 13] = [
-    ("steps", "Steps"),
-    ("sampler_name", "Sampler"),
-    ("schedule_type", "Schedule type"),
-    ("cfg_scale", "CFG scale"),
-    ("seed", "Seed"),
-    ("width", "Size-1"),
-    ("height", "Size-2"),
-    ("subseed", "Variation seed"),
-    ("subseed_strength", "Variation seed strength"),
-    ("seed_resize_from_w", "Seed resize from-1"),
-    ("seed_resize_from_h", "Seed resize from-2"),
-    ("clip_skip", "Clip skip"),
-    ("sd_model", "Model"),
-];
+/// What one line, block, row or pasted text asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// Where it stands.
+    pub place: Place,
+    /// Prompts, settings, names of files, and how many pictures.
+    pub patch: Patch,
+    /// What an infotext says besides.
+    pub pasted: Option<Box<Pasted>>,
+}
 
-/// Options that have no meaning here and change nothing.
-const IGNORED: [&str; 7] = [
-    "outpath_samples",
-    "outpath_grids",
-    "prompt_for_display",
-    "do_not_save_samples",
-    "do_not_save_grid",
-    "restore_faces",
-    "tiling",
-];
+/// Something to say about a place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finding {
+    /// Where.
+    pub place: Place,
+    /// What.
+    pub diagnostic: Diagnostic,
+}
 
-impl Entry {
-    /// The entry of a line with these options; every option that cannot be used is a problem.
-    pub fn new(file: &str, line: usize, options: &Map<String, Value>) -> Result<Self, Vec<Problem>> {
-        let mut problems = Vec::new();
-        let mut wrong = |message: String| {
-            problems.push(Problem { file: file.to_owned(), line, message, is_error: true });
-        };
-        let mut infotext = Infotext::default();
-        let mut images = 1u64;
-        for (key, value) in options {
-            let Some(text) = text_of(value) else {
-                wrong(format!("`{key}` is neither text nor a number"));
-                continue;
-            };
-            match key.as_str() {
-                "prompt" => infotext.prompt = text,
-                "negative_prompt" => infotext.negative_prompt = text,
-                // The two multiply, as in webui; each image has a seed of its own either way.
-                "batch_size" | "n_iter" => match text.parse::<u64>() {
-                    Ok(count @ 1..) => images = images.saturating_mul(count),
-                    _ => wrong(format!("`{key}` is {text}; it must be 1 or more")),
-                },
-                "restore_faces" | "tiling" if text == "true" => wrong(format!("`{key}` is something lbw does not do")),
-                "seed" if text == "-1" => {}
-                key if IGNORED.contains(&key) => {}
-                key => match FIELDS.iter().find(|(name, _)| *name == key) {
-                    Some((_, field)) => {
-                        infotext.fields.insert((*field).to_owned(), text.into());
-                    }
-                    // Infotext's own names are understood as well, so that nothing is out of reach.
-                    None if key.starts_with(char::is_uppercase) => {
-                        infotext.fields.insert(key.to_owned(), text.into());
-                    }
-                    None => wrong(unknown_option(key)),
-                },
-            }
-        }
-        if images > MAX_IMAGES {
-            wrong(format!("the line asks for {images} images; at most {MAX_IMAGES} are drawn from one"));
-        }
-        match problems.is_empty() {
-            true => Ok(Entry { file: file.to_owned(), line, infotext, images }),
-            false => Err(problems),
-        }
-    }
+/// Options of webui's prompt files that have no meaning here and change nothing.
+const IGNORED: [&str; 5] =
+    ["outpath_samples", "outpath_grids", "prompt_for_display", "do_not_save_samples", "do_not_save_grid"];
+/// Options of features that lbw does not have, where they are on.
+const NOT_DONE: [&str; 2] = ["restore_faces", "tiling"];
 
-    /// The entry of a pasted infotext.
-    pub fn pasted(file: &str, line: usize, infotext: Infotext) -> Self {
-        Entry { file: file.to_owned(), line, infotext, images: 1 }
+impl Patch {
+    /// Takes an option of a prompt file, a table or JSON; what is wrong with it, pointing into `line` where it stands there.
+    pub(super) fn take_option(&mut self, name: &str, value: &Value, line: &Source) -> Option<Diagnostic> {
+        let option = name.trim_start_matches('-');
+        if IGNORED.contains(&option) {
+            return None;
+        }
+        if NOT_DONE.contains(&option) {
+            let is_on = *value == true || value.as_str().is_some_and(|v| v.eq_ignore_ascii_case("true"));
+            return is_on.then(|| not_done(name, line));
+        }
+        match self.take(option, value) {
+            Ok(()) => None,
+            Err(error) => match (&error, infotext::known_field(option)) {
+                (PatchError::Unknown { .. }, Known::WithoutEffect) => None,
+                (PatchError::Unknown { .. }, Known::Unsupported) => Some(not_done(name, line)),
+                _ => Some(wrong_option(&error, name, line)),
+            },
+        }
     }
 }
 
-/// Says that there is no such option, and which one may be meant.
-pub fn unknown_option(name: &str) -> String {
-    let bare = name.trim_start_matches('-');
-    let known = FIELDS.iter().map(|(name, _)| *name).chain(["prompt", "negative_prompt", "batch_size", "n_iter"]);
-    let near = known
-        .min_by_key(|k| strsim::damerau_levenshtein(k, bare))
-        .filter(|k| strsim::damerau_levenshtein(k, bare) <= 2);
-    match near {
-        Some(near) => format!("there is no option `{name}`; did you mean `--{near}`?"),
-        None => format!("there is no option `{name}`"),
+/// Whether some column or key of this name can be understood.
+pub(super) fn is_option(name: &str) -> bool {
+    IGNORED.contains(&name)
+        || NOT_DONE.contains(&name)
+        || table::find(name).is_some()
+        || table::find_size(name).is_some()
+        || infotext::known_field(name) != Known::No
+}
+
+fn not_done(name: &str, line: &Source) -> Diagnostic {
+    let message = say!("`{name}` is something lbw does not do", "`{name}` は lbw にない機能です");
+    let found = Diagnostic::new(code::OPTION_NOT_DONE, message).within(line);
+    labelled(found, name, line)
+}
+
+/// What is wrong with an option, with its place in `line`.
+pub fn wrong_option(error: &PatchError, name: &str, line: &Source) -> Diagnostic {
+    let code = match error {
+        PatchError::Unknown { .. } => code::UNKNOWN_OPTION,
+        PatchError::Value { .. } => code::BAD_VALUE,
+    };
+    let found = labelled(Diagnostic::new(code, error.said()).within(line), name, line);
+    match error.near() {
+        Some(near) => found.help(say!("did you mean `{near}`?", "`{near}` のことですか?")),
+        None => found,
     }
 }
 
-fn text_of(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(value) => Some(value.to_string()),
-        _ => None,
+fn labelled(found: Diagnostic, name: &str, line: &Source) -> Diagnostic {
+    match line.text.find(name) {
+        Some(at) => found.at(at..at + name.len()),
+        None => found,
     }
 }

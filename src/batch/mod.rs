@@ -10,7 +10,7 @@ mod prompt_line;
 mod shard;
 
 pub use claim::{Claim, claim, sweep};
-pub use entry::{Entry, Problem};
+pub use entry::{Entry, Finding, Place, wrong_option};
 pub use form::{Form, Options, Read};
 pub use manifest::{Job, Manifest, ManifestError, State, checksum_of_file};
 pub use name::{NameError, NameParts, Pattern};

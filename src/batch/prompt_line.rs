@@ -13,7 +13,10 @@
 use pest::Parser;
 use serde_json::{Map, Value};
 
+use crate::diagnostic::Text;
 use crate::plan::Sampler;
+use crate::plan::settings::table;
+use crate::say;
 use crate::syntax::python;
 
 #[derive(pest_derive::Parser)]
@@ -21,19 +24,50 @@ use crate::syntax::python;
 struct LineGrammar;
 
 /// Why a line is no command line.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LineError {
-    #[error("a quotation is not closed, or a backslash stands at the end (an apostrophe opens a quotation: write \\')")]
+    /// A quotation or an escape has no end.
     OpenQuotation,
-    #[error("`{0}` stands where an option that begins with `--` should")]
+    /// A value stands where an option should.
     NotAnOption(String),
-    #[error("there is no option `{0}`")]
+    /// webui has no such option.
     UnknownOption(String),
-    #[error("`{0}` needs a value after it")]
+    /// An option stands at the end of the line.
     NoValue(String),
-    #[error("`{value}` is not {what}, which `{option}` needs")]
+    /// A value of the wrong type.
     BadValue { option: String, value: String, what: &'static str },
 }
+
+impl LineError {
+    /// One sentence.
+    pub fn said(&self) -> Text {
+        match self {
+            LineError::OpenQuotation => say!(
+                "a quotation is not closed, or a backslash stands at the end (an apostrophe opens a quotation: write \\')",
+                "引用符が閉じていないか、末尾にバックスラッシュがあります (アポストロフィは引用を開きます: \\' と書いてください)"
+            ),
+            LineError::NotAnOption(word) => say!(
+                "`{word}` stands where an option that begins with `--` should",
+                "`--` で始まるオプションがあるべき所に `{word}` があります"
+            ),
+            LineError::UnknownOption(option) => {
+                say!("there is no option `{option}`", "オプション `{option}` はありません")
+            }
+            LineError::NoValue(option) => say!("`{option}` needs a value after it", "`{option}` の後に値が要ります"),
+            LineError::BadValue { option, value, what } => {
+                say!("`{value}` is not {what}, which `{option}` needs", "`{option}` の値 `{value}` が正しくありません ({what})")
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for LineError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.said())
+    }
+}
+
+impl std::error::Error for LineError {}
 
 enum Kind {
     Text,
@@ -76,15 +110,39 @@ const OPTIONS: [(&str, Kind); 24] = [
 ///
 /// `checkpoint` finds a checkpoint by a part of its name. A sampler that does not exist is null, as in webui.
 pub fn parse_line(line: &str, checkpoint: &dyn Fn(&str) -> Option<String>) -> Result<Map<String, Value>, LineError> {
-    let words = split_words(line)?;
     let mut options = Map::new();
+    each_option(line, |name| matches!(name, "prompt" | "negative_prompt"), |option, name, value| {
+        options.insert(name.to_string(), convert(option, name, value, checkpoint)?);
+        Ok(())
+    })?;
+    Ok(options)
+}
+
+/// The options of `line` as they are written, hyphens included, and their values; a text takes all words up to the next option.
+pub(super) fn options_of(line: &str) -> Result<Vec<(String, String)>, LineError> {
+    let mut options = Vec::new();
+    let is_text = |name: &str| table::find(name).is_some_and(|s| s.name.ends_with("prompt"));
+    each_option(line, is_text, |option, _, value| {
+        options.push((option.to_owned(), value));
+        Ok(())
+    })?;
+    Ok(options)
+}
+
+/// Gives `take` each option, its name without hyphens and its value; those that are `greedy` have several words.
+fn each_option(
+    line: &str,
+    greedy: impl Fn(&str) -> bool,
+    mut take: impl FnMut(&str, &str, String) -> Result<(), LineError>,
+) -> Result<(), LineError> {
+    let words = split_words(line)?;
     let mut rest = words.as_slice();
     while let [option, tail @ ..] = rest {
         let name = option.strip_prefix("--").ok_or_else(|| LineError::NotAnOption(option.clone()))?;
         let [value, tail @ ..] = tail else { return Err(LineError::NoValue(option.clone())) };
         let mut value = value.clone();
         rest = tail;
-        if matches!(name, "prompt" | "negative_prompt") {
+        if greedy(name) {
             while let [word, tail @ ..] = rest
                 && !word.starts_with("--")
             {
@@ -93,9 +151,9 @@ pub fn parse_line(line: &str, checkpoint: &dyn Fn(&str) -> Option<String>) -> Re
                 rest = tail;
             }
         }
-        options.insert(name.to_string(), convert(option, name, value, checkpoint)?);
+        take(option, name, value)?;
     }
-    Ok(options)
+    Ok(())
 }
 
 fn convert(

@@ -1,41 +1,41 @@
-//! Exit codes, and how errors become one.
+//! Exit codes, computed in this one place.
 
 use std::process::ExitCode;
 
-/// How a command ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exit {
-    Done = 0,
-    SomeFailed = 1,
-    /// A prompt, flag, preset, plan or name is wrong.
-    Text = 2,
-    /// A file or device is absent, unreadable, damaged or full.
-    File = 3,
-    /// Ctrl-C.
-    Interrupted = 130,
-}
+use crate::app::{self, ErrorKind};
 
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        ExitCode::from(exit as u8)
-    }
-}
-
-/// A command's failure: what to print and what to exit with.
+/// How a command did not end well.
 #[derive(Debug)]
-pub struct Failure {
-    pub exit: Exit,
-    pub message: String,
+pub enum Failure {
+    /// What the application says.
+    App(app::Error),
+    /// Whoever reads the output has enough: `… | head -1`.
+    ClosedPipe,
 }
 
-pub type CommandResult = Result<Exit, Failure>;
+/// What commands answer.
+pub type CommandResult = Result<(), Failure>;
 
-impl Failure {
-    pub fn text(message: impl Into<String>) -> Self {
-        Failure { exit: Exit::Text, message: message.into() }
+impl From<app::Error> for Failure {
+    fn from(error: app::Error) -> Self {
+        Failure::App(error)
     }
+}
 
-    pub fn file(message: impl Into<String>) -> Self {
-        Failure { exit: Exit::File, message: message.into() }
+/// The exit code of a kind of error.
+pub fn code_of(kind: ErrorKind) -> u8 {
+    match kind {
+        ErrorKind::SomeFailed => 1,
+        ErrorKind::Words => 2,
+        ErrorKind::File | ErrorKind::Device => 3,
+        ErrorKind::Interrupted => 130,
+    }
+}
+
+/// The exit code of a command.
+pub fn code(result: &CommandResult) -> ExitCode {
+    match result {
+        Ok(()) | Err(Failure::ClosedPipe) => ExitCode::SUCCESS,
+        Err(Failure::App(error)) => ExitCode::from(code_of(error.kind)),
     }
 }

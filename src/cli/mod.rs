@@ -1,82 +1,71 @@
-//! The command line: one file per command. Results go to standard output, talk to standard error.
+//! The command line: arguments, one file per command, the terminal, exit codes. What a command does is done by
+//! [`app`](crate::app).
 
-mod analyze;
 mod args;
-mod batch;
-mod bench;
-mod cells;
-mod check;
-mod embeddings;
+mod commands;
 mod exit;
-mod explain;
-mod files;
-mod img2img;
-mod info;
-mod lora;
-mod modules;
-mod output;
-mod painter;
-mod plan;
-mod preset;
 mod progress;
-mod render;
-mod report;
-mod request;
-mod run;
-mod settings;
-mod settings_args;
-mod styles;
-mod txt2img;
-mod webui_config;
-mod worker;
-mod xyz;
+mod terminal;
+mod watch;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, FromArgMatches};
 
-use args::{Cli, Command, LangArg};
+use args::{Cli, Command};
+use commands::*;
 use exit::Failure;
+use terminal::Terminal;
 
 use crate::diagnostic::Language;
 
 /// Runs the command named by `args` (the program's own name first) and gives its exit code.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args = with_default_command(args.into_iter().collect());
+    let language = language(&args);
+    args::speak(language);
     // clap exits with 2 for a wrong command line and 0 for `--help`, which are our codes too.
-    let cli = match Cli::try_parse_from(with_default_command(args.into_iter().collect())) {
+    let matches = match Cli::command().try_get_matches_from(args) {
+        Ok(matches) => matches,
+        Err(error) => error.exit(),
+    };
+    let cli = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli,
         Err(error) => error.exit(),
     };
-    report::speak(cli.lang.map(|lang| match lang {
-        LangArg::En => Language::En,
-        LangArg::Ja => Language::Ja,
-    }));
+    let terminal = Terminal { language };
     let result = match cli.command {
-        Command::Txt2img(args) => txt2img::run(&args),
-        Command::Img2img(args) => img2img::run(&args),
-        Command::Run(args) => run::run(&args),
-        Command::Plan(args) => plan::run(&args),
-        Command::Check(args) => check::run(&args),
-        Command::Preset(command) => preset::run(&command),
-        Command::Xyz(args) => xyz::run(&args),
-        Command::Lora(command) => lora::run(&command),
-        Command::Info(args) => info::run(&args),
-        Command::Explain(args) => explain::run(&args),
-        Command::Bench(args) => bench::run(&args),
-        Command::Worker(args) => worker::run(&args),
-        Command::Batch(args) => batch::run(&args),
-        Command::Analyze(args) => analyze::run(&args),
+        Command::Txt2img(args) => txt2img::run(&args, terminal),
+        Command::Img2img(args) => img2img::run(&args, terminal),
+        Command::Run(args) => run::run(&args, terminal),
+        Command::Plan(args) => plan::run(&args, terminal),
+        Command::Check(args) => check::run(&args, terminal),
+        Command::Preset(command) => preset::run(&command, terminal),
+        Command::Xyz(args) => xyz::run(&args, terminal),
+        Command::Lora(command) => lora::run(&command, terminal),
+        Command::Info(args) => info::run(&args, terminal),
+        Command::Explain(args) => explain::run(&args, terminal),
+        Command::Bench(args) => bench::run(&args, terminal),
+        Command::Worker(args) => worker::run(&args, terminal),
+        Command::Batch(args) => batch::run(&args, terminal),
+        Command::Analyze(args) => analyze::run(&args, terminal),
     };
-    match result {
-        Ok(exit) => exit.into(),
-        Err(Failure { exit, message }) => {
-            if !message.is_empty() {
-                report::error(&message);
-            }
-            exit.into()
-        }
+    if let Err(Failure::App(error)) = &result {
+        terminal.say_all(&error.findings);
     }
+    exit::code(&result)
+}
+
+/// The language of this run: `--lang`, `LBW_LANG`, or the system's. Help is asked for in it, so it is known before the rest is
+/// read.
+fn language(args: &[OsString]) -> Language {
+    let flag = args.iter().enumerate().find_map(|(at, arg)| match arg.to_str()? {
+        "--lang" => args.get(at + 1)?.to_str().map(str::to_owned),
+        word => word.strip_prefix("--lang=").map(str::to_owned),
+    });
+    let chosen = flag.or_else(|| std::env::var("LBW_LANG").ok().filter(|l| !l.is_empty()));
+    Language::of_locale(&chosen.or_else(sys_locale::get_locale).unwrap_or_default())
 }
 
 /// `lbw PROMPT` is `lbw txt2img PROMPT`: the command is put in where the first word names none.

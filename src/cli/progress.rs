@@ -3,61 +3,155 @@
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use crate::engine::Event;
-
-/// Shows the steps of one image.
-pub struct Progress {
-    bar: Option<ProgressBar>,
-    plain: bool,
-    started: Option<Instant>,
-    last_line: Instant,
-}
+use super::terminal::Terminal;
+use crate::app::Event;
+use crate::engine;
+use crate::say;
 
 /// Plain lines come no faster than this.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
+/// Shows how far the pictures and their steps are.
+pub struct Progress {
+    terminal: Terminal,
+    bars: Option<Bars>,
+    plain: bool,
+    /// When the picture began, and its first step.
+    began: Instant,
+    first_step: Option<Instant>,
+    last_line: Instant,
+    /// Pictures drawn here, and how long they took.
+    drawn: u32,
+    busy: Duration,
+}
+
+struct Bars {
+    all: MultiProgress,
+    batch: ProgressBar,
+    picture: ProgressBar,
+}
+
 impl Progress {
     /// Shows nothing if `quiet`.
-    pub fn new(quiet: bool) -> Self {
-        let terminal = std::io::stderr().is_terminal();
-        Progress { bar: None, plain: !quiet && !terminal, started: None, last_line: Instant::now() }
-            .with_bar(!quiet && terminal)
-    }
-
-    fn with_bar(mut self, show: bool) -> Self {
-        if show {
-            let bar = ProgressBar::new(0);
-            if let Ok(style) = ProgressStyle::with_template("{bar:32} {pos}/{len} steps, {msg}ETA {eta}") {
-                bar.set_style(style);
-            }
-            self.bar = Some(bar);
+    pub fn new(terminal: Terminal, quiet: bool) -> Self {
+        let is_terminal = std::io::stderr().is_terminal();
+        let now = Instant::now();
+        Progress {
+            terminal,
+            bars: (!quiet && is_terminal).then(Bars::new),
+            plain: !quiet && !is_terminal,
+            began: now,
+            first_step: None,
+            last_line: now,
+            drawn: 0,
+            busy: Duration::ZERO,
         }
-        self
     }
 
+    /// Prints something without tearing the bars.
+    pub fn aside(&self, print: impl FnOnce()) {
+        match &self.bars {
+            Some(bars) => bars.all.suspend(print),
+            None => print(),
+        }
+    }
+
+    /// Follows an event.
     pub fn on(&mut self, event: &Event<'_>) {
-        let Event::Step { index, steps, .. } = event else { return };
-        let (index, steps) = (*index, *steps);
-        let started = *self.started.get_or_insert_with(Instant::now);
+        match event {
+            Event::Begin { job, number, of, .. } => self.begin(&job.name, *number, *of),
+            Event::Engine(engine::Event::Step { index, steps, .. }) => self.step(*index, *steps),
+            Event::Engine(engine::Event::Decoding) => self.decoding(),
+            Event::There { done, of, .. } => self.place(*done, *of),
+            Event::Done { done, of, .. } | Event::Failed { done, of, .. } => self.end(*done, *of),
+            _ => {}
+        }
+    }
+
+    fn begin(&mut self, name: &str, number: usize, of: usize) {
+        (self.began, self.first_step) = (Instant::now(), None);
+        if let Some(bars) = &self.bars {
+            self.place(number.saturating_sub(1), of);
+            bars.picture.set_message(name.to_owned());
+            bars.picture.set_length(1);
+            bars.picture.set_position(0);
+        } else if self.plain && of > 1 && self.drawn == 0 {
+            let said = say!("picture {number} of {of}: {name}", "画像 {number}/{of}: {name}");
+            self.terminal.talk(self.terminal.words(&said));
+        }
+    }
+
+    fn place(&self, done: usize, of: usize) {
+        if let Some(bars) = self.bars.as_ref().filter(|_| of > 1) {
+            bars.batch.set_length(of as u64);
+            bars.batch.set_position(done as u64);
+        }
+    }
+
+    fn step(&mut self, index: usize, steps: usize) {
+        let started = *self.first_step.get_or_insert_with(Instant::now);
         let per_step = (index > 0).then(|| started.elapsed().as_secs_f64() / index as f64);
-        if let Some(bar) = &self.bar {
-            bar.set_length(steps as u64);
-            bar.set_position(index as u64);
-            bar.set_message(per_step.map_or(String::new(), |s| format!("{s:.2} s/step, ")));
-        } else if self.plain && (index == 0 || self.last_line.elapsed() >= LINE_EVERY) {
+        if let Some(bars) = &self.bars {
+            bars.picture.set_length(steps as u64);
+            bars.picture.set_position(index as u64);
+        } else if self.plain && (index == 0 && self.drawn == 0 || self.last_line.elapsed() >= LINE_EVERY) {
             self.last_line = Instant::now();
             let eta = per_step.map_or(String::new(), |s| {
                 format!(", {s:.2} s/step, ETA {:.0} s", s * steps.saturating_sub(index) as f64)
             });
-            eprintln!("step {}/{steps}{eta}", index + 1);
+            let step = index + 1;
+            let said = say!("step {step}/{steps}{eta}", "ステップ {step}/{steps}{eta}");
+            self.terminal.talk(self.terminal.words(&said));
         }
     }
 
-    pub fn finish(self) {
-        if let Some(bar) = self.bar {
-            bar.finish_and_clear();
+    fn decoding(&self) {
+        if let Some(bars) = &self.bars {
+            let said = say!("decoding", "復号中");
+            bars.picture.set_message(self.terminal.words(&said).to_owned());
+            bars.picture.set_position(bars.picture.length().unwrap_or(1));
         }
+    }
+
+    fn end(&mut self, done: usize, of: usize) {
+        self.drawn += 1;
+        self.busy += self.began.elapsed();
+        self.place(done, of);
+        if self.plain && of > 1 {
+            let each = self.busy / self.drawn;
+            let left = (each * u32::try_from(of.saturating_sub(done)).unwrap_or(u32::MAX)).as_secs();
+            let each = each.as_secs_f64();
+            let said = say!(
+                "{done}/{of}, {each:.1} s each, ETA {left} s",
+                "{done}/{of}、1 枚 {each:.1} 秒、残り約 {left} 秒"
+            );
+            self.terminal.talk(self.terminal.words(&said));
+        }
+    }
+
+    /// Takes the bars away.
+    pub fn finish(&self) {
+        if let Some(bars) = &self.bars {
+            bars.picture.finish_and_clear();
+            bars.batch.finish_and_clear();
+        }
+    }
+}
+
+impl Bars {
+    fn new() -> Self {
+        let all = MultiProgress::new();
+        let bar = |template: &str| {
+            let bar = all.add(ProgressBar::new(0));
+            if let Ok(style) = ProgressStyle::with_template(template) {
+                bar.set_style(style);
+            }
+            bar
+        };
+        let batch = bar("{bar:32} {pos}/{len}, ETA {eta}");
+        let picture = bar("{bar:32} {pos}/{len} {wide_msg}");
+        Bars { all, batch, picture }
     }
 }

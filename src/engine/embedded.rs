@@ -31,6 +31,7 @@ pub struct EmbeddedError {
 }
 
 /// Where the embedded files are.
+#[derive(Debug, Clone)]
 pub struct Installed {
     pub checkpoint: PathBuf,
     pub lora_dir: PathBuf,

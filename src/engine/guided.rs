@@ -35,7 +35,7 @@ impl<'a> Shared<'a> {
     }
 
     fn tell(&self, event: Event<'_>) {
-        (self.observer.borrow_mut())(event);
+        let _ = (self.observer.borrow_mut())(event);
     }
 }
 

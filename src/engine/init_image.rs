@@ -24,7 +24,13 @@ impl InitImage {
         InitImage { picture, id }
     }
 
-    /// What [`crate::plan::Img2Img::image`] holds.
+    /// The size of an image that is drawn over it where none is asked for: its own in whole multiples of 8.
+    pub fn size_for_model(&self) -> (u32, u32) {
+        let side = |length: usize| (u32::try_from(length).unwrap_or(u32::MAX) / 8 * 8).max(8);
+        (side(self.picture.width), side(self.picture.height))
+    }
+
+    /// What [`crate::plan::Start::Picture`] holds.
     pub fn id(&self) -> &str {
         &self.id
     }

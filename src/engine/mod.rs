@@ -36,7 +36,7 @@ use crate::block::Family;
 use crate::checkpoint::{Checkpoint, prefix};
 use crate::lora::{KeyTable, LoraIndex, ModuleTable};
 use crate::model::{Builder, Held, Unet, Vae, Weights, kernels, unused_tensors};
-use crate::plan::{Emphasis, LatentUpscaler, PadConds, Pass, Plan, limits, Start as PassStart};
+use crate::plan::{Emphasis, LatentUpscaler, PadConds, Pass, Plan, Start as PassStart, limits};
 use crate::sampling::{ImageRng, Run, Start, sample, upscale};
 use crate::text::{Embeddings, EncodeOptions, TextEncoders};
 
@@ -101,7 +101,7 @@ pub enum Event<'a> {
 const TEXT_ENCODERS: [&str; 2] = [prefix::CLIP_L, prefix::CLIP_G];
 
 /// Sees what happens while a plan runs.
-pub type Observer<'a> = &'a mut dyn FnMut(Event<'_>);
+pub type Observer<'a> = &'a mut dyn FnMut(Event<'_>) -> std::ops::ControlFlow<()>;
 
 /// A finished image.
 pub struct Image {
@@ -223,14 +223,14 @@ impl Engine {
         let active = self.networks.active(pass, 0, networks::Scope::TextEncoding)?;
         let parameters = self.weights.apply(&active)?;
         if parameters > 0 {
-            observer(Event::Merged { parameters });
+            let _ = observer(Event::Merged { parameters });
         }
         let context_dim = self.unet.config().context_dim;
         let networks = self.networks.text_signature(pass)?;
         let (conditioning, encoded) =
             self.conditioning.get(pass, networks, &self.text, &self.embeddings, context_dim, &self.device)?;
         if encoded {
-            observer(Event::Encoded);
+            let _ = observer(Event::Encoded);
             if self.unloads_text {
                 TEXT_ENCODERS.into_iter().for_each(|p| self.weights.unload(p));
             }
@@ -241,7 +241,7 @@ impl Engine {
     /// Runs `plan`, pass by pass.
     pub fn run(&mut self, plan: &Plan, observer: Observer<'_>) -> Result<Image, EngineError> {
         let latent = self.latent(plan, observer)?;
-        observer(Event::Decoding);
+        let _ = observer(Event::Decoding);
         let decoded = self.vae.decode(&latent)?;
         let (_, _, height, width) = decoded.dims4()?;
         Ok(Image { width: width as u32, height: height as u32, rgb: to_rgb8(&decoded)?, latent })
@@ -358,8 +358,9 @@ fn check(plan: &Plan) -> Result<(), EngineError> {
 }
 
 /// `latent` at the size of `pass`, less what is cut off on both sides.
-fn enlarged(latent: &Tensor, pass: &Pass, upscaler: LatentUpscaler, cut: [u32; 2]) -> candle_core::Result<Tensor> {
+fn enlarged(latent: &Tensor, pass: &Pass, upscaler: LatentUpscaler, cut: [u32; 2]) -> Result<Tensor, EngineError> {
     let (height, width) = (pass.settings.height as usize / 8, pass.settings.width as usize / 8);
     let [x, y] = cut.map(|side| side as usize);
-    upscale(latent, height, width, upscaler)?.narrow(2, y / 2, height - y)?.narrow(3, x / 2, width - x)
+    let latent = upscale(latent, height, width, upscaler)?;
+    Ok(latent.narrow(2, y / 2, height - y)?.narrow(3, x / 2, width - x)?)
 }

@@ -13,6 +13,13 @@ pub struct ModelType {
     pub zero_terminal_snr: bool,
 }
 
+impl ModelType {
+    /// Whether the network predicts v.
+    pub fn is_v(&self) -> bool {
+        self.parameterization == Parameterization::V
+    }
+}
+
 /// How a model type is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ModelTypeSource {

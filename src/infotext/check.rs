@@ -2,15 +2,53 @@
 
 use std::ops::Range;
 
-use super::looks_like_infotext;
 use super::parse::{FEWEST_PAIRS, pairs};
+use super::paste::{NotUnderstood, Pasted, Why};
+use super::{Infotext, looks_like_infotext};
 use crate::diagnostic::{Diagnostic, Source, code};
-use crate::plan::{Sampler, check};
+use crate::plan::{Patch, Sampler, check};
 use crate::say;
 use crate::syntax::python;
 
+/// Reads the text of `source` where a prompt or an infotext is expected: what it says, unless it cannot be read, and what is odd
+/// about it. This is how every command reads words.
+pub fn paste(source: &Source) -> (Option<Pasted>, Vec<Diagnostic>) {
+    let mut found = findings(source);
+    if !looks_like_infotext(&source.text) {
+        let patch = Patch::default().and("prompt", source.text.as_ref());
+        return (Some(Pasted { patch, ..Pasted::default() }), found);
+    }
+    match Infotext::parse(&source.text).paste() {
+        Ok(pasted) => {
+            // A sampler that there is not has been told with advice of its own.
+            let others = pasted.not_understood.iter().filter(|said| said.key != "Sampler");
+            found.extend(others.map(|said| not_understood(said, source)));
+            (Some(pasted), found)
+        }
+        Err(problem) => {
+            found.push(Diagnostic::new(code::BAD_INFOTEXT, problem.said()).within(source));
+            (None, found)
+        }
+    }
+}
+
+fn not_understood(said: &NotUnderstood, source: &Source) -> Diagnostic {
+    let code = if said.why == Why::Unsupported { code::NOT_DONE } else { code::NOT_UNDERSTOOD };
+    let mut found = Diagnostic::new(code, said.said()).within(source);
+    // `Size: 512x768` is known by its two halves.
+    let key = said.key.trim_end_matches("-1").trim_end_matches("-2");
+    let line = source.text.rfind('\n').map_or(0, |at| at + 1);
+    if let Some(at) = source.text[line..].find(&format!("{key}:")) {
+        found = found.at(line + at..line + at + key.len());
+    }
+    match said.why {
+        Why::NotA(_, Some(near)) => found.help(say!("did you mean `{near}`?", "`{near}` のことですか?")),
+        _ => found,
+    }
+}
+
 /// Findings about how the text of `source` is read where infotext is pasted.
-pub fn findings(source: &Source) -> Vec<Diagnostic> {
+fn findings(source: &Source) -> Vec<Diagnostic> {
     let text = source.text.as_ref();
     let last = python::strip(text).rsplit('\n').next().unwrap_or_default();
     let pairs = pairs(last);

@@ -7,6 +7,9 @@
 //! assert_eq!(pasted.text("Size-2"), Some("1216"));
 //! ```
 
+use crate::diagnostic::Text;
+use crate::say;
+
 mod check;
 mod defaults;
 mod format;
@@ -17,19 +20,43 @@ mod python_text;
 mod sampler;
 mod version;
 
-pub use check::findings;
+pub use check::paste;
 pub use format::Parameters;
 pub use of_plan::{ModelInfo, infotext};
 pub use parse::{Infotext, looks_like_infotext};
-pub use paste::{NotUnderstood, Pasted, Why};
+pub use paste::{Known, NotUnderstood, Pasted, Why, known_field};
 pub use python_text::float as float_text;
 pub use sampler::{resolve_hires_sampler, resolve_sampler};
 
 /// Why an infotext cannot be pasted as a whole; webui fails here too.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Problem {
-    #[error("a weight in the prompt is not a number, as in `(text:1.2.3)`")]
+    /// A weight such as `(text:1.2.3)`.
     BadEmphasis,
-    #[error("`{key}` of the pasted parameters is no usable size")]
+    /// A size that is none.
     BadSize { key: String },
 }
+
+impl Problem {
+    /// One sentence.
+    pub fn said(&self) -> Text {
+        match self {
+            Problem::BadEmphasis => say!(
+                "a weight in the prompt is not a number, as in `(text:1.2.3)`",
+                "プロンプトの重みが `(text:1.2.3)` のように数値になっていません"
+            ),
+            Problem::BadSize { key } => say!(
+                "`{key}` of the pasted parameters is no usable size",
+                "貼り付けたパラメーターの `{key}` は使える大きさではありません"
+            ),
+        }
+    }
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.said())
+    }
+}
+
+impl std::error::Error for Problem {}

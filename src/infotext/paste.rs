@@ -196,12 +196,37 @@ impl Pasted {
             _ => match table::of_infotext(key) {
                 Some(setting) => self.patch.read_setting(setting, key, value).map_err(why)?,
                 None if key.starts_with("First pass size-") => {}
-                None if WITHOUT_EFFECT.contains(&key) || is_default(key, value) => {}
-                None if UNSUPPORTED.iter().any(|start| key.starts_with(start)) => return Err(Why::Unsupported),
-                None => return Err(Why::Unknown),
+                None if is_default(key, value) => {}
+                None => match known_field(key) {
+                    Known::WithoutEffect => {}
+                    Known::Unsupported => return Err(Why::Unsupported),
+                    Known::No => return Err(Why::Unknown),
+                },
             },
         }
         Ok(())
+    }
+}
+
+/// What is known of a field that is no setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Known {
+    /// It says something about the image and has no influence on it.
+    WithoutEffect,
+    /// It belongs to a feature that lbw does not have.
+    Unsupported,
+    /// Nothing.
+    No,
+}
+
+/// What is known of a field that is no setting.
+pub fn known_field(key: &str) -> Known {
+    match key {
+        _ if WITHOUT_EFFECT.contains(&key) || ["Model hash", "VAE hash", "Lora hashes"].contains(&key) => {
+            Known::WithoutEffect
+        }
+        _ if UNSUPPORTED.iter().any(|start| key.starts_with(start)) => Known::Unsupported,
+        _ => Known::No,
     }
 }
 

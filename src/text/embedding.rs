@@ -6,7 +6,7 @@ use candle_core::{Result, Tensor};
 
 use super::chunk::{EmbeddingNames, chunk};
 use super::tokenizer::Encoder;
-use crate::plan::{Piece, Plan, Schedule};
+use crate::plan::{Pass, Piece, Plan, Schedule};
 
 /// The vectors of a textual-inversion embedding for both encoders.
 #[derive(Debug, Clone)]
@@ -53,8 +53,16 @@ impl EmbeddingNames {
         if self.is_empty() {
             return Vec::new();
         }
-        let mut parts: Vec<&Schedule> = vec![&plan.negative];
-        for part in &plan.positive {
+        // Those of later passes first.
+        plan.passes().fold(Vec::new(), |mut used, pass| {
+            used.splice(0..0, self.used_by_pass(pass));
+            used
+        })
+    }
+
+    fn used_by_pass(&self, pass: &Pass) -> Vec<String> {
+        let mut parts: Vec<&Schedule> = vec![&pass.negative];
+        for part in &pass.positive {
             // Equal parts are encoded once.
             if !parts[1..].contains(&&part.schedule) {
                 parts.push(&part.schedule);
@@ -64,7 +72,7 @@ impl EmbeddingNames {
         for schedule in parts {
             for encoder in [Encoder::ClipL, Encoder::ClipG] {
                 let texts = schedule.iter().map(|segment| segment.pieces.as_slice());
-                used.splice(0..0, self.in_texts(texts, encoder, plan.settings.comma_padding_backtrack));
+                used.splice(0..0, self.in_texts(texts, encoder, pass.settings.comma_padding_backtrack));
             }
         }
         used

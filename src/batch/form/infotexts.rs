@@ -1,29 +1,12 @@
 //! Pasted infotexts, one after the other: each ends with its line of `Steps: …`.
 
-use super::{Options, Read};
-use crate::batch::entry::Entry;
-use crate::infotext::Infotext;
+use super::Read;
+use crate::batch::{Entry, Finding};
+use crate::infotext;
 
-pub(super) fn read(name: &str, text: &str, options: &Options, read: &mut Read) {
+pub(super) fn read(text: &str, read: &mut Read) {
     let mut lines: Vec<&str> = Vec::new();
     let mut first = 1;
-    let mut finish = |lines: &mut Vec<&str>, first: usize| {
-        if lines.iter().all(|l| l.trim().is_empty()) {
-            return;
-        }
-        let mut infotext = Infotext::parse(&lines.join("\n"));
-        // Defaults come under what is written.
-        if let Ok(defaults) = Entry::new(name, first, &options.defaults) {
-            for (key, value) in defaults.infotext.fields {
-                infotext.fields.entry(key).or_insert(value);
-            }
-            if infotext.negative_prompt.is_empty() {
-                infotext.negative_prompt = defaults.infotext.negative_prompt;
-            }
-        }
-        read.entries.push(Entry::pasted(name, first, infotext));
-        lines.clear();
-    };
     for (number, line) in (1..).zip(text.lines()) {
         if lines.is_empty() && line.trim().is_empty() {
             continue;
@@ -33,8 +16,21 @@ pub(super) fn read(name: &str, text: &str, options: &Options, read: &mut Read) {
         }
         lines.push(line);
         if line.starts_with("Steps: ") {
-            finish(&mut lines, first);
+            push(&std::mem::take(&mut lines), first, read);
         }
     }
-    finish(&mut lines, first);
+    if lines.iter().any(|line| !line.trim().is_empty()) {
+        push(&lines, first, read);
+    }
+}
+
+fn push(lines: &[&str], first: usize, read: &mut Read) {
+    let place = read.place(first);
+    let source = super::line(&read.file, first, &lines.join("\n"));
+    let (pasted, found) = infotext::paste(&source);
+    read.found.extend(found.into_iter().map(|diagnostic| Finding { place: place.clone(), diagnostic }));
+    if let Some(mut pasted) = pasted {
+        let patch = std::mem::take(&mut pasted.patch);
+        read.entries.push(Entry { place, patch, pasted: Some(Box::new(pasted)) });
+    }
 }

@@ -1,18 +1,20 @@
 //! Blocks of `positive:` and `negative:`, divided by lines of three or more hyphens, as ComfyUI's Inspire pack reads them.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::{Options, Read};
+use super::Read;
+use crate::plan::Patch;
+use crate::say;
 
-pub(super) fn read(name: &str, text: &str, options: &Options, read: &mut Read) {
+pub(super) fn read(text: &str, read: &mut Read) {
     let mut block = Block::default();
     for (number, line) in (1..).zip(text.lines()) {
         let trimmed = line.trim();
         if trimmed.len() >= 3 && trimmed.bytes().all(|b| b == b'-') {
-            std::mem::take(&mut block).finish(name, options, read);
+            std::mem::take(&mut block).finish(read);
         } else if let Some(rest) = trimmed.strip_prefix("positive:") {
             if block.line != 0 && (block.negative.is_some() || !block.positive.is_empty()) {
-                std::mem::take(&mut block).finish(name, options, read);
+                std::mem::take(&mut block).finish(read);
             }
             block.line = number;
             block.positive.push_str(rest.trim());
@@ -20,14 +22,14 @@ pub(super) fn read(name: &str, text: &str, options: &Options, read: &mut Read) {
             block.line = if block.line == 0 { number } else { block.line };
             block.negative = Some(rest.trim().to_owned());
         } else if block.line == 0 && !trimmed.is_empty() && !trimmed.starts_with('#') {
-            read.wrong(name, number, "the line stands before `positive:`");
+            read.wrong(number, line, say!("the line stands before `positive:`", "`positive:` より前に行があります"));
         } else if block.line != 0 && !trimmed.is_empty() {
             let text = block.negative.as_mut().unwrap_or(&mut block.positive);
             text.push('\n');
             text.push_str(trimmed);
         }
     }
-    block.finish(name, options, read);
+    block.finish(read);
 }
 
 #[derive(Default)]
@@ -38,14 +40,12 @@ struct Block {
 }
 
 impl Block {
-    fn finish(self, name: &str, options: &Options, read: &mut Read) {
+    fn finish(self, read: &mut Read) {
         if self.line == 0 {
             return;
         }
-        let mut values = Map::from_iter([("prompt".to_owned(), Value::from(self.positive.trim()))]);
-        if let Some(negative) = self.negative {
-            values.insert("negative_prompt".to_owned(), negative.trim().into());
-        }
-        read.push(name, self.line, values, options);
+        let mut values = vec![("prompt", Value::from(self.positive.trim()))];
+        values.extend(self.negative.map(|negative| ("negative_prompt", negative.trim().into())));
+        read.push(self.line, "", &Patch::default(), values.iter().map(|(name, value)| (*name, value)));
     }
 }

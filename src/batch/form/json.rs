@@ -2,13 +2,16 @@
 
 use serde_json::Value;
 
-use super::{Options, Read};
+use super::Read;
+use crate::plan::Patch;
+use crate::say;
 
-pub(super) fn read(name: &str, text: &str, options: &Options, read: &mut Read) {
+pub(super) fn read(text: &str, read: &mut Read) {
+    let broken = |e: &serde_json::Error| say!("not JSON: {e}", "JSON として読めません: {e}");
     if text.trim_start().starts_with('[') {
         match serde_json::from_str::<Vec<Value>>(text) {
-            Ok(list) => list.into_iter().for_each(|value| push(name, 1, value, options, read)),
-            Err(e) => read.wrong(name, e.line(), format!("not JSON: {e}")),
+            Ok(list) => list.iter().for_each(|value| push(1, &value.to_string(), value, read)),
+            Err(e) => read.wrong(e.line(), text.lines().nth(e.line().max(1) - 1).unwrap_or_default(), broken(&e)),
         }
         return;
     }
@@ -17,18 +20,22 @@ pub(super) fn read(name: &str, text: &str, options: &Options, read: &mut Read) {
             continue;
         }
         match serde_json::from_str(line) {
-            Ok(value) => push(name, number, value, options, read),
-            Err(e) => read.wrong(name, number, format!("not JSON: {e}")),
+            Ok(value) => push(number, line, &value, read),
+            Err(e) => read.wrong(number, line, broken(&e)),
         }
     }
 }
 
-fn push(name: &str, line: usize, value: Value, options: &Options, read: &mut Read) {
+fn push(number: usize, line: &str, value: &Value, read: &mut Read) {
     match value {
         Value::Object(values) => {
             // null says the same as a key that is not there.
-            read.push(name, line, values.into_iter().filter(|(_, v)| !v.is_null()).collect(), options);
+            let given = values.iter().filter(|(_, v)| !v.is_null()).map(|(name, value)| (name.as_str(), value));
+            read.push(number, line, &Patch::default(), given);
         }
-        _ => read.wrong(name, line, "not an object like {\"prompt\": \"a cat\", \"steps\": 20}"),
+        _ => {
+            let example = "{\"prompt\": \"a cat\", \"steps\": 20}";
+            read.wrong(number, line, say!("not an object like {example}", "{example} のようなオブジェクトではありません"));
+        }
     }
 }

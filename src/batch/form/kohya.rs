@@ -1,8 +1,10 @@
 //! The prompt lines of kohya's scripts: `a cat --n blurry --w 832 --h 1216 --d 1 --l 7 --s 28`.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::{Options, Read};
+use super::Read;
+use crate::plan::Patch;
+use crate::say;
 
 /// Options by kohya's letters.
 const LETTERS: [(&str, &str); 6] =
@@ -15,35 +17,38 @@ pub(super) fn is_line(line: &str) -> bool {
         && line.split(" --").skip(1).any(|part| LETTERS.iter().any(|(l, _)| part.split(' ').next() == Some(l)))
 }
 
-pub(super) fn read(name: &str, text: &str, options: &Options, read: &mut Read) {
-    for (number, line) in (1..).zip(text.lines()) {
-        let line = line.trim();
+pub(super) fn read(text: &str, read: &mut Read) {
+    for (number, whole) in (1..).zip(text.lines()) {
+        let line = whole.trim();
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
         let mut parts = line.split(" --");
-        let prompt = parts.next().unwrap_or_default().trim();
-        let mut values = Map::from_iter([("prompt".to_owned(), Value::from(prompt))]);
+        let mut values = vec![("prompt", Value::from(parts.next().unwrap_or_default().trim()))];
         let mut good = true;
         for part in parts {
             let (letter, value) = part.split_once(' ').unwrap_or((part, ""));
             match LETTERS.iter().find(|(l, _)| *l == letter) {
                 Some((_, option)) if !value.trim().is_empty() || *option == "negative_prompt" => {
-                    values.insert((*option).to_owned(), value.trim().into());
+                    values.push((option, value.trim().into()));
                 }
                 Some(_) => {
-                    read.wrong(name, number, format!("`--{letter}` needs a value after it"));
+                    read.wrong(number, whole, say!("`--{letter}` needs a value after it", "`--{letter}` の後に値が要ります"));
                     good = false;
                 }
                 None => {
-                    let known = "--n, --w, --h, --s, --d and --l";
-                    read.wrong(name, number, format!("`--{letter}` is not one of {known}, the options of this form"));
+                    let known = "--n, --w, --h, --s, --d, --l";
+                    let message = say!(
+                        "`--{letter}` is not one of {known}, the options of this form",
+                        "`--{letter}` はこの書式のオプション ({known}) ではありません"
+                    );
+                    read.wrong(number, whole, message);
                     good = false;
                 }
             }
         }
         if good {
-            read.push(name, number, values, options);
+            read.push(number, whole, &Patch::default(), values.iter().map(|(name, value)| (*name, value)));
         }
     }
 }

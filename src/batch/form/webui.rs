@@ -4,87 +4,85 @@ use rayon::prelude::*;
 use serde_json::{Map, Value};
 
 use super::{Options, Read};
-use crate::batch::entry::unknown_option;
-use crate::batch::{LineError, Position, PromptFile, Seeds, parse_line};
+use crate::batch::prompt_line::options_of;
+use crate::batch::{Finding, LineError, Position, PromptFile, Seeds};
+use crate::diagnostic::code;
+use crate::plan::Patch;
+use crate::say;
 use crate::syntax::python;
 
 /// Our own addition: a line that sets defaults for those after it. webui would draw it as an empty prompt.
 const DEFAULTS: &str = "#lbw ";
 
-pub(super) fn read(name: &str, text: &str, options: &Options, read: &mut Read) {
+pub(super) fn read(text: &str, options: Options, read: &mut Read) {
     if options.webui_quirks {
-        return read_as_webui(name, text, options, read);
+        return read_as_webui(text, read);
     }
-    let mut options = options.clone();
+    let mut defaults = Patch::default();
     let lines = (1usize..).zip(python::split_lines(text)).map(|(number, line)| (number, python::strip(line)));
     let lines: Vec<_> = lines.filter(|(_, line)| !line.is_empty()).collect();
     let commands: Vec<_> = lines.par_iter().map(|(_, line)| command(line)).collect();
     for ((number, line), command) in lines.into_iter().zip(commands) {
-        if line.starts_with(DEFAULTS) {
-            match command {
-                Ok(values) => options.defaults.extend(values),
-                Err(error) => read.wrong(name, number, said(&error)),
-            }
-            continue;
-        }
-        if line.starts_with('#') {
-            read.warn(name, number, "in webui's form this is no comment: it draws the empty prompt, as webui does");
-        }
         let values = match command {
             Ok(values) => values,
             Err(error) => {
-                read.wrong(name, number, said(&error));
+                read.wrong(number, line, error.said());
                 continue;
             }
         };
-        // webui forgets such a sampler and takes its default.
-        if values.get("sampler_name").is_some_and(Value::is_null) {
-            let advice = "a wrong one is answered by the list in `lbw txt2img x --sampler ?`";
-            read.wrong(name, number, format!("--sampler_name names no sampler that there is; {advice}"));
+        let values = values.iter().map(|(name, value)| (name.as_str(), value));
+        if line.starts_with(DEFAULTS) {
+            let source = super::line(&read.file, number, line);
+            let wrong: Vec<_> = values.filter_map(|(name, value)| defaults.take_option(name, value, &source)).collect();
+            let place = read.place(number);
+            read.found.extend(wrong.into_iter().map(|diagnostic| Finding { place: place.clone(), diagnostic }));
             continue;
         }
-        read.push(name, number, values, &options);
+        if line.starts_with('#') {
+            let message = say!(
+                "in webui's form this is no comment: it draws the empty prompt, as webui does",
+                "webui の書式ではコメントではありません。webui と同じく空のプロンプトを描きます"
+            );
+            read.say(number, line, code::LINE_AS_WEBUI, message);
+        }
+        read.push(number, line, &defaults, values);
     }
 }
 
 /// The options that a line names: a line without any is a prompt.
-fn command(line: &str) -> Result<Map<String, Value>, LineError> {
+fn command(line: &str) -> Result<Vec<(String, Value)>, LineError> {
     match line.strip_prefix(DEFAULTS) {
-        None if !line.contains("--") => Ok(Map::from_iter([("prompt".to_owned(), Value::from(line))])),
-        defaults => parse_line(defaults.unwrap_or(line), &|name| Some(name.to_owned())),
+        None if !line.contains("--") => Ok(vec![("prompt".to_owned(), line.into())]),
+        defaults => {
+            let options = options_of(defaults.unwrap_or(line))?;
+            Ok(options.into_iter().map(|(name, value)| (name, value.into())).collect())
+        }
     }
 }
 
 /// As webui does it: a line that is no command line is a prompt as a whole, a sampler that does not exist is forgotten, and a checkpoint
 /// that a line names stays for the lines after it.
-fn read_as_webui(name: &str, text: &str, options: &Options, read: &mut Read) {
-    let file = PromptFile::parse(
-        text,
-        &options.defaults,
-        Position::Start,
-        Seeds::AsWritten,
-        &|name| Some(name.to_owned()),
-        &mut || -1,
-    );
+fn read_as_webui(text: &str, read: &mut Read) {
+    let checkpoint = |name: &str| Some(name.to_owned());
+    let file = PromptFile::parse(text, &Map::new(), Position::Start, Seeds::AsWritten, &checkpoint, &mut || -1);
     for (number, line, error) in &file.failed {
-        read.warn(name, *number, format!("drawn as the prompt `{line}`, as webui does: {}", said(error)));
+        let why = error.said();
+        let message = say!(
+            "all of it is drawn as the prompt, as webui does: {why}",
+            "webui と同じく行全体をプロンプトとして描きます: {why}",
+            with why
+        );
+        read.say(*number, line, code::LINE_AS_WEBUI, message);
     }
     let lines = (1..).zip(python::split_lines(text)).filter(|(_, line)| !python::strip(line).is_empty());
-    for ((number, _), mut values) in lines.zip(file.jobs) {
+    for ((number, line), mut values) in lines.zip(file.jobs) {
         if let Some(Value::Object(overrides)) = values.remove("override_settings") {
             values.extend(overrides.get("sd_model_checkpoint").map(|model| ("sd_model".to_owned(), model.clone())));
         }
         if values.get("sampler_name").is_some_and(Value::is_null) {
             values.remove("sampler_name");
         }
-        let none = Options::default();
-        read.push(name, number, values, &none);
-    }
-}
-
-fn said(error: &LineError) -> String {
-    match error {
-        LineError::UnknownOption(option) => unknown_option(option),
-        other => other.to_string(),
+        let values = values.iter().map(|(name, value)| (name.as_str(), value));
+        read.push(number, line, &Patch::default(), values);
     }
 }

@@ -56,7 +56,7 @@ pub struct Setting {
     pub asks_hires: bool,
     /// Whether infotext has it, beyond that its value is not the default.
     pub written: fn(&Pass) -> bool,
-    help: (&'static str, &'static str),
+    pub(super) help: (&'static str, &'static str),
     /// The plain value.
     pub get: fn(&Wanted) -> Value,
     /// Takes a plain value; false where it has the wrong type.

@@ -348,9 +348,11 @@ pub fn find(name: &str) -> Option<&'static Setting> {
     static NAMES: LazyLock<HashMap<String, &'static Setting>> = LazyLock::new(|| {
         let mut names = HashMap::new();
         // A setting's own name is its own, whatever others are called elsewhere.
-        all().for_each(|setting| drop(names.insert(plain(setting.name), setting)));
         for setting in all() {
-            setting.names().for_each(|name| drop(names.entry(plain(name)).or_insert(setting)));
+            names.insert(plain(setting.name), setting);
+        }
+        for (setting, name) in all().flat_map(|setting| setting.names().map(move |name| (setting, name))) {
+            names.entry(plain(name)).or_insert(setting);
         }
         names
     });

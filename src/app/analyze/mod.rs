@@ -1,0 +1,148 @@
+//! The Effective Block Analyzer: which block of a LoRA does what.
+
+mod folder;
+mod pictures;
+mod subject;
+mod suggestion;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::draw::{Event, Sink};
+use super::error::Result;
+use super::renderer::Studios;
+use super::session::{Asked, Session};
+use crate::study::analyzer::AnalysisPlan;
+use crate::study::metrics::Change;
+use crate::study::report::{Block, Report, guilty, mean_and_spread, ranking, sentence};
+use crate::study::suggest::Goal;
+use folder::Folder;
+use pictures::{Compared, Drawing, OneBlock, errors_of};
+use subject::Subject;
+
+/// What is asked of an analysis.
+#[derive(Debug, Clone)]
+pub struct Wish {
+    /// The LoRA under test, where none is marked lbw=XYZ.
+    pub lora: Option<String>,
+    /// Weight of the changed block, and of all others.
+    pub range: String,
+    /// Blocks, as the extension writes them.
+    pub blocks: String,
+    /// A channel sample counts as changed when it differs by more.
+    pub threshold: String,
+    /// White stands for no difference, not black.
+    pub white: bool,
+    /// Blocks along the columns of the grid.
+    pub swap_axes: bool,
+    /// How many seeds, counting up.
+    pub seeds: usize,
+    /// A quarter of the steps.
+    pub quick: bool,
+    /// What a suggestion is to bring back.
+    pub toward: Option<Goal>,
+    /// Prompts to verify the suggestion on.
+    pub verify_prompts: Vec<String>,
+    /// Take a range of three weights or more as the extension does.
+    pub webui_quirks: bool,
+    /// The folder of the pictures and the report; a run that was stopped goes on in it.
+    pub output: PathBuf,
+}
+
+/// An analysis and the page that shows it.
+pub struct Analyzed {
+    /// Everything that was found.
+    pub report: Report,
+    /// `analysis.html`.
+    pub page: PathBuf,
+}
+
+/// Draws, compares, suggests, and writes the report.
+pub fn analyze(
+    session: Arc<Session>,
+    asked: Asked,
+    wish: &Wish,
+    renderer: &mut Studios,
+    sink: &mut dyn Sink,
+) -> Result<Analyzed> {
+    let mut subject = Subject::new(session, asked, wish)?;
+    for found in subject.check()? {
+        sink.event(Event::Found(&found));
+    }
+    let folder = Folder::open(&wish.output, &mut subject, sink)?;
+    if wish.quick {
+        subject.quarter_steps()?;
+    }
+    let plan = subject.analysis(wish)?;
+    let mut pictures = Drawing::new(renderer, &subject, &folder, wish, sink);
+    let sheets = pictures.sheets(&plan)?;
+    let mut tables = Vec::new();
+    for (table, sheet) in plan.tables.iter().zip(&sheets) {
+        tables.push(pictures.compare(table, sheet)?);
+    }
+    let mut report = report(wish, &subject, &plan, &pictures, &tables);
+    report.references = sheets.iter().map(|s| s.references(&folder)).collect();
+    if let Some(goal) = wish.toward {
+        report.suggestion = Some(suggestion::suggest(&mut pictures, goal, &report)?);
+    }
+    report.work = pictures.work;
+    report.work.pictures = pictures::distinct(&sheets);
+    report.grids = folder.grids(wish, &plan, &tables, &sheets, sink)?;
+    folder.write(&report)?;
+    Ok(Analyzed { report, page: folder.path("analysis.html") })
+}
+
+/// The comparisons of all seeds together.
+fn report(wish: &Wish, subject: &Subject, plan: &AnalysisPlan, pictures: &Drawing, tables: &[Compared]) -> Report {
+    let effects: Vec<Change> = tables.iter().map(|t| t.base_to_full).collect();
+    let full = errors_of(&effects, &[]);
+    let ids = plan.tables.first().map_or(&[][..], |table| &table.ids);
+    let block = |(at, id): (usize, &String)| {
+        let of = |what: fn(&OneBlock) -> Change| -> Vec<Change> { tables.iter().map(|t| what(&t.blocks[at])).collect() };
+        let (effects, left) = (of(|b| b.effect), of(|b| b.left));
+        let percents: Vec<f64> = tables.iter().map(|t| t.blocks[at].pictures.percent).collect();
+        let (percent, spread) = mean_and_spread(&percents);
+        let errors = errors_of(&left, &effects);
+        let (colors, lines) = errors.gains(&full);
+        let effect = Change::mean(&effects).unwrap_or(Change::NONE);
+        let modules = pictures.modules[at];
+        Block {
+            id: id.clone(),
+            modules,
+            percent,
+            spread,
+            effect,
+            left: Change::mean(&left).unwrap_or(Change::NONE),
+            colors,
+            lines,
+            guilt: errors.recovered(&full),
+            errors,
+            sentence: sentence(id, modules, &effect, colors, lines),
+            pictures: tables.iter().map(|t| t.blocks[at].pictures.clone()).collect(),
+        }
+    };
+    let blocks: Vec<Block> = ids.iter().enumerate().map(block).collect();
+    let ids = |order: Vec<usize>| -> Vec<String> {
+        order.into_iter().filter(|at| blocks[*at].modules > 0).map(|at| blocks[at].id.clone()).collect()
+    };
+    Report {
+        format: 1,
+        prompt: subject.request.prompt.text.to_string(),
+        loras: subject.marked.names.clone(),
+        seed: subject.seed(),
+        seeds: pictures.seeds.clone(),
+        range: subject.range.clone(),
+        threshold: wish.threshold.clone(),
+        steps: subject.request.settings.steps,
+        quick: wish.quick,
+        work: pictures.work,
+        effect: Change::mean(&effects).unwrap_or(Change::NONE),
+        errors: full,
+        ranking: ids(ranking(&blocks)),
+        guilty: ids(guilty(&blocks)),
+        blocks,
+        grids: Vec::new(),
+        references: Vec::new(),
+        suggestion: None,
+    }
+}

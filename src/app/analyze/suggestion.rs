@@ -1,0 +1,150 @@
+//! The suggested vector: looked for on the pictures of the analysis, verified on others.
+
+use super::pictures::{Drawing, errors_of};
+use crate::block::Layout;
+use crate::app::error::{Error, Result};
+use crate::app::store::read_cell;
+use crate::diagnostic::code;
+use crate::say;
+use crate::infotext::float_text;
+use crate::study::analyzer_prompt::tags_behind;
+use crate::study::metrics::{Change, Measured};
+use crate::study::report::{Found, Report, Suggestion, Verified, suggestion_sentence};
+use crate::study::suggest::{Errors, Goal, Weights, search};
+use crate::study::xyz_weights::weights;
+
+/// Prompts to verify on where the user gives none: those of the embedded model's world, and such that every model knows.
+const EMBEDDED: [&str; 3] = [
+    "blue star, yellow background, flat color",
+    "green square, white background, gradient",
+    "red heart, gray background, thick outline",
+];
+const OTHERS: [&str; 3] = ["portrait of a woman", "a house in a landscape", "a cat on a chair"];
+/// Seeds to verify with; they begin so far after those of the analysis.
+const SEEDS: i64 = 2;
+const APART: i64 = 1000;
+
+/// Looks for a vector for `goal` and verifies it.
+pub fn suggest(drawing: &mut Drawing, goal: Goal, report: &Report) -> Result<Suggestion> {
+    let Ok(weight) = drawing.subject.range[1].parse::<f64>() else {
+        let range = &drawing.wish.range;
+        let message = say!(
+            "--range {range}: --toward needs a number as the weight of the other blocks",
+            "--range {range}: --toward にはほかのブロックの重みとして数値が要ります"
+        );
+        return Err(Error::words(code::STUDY, message));
+    };
+    let changing = report.blocks.iter().enumerate().filter(|(_, block)| block.modules > 0);
+    let blocks: Vec<(usize, Errors)> = changing.map(|(at, block)| (at, block.errors)).collect();
+    let seeds = drawing.seeds.clone();
+    let prompt = |drawing: &Drawing, vector: &str| {
+        Ok::<_, Error>(drawing.subject.marked.with(vector, &drawing.subject.complement(vector)?))
+    };
+    let best = search(&blocks, &report.errors, goal, weight, |weights| {
+        let vector = vector(drawing, report, weights)?;
+        let prompt = prompt(drawing, &vector)?;
+        let name = name(report, weights);
+        let mut jobs = Vec::new();
+        for seed in &seeds {
+            jobs.push((format!("{seed}-{name}"), drawing.subject.plan_of(prompt.clone(), *seed)?));
+        }
+        let paths = drawing.draw(jobs)?;
+        let (mut left, mut effects) = (Vec::new(), Vec::new());
+        for (path, references) in paths.iter().zip(&report.references) {
+            let read = |name: &str| Ok::<_, Error>(Measured::new(&read_cell(&drawing.folder.path(name))?));
+            let now = Measured::new(&read_cell(path)?);
+            left.push(read(&references.base)?.change_to(&now));
+            effects.push(now.change_to(&read(&references.full)?));
+        }
+        Ok::<_, Error>(errors_of(&left, &effects))
+    })?;
+    let Some(best) = best else {
+        let sentence = suggestion_sentence(None, None, &report.errors, goal);
+        return Ok(Suggestion { goal, found: None, sentence });
+    };
+    let long = vector(drawing, report, &best.weights)?;
+    let (full, errors, pictures) = verify(drawing, &long, &name(report, &best.weights))?;
+    let found = Found {
+        vector: shortest(drawing, &long)?,
+        weights: best.weights.iter().map(|(at, w)| (report.blocks[*at].id.clone(), *w)).collect(),
+        errors: best.errors,
+        verified_full: full,
+        verified: errors,
+        holds: best.errors.reaches(&report.errors, goal) && errors.reaches(&full, goal),
+        pictures,
+    };
+    let sentence = suggestion_sentence(Some(&found), Some(&best), &report.errors, goal);
+    Ok(Suggestion { goal, found: Some(found), sentence })
+}
+
+/// The vector with 26 entries in which some blocks have other weights.
+fn vector(drawing: &Drawing, report: &Report, changed: &Weights) -> Result<String> {
+    changed.iter().try_fold(drawing.subject.reference.clone(), |vector, (block, weight)| {
+        Ok(weights(&number(*weight), &report.blocks[*block].id, &vector)?)
+    })
+}
+
+fn number(weight: f64) -> String {
+    float_text((weight * 1000.0).round() / 1000.0)
+}
+
+fn name(report: &Report, weights: &Weights) -> String {
+    let each = weights.iter().map(|(block, weight)| format!("{}={}", report.blocks[*block].id, number(*weight)));
+    each.collect::<Vec<_>>().join("+")
+}
+
+/// The vector in the shortest layout that reaches all blocks in which the LoRAs have weights.
+fn shortest(drawing: &mut Drawing, long: &str) -> Result<String> {
+    let entries: Vec<&str> = long.split(',').collect();
+    let plan = drawing.subject.plan_of(drawing.subject.marked.with(long, long), drawing.subject.seed())?;
+    let networks = drawing.renderer.get(&drawing.subject.model)?.networks(&plan)?;
+    let blocks: Vec<_> = networks.iter().flat_map(|n| n.modules()).filter_map(|m| m.block()).collect();
+    let of = |layout: Layout| (0..layout.len()).filter_map(move |entry| layout.block(entry));
+    let mut layout = [Layout::Sdxl12, Layout::Sdxl20].into_iter();
+    let layout = layout.find(|l| blocks.iter().all(|block| of(*l).any(|b| b == *block)));
+    Ok(match layout {
+        Some(layout) => of(layout).filter_map(|b| entries.get(b.index()).copied()).collect::<Vec<_>>().join(","),
+        None => long.to_owned(),
+    })
+}
+
+/// Renders base, whole LoRA and suggestion on other prompts and seeds: errors of the whole LoRA and of the suggestion.
+fn verify(drawing: &mut Drawing, vector: &str, name: &str) -> Result<(Errors, Errors, Vec<Verified>)> {
+    let subject = drawing.subject;
+    let default = if subject.session.is_embedded() { EMBEDDED } else { OTHERS };
+    let given = &drawing.wish.verify_prompts;
+    let prompts: Vec<String> = if given.is_empty() { default.map(str::to_owned).to_vec() } else { given.clone() };
+    let reference = subject.complement(&subject.reference)?;
+    let versions = [
+        ("base", subject.marked.without(&reference)),
+        ("full", subject.marked.with(&subject.reference, &reference)),
+        (name, subject.marked.with(vector, &subject.complement(vector)?)),
+    ];
+    let first = drawing.seeds.iter().max().copied().unwrap_or(0).saturating_add(APART);
+    let (mut jobs, mut rows) = (Vec::new(), Vec::new());
+    for text in &prompts {
+        for seed in first..first.saturating_add(SEEDS) {
+            for (version, tags) in &versions {
+                let plan = subject.plan_of(tags_behind(text, tags), seed)?;
+                jobs.push((format!("verify-{seed}-{version}"), plan));
+            }
+            rows.push((text.clone(), seed));
+        }
+    }
+    let paths = drawing.draw(jobs)?;
+    let (mut pictures, mut of_full, mut of_suggested, mut effects) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::<Change>::new());
+    for ((prompt, seed), paths) in rows.into_iter().zip(paths.chunks_exact(3)) {
+        let mut measured = Vec::new();
+        for path in paths {
+            measured.push(Measured::new(&read_cell(path)?));
+        }
+        of_full.push(measured[0].change_to(&measured[1]));
+        of_suggested.push(measured[0].change_to(&measured[2]));
+        effects.push(measured[2].change_to(&measured[1]));
+        let file = |at: usize| drawing.folder.relative(&paths[at]);
+        let (base, full, suggested) = (file(0), file(1), file(2));
+        pictures.push(Verified { prompt, seed: seed.unsigned_abs(), base, full, suggested });
+    }
+    Ok((errors_of(&of_full, &[]), errors_of(&of_suggested, &effects), pictures))
+}

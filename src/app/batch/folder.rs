@@ -1,0 +1,94 @@
+//! The folder of a batch: a manifest of what is done, and claims on what is being drawn.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use crate::app::draw::{self, Kept, Look, Store};
+use crate::app::error::{Error, Result};
+use crate::app::studio::Picture;
+use crate::batch::{Claim, Job, Manifest, State, claim};
+use crate::diagnostic::code;
+use crate::say;
+
+/// Pictures with a manifest and claims.
+pub(super) struct Folder {
+    pub(super) path: PathBuf,
+    pub(super) manifest: Manifest,
+    /// Whether other workers may draw here.
+    pub(super) is_shared: bool,
+    /// The jobs, by id and file.
+    pub(super) jobs: HashMap<(String, String), Job>,
+    /// The claim on the job that is being drawn.
+    claimed: Option<Claim>,
+}
+
+impl Folder {
+    pub(super) fn new(path: &Path, manifest: Manifest, jobs: &[Job], is_shared: bool) -> Self {
+        let jobs = jobs.iter().map(|job| ((job.id.clone(), job.file.clone()), job.clone())).collect();
+        Folder { path: path.to_owned(), manifest, is_shared, jobs, claimed: None }
+    }
+
+    fn io(&self, path: &Path, error: &std::io::Error) -> Error {
+        Error::writing(path, error).help(say!(
+            "nothing that is finished is lost, the same command goes on",
+            "できあがったものは失われません。同じコマンドで続きから始まります"
+        ))
+    }
+
+    fn record(&mut self, job: &draw::Job, state: State, crc32: Option<u32>, error: Option<String>) -> Result<()> {
+        let key = (job.id.clone(), job.file.clone().unwrap_or_default());
+        if let Some(known) = self.jobs.get(&key) {
+            self.manifest.record(&Job { state, crc32, error, ..known.clone() })?;
+        }
+        Ok(())
+    }
+}
+
+impl Store for Folder {
+    fn look(&mut self, job: &draw::Job) -> Result<Look> {
+        let name = job.file.clone().unwrap_or_default();
+        let file = self.path.join(&name);
+        self.claimed = None;
+        if self.manifest.is_done(&job.id, &name) {
+            return Ok(Look::There(file));
+        }
+        let Some(claimed) = claim(&self.path, &job.id).map_err(|e| self.io(&self.path, &e))? else {
+            if self.is_shared {
+                return Ok(Look::Busy);
+            }
+            let path = self.path.display();
+            let message = say!("{path}: another lbw draws here", "{path}: 別の lbw がここに描いています");
+            return Err(Error::file(code::FOLDER_IN_USE, message)
+                .help(say!("--claim shares the work", "--claim を付けると分担できます")));
+        };
+        // It may have been finished by another worker a moment ago.
+        self.manifest.refresh()?;
+        if self.manifest.is_done(&job.id, &name) {
+            return Ok(Look::There(file));
+        }
+        self.claimed = Some(claimed);
+        Ok(Look::Draw(Some(file)))
+    }
+
+    fn keep(&mut self, job: &draw::Job, picture: &Picture) -> Result<Kept> {
+        let bytes = picture.png()?;
+        let file = self.path.join(job.file.clone().unwrap_or_default());
+        if let Some(claimed) = &self.claimed {
+            claimed.write(&file, &bytes).map_err(|e| self.io(&file, &e))?;
+        }
+        let crc32 = Some(crc32fast::hash(&bytes));
+        self.record(job, State::Done, crc32, None)?;
+        self.claimed = None;
+        Ok(Kept { file, crc32 })
+    }
+
+    fn failed(&mut self, job: &draw::Job, error: &Error) -> Result<()> {
+        self.record(job, State::Failed, None, Some(error.message().to_string()))?;
+        self.claimed = None;
+        Ok(())
+    }
+
+    fn refresh(&mut self) -> Result<()> {
+        Ok(self.manifest.refresh()?)
+    }
+}

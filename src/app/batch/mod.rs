@@ -1,0 +1,12 @@
+//! Batches: prompt files to pictures, everything checked before the first one, resumable at any moment.
+
+mod folder;
+mod grid;
+mod prepare;
+mod run;
+mod state;
+
+pub use grid::draw_grid;
+pub use prepare::{Batch, Planned, Wish};
+pub use run::{Running, run};
+pub use state::{Bad, State, state, verify};

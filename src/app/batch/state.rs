@@ -1,0 +1,57 @@
+//! How far a batch is, and whether its pictures are still there.
+
+use std::path::Path;
+
+use crate::app::error::Result;
+use crate::batch::{Job, Manifest, State as JobState};
+use crate::diagnostic::Text;
+use crate::say;
+
+/// How far a batch is.
+#[derive(Debug)]
+pub struct State {
+    /// The prompt files.
+    pub sources: Vec<String>,
+    /// All pictures.
+    pub pictures: usize,
+    /// Those that are done.
+    pub done: usize,
+    /// Those that failed.
+    pub failed: Vec<Job>,
+}
+
+/// A picture that is not as it should be.
+#[derive(Debug)]
+pub struct Bad {
+    /// Its job.
+    pub job: Job,
+    /// What is the matter with it.
+    pub what: Text,
+}
+
+/// How far the batch in `folder` is.
+pub fn state(folder: &Path) -> Result<State> {
+    let manifest = Manifest::read(folder)?;
+    let failed = manifest.jobs().filter(|j| j.state == JobState::Failed).cloned().collect();
+    Ok(State {
+        sources: manifest.sources().to_vec(),
+        pictures: manifest.jobs().count(),
+        done: manifest.jobs().filter(|j| j.state == JobState::Done).count(),
+        failed,
+    })
+}
+
+/// The pictures of the batch in `folder` that are not as they should be, and how many there are in all.
+pub fn verify(folder: &Path) -> Result<(Vec<Bad>, usize)> {
+    let manifest = Manifest::read(folder)?;
+    let bad = manifest.jobs().filter(|job| !manifest.is_done(&job.id, &job.file)).map(|job| {
+        let what = match (job.state, folder.join(&job.file).exists()) {
+            (JobState::Done, true) => say!("damaged or changed", "壊れているか変更されています"),
+            (JobState::Done, false) => say!("gone", "ありません"),
+            (JobState::Failed, _) => say!("failed", "失敗しました"),
+            (JobState::Planned | JobState::Former, _) => say!("not drawn yet", "まだ描いていません"),
+        };
+        Bad { job: job.clone(), what }
+    });
+    Ok((bad.collect(), manifest.jobs().count()))
+}

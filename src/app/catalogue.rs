@@ -1,0 +1,280 @@
+//! Where files are found: named one by one, in a webui folder, or the embedded ones.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use super::error::{Error, Result};
+use super::webui::{self, WebuiConfig};
+use crate::diagnostic::{Diagnostic, code};
+use crate::engine::embedded;
+use crate::say;
+
+/// Folders and files, as the caller names them.
+#[derive(Debug, Clone)]
+pub struct Places {
+    /// A webui folder: its models, LoRAs, VAEs, embeddings, styles and presets are used.
+    pub webui: Option<PathBuf>,
+    /// Whether webui's `config.json` is read.
+    pub webui_config: bool,
+    /// Folders of LoRAs.
+    pub loras: Vec<PathBuf>,
+    /// Folders of textual-inversion embeddings; later ones win.
+    pub embeddings: Vec<PathBuf>,
+    /// Styles files; later ones win.
+    pub styles: Vec<PathBuf>,
+    /// Weight preset files, YAML or webui's; later ones win.
+    pub presets: Vec<PathBuf>,
+    /// Element preset files; later ones win.
+    pub element_presets: Vec<PathBuf>,
+    /// Folder for files that can be made again.
+    pub cache: PathBuf,
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        Places {
+            webui: None,
+            webui_config: true,
+            loras: Vec::new(),
+            embeddings: Vec::new(),
+            styles: Vec::new(),
+            presets: Vec::new(),
+            element_presets: Vec::new(),
+            cache: dirs::cache_dir().map_or_else(|| std::env::temp_dir().join("lbw"), |dir| dir.join("lbw")),
+        }
+    }
+}
+
+/// A checkpoint, and the VAE that replaces its own.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ModelFiles {
+    /// The checkpoint's file.
+    pub checkpoint: PathBuf,
+    /// The VAE's file.
+    pub vae: Option<PathBuf>,
+}
+
+/// Files and folders after all defaults. Only what is asked for has to be there.
+#[derive(Debug, Clone)]
+pub struct Catalogue {
+    /// webui's folder of checkpoints.
+    models: Option<PathBuf>,
+    /// webui's folder of VAEs.
+    vaes: Option<PathBuf>,
+    /// The options of the webui whose folder was given.
+    pub config: WebuiConfig,
+    loras: Vec<PathBuf>,
+    /// Folders of textual-inversion embeddings, later ones win.
+    pub embeddings: Vec<PathBuf>,
+    /// Styles files, later ones win.
+    pub styles: Vec<PathBuf>,
+    /// Weight preset files, later ones win.
+    pub presets: Vec<PathBuf>,
+    /// Element preset files, later ones win.
+    pub element_presets: Vec<PathBuf>,
+    /// Folder for files that can be made again.
+    pub cache: PathBuf,
+    /// The embedded files, once they are asked for.
+    installed: OnceLock<embedded::Installed>,
+    /// What names have led to.
+    found: Arc<Mutex<Found>>,
+}
+
+/// What names of checkpoints and VAEs have led to: a batch asks for the same ones in every line.
+type Found = HashMap<[Option<String>; 2], Result<ModelFiles>>;
+
+impl Catalogue {
+    /// Looks at the folders that are named, and says what webui's configuration brings with it.
+    pub fn open(places: &Places) -> Result<(Self, Vec<Diagnostic>)> {
+        let webui = places.webui.as_deref();
+        let named = webui.into_iter().map(|dir| ("--webui-dir", dir));
+        let named = named.chain(places.loras.iter().map(|dir| ("--lora-dir", dir.as_path())));
+        let mut named = named.chain(places.embeddings.iter().map(|dir| ("--embeddings-dir", dir.as_path())));
+        if let Some((flag, dir)) = named.find(|(_, dir)| !dir.is_dir()) {
+            let dir = dir.display();
+            let message = say!("{flag} {dir}: there is no such folder", "{flag} {dir}: そのフォルダーはありません");
+            return Err(Error::file(code::NO_FILE, message));
+        }
+        let (config, found) = match webui.filter(|_| places.webui_config) {
+            Some(webui) => WebuiConfig::read(webui),
+            None => Default::default(),
+        };
+        let inside = |name: &str| webui.map(|dir| dir.join(name));
+        let scripts: Vec<PathBuf> = webui.map(webui::extension_folders).unwrap_or_default();
+        let of_extension = |name: &str| scripts.iter().map(|dir| dir.join(name)).filter(|p| p.is_file()).collect();
+        let with = |mut found: Vec<PathBuf>, named: &[PathBuf]| {
+            found.extend_from_slice(named);
+            found
+        };
+        let catalogue = Catalogue {
+            models: inside("models/Stable-diffusion"),
+            vaes: inside("models/VAE"),
+            config,
+            loras: with(webui.into_iter().flat_map(webui::lora_folders).collect(), &places.loras),
+            embeddings: with(
+                inside("embeddings").filter(|d| d.is_dir()).into_iter().collect(),
+                &places.embeddings,
+            ),
+            styles: with(webui.into_iter().flat_map(webui::styles_files).collect(), &places.styles),
+            presets: with(of_extension("lbwpresets.txt"), &places.presets),
+            element_presets: with(of_extension("elempresets.txt"), &places.element_presets),
+            cache: places.cache.clone(),
+            installed: OnceLock::new(),
+            found: Arc::default(),
+        };
+        Ok((catalogue, found))
+    }
+
+    /// Whether there is a folder in which names of checkpoints are looked up.
+    pub fn has_models(&self) -> bool {
+        self.models.is_some()
+    }
+
+    /// Whether the program's own model runs where `model` is asked for.
+    pub fn is_embedded(&self, model: Option<&str>) -> bool {
+        model.is_none() && self.models.is_none()
+    }
+
+    /// The LoRA folders; the embedded model brings its own.
+    pub fn loras(&self, model: Option<&str>) -> Result<Vec<PathBuf>> {
+        let mut dirs = self.loras.clone();
+        if self.is_embedded(model) {
+            dirs.push(self.installed()?.lora_dir.clone());
+        }
+        Ok(dirs)
+    }
+
+    fn installed(&self) -> Result<&embedded::Installed> {
+        if let Some(installed) = self.installed.get() {
+            return Ok(installed);
+        }
+        let installed = embedded::install(&self.cache)?;
+        Ok(self.installed.get_or_init(|| installed))
+    }
+
+    /// The files of a checkpoint and a VAE of these names.
+    pub fn model(&self, model: Option<&str>, vae: Option<&str>) -> Result<ModelFiles> {
+        let mut found = self.found.lock().unwrap_or_else(|e| e.into_inner());
+        let names = [model, vae].map(|name| name.map(str::to_owned));
+        found.entry(names).or_insert_with(|| self.find_model(model, vae)).clone()
+    }
+
+    fn find_model(&self, model: Option<&str>, vae: Option<&str>) -> Result<ModelFiles> {
+        let checkpoint = self.checkpoint(model.or(self.config.checkpoint()))?;
+        let vae = match vae.or(self.config.vae()) {
+            Some(name) if name.eq_ignore_ascii_case("none") => None,
+            Some(name) if !name.eq_ignore_ascii_case("automatic") => Some(self.vae(name)?),
+            // `NAME.vae.safetensors` beside the checkpoint, if it is there.
+            _ => Some(checkpoint.with_extension("vae.safetensors")).filter(|p| p.is_file()),
+        };
+        Ok(ModelFiles { checkpoint, vae })
+    }
+
+    fn checkpoint(&self, name: Option<&str>) -> Result<PathBuf> {
+        match (name, self.models.as_deref()) {
+            (Some(name), _) if Path::new(name).is_file() => Ok(PathBuf::from(name)),
+            (Some(name), folder) => {
+                let known = folder.map(checkpoints).unwrap_or_default();
+                let found = known.iter().find(|p| is_called(p, name)).cloned();
+                found.ok_or_else(|| no_model(name, folder, &known))
+            }
+            (None, None) => Ok(self.installed()?.checkpoint.clone()),
+            // webui takes the first one when none is chosen; a guess between several would be a silent choice.
+            (None, Some(folder)) => match checkpoints(folder).as_slice() {
+                [only] => Ok(only.clone()),
+                [] => {
+                    let folder = folder.display();
+                    let message = say!(
+                        "{folder}: there is no .safetensors checkpoint",
+                        "{folder}: .safetensors のチェックポイントがありません"
+                    );
+                    Err(Error::file(code::NO_MODEL, message))
+                }
+                several => {
+                    let (folder, count, names) = (folder.display(), several.len(), listed(several));
+                    let message = say!(
+                        "{folder} has {count} checkpoints; choose one with --model:{names}",
+                        "{folder} にはチェックポイントが {count} 個あります。--model で選んでください:{names}"
+                    );
+                    Err(Error::words(code::WHICH_MODEL, message))
+                }
+            },
+        }
+    }
+
+    /// A VAE file, or one that webui shows under this name.
+    fn vae(&self, name: &str) -> Result<PathBuf> {
+        if Path::new(name).is_file() {
+            return Ok(PathBuf::from(name));
+        }
+        let known = self.vaes.as_deref().map(|dir| safetensors(dir, |_| true)).unwrap_or_default();
+        known.iter().find(|p| is_called(p, name)).cloned().ok_or_else(|| {
+            let message = say!(
+                "--vae {name}: there is no such VAE (`none` is the checkpoint's own)",
+                "--vae {name}: その VAE はありません (`none` はチェックポイント自身の VAE)"
+            );
+            let error = Error::file(code::NO_VAE, message);
+            if known.is_empty() {
+                return error;
+            }
+            let names = listed(&known);
+            error.help(say!("models/VAE has:{names}", "models/VAE にあるもの:{names}"))
+        })
+    }
+}
+
+fn no_model(name: &str, folder: Option<&Path>, known: &[PathBuf]) -> Error {
+    let Some(folder) = folder else {
+        let message = say!("--model {name}: there is no such file", "--model {name}: そのファイルはありません");
+        return Error::file(code::NO_MODEL, message).help(say!(
+            "name a .safetensors checkpoint, or give --webui-dir",
+            ".safetensors のチェックポイントを指定するか、--webui-dir を付けてください"
+        ));
+    };
+    let (folder, names) = (folder.display(), listed(known));
+    let message = say!(
+        "--model {name}: there is no such file, nor a checkpoint of that name in {folder}",
+        "--model {name}: そのファイルも、{folder} にその名前のチェックポイントもありません"
+    );
+    Error::file(code::NO_MODEL, message).help(say!("it has:{names}", "あるもの:{names}"))
+}
+
+/// Checkpoint files in `folder` and the folders inside it.
+fn checkpoints(folder: &Path) -> Vec<PathBuf> {
+    safetensors(folder, |path| !is_vae(path))
+}
+
+/// The .safetensors files in `folder` and the folders inside it that are `wanted`.
+fn safetensors(folder: &Path, wanted: fn(&Path) -> bool) -> Vec<PathBuf> {
+    const DEPTH: usize = 6;
+    fn walk(folder: &Path, depth: usize, wanted: fn(&Path) -> bool, found: &mut Vec<PathBuf>) {
+        let Ok(entries) = std::fs::read_dir(folder) else { return };
+        for path in entries.filter_map(|e| Some(e.ok()?.path())) {
+            if path.is_dir() && depth > 0 {
+                walk(&path, depth - 1, wanted, found);
+            } else if path.extension().is_some_and(|e| e == "safetensors") && wanted(&path) {
+                found.push(path);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(folder, DEPTH, wanted, &mut found);
+    found.sort();
+    found
+}
+
+/// `NAME.vae.safetensors` lies beside its checkpoint.
+fn is_vae(path: &Path) -> bool {
+    path.file_stem().is_some_and(|s| s.to_string_lossy().to_lowercase().ends_with(".vae"))
+}
+
+/// Whether webui shows `path` under `name`: file name or stem.
+fn is_called(path: &Path, name: &str) -> bool {
+    let is = |part: Option<&std::ffi::OsStr>| part.is_some_and(|p| p.to_string_lossy() == name);
+    is(path.file_name()) || is(path.file_stem())
+}
+
+fn listed(paths: &[PathBuf]) -> String {
+    paths.iter().filter_map(|p| Some(format!("\n  {}", p.file_stem()?.to_string_lossy()))).collect()
+}

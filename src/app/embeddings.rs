@@ -1,0 +1,60 @@
+//! Textual-inversion embeddings: what is said about those that cannot be used.
+
+use crate::diagnostic::{Diagnostic, Source, Text, code};
+use crate::plan::Plan;
+use crate::say;
+use crate::text::{EmbeddingFile, EmbeddingFiles, Unusable};
+
+/// The embeddings that `plan` names but that cannot be used, whatever the model.
+pub(super) fn unusable(files: &EmbeddingFiles, plan: &Plan) -> Vec<Diagnostic> {
+    files.unusable_in(plan).into_iter().map(|(file, why)| said(file, why, plan)).collect()
+}
+
+fn said(file: &EmbeddingFile, why: &Unusable, plan: &Plan) -> Diagnostic {
+    let (name, path, reason) = (&file.name, file.path.display(), reason(why));
+    let message = say!(
+        "the embedding `{name}` cannot be used: {reason}",
+        "embedding `{name}` は使えません: {reason}",
+        with reason
+    );
+    let found = Diagnostic::new(code::UNUSABLE_EMBEDDING, message)
+        .note(say!("the file is {path}", "ファイルは {path} です"))
+        .note(say!("the name is read as words", "名前は単語として読まれます"))
+        .help(match why {
+            Unusable::Pickle => say!(
+                "convert it to .safetensors if you trust its source, or remove the name",
+                "信頼できるものなら .safetensors に変換し、そうでなければ名前を消してください"
+            ),
+            _ => say!(
+                "use an embedding made for SDXL, or remove the name",
+                "SDXL 用の embedding を使うか、名前を消してください"
+            ),
+        });
+    let texts = plan.passes().flat_map(|pass| [("prompt", &pass.prompt), ("negative prompt", &pass.negative_prompt)]);
+    // Tokens have no place in the text; the name's letters nearly always have.
+    let mut texts = texts;
+    let place = texts.find_map(|(label, text)| Some((label, text, find_ignoring_case(text, name)?)));
+    match place {
+        Some((label, text, span)) => {
+            found.within(&Source::new(label, text.as_str())).label(span, say!("read as words", "単語として読まれます"))
+        }
+        None => found,
+    }
+}
+
+fn reason(why: &Unusable) -> Text {
+    match why {
+        Unusable::Pickle => say!("{why}", "pickle ファイルです。開くだけで任意のプログラムが動きえます ({why})"),
+        Unusable::NotSdxl => say!("{why}", "SDXL のテンソル `clip_l` と `clip_g` がありません ({why})"),
+        Unusable::Width { .. } => say!("{why}", "テキストエンコーダーの幅が違います ({why})"),
+        Unusable::Shape { .. } => say!("{why}", "テンソルの形がベクトルの並びではありません ({why})"),
+        Unusable::TooLarge => say!("{why}", "embedding としては大きすぎます ({why})"),
+        Unusable::Damaged(_) => say!("{why}", "ファイルが読めません ({why})"),
+    }
+}
+
+/// Where `name` stands in `text`, whatever the case of ASCII letters.
+fn find_ignoring_case(text: &str, name: &str) -> Option<std::ops::Range<usize>> {
+    let at = text.to_ascii_lowercase().find(&name.to_ascii_lowercase())?;
+    Some(at..at + name.len())
+}

@@ -1,0 +1,223 @@
+//! Why something asked of the application did not happen.
+
+use std::path::Path;
+
+use crate::batch::ManifestError;
+use crate::diagnostic::{Code, Diagnostic, Severity, Text, code};
+use crate::engine::EngineError;
+use crate::image_io;
+use crate::lora::{IndexError, LoraError};
+use crate::say;
+
+/// What has to be mended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ErrorKind {
+    /// Some pictures; the others are there.
+    SomeFailed,
+    /// A prompt, a setting, a preset, a name.
+    Words,
+    /// A file or folder: absent, unreadable, damaged, or the disk is full.
+    File,
+    /// A device that is not there.
+    Device,
+    /// Nothing: it was stopped by whoever asked.
+    Interrupted,
+}
+
+/// Why something did not happen, with everything that is to be said about it.
+#[derive(Debug, Clone)]
+pub struct Error {
+    /// What has to be mended.
+    pub kind: ErrorKind,
+    /// All that was found, at least one error among it.
+    pub findings: Vec<Diagnostic>,
+}
+
+/// What the application answers.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// One finding.
+    pub fn new(kind: ErrorKind, code: Code, message: Text) -> Self {
+        Error { kind, findings: vec![Diagnostic::new(code, message)] }
+    }
+
+    /// The words are wrong.
+    pub fn words(code: Code, message: Text) -> Self {
+        Error::new(ErrorKind::Words, code, message)
+    }
+
+    /// A file is.
+    pub fn file(code: Code, message: Text) -> Self {
+        Error::new(ErrorKind::File, code, message)
+    }
+
+    /// The words are wrong, as was found while they were read.
+    pub fn refused(findings: Vec<Diagnostic>) -> Self {
+        Error { kind: ErrorKind::Words, findings }
+    }
+
+    /// The system cannot read or list something.
+    pub fn reading(path: &Path, error: &std::io::Error) -> Self {
+        let path = path.display();
+        Error::file(code::NO_FILE, say!("{path}: {error}", "{path}: {error}"))
+    }
+
+    /// The system cannot write something.
+    pub fn writing(path: &Path, error: &std::io::Error) -> Self {
+        let path = path.display();
+        Error::file(code::NOT_WRITTEN, say!("{path}: {error}", "{path}: {error}"))
+    }
+
+    /// The same with advice.
+    pub fn help(mut self, help: Text) -> Self {
+        if let Some(last) = self.findings.pop() {
+            self.findings.push(last.help(help));
+        }
+        self
+    }
+
+    /// The same with what was found before it went wrong.
+    pub fn after(mut self, found: Vec<Diagnostic>) -> Self {
+        self.findings = found.into_iter().chain(self.findings).collect();
+        self
+    }
+
+    /// The worst of what is said, in one sentence.
+    pub fn message(&self) -> Text {
+        let worst = self.findings.iter().max_by_key(|found| found.severity);
+        worst.map_or_else(Text::default, |found| found.message.clone())
+    }
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message())
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Whether nothing may be drawn: an error, or with `strict` a warning.
+pub fn refuses(found: &[Diagnostic], strict: bool) -> bool {
+    let least = if strict { Severity::Warning } else { Severity::Error };
+    found.iter().any(|d| d.severity >= least)
+}
+
+/// The words of a library's error.
+fn text(error: &dyn std::fmt::Display) -> Text {
+    Text::new(error.to_string(), error.to_string())
+}
+
+impl From<crate::checkpoint::FileError> for Error {
+    fn from(error: crate::checkpoint::FileError) -> Self {
+        Error::file(code::UNUSABLE_FILE, text(&error))
+    }
+}
+
+impl From<LoraError> for Error {
+    fn from(error: LoraError) -> Self {
+        Error::file(code::UNUSABLE_FILE, text(&error))
+    }
+}
+
+impl From<IndexError> for Error {
+    fn from(error: IndexError) -> Self {
+        match error {
+            IndexError::Folder { path, source } => Error::reading(&path, &source),
+            error => Error::words(code::UNKNOWN_LORA, text(&error)),
+        }
+    }
+}
+
+impl From<crate::checkpoint::CheckpointError> for Error {
+    fn from(error: crate::checkpoint::CheckpointError) -> Self {
+        Error::file(code::UNUSABLE_FILE, text(&error))
+    }
+}
+
+impl From<crate::engine::embedded::EmbeddedError> for Error {
+    fn from(error: crate::engine::embedded::EmbeddedError) -> Self {
+        Error::file(code::NOT_WRITTEN, text(&error))
+    }
+}
+
+impl From<candle_core::Error> for Error {
+    fn from(error: candle_core::Error) -> Self {
+        Error::file(code::PICTURE_FAILED, text(&error))
+    }
+}
+
+impl From<EngineError> for Error {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::LoraName(error) => error.into(),
+            EngineError::Lora(error) => error.into(),
+            EngineError::Checkpoint(error) => error.into(),
+            EngineError::Limit(error) => Error::refused(vec![error.diagnostic()]),
+            EngineError::Family(_) => Error::words(code::BAD_PLAN, text(&error)),
+            EngineError::InitImage(_) => Error::file(code::NO_PICTURE, text(&error)),
+            error => Error::file(code::PICTURE_FAILED, text(&error)),
+        }
+    }
+}
+
+impl From<image_io::Error> for Error {
+    fn from(error: image_io::Error) -> Self {
+        let code = match &error {
+            image_io::Error::Write { .. } | image_io::Error::Encode(_) => code::NOT_WRITTEN,
+            image_io::Error::Exists { .. } => code::WOULD_OVERWRITE,
+            image_io::Error::Read { .. } => code::NO_FILE,
+            _ => code::UNUSABLE_FILE,
+        };
+        Error::file(code, text(&error))
+    }
+}
+
+impl From<ManifestError> for Error {
+    fn from(error: ManifestError) -> Self {
+        match &error {
+            ManifestError::OtherBatch { .. } => Error::words(code::OTHER_FOLDER, text(&error)),
+            ManifestError::NotOurs { .. } | ManifestError::Absent { .. } => {
+                Error::file(code::OTHER_FOLDER, text(&error))
+            }
+            ManifestError::Io { .. } => Error::file(code::NOT_WRITTEN, text(&error)),
+        }
+    }
+}
+
+impl From<crate::batch::NameError> for Error {
+    fn from(error: crate::batch::NameError) -> Self {
+        Error::words(code::USAGE, text(&error))
+    }
+}
+
+impl From<crate::study::grid::GridError> for Error {
+    fn from(error: crate::study::grid::GridError) -> Self {
+        Error::words(code::STUDY, text(&error))
+    }
+}
+
+impl From<crate::study::xyz::Error> for Error {
+    fn from(error: crate::study::xyz::Error) -> Self {
+        Error::words(code::STUDY, text(&error))
+    }
+}
+
+impl From<crate::study::xyz_weights::Error> for Error {
+    fn from(error: crate::study::xyz_weights::Error) -> Self {
+        Error::words(code::STUDY, text(&error))
+    }
+}
+
+impl From<crate::study::analyzer::Error> for Error {
+    fn from(error: crate::study::analyzer::Error) -> Self {
+        Error::words(code::STUDY, text(&error))
+    }
+}
+
+impl From<crate::study::analyzer_prompt::Error> for Error {
+    fn from(error: crate::study::analyzer_prompt::Error) -> Self {
+        Error::words(code::STUDY, text(&error))
+    }
+}

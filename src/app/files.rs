@@ -1,0 +1,58 @@
+//! Text files and preset files, read with their limits.
+
+use std::io::Read;
+use std::path::Path;
+
+use super::catalogue::Catalogue;
+use super::error::{Error, Result};
+use crate::diagnostic::{Diagnostic, code};
+use crate::preset::{PresetFile, PresetSet, SIZE_LIMIT, webui, yaml};
+use crate::say;
+
+/// A text file of a sensible size.
+pub fn read_text(path: &Path) -> Result<String> {
+    let failed = |e: std::io::Error| Error::reading(path, &e);
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(failed)?;
+    file.take(SIZE_LIMIT as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+    let name = path.display();
+    if bytes.len() > SIZE_LIMIT {
+        let mib = SIZE_LIMIT >> 20;
+        let message = say!(
+            "{name}: the file is larger than {mib} MiB, which no text of this kind is",
+            "{name}: {mib} MiB を超えています。この種の文書ではありえない大きさです"
+        );
+        return Err(Error::file(code::NO_FILE, message));
+    }
+    let text = String::from_utf8(bytes).map_err(|e| {
+        let at = e.utf8_error().valid_up_to();
+        let message = say!("{name}: not UTF-8 text (at byte {at})", "{name}: UTF-8 の文書ではありません ({at} バイト目)");
+        Error::file(code::NO_FILE, message).help(say!("save it as UTF-8", "UTF-8 で保存してください"))
+    })?;
+    Ok(text.strip_prefix('\u{feff}').map_or(text.clone(), str::to_owned))
+}
+
+/// The built-in presets and those of all files named, later ones over earlier ones.
+pub(super) fn load_presets(catalogue: &Catalogue) -> Result<(PresetSet, Vec<Diagnostic>)> {
+    let mut presets = PresetSet::builtin().clone();
+    let mut found = Vec::new();
+    let weights = catalogue.presets.iter().map(|path| (path, false));
+    for (path, is_elements) in weights.chain(catalogue.element_presets.iter().map(|path| (path, true))) {
+        let (file, said) = read_presets(path, is_elements, &presets)?;
+        presets.add(file);
+        found.extend(said);
+    }
+    Ok((presets, found))
+}
+
+/// One preset file, in the form its name says: YAML, or webui's.
+pub fn read_presets(path: &Path, is_elements: bool, known: &PresetSet) -> Result<(PresetFile, Vec<Diagnostic>)> {
+    let text = read_text(path)?;
+    let name = path.display().to_string();
+    let is_yaml = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("yaml") || e.eq_ignore_ascii_case("yml"));
+    Ok(match (is_yaml, is_elements) {
+        (true, _) => yaml::parse(&name, &text, known),
+        (false, true) => webui::elements(&name, &text),
+        (false, false) => webui::weights(&name, &text),
+    })
+}

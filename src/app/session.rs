@@ -1,0 +1,325 @@
+//! A session: the files that prompts are read with — presets, LoRAs, embeddings, styles — and how an entry becomes plans.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use super::catalogue::{Catalogue, ModelFiles, Places};
+use super::error::{Error, Result, refuses};
+use super::files::{load_presets, read_text};
+use super::{embeddings, settings};
+use crate::batch::{Entry, Place};
+use crate::block::Family;
+use crate::diagnostic::{Diagnostic, Severity, Source, code, did_you_mean};
+use crate::engine::InitImage;
+use crate::image_io::read_picture;
+use crate::infotext::Pasted;
+use crate::lora::{IndexError, Inspection, LoraIndex};
+use crate::plan::network::lora_tags;
+use crate::plan::settings::MAX_IMAGES;
+use crate::plan::{Options, Patch, Plan, Request, Start, Wanted, limits, lower_with_files, unknown_lora};
+use crate::preset::PresetSet;
+use crate::preset::styles::{Style, Styles};
+use crate::say;
+use crate::syntax::Prompt;
+use crate::text::EmbeddingFiles;
+
+/// What prompts are read with.
+pub struct Session {
+    /// Where files are found.
+    pub catalogue: Catalogue,
+    /// The LoRA files there are.
+    pub loras: LoraIndex,
+    /// The embeddings there are.
+    pub embeddings: EmbeddingFiles,
+    /// The presets there are.
+    pub presets: PresetSet,
+    /// What is to be said about all these files.
+    pub found: Vec<Diagnostic>,
+    /// What the caller sets.
+    caller: Caller,
+    /// The modules of LoRA files by name, each file opened once; nothing for one that cannot be read.
+    modules: Mutex<HashMap<String, Option<Vec<String>>>>,
+    /// Pictures that are drawn over, by path.
+    pictures: Mutex<HashMap<String, Arc<InitImage>>>,
+}
+
+/// What the caller sets, and how it stands to what the texts say.
+#[derive(Debug, Clone, Default)]
+pub struct Caller {
+    /// Flags, or the fields of a request.
+    pub patch: Patch,
+    /// Whether the texts win: the caller's values are then for texts that say nothing else.
+    pub is_default: bool,
+    /// Whether warnings refuse, too.
+    pub strict: bool,
+}
+
+/// What an entry asks for, resolved.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// Where it stands; `None` for words of the caller's own.
+    pub place: Option<Place>,
+    /// The request for the first picture.
+    pub request: Request,
+    /// How many pictures there are, seeds counting up.
+    pub images: u64,
+    /// The checkpoint and VAE.
+    pub model: ModelFiles,
+    /// What an infotext says about its files.
+    pub pasted: Option<Box<Pasted>>,
+    /// Whether the seed was left open; the request has one all the same.
+    pub open_seed: bool,
+    /// The picture that is drawn over.
+    pub picture: Option<Arc<InitImage>>,
+}
+
+impl Session {
+    /// Reads presets and the folders of LoRAs and embeddings.
+    pub fn open(places: &Places, caller: Caller) -> Result<Self> {
+        let (catalogue, mut found) = Catalogue::open(places)?;
+        let (presets, said) = load_presets(&catalogue)?;
+        found.extend(said);
+        let loras = LoraIndex::scan(&catalogue.loras(caller.patch.text("model"))?)?;
+        let embeddings = EmbeddingFiles::scan(&catalogue.embeddings)?;
+        let (modules, pictures) = Default::default();
+        Ok(Session { catalogue, loras, embeddings, presets, found, caller, modules, pictures })
+    }
+
+    /// Whether these findings refuse to draw.
+    pub fn refuses(&self, found: &[Diagnostic]) -> bool {
+        refuses(found, self.caller.strict)
+    }
+
+    /// Whether the program's own model runs where nothing else is asked for.
+    pub fn is_embedded(&self) -> bool {
+        self.catalogue.is_embedded(self.caller.patch.text("model"))
+    }
+
+    /// Whether the caller names a checkpoint.
+    pub fn names_model(&self) -> bool {
+        self.caller.patch.get("model").is_some()
+    }
+
+    /// The checkpoint and VAE that the caller names, or what runs without.
+    pub fn model(&self) -> Result<ModelFiles> {
+        let patch = self.catalogue.config.patch.clone().with(&self.caller.patch);
+        self.catalogue.model(patch.text("model"), patch.text("vae"))
+    }
+
+    /// What is to be said about a plan that somebody else made.
+    pub fn check(&self, plan: &Plan) -> Vec<Diagnostic> {
+        let mut found: Vec<_> = limits(plan).iter().map(|limit| limit.diagnostic()).collect();
+        found.extend(embeddings::unusable(&self.embeddings, plan));
+        found
+    }
+
+    /// What `entry` asks for: settings laid over each other, files found. What is odd is added to `found`.
+    pub fn ask(&self, entry: Entry, found: &mut Vec<Diagnostic>) -> Result<Asked> {
+        let Entry { place, patch, pasted } = entry;
+        let place = Some(place).filter(|place| place.line > 0);
+        let mut patch = settings::layers(&self.catalogue, &self.caller, patch, pasted.is_some());
+        let styles = self.styles(&patch)?;
+        let picture = patch.text("init").map(|path| self.picture(path)).transpose()?;
+        let own_size = match &picture {
+            Some(picture) => picture.size_for_model(),
+            None => self.native_size(patch.text("model")),
+        };
+        for (name, side) in [("width", own_size.0), ("height", own_size.1)] {
+            if patch.get(name).is_none() {
+                patch.put_named(name, side);
+            }
+        }
+        let mut wanted = Wanted::default();
+        patch.apply(&mut wanted);
+        for style in &styles {
+            let texts = &mut wanted.texts;
+            (texts.prompt, texts.negative_prompt) = style.apply(&texts.prompt, &texts.negative_prompt);
+        }
+        settings::finish(&self.catalogue.config, &mut wanted);
+        let open_seed = settings::draw_seeds(&patch, &mut wanted);
+        let model = self.catalogue.model(wanted.files.model.as_deref(), wanted.files.vae.as_deref())?;
+        let images = wanted.images();
+        if !(1..=u64::from(MAX_IMAGES)).contains(&images) {
+            let message = say!(
+                "--n-iter times --batch-size is {images}; it must be from 1 to {MAX_IMAGES}",
+                "--n-iter × --batch-size が {images} です。1〜{MAX_IMAGES} にしてください"
+            );
+            return Err(Error::words(code::OUT_OF_LIMITS, message));
+        }
+        let request = request(place.as_ref(), &wanted, picture.as_deref(), found)?;
+        Ok(Asked { place, request, images, model, pasted, open_seed, picture })
+    }
+
+    /// Pixels of an image where nothing is said.
+    fn native_size(&self, model: Option<&str>) -> (u32, u32) {
+        let side = if self.catalogue.is_embedded(model) { crate::engine::embedded::SIZE } else { 1024 };
+        (side, side)
+    }
+
+    /// A picture to draw over, each file read once.
+    pub fn picture(&self, path: &str) -> Result<Arc<InitImage>> {
+        let mut pictures = self.pictures.lock().unwrap_or_else(|e| e.into_inner());
+        if let Some(known) = pictures.get(path) {
+            return Ok(known.clone());
+        }
+        let picture = Arc::new(InitImage::new(read_picture(Path::new(path))?));
+        pictures.insert(path.to_owned(), picture.clone());
+        Ok(picture)
+    }
+
+    /// The styles that are asked for, in their order. A name that no file has is refused.
+    fn styles(&self, patch: &Patch) -> Result<Vec<Style>> {
+        let names: Vec<&str> =
+            patch.get("styles").and_then(|v| v.as_array()).into_iter().flatten().filter_map(|v| v.as_str()).collect();
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut styles = Styles::default();
+        for path in &self.catalogue.styles {
+            let parsed = Styles::parse(&read_text(path)?).map_err(|e| {
+                let path = path.display();
+                Error::words(code::NO_STYLE, say!("{path}: {e}", "{path}: {e}"))
+            })?;
+            styles.extend(parsed);
+        }
+        names.into_iter().map(|name| styles.get(name).cloned().ok_or_else(|| self.no_style(name, &styles))).collect()
+    }
+
+    fn no_style(&self, name: &str, styles: &Styles) -> Error {
+        let names: Vec<&str> = styles.iter().map(|style| style.name.as_str()).collect();
+        let message = say!("--style `{name}`: there is no such style", "--style `{name}`: そのスタイルはありません");
+        let listed = names.join(", ");
+        Error::words(code::NO_STYLE, message).help(match (did_you_mean(name, names.iter().copied()), names.is_empty()) {
+            (Some(near), _) => say!("did you mean `{near}`?", "`{near}` のことですか?"),
+            (None, true) => say!(
+                "name the file with --styles-file, or the webui folder with --webui-dir",
+                "--styles-file でファイルを、または --webui-dir で webui のフォルダーを指定してください"
+            ),
+            (None, false) => say!("there are: {listed}", "あるもの: {listed}"),
+        })
+    }
+
+    /// The plans of all pictures of `asked`, and what is to be said about it, once. No plans where something is wrong.
+    pub fn plan(&self, asked: &Asked) -> (Vec<Plan>, Vec<Diagnostic>) {
+        let (mut plans, mut found) = (Vec::new(), Vec::new());
+        for image in 0..asked.images {
+            let (plan, said) = self.lower(&of_image(&asked.request, image), &self.presets);
+            plans.extend(plan);
+            if image == 0 {
+                found = said;
+            }
+        }
+        if self.refuses(&found) {
+            plans.clear();
+        }
+        (plans, found)
+    }
+
+    /// Lowers `request`, and says which of its LoRAs and embeddings cannot be used and what is too large.
+    pub fn lower(&self, request: &Request, presets: &PresetSet) -> (Option<Plan>, Vec<Diagnostic>) {
+        let mut found = self.unknown_loras(&request.prompt);
+        if request.hires.is_some() {
+            found.extend(self.unknown_loras(&request.hires_prompt));
+        }
+        let lowering = lower_with_files(request, presets, &|name| self.modules_of(name));
+        found.extend(lowering.diagnostics);
+        if let Some(plan) = &lowering.plan {
+            found.extend(embeddings::unusable(&self.embeddings, plan));
+            found.extend(limits(plan).iter().map(|limit| {
+                let found = limit.diagnostic();
+                if request.prompt.name.as_ref() == "prompt" { found } else { found.within(&request.prompt).at(0..0) }
+            }));
+        }
+        (lowering.plan.filter(|_| !found.iter().any(|d| d.severity == Severity::Error)), found)
+    }
+
+    /// The LoRAs of a prompt that there are not, or several of.
+    fn unknown_loras(&self, prompt: &Source) -> Vec<Diagnostic> {
+        let names: Vec<&str> = self.loras.entries().iter().map(|e| e.name.as_str()).collect();
+        let is_there = |name: &str| !matches!(self.loras.resolve(name), Err(IndexError::NotFound { .. }));
+        let mut found = unknown_lora(prompt, is_there, names.iter().copied());
+        let tags = Prompt::parse(&prompt.text).tags;
+        for name in lora_tags(&tags).into_iter().filter_map(|tag| tag.positional().next()) {
+            match self.loras.resolve(&name.text) {
+                Ok(_) | Err(IndexError::NotFound { .. }) => {}
+                Err(error) => found.push(
+                    Diagnostic::new(code::UNKNOWN_LORA, say!("{error}", "{error}"))
+                        .within(prompt)
+                        .at(name.span.clone()),
+                ),
+            }
+        }
+        found
+    }
+
+    /// The names of a LoRA's modules; nothing for a file that is not there or cannot be read, which is reported where it is used.
+    pub fn modules_of(&self, name: &str) -> Option<Vec<String>> {
+        let mut modules = self.modules.lock().unwrap_or_else(|e| e.into_inner());
+        let read = || Some(Inspection::of_file(self.loras.resolve(name).ok()?, None).ok()?.modules);
+        modules.entry(name.to_owned()).or_insert_with(read).clone()
+    }
+}
+
+/// What a prompt with its settings asks for.
+fn request(
+    place: Option<&Place>,
+    wanted: &Wanted,
+    picture: Option<&InitImage>,
+    found: &mut Vec<Diagnostic>,
+) -> Result<Request> {
+    let Wanted { texts, settings, hires, picture: over, .. } = wanted;
+    let name = place.map_or_else(|| "prompt".to_owned(), Place::to_string);
+    let start = match picture {
+        None => Start::Noise,
+        Some(picture) => Start::Picture {
+            image: picture.id().to_owned(),
+            denoising_strength: hires.denoising_strength.unwrap_or(settings::IMG2IMG_STRENGTH),
+            fix_steps: over.fix_steps,
+            resize_mode: over.resize_mode,
+            noise_multiplier: over.noise_multiplier,
+        },
+    };
+    let second = match picture {
+        Some(_) => None,
+        None => hires.resolve().map_err(|error| settings::no_upscaler(&error))?,
+    };
+    if second.is_none() && picture.is_none() && hires.denoising_strength.is_some() {
+        found.push(settings::strength_without_effect(place));
+    }
+    Ok(Request {
+        prompt: Source::new(name, texts.prompt.as_str()),
+        negative_prompt: Source::new("negative prompt", texts.negative_prompt.as_str()),
+        settings: settings.clone(),
+        start,
+        hires: second,
+        family: Family::Sdxl,
+        options: Options::default(),
+        hires_prompt: Source::new("hires prompt", texts.hires_prompt.as_str()),
+        hires_negative_prompt: Source::new("hires negative prompt", texts.hires_negative_prompt.as_str()),
+    })
+}
+
+/// The request of a prompt's image of this number.
+fn of_image(first: &Request, image: u64) -> Request {
+    let mut request = first.clone();
+    // With a variation strength all images share the seed and vary the subseed.
+    let seed = match request.settings.subseed_strength == 0.0 {
+        true => &mut request.settings.seed,
+        false => &mut request.settings.subseed,
+    };
+    *seed = seed.wrapping_add(image);
+    request
+}
+
+/// A seed as webui draws it, below 2³².
+pub fn drawn_seed() -> u64 {
+    new_seed_base() >> 32
+}
+
+/// A number nobody can guess, for the seeds of a new batch.
+pub fn new_seed_base() -> u64 {
+    // The standard library's hasher is keyed by the system's random numbers.
+    std::hash::RandomState::new().build_hasher().finish()
+}

@@ -1,0 +1,76 @@
+//! Layers of settings: defaults under the model's own size, webui's configuration, the text, the caller.
+
+use super::catalogue::Catalogue;
+use super::error::Error;
+use super::session::{Caller, drawn_seed};
+use super::webui::WebuiConfig;
+use crate::batch::Place;
+use crate::diagnostic::{Diagnostic, code};
+use crate::plan::{LatentUpscaler, NoUpscaler, Patch, Wanted};
+use crate::say;
+
+/// webui's denoising strength of img2img, where none is given.
+pub(super) const IMG2IMG_STRENGTH: f64 = 0.75;
+
+/// What remains when everything is laid over each other. `is_pasted`: another program wrote the text.
+pub(super) fn layers(catalogue: &Catalogue, caller: &Caller, mut text: Patch, is_pasted: bool) -> Patch {
+    if is_pasted && !catalogue.has_models() {
+        // There is nowhere to look up what was a file on another machine; its hash is compared with what is used.
+        text.remove("model");
+        text.remove("vae");
+    }
+    let config = catalogue.config.patch.clone();
+    match caller.is_default {
+        true => config.with(&caller.patch).with(&text),
+        false => config.with(&text).with(&caller.patch),
+    }
+}
+
+/// Puts in what depends on the rest: the LoRA behind every prompt, and the sampler's eta where none was given.
+pub(super) fn finish(config: &WebuiConfig, wanted: &mut Wanted) {
+    let tag = config.lora_tag().filter(|tag| !wanted.texts.prompt.contains(tag.as_str()));
+    wanted.texts.prompt.extend(tag);
+    if wanted.settings.eta.is_none() {
+        wanted.settings.eta = config.eta(wanted.settings.sampler);
+    }
+}
+
+/// Draws the seeds that are left open; says whether that of the image was.
+pub(super) fn draw_seeds(patch: &Patch, wanted: &mut Wanted) -> bool {
+    let is_open = !patch.has_seed();
+    if is_open {
+        wanted.settings.seed = drawn_seed();
+    }
+    let has_subseed = patch.get("subseed").is_some_and(serde_json::Value::is_u64);
+    if wanted.settings.subseed_strength != 0.0 && !has_subseed {
+        wanted.settings.subseed = drawn_seed();
+    }
+    is_open
+}
+
+pub(super) fn no_upscaler(NoUpscaler(name): &NoUpscaler) -> Error {
+    let labels = LatentUpscaler::ALL.map(|u| u.label()).join(", ");
+    let message = say!(
+        "there is no hires upscaler `{name}`: lbw enlarges latents only",
+        "アップスケーラー `{name}` はありません。lbw が拡大できるのは latent だけです"
+    );
+    Error::words(code::NO_UPSCALER, message).help(say!(
+        "choose with --hires-upscaler ({labels}), or leave the second pass out with --no-hires",
+        "--hires-upscaler で選ぶ ({labels}) か、--no-hires で第 2 パスを省いてください"
+    ))
+}
+
+pub(super) fn strength_without_effect(place: Option<&Place>) -> Diagnostic {
+    let message = say!(
+        "a denoising strength without a second pass or a picture has no effect",
+        "第 2 パスも下敷きの画像もないので、デノイズ強度に効果はありません"
+    );
+    let found = Diagnostic::new(code::WITHOUT_EFFECT, message).help(say!(
+        "--hires-upscale asks for a second pass, and `lbw img2img --init IMAGE` draws over a picture",
+        "第 2 パスは --hires-upscale で、画像の上に描くには `lbw img2img --init 画像` を使います"
+    ));
+    match place {
+        Some(place) => found.note(say!("at {place}", "{place}")),
+        None => found,
+    }
+}

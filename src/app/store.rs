@@ -1,0 +1,224 @@
+//! Where the pictures of the plain commands go: one file named by the user, or numbered files in a folder. Nothing is ever
+//! overwritten. And cells, whose names hold their pictures' ids.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use image::RgbImage;
+
+use super::draw::{Job, Kept, Look, Store};
+use super::error::{Error, Result};
+use super::studio::Picture;
+use crate::diagnostic::code;
+use crate::image_io::{self, Existing};
+use crate::say;
+
+/// One file, or numbered files in a folder.
+#[derive(Debug)]
+pub enum Output {
+    /// Named by the user.
+    File(PathBuf),
+    /// `NNNNN-SEED.png` from this number on.
+    Folder { folder: PathBuf, next: u64 },
+}
+
+impl Output {
+    /// Checks that `output` (without one the folder `lbw-out`) can take `count` images, before any is drawn.
+    pub fn new(output: Option<&Path>, count: usize) -> Result<Self> {
+        match output.filter(|path| path.extension().is_some() && !path.is_dir()) {
+            Some(path) => Output::file(path, count),
+            None => {
+                let folder = output.unwrap_or(Path::new("lbw-out")).to_owned();
+                std::fs::create_dir_all(&folder).map_err(|e| Error::writing(&folder, &e))?;
+                let entries = std::fs::read_dir(&folder).map_err(|e| Error::reading(&folder, &e))?;
+                let numbers = entries.filter_map(|e| number(&e.ok()?.path()));
+                let next = numbers.max().map_or(0, |n| n + 1);
+                Ok(Output::Folder { folder, next })
+            }
+        }
+    }
+
+    fn file(path: &Path, count: usize) -> Result<Self> {
+        let name = path.display();
+        if !path.extension().is_some_and(|e| e.eq_ignore_ascii_case("png")) {
+            let message = say!(
+                "-o {name}: lbw writes PNG; end the name in .png",
+                "-o {name}: lbw が書くのは PNG です。名前を .png で終えてください"
+            );
+            return Err(Error::words(code::USAGE, message));
+        }
+        if count > 1 {
+            let message = say!(
+                "-o {name}: there are {count} images; name a folder for numbered files",
+                "-o {name}: 画像は {count} 枚あります。番号付きファイルのフォルダーを指定してください"
+            );
+            return Err(Error::words(code::USAGE, message));
+        }
+        if path.exists() {
+            let message = say!(
+                "{name}: the file exists; nothing is overwritten",
+                "{name}: ファイルがすでにあります。上書きはしません"
+            );
+            return Err(Error::file(code::WOULD_OVERWRITE, message));
+        }
+        let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
+        if let Some(parent) = parent.filter(|p| !p.is_dir()) {
+            let parent = parent.display();
+            let message = say!("{parent}: there is no such folder", "{parent}: そのフォルダーはありません");
+            return Err(Error::file(code::NO_FILE, message));
+        }
+        Ok(Output::File(path.to_owned()))
+    }
+
+    /// The next file. Another process may take the name meanwhile; then this is asked again.
+    fn next(&mut self, seed: u64) -> PathBuf {
+        match self {
+            Output::File(path) => path.clone(),
+            Output::Folder { folder, next } => {
+                let path = folder.join(format!("{next:05}-{seed}.png"));
+                *next += 1;
+                path
+            }
+        }
+    }
+}
+
+impl Store for Output {
+    fn look(&mut self, _: &Job) -> Result<Look> {
+        Ok(Look::Draw(None))
+    }
+
+    fn keep(&mut self, job: &Job, picture: &Picture) -> Result<Kept> {
+        loop {
+            let file = self.next(job.plan.settings().seed);
+            match picture.write(&file, Existing::Keep) {
+                Ok(()) => return Ok(Kept { file, crc32: None }),
+                Err(image_io::Error::Exists { .. }) if matches!(self, Output::Folder { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+/// The number that a file of ours begins with.
+fn number(path: &Path) -> Option<u64> {
+    let name = path.file_name()?.to_str()?;
+    let (digits, _) = name.split_once('-')?;
+    digits.parse().ok().filter(|_| digits.len() >= 5 && digits.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// The cells of a grid as files: each distinct plan is drawn once, into `NAME-ID.png`, where ID is the picture's id. A file
+/// that is there already, whole and with the id of a plan, is that plan's picture, so a command that was killed goes on where
+/// it was.
+#[derive(Debug)]
+pub struct Cells {
+    folder: PathBuf,
+    /// The file of each id.
+    files: HashMap<String, PathBuf>,
+    /// Files that were read and are whole.
+    whole: HashSet<PathBuf>,
+}
+
+impl Cells {
+    /// Looks at what is in `folder`, which is made if it is not there.
+    pub fn new(folder: &Path) -> Result<Self> {
+        std::fs::create_dir_all(folder).map_err(|e| Error::writing(folder, &e))?;
+        let files = files_by_id(folder).map_err(|e| Error::reading(folder, &e))?;
+        Ok(Cells { folder: folder.to_owned(), files, whole: HashSet::new() })
+    }
+}
+
+impl Store for Cells {
+    fn look(&mut self, job: &Job) -> Result<Look> {
+        let file = self.files.entry(job.id.clone());
+        let file = file.or_insert_with(|| self.folder.join(file_name(&job.name, &job.id))).clone();
+        if self.whole.contains(&file) || read_cell(&file).is_ok() {
+            self.whole.insert(file.clone());
+            return Ok(Look::There(file));
+        }
+        Ok(Look::Draw(Some(file)))
+    }
+
+    fn keep(&mut self, job: &Job, picture: &Picture) -> Result<Kept> {
+        let file = self.files.get(&job.id).cloned().unwrap_or_else(|| self.folder.join(file_name(&job.name, &job.id)));
+        picture.write(&file, Existing::Replace)?;
+        self.whole.insert(file.clone());
+        Ok(Kept { file, crc32: None })
+    }
+}
+
+/// The picture of a cell. An error where it is absent or damaged.
+pub fn read_cell(path: &Path) -> Result<RgbImage> {
+    let image = image::open(path).map_err(|e| {
+        let path = path.display();
+        Error::file(code::UNUSABLE_FILE, say!("{path}: {e}", "{path}: {e}"))
+    })?;
+    Ok(image.to_rgb8())
+}
+
+/// The PNGs in `folder` whose name ends in an id.
+fn files_by_id(folder: &Path) -> std::io::Result<HashMap<String, PathBuf>> {
+    let mut found = HashMap::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        let id =
+            path.file_stem().and_then(|s| s.to_str()).and_then(|s| s.rsplit_once('-')).map(|(_, id)| id.to_owned());
+        let is_png = path.extension().is_some_and(|e| e == "png");
+        if let Some(id) = id.filter(|id| is_png && id.len() == 16 && id.bytes().all(|b| b.is_ascii_hexdigit())) {
+            found.insert(id, path);
+        }
+    }
+    Ok(found)
+}
+
+/// `NAME-ID.png`, the name cut to a sensible length.
+fn file_name(name: &str, id: &str) -> String {
+    const LENGTH: usize = 60;
+    let kept = |c: char| if c.is_alphanumeric() || "._+=".contains(c) { c } else { '-' };
+    let name: String = name.chars().take(LENGTH).map(kept).collect();
+    format!("{}-{id}.png", name.trim_matches(['.', '-']))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_go_on_after_the_highest() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["00003-7.png", "00010-9.txt", "notes-1.png", "12-3.png"] {
+            std::fs::write(dir.path().join(name), "").unwrap();
+        }
+        let mut output = Output::new(Some(dir.path()), 2).unwrap();
+        assert_eq!(output.next(5), dir.path().join("00011-5.png"));
+        assert_eq!(output.next(5), dir.path().join("00012-5.png"));
+    }
+
+    #[test]
+    fn a_file_that_exists_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.png");
+        std::fs::write(&path, "mine").unwrap();
+        assert!(Output::new(Some(&path), 1).is_err());
+        assert!(Output::new(Some(&dir.path().join("y.png")), 2).is_err());
+        assert!(Output::new(Some(&dir.path().join("y.jpg")), 1).is_err());
+    }
+
+    #[test]
+    fn names_are_fit_for_files() {
+        let id = "0123456789abcdef";
+        assert_eq!(file_name("OUT04 0,1/../x", id), format!("OUT04-0-1-..-x-{id}.png"));
+        assert_eq!(file_name("../", id), format!("-{id}.png"));
+    }
+
+    #[test]
+    fn files_are_found_by_their_id() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["a-0123456789abcdef.png", "b-0123.png", "c-0123456789abcdef.txt", "plain.png"] {
+            std::fs::write(dir.path().join(name), "").unwrap();
+        }
+        let found = files_by_id(dir.path()).unwrap();
+        assert_eq!(found.len(), 1);
+        assert_eq!(found["0123456789abcdef"], dir.path().join("a-0123456789abcdef.png"));
+    }
+}

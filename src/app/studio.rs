@@ -1,0 +1,388 @@
+//! Plans to pictures: an engine that stays open, with what infotext and job ids need to know about its files.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use candle_core::Device;
+
+use super::catalogue::ModelFiles;
+use super::error::{Error, ErrorKind, Result};
+use super::session::Session;
+use crate::checkpoint::{Checkpoint, cached_sha256, sha256_of_file};
+use crate::diagnostic::{Diagnostic, Text, code};
+use crate::engine::{Engine, EngineOptions, InitImage, ModelType, ModelTypeSource, Observer};
+use crate::image_io::{self, Existing, encode_png, write_file};
+use crate::infotext::{ModelInfo, infotext};
+use crate::lora::{KeyTable, LoraHashes, Network, Quirk};
+use crate::model::Held;
+use crate::plan::{LoraPlan, Plan, check, job_id};
+use crate::say;
+use crate::text::{EmbeddingFiles, Embeddings, Unusable, Widths};
+
+/// How plans are executed.
+#[derive(Debug, Clone)]
+pub struct EngineSettings {
+    /// cpu, cuda, cuda:N or metal.
+    pub device: String,
+    /// Which LoRA keys are understood.
+    pub lora_keys: KeyTable,
+    /// Block weights scale the whole delta of every kind of network, also where the extension does not.
+    pub exact_block_weights: bool,
+    /// What the model predicts; `None` is found out from the checkpoint.
+    pub model_type: Option<ModelType>,
+    /// How weights are held.
+    pub weights: Held,
+}
+
+impl Default for EngineSettings {
+    fn default() -> Self {
+        EngineSettings {
+            device: "cpu".to_owned(),
+            lora_keys: KeyTable::Lenient,
+            exact_block_weights: false,
+            model_type: None,
+            weights: Held::Exact,
+        }
+    }
+}
+
+impl EngineSettings {
+    /// What of this changes pictures, as part of a job's id.
+    fn key(&self) -> String {
+        let keys = match self.lora_keys {
+            KeyTable::Webui => "webui",
+            KeyTable::Lenient => "lenient",
+        };
+        let exact = if self.exact_block_weights { "exact" } else { "as the extension" };
+        let prediction = self.model_type.map_or("detected", |t| match (t.is_v(), t.zero_terminal_snr) {
+            (false, _) => "eps",
+            (true, false) => "v",
+            (true, true) => "v-ztsnr",
+        });
+        let weights = if self.weights == Held::Half { "f16" } else { "f32" };
+        format!("lora keys {keys}, block weights {exact}, prediction {prediction}, weights {weights}")
+    }
+}
+
+/// An open engine and the hashes of its files.
+pub struct Studio {
+    /// The engine itself.
+    pub engine: Engine,
+    model: PathBuf,
+    model_hash: Hash,
+    vae: Option<PathBuf>,
+    vae_hash: Option<String>,
+    cache: PathBuf,
+    lora_hashes: HashMap<PathBuf, LoraHashes>,
+    embeddings: EmbeddingFiles,
+    /// sha256 of the embedding files used so far, by name.
+    embedding_hashes: HashMap<String, String>,
+    /// [`EngineSettings::key`].
+    settings: String,
+    /// Files that something was said about, and the weights they had then.
+    said: HashSet<(PathBuf, String)>,
+}
+
+/// Hashing a whole checkpoint takes as long as a few steps: it goes on beside them until it is asked for.
+enum Hash {
+    Running(Option<JoinHandle<std::io::Result<String>>>),
+    Known(String),
+}
+
+/// A finished picture with its texts.
+pub struct Picture {
+    /// The pixels.
+    pub image: image::RgbImage,
+    /// webui's infotext.
+    pub parameters: String,
+    /// The plan as JSON.
+    pub plan: String,
+}
+
+impl Picture {
+    /// The PNG with both texts in it.
+    pub fn png(&self) -> Result<Vec<u8>> {
+        Ok(encode_png(&self.image, &self.parameters, Some(&self.plan))?)
+    }
+
+    /// Writes the PNG; it is whole or absent at any moment.
+    pub fn write(&self, path: &Path, existing: Existing) -> std::result::Result<(), image_io::Error> {
+        write_file(path, &encode_png(&self.image, &self.parameters, Some(&self.plan))?, existing)
+    }
+}
+
+impl Studio {
+    /// Opens `model` with the LoRAs and embeddings of `session`; also what is surprising about it. Weights are read when they
+    /// are first used.
+    pub fn open(model: &ModelFiles, session: &Session, settings: &EngineSettings) -> Result<(Self, Vec<Diagnostic>)> {
+        let mut embeddings = session.embeddings.clone();
+        let (engine, found) = open_engine(model, session, &mut embeddings, settings)?;
+        let (path, cache) = (model.checkpoint.clone(), session.catalogue.cache.clone());
+        let hash = std::thread::spawn({
+            let (path, cache) = (path.clone(), cache.clone());
+            move || cached_sha256(&path, &cache)
+        });
+        let studio = Studio {
+            engine,
+            model: path,
+            vae: model.vae.clone(),
+            vae_hash: None,
+            cache,
+            model_hash: Hash::Running(Some(hash)),
+            lora_hashes: HashMap::new(),
+            embeddings,
+            embedding_hashes: HashMap::new(),
+            settings: settings.key(),
+            said: HashSet::new(),
+        };
+        Ok((studio, found))
+    }
+
+    /// Makes a picture known that plans draw over.
+    pub fn add_picture(&mut self, picture: &InitImage) {
+        self.engine.add_init_image(picture.clone());
+    }
+
+    /// Opens every LoRA of `plan`; what is surprising about each, once, and likewise about embeddings.
+    pub fn check(&mut self, plan: &Plan) -> Result<Vec<Diagnostic>> {
+        let mut found = Vec::new();
+        for (file, why) in self.embeddings.unusable_in(plan) {
+            // Everything else was seen before there was a model.
+            if matches!(why, Unusable::Width { .. }) && self.said.insert((file.path.clone(), String::new())) {
+                let path = file.path.display();
+                let message = say!("{path}: {why}; the name is read as words", "{path}: {why} 名前は単語として読まれます");
+                found.push(Diagnostic::new(code::UNUSABLE_EMBEDDING, message));
+            }
+        }
+        let networks = self.networks(plan)?;
+        for (lora, network) in plan.loras().zip(&networks) {
+            if self.said.insert((network.path().to_owned(), format!("{:?}", (&lora.blocks, &lora.elements)))) {
+                found.extend(about(lora, network, plan));
+            }
+        }
+        Ok(found)
+    }
+
+    /// The LoRA files of `plan`, matched to the model, in the order of [`Plan::loras`].
+    pub fn networks(&mut self, plan: &Plan) -> Result<Vec<Arc<Network>>> {
+        Ok(self.engine.networks(plan)?)
+    }
+
+    /// Draws one plan.
+    pub fn draw(&mut self, plan: &Plan, observer: Observer<'_>) -> Result<Picture> {
+        let image = self.engine.run(plan, observer)?;
+        let parameters = infotext(plan, &self.model_info(plan)?);
+        let image = image::RgbImage::from_raw(image.width, image.height, image.rgb)
+            .ok_or_else(|| candle_core::Error::Msg("the decoded image has the wrong size".to_owned()))?;
+        Ok(Picture { image, parameters, plan: json(plan) })
+    }
+
+    /// What tells the picture of `plan` from every other: the same id, the same picture, whoever draws it when.
+    pub fn id(&mut self, plan: &Plan) -> Result<String> {
+        let mut hashes = vec![self.settings.clone(), self.model_hash()?.to_owned()];
+        for hash in self.hashes_of_loras(plan)? {
+            hashes.push(hash.sha256);
+        }
+        hashes.extend(self.vae_hash()?);
+        hashes.extend(self.hashes_of_embeddings(plan)?.into_iter().map(|(_, hash)| hash));
+        Ok(job_id(plan, hashes.iter().map(String::as_str)))
+    }
+
+    /// The ten digits that webui shows.
+    pub fn short_model_hash(&mut self) -> Result<String> {
+        Ok(self.model_hash()?.chars().take(10).collect())
+    }
+
+    /// sha256 of the VAE's own file.
+    fn vae_hash(&mut self) -> Result<Option<String>> {
+        if let (Some(path), None) = (&self.vae, &self.vae_hash) {
+            self.vae_hash = Some(cached_sha256(path, &self.cache).map_err(|e| Error::reading(path, &e))?);
+        }
+        Ok(self.vae_hash.clone())
+    }
+
+    fn model_hash(&mut self) -> Result<&str> {
+        if let Hash::Running(thread) = &mut self.model_hash {
+            let path = &self.model;
+            let damaged = || Error::reading(path, &std::io::Error::other("the checkpoint could not be hashed"));
+            let result = thread.take().ok_or_else(damaged)?.join().map_err(|_| damaged())?;
+            let hash = result.map_err(|e| Error::reading(path, &e))?;
+            self.model_hash = Hash::Known(hash);
+        }
+        match &self.model_hash {
+            Hash::Known(hash) => Ok(hash),
+            Hash::Running(_) => Ok(""),
+        }
+    }
+
+    /// The hashes of the plan's LoRA files, in the order of the plan. A file is hashed once, however many images it is in.
+    fn hashes_of_loras(&mut self, plan: &Plan) -> Result<Vec<LoraHashes>> {
+        let mut hashes = Vec::new();
+        for network in self.networks(plan)? {
+            let known = self.lora_hashes.get(network.path()).cloned();
+            hashes.push(match known {
+                Some(known) => known,
+                None => {
+                    let new = LoraHashes::of_file(network.path())?;
+                    self.lora_hashes.insert(network.path().to_owned(), new.clone());
+                    new
+                }
+            });
+        }
+        Ok(hashes)
+    }
+
+    /// Names and sha256 of the embeddings that the plan uses, in webui's order.
+    fn hashes_of_embeddings(&mut self, plan: &Plan) -> Result<Vec<(String, String)>> {
+        let mut hashes = Vec::new();
+        for name in self.engine.embeddings().used_by(plan) {
+            let Some(file) = self.embeddings.get(&name) else { continue };
+            let hash = match self.embedding_hashes.get(&name) {
+                Some(known) => known.clone(),
+                None => sha256_of_file(&file.path).map_err(|e| Error::reading(&file.path, &e))?,
+            };
+            self.embedding_hashes.insert(name.clone(), hash.clone());
+            hashes.push((name, hash));
+        }
+        Ok(hashes)
+    }
+
+    fn model_info(&mut self, plan: &Plan) -> Result<ModelInfo> {
+        let mut loras: Vec<(String, String)> = Vec::new();
+        for (lora, hash) in plan.loras().zip(self.hashes_of_loras(plan)?) {
+            if !loras.iter().any(|(name, _)| *name == lora.name) {
+                loras.push((lora.name.clone(), hash.webui));
+            }
+        }
+        Ok(ModelInfo {
+            model: self.model.file_stem().map(|s| s.to_string_lossy().into_owned()),
+            model_hash: Some(self.short_model_hash()?),
+            loras,
+            embeddings: self.hashes_of_embeddings(plan)?,
+            vae_hash: self.vae_hash()?.map(|hash| hash.chars().take(10).collect()),
+            vae: self.vae.as_ref().and_then(|p| Some(p.file_name()?.to_string_lossy().into_owned())),
+        })
+    }
+}
+
+/// A plan as one line of JSON. It is plain data: it can always be written.
+pub fn json(plan: &Plan) -> String {
+    serde_json::to_string(plan).unwrap_or_default()
+}
+
+/// Opens `model`, and what is surprising about it.
+pub fn open_engine(
+    model: &ModelFiles,
+    session: &Session,
+    embeddings: &mut EmbeddingFiles,
+    settings: &EngineSettings,
+) -> Result<(Engine, Vec<Diagnostic>)> {
+    let device = device(&settings.device)?;
+    let checkpoint = Checkpoint::open(&model.checkpoint)?;
+    let vae = model.vae.as_deref().map(Checkpoint::open_vae).transpose()?;
+    let loaded = match Widths::of(&checkpoint) {
+        Some(widths) => embeddings.load(widths)?,
+        // Without text encoders the engine will not open.
+        None => Embeddings::default(),
+    };
+    let options = EngineOptions {
+        device,
+        loras: session.loras.clone(),
+        lora_keys: settings.lora_keys,
+        exact_block_weights: settings.exact_block_weights,
+        model_type: settings.model_type,
+        embeddings: loaded,
+        vae,
+        weights: settings.weights,
+        skip_unused: true,
+    };
+    let engine = Engine::new(checkpoint, options)?;
+    let mut found = Vec::new();
+    if let (count @ 1.., Some(example)) = engine.unused_tensors() {
+        let path = model.checkpoint.display();
+        let message = say!(
+            "{path}: {count} tensors are not used, for example {example}",
+            "{path}: 使われないテンソルが {count} 個あります (例: {example})"
+        );
+        found.push(Diagnostic::new(code::UNUSED_TENSORS, message));
+    }
+    if let (model_type, ModelTypeSource::Markers) = engine.model_type() {
+        let snr = if model_type.zero_terminal_snr { " + zero terminal SNR" } else { "" };
+        let message = say!(
+            "the checkpoint is marked as v-prediction{snr}, and run so; webui 1.10 ignores these marks (--prediction eps does too)",
+            "チェックポイントに v-prediction{snr} の印があるので、そのように実行します。webui 1.10 はこの印を無視します (--prediction eps も同じ)"
+        );
+        found.push(Diagnostic::new(code::PREDICTION, message));
+    }
+    Ok((engine, found))
+}
+
+fn device(name: &str) -> Result<Device> {
+    let absent = |e: candle_core::Error| {
+        Error::new(ErrorKind::Device, code::NO_DEVICE, say!("--device {name}: {e}", "--device {name}: {e}"))
+    };
+    let wrong = || {
+        let message = say!(
+            "--device {name}: there are cpu, cuda, cuda:N and metal",
+            "--device {name}: cpu、cuda、cuda:N、metal があります"
+        );
+        Error::words(code::NO_DEVICE, message)
+    };
+    match name.split_once(':').unwrap_or((name, "0")) {
+        ("cpu", _) => Ok(Device::Cpu),
+        ("cuda", n) => Device::new_cuda(n.parse().map_err(|_| wrong())?).map_err(absent),
+        ("metal", _) => Device::new_metal(0).map_err(absent),
+        _ => Err(wrong()),
+    }
+}
+
+/// What is surprising about a LoRA file, now that it and the model are open.
+fn about(lora: &LoraPlan, network: &Network, plan: &Plan) -> Vec<Diagnostic> {
+    let name = &lora.name;
+    let mut found = Vec::new();
+    if let Some(example) = network.unmatched().first() {
+        // `MODULE.lora_down.weight` and its like: one module each, as far as the names tell.
+        let modules: HashSet<_> = network.unmatched().iter().map(|t| t.split('.').next().unwrap_or_default()).collect();
+        let all = modules.len() + network.modules().len();
+        found.push(check::unmatched_keys(name, modules.len(), all, example));
+    }
+    if let count @ 1.. = network.leniently_matched() {
+        let message = say!(
+            "{name}: {count} tensors have names that webui does not know; they are loaded as their author meant (--lora-keys webui ignores them)",
+            "{name}: webui の知らない名前のテンソルが {count} 個あります。作者の意図どおりに読み込みます (--lora-keys webui で無視できます)"
+        );
+        found.push(Diagnostic::new(code::LENIENT_KEYS, message));
+    }
+    if lora.blocks.iter().all(|w| *w == 1.0) && lora.elements.is_empty() {
+        return found;
+    }
+    let outside: Vec<_> = network.modules().iter().filter(|m| m.block().is_none()).collect();
+    if let Some(first) = outside.first() {
+        let (count, first) = (outside.len(), first.name());
+        let message = say!(
+            "{name}: {count} modules lie outside the blocks and keep ratio 1, for example {first}",
+            "{name}: {count} 個のモジュールはブロックの外にあり、比率 1 のままです (例: {first})"
+        );
+        found.push(Diagnostic::new(code::OUTSIDE_BLOCKS, message));
+    }
+    let mut quirks: BTreeMap<_, usize> = BTreeMap::new();
+    for module in network.modules().iter().filter(|m| lora.ratio(plan.family, m.name()) != 1.0) {
+        module.quirks().into_iter().for_each(|quirk| *quirks.entry(quirk).or_default() += 1);
+    }
+    found.extend(quirks.into_iter().map(|(quirk, modules)| check::nonlinear_kind(name, &told(quirk), modules)));
+    found
+}
+
+/// Why block weights are not a plain scaling.
+fn told(quirk: Quirk) -> Text {
+    let japanese = match quirk {
+        Quirk::Dora => "DoRA は階層別の重みに比例せず、重み 0 でも切れません",
+        Quirk::HalfScaled => "GLoRA では二つの積の片方にだけ重みが掛かります",
+        Quirk::BiasUnscaled => "バイアスの差分は重みによらず比率 1 のままです",
+        Quirk::AddendUnscaled => "差分に加わる `bias` は重みによらず比率 1 のままです",
+        Quirk::ExtensionFails => "最初の行列が分解された LoKr で拡張機能は止まります。lbw は重みを掛けます",
+    };
+    Text::new(quirk.to_string(), japanese.to_owned())
+}

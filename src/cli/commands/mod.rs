@@ -1,0 +1,16 @@
+//! One file per command: arguments to a wish, the application's answer to words.
+
+pub mod analyze;
+pub mod batch;
+pub mod bench;
+pub mod check;
+pub mod explain;
+pub mod img2img;
+pub mod info;
+pub mod lora;
+pub mod plan;
+pub mod preset;
+pub mod run;
+pub mod txt2img;
+pub mod worker;
+pub mod xyz;

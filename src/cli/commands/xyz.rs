@@ -1,0 +1,143 @@
+//! `lbw xyz`: an XYZ plot. Cells first, grids from the cells; a plot that was cut off goes on.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::txt2img::ask;
+use crate::app::xyz::{Prepared, Wish};
+use crate::app::{Error, Session, Studios};
+use crate::cli::args::{EngineArgs, PlaceArgs, PromptArgs};
+use crate::cli::exit::CommandResult;
+use crate::cli::terminal::{Terminal, escaped};
+use crate::cli::watch::{self, Watch};
+use crate::diagnostic::code;
+use crate::say;
+
+const AXES: &str = "\
+Axes, written TYPE=VALUES:
+  Block ID, values     blocks (IN05, IN04-M00, NOT BASE), and the weights they get; both are needed
+  Original Weights     presets that XYZ stands for (also: preset); on X and Y their sum
+  elements             element rules for lbwe=XYZ
+  seed                 -1 draws one
+  strength             of the LoRA with lbw=XYZ, or of the only one
+  Steps, CFG Scale     numbers, or ranges: 10-30 (+5), 4-8 [3]
+  Sampler, Schedule type
+  Prompt S/R           the first value is searched for and replaced by each
+
+Axes of block weights act where a tag says lbw=XYZ; lbw=ZYX is the complement (1 - weight).
+
+Examples:
+  lbw xyz \"red circle <lora:house:1:1:lbw=XYZ>\" --x \"Block ID=IN04-IN05,IN07-IN08,OUT00-OUT02\" --y values=0,0.5,1
+  lbw xyz \"red circle <lora:house:1>\" --x strength=0-1(+0.25) --y seed=1,2,3 -o plot";
+
+#[derive(Debug, Args)]
+#[command(after_help = AXES)]
+pub struct XyzArgs {
+    /// What the columns vary
+    #[arg(long, value_name = "TYPE=VALUES", allow_hyphen_values = true)]
+    pub x: Option<String>,
+    /// What the rows vary
+    #[arg(long, value_name = "TYPE=VALUES", allow_hyphen_values = true)]
+    pub y: Option<String>,
+    /// What the grids vary
+    #[arg(long, value_name = "TYPE=VALUES", allow_hyphen_values = true)]
+    pub z: Option<String>,
+    /// What XYZ stands for before an axis changes it [default: the preset XYZ, or 1 for every block]
+    #[arg(long, value_name = "PRESET|VECTOR")]
+    pub base: Option<String>,
+    /// Copy repeated vectors as the extension does, also from another seed, and start from its 17 ones
+    #[arg(long)]
+    pub webui_quirks: bool,
+    /// The most cells of all grids together
+    #[arg(long, default_value_t = 400, value_name = "N")]
+    pub max_cells: usize,
+    /// Shrink cells in the grid to this many pixels (the longer side); the cells' own files stay as they are
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(8..))]
+    pub cell_size: Option<u32>,
+    /// A font file for the labels, asked before the built-in font and those of the system
+    #[arg(long, value_name = "FILE")]
+    pub font: Option<PathBuf>,
+    /// The folder for cells and grids; the same plot goes on in it [default: lbw-out/xyz-ID, ID telling plots apart]
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    /// Stop before drawing: check everything and say what would be drawn
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print what was drawn as one line of JSON, and no progress
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub prompt: PromptArgs,
+    #[command(flatten)]
+    pub places: PlaceArgs,
+    #[command(flatten)]
+    pub engine: EngineArgs,
+}
+
+impl XyzArgs {
+    fn wish(&self) -> Wish {
+        Wish {
+            axes: [self.x.clone(), self.y.clone(), self.z.clone()],
+            base: self.base.clone(),
+            webui_quirks: self.webui_quirks,
+            max_cells: self.max_cells,
+            cell_size: self.cell_size,
+            font: self.font.clone(),
+            output: self.output.clone(),
+        }
+    }
+}
+
+pub fn run(args: &XyzArgs, terminal: Terminal) -> CommandResult {
+    let session = Arc::new(Session::open(&args.places.places(), args.prompt.caller()?)?);
+    let (asked, found) = ask(&session, &args.prompt)?;
+    let [asked] = asked.as_slice() else {
+        let message = say!(
+            "a plot has one prompt; vary it with --x \"Prompt S/R=…\"",
+            "プロットのプロンプトは一つです。--x \"Prompt S/R=…\" で変えてください"
+        );
+        return Err(Error::words(code::STUDY, message).into());
+    };
+    terminal.say_all(&found);
+    let mut studios = Studios::new(session.clone(), args.engine.settings());
+    let mut watch = Watch::new(terminal, args.json, watch::nothing);
+    let prepared = Prepared::new(&session, asked, &args.wish(), &mut studios, &mut watch)?;
+    if args.dry_run {
+        return dry_run(&prepared, args.json, terminal);
+    }
+    let drawn = prepared.draw(&mut studios, &mut watch);
+    let drawn = watch.end(drawn)?;
+    if !args.json {
+        return drawn.grids.iter().try_for_each(|grid| terminal.line(grid.display()));
+    }
+    let mut line = prepared.record.clone();
+    if let Value::Object(line) = &mut line {
+        line.insert("folder".to_owned(), json!(prepared.folder));
+        line.insert("pictures".to_owned(), json!(drawn.pictures));
+        line.insert("drawn".to_owned(), json!(drawn.drawn));
+    }
+    terminal.line(line)
+}
+
+fn dry_run(prepared: &Prepared, json: bool, terminal: Terminal) -> CommandResult {
+    if json {
+        return terminal.line(&prepared.record);
+    }
+    let (cells, different, grids) = prepared.summary();
+    let folder = prepared.folder.display();
+    let said = say!(
+        "{cells} cells, {different} different pictures, into {folder}",
+        "{cells} マス、異なる画像 {different} 枚、出力先 {folder}"
+    );
+    terminal.line(terminal.words(&said))?;
+    for (name, (width, height), labels) in grids {
+        terminal.line(format!("{name}: {width}×{height} {}", escaped(&labels.corner)))?;
+        let (columns, rows) = (escaped(&labels.columns.join(" | ")), escaped(&labels.rows.join(" | ")));
+        terminal.line(format!("  {}", terminal.words(&say!("columns: {columns}", "列: {columns}"))))?;
+        terminal.line(format!("  {}", terminal.words(&say!("rows: {rows}", "行: {rows}"))))?;
+    }
+    Ok(())
+}

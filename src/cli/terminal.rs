@@ -1,0 +1,79 @@
+//! What is printed: results on standard output, talk on standard error, in the language of the run.
+
+use std::io::{ErrorKind, IsTerminal, Write};
+
+use super::exit::{CommandResult, Failure};
+use crate::app;
+use crate::diagnostic::{Diagnostic, Language, Style, Text, code};
+use crate::say;
+
+/// Where a command prints, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Terminal {
+    /// The language of everything that is said.
+    pub language: Language,
+}
+
+impl Terminal {
+    /// `text` in the language of this run.
+    pub fn words<'t>(&self, text: &'t Text) -> &'t str {
+        text.in_language(self.language)
+    }
+
+    /// Prints a line of the result.
+    pub fn line(&self, text: impl std::fmt::Display) -> CommandResult {
+        let mut out = std::io::stdout().lock();
+        // Whoever drives this program waits for the line.
+        written(writeln!(out, "{text}").and_then(|()| out.flush()))
+    }
+
+    /// Prints some of the result as it is.
+    pub fn print(&self, text: &str) -> CommandResult {
+        let mut out = std::io::stdout().lock();
+        written(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+    }
+
+    /// Says all of `found`, worst last, so that the errors stand next to the shell's prompt.
+    pub fn say_all(&self, found: &[Diagnostic]) {
+        let mut found: Vec<_> = found.iter().collect();
+        found.sort_by_key(|d| d.severity);
+        found.into_iter().for_each(|found| self.say(found));
+    }
+
+    /// Says one finding.
+    pub fn say(&self, found: &Diagnostic) {
+        self.talk(&format!("{}\n", found.render(style(), self.language)));
+    }
+
+    /// A line of talk. Where nobody can hear it, it is lost.
+    pub fn talk(&self, text: &str) {
+        let _ = writeln!(std::io::stderr().lock(), "{text}");
+    }
+}
+
+fn written(result: std::io::Result<()>) -> CommandResult {
+    result.map_err(|error| match error.kind() {
+        ErrorKind::BrokenPipe => Failure::ClosedPipe,
+        _ => {
+            let message = say!("standard output: {error}", "標準出力: {error}");
+            app::Error::file(code::NOT_WRITTEN, message).into()
+        }
+    })
+}
+
+/// How diagnostics look on standard error.
+fn style() -> Style {
+    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+    if colour { Style::Colour } else { Style::Plain }
+}
+
+/// Control characters of files and prompts must not reach the terminal; line ends are ours.
+pub fn escaped(text: &str) -> String {
+    text.chars()
+        .flat_map(|c| match c {
+            '\n' | '\t' => vec![c],
+            c if c.is_control() => c.escape_default().collect(),
+            c => vec![c],
+        })
+        .collect()
+}
