@@ -32,6 +32,7 @@ pub use unipc::{UniPcOptions, UniPcSkipType, UniPcVariant};
 use serde::{Deserialize, Serialize};
 
 use crate::block::{Block, Family};
+pub use crate::syntax::attention::Piece;
 
 /// The format number written into every plan; a plan with another number is refused.
 pub const FORMAT: u32 = 1;
@@ -76,13 +77,6 @@ pub type Schedule = Vec<Segment>;
 pub struct Segment {
     pub last_step: u32,
     pub pieces: Vec<Piece>,
-}
-
-/// A run of text with one emphasis weight. `BREAK` with weight exactly −1 ends a chunk.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Piece {
-    pub text: String,
-    pub weight: f64,
 }
 
 /// What is applied of one LoRA.
