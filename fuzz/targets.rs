@@ -1,4 +1,4 @@
-//! What must hold for every text: the bodies of the fuzz targets, which the smoke run in `tests/fuzz_smoke.rs` shares.
+//! What must hold for every text: the bodies of the fuzz targets, which the smoke run in `tests/library/fuzz_smoke.rs` shares.
 //!
 //! With cargo-fuzz installed, `cargo +nightly fuzz run prompt` (or `tag`, `preset`, `infotext`, `prompt_line`) goes on from the
 //! corpus that is checked in.

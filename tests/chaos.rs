@@ -4,15 +4,19 @@
 //! folder, the manifest agrees, and one more run draws nothing.
 #![cfg(unix)]
 
+#[path = "common/sandbox.rs"]
+mod sandbox;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::hash::{BuildHasher, Hasher};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-const LBW: &str = env!("CARGO_BIN_EXE_lbw");
+use sandbox::{LBW, Sandbox, expect, told};
+
 const KILLS: usize = 20;
 
 /// The prompt file, and what an undisturbed run makes of it.
@@ -40,104 +44,57 @@ fn calm() -> &'static Calm {
             format!("--prompt \"red circle {}\" --seed {n} {settings}\n", weights[n % weights.len()])
         };
         let jobs: String = (0..24).map(line).collect();
-        let s = Sandbox::new(&jobs);
+        let s = sandbox(&jobs);
         let began = Instant::now();
         s.expect(0, &["batch", "jobs.txt", "-o", "out"]);
-        let files = s.files();
+        let files = s.tree("out");
         assert_eq!(files.len(), 25, "{:?}", files.keys());
         Calm { jobs, files, time: began.elapsed() }
     })
 }
 
-struct Sandbox(tempfile::TempDir);
-
-impl Sandbox {
-    fn new(jobs: &str) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("jobs.txt"), jobs).unwrap();
-        Sandbox(dir)
-    }
-
-    fn out(&self) -> PathBuf {
-        self.0.path().join("out")
-    }
-
-    fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
-        command
-            .current_dir(self.0.path())
-            .env("LBW_CACHE_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"))
-            .env_remove("LBW_WEBUI_DIR");
-        command
-    }
-
-    fn expect(&self, code: i32, args: &[&str]) -> String {
-        let output = self.command(LBW).args(args).output().unwrap();
-        told(&output, code)
-    }
-
-    fn worker(&self) -> Child {
-        let mut command = self.command(LBW);
-        command.args(["batch", "jobs.txt", "-o", "out", "--claim"]);
-        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
-    }
-
-    /// All files in the output folder and the folders in it, with their bytes.
-    fn files(&self) -> BTreeMap<String, Vec<u8>> {
-        fn walk(root: &Path, folder: &Path, found: &mut BTreeMap<String, Vec<u8>>) {
-            for path in std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()) {
-                let name = path.strip_prefix(root).unwrap().display().to_string();
-                match path.is_dir() {
-                    true => {
-                        found.insert(name, Vec::new());
-                        walk(root, &path, found);
-                    }
-                    false => {
-                        found.insert(name, std::fs::read(&path).unwrap());
-                    }
-                }
-            }
-        }
-        let mut found = BTreeMap::new();
-        walk(&self.out(), &self.out(), &mut found);
-        found
-    }
-
-    /// One more run ends well, all is as it should be, and the run after it draws nothing.
-    fn recovers(&self) {
-        self.expect(0, &["batch", "jobs.txt", "-o", "out", "--claim"]);
-        let (found, calm) = (self.files(), &calm().files);
-        assert_eq!(found.keys().collect::<Vec<_>>(), calm.keys().collect::<Vec<_>>());
-        for (name, bytes) in calm.iter().filter(|(name, _)| name.ends_with(".png")) {
-            assert!(found[name] == *bytes, "{name} differs from the undisturbed run");
-        }
-        self.expect(0, &["batch", "verify", "out"]);
-        let status = self.expect(0, &["batch", "status", "out", "--json"]);
-        let status: serde_json::Value = serde_json::from_str(&status).unwrap();
-        assert_eq!((&status["pictures"], &status["done"], &status["failed"]), (&24.into(), &24.into(), &0.into()));
-        assert_eq!(self.expect(0, &["batch", "jobs.txt", "-o", "out"]), "", "a rerun draws nothing");
-    }
-
-    /// How many jobs workers have claimed. Looking takes a lock for a moment, which delays a worker but harms nothing.
-    fn claimed(&self) -> usize {
-        let claims = std::fs::read_dir(self.out().join(".claims")).into_iter().flatten();
-        let files = claims.filter_map(|e| Some(e.ok()?.path())).filter(|path| path.extension().is_none());
-        files.filter(|path| File::open(path).is_ok_and(|file| file.try_lock().is_err())).count()
-    }
-
-    /// Whether a picture is being written and has not got its name yet.
-    fn is_writing(&self) -> bool {
-        let claims =
-            std::fs::read_dir(self.out().join(".claims")).into_iter().flatten().filter_map(|e| Some(e.ok()?.path()));
-        claims.into_iter().any(|path| path.extension().is_some_and(|e| e == "part"))
-    }
+/// A folder with a prompt file of these lines, which is drawn into `out`.
+fn sandbox(jobs: &str) -> Sandbox {
+    let s = Sandbox::new();
+    s.write("jobs.txt", jobs);
+    s
 }
 
-fn told(output: &Output, code: i32) -> String {
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert_eq!(output.status.code(), Some(code), "{out}\n{err}");
-    assert!(!err.contains("panicked"), "{err}");
-    out.into_owned()
+fn worker(s: &Sandbox) -> Child {
+    let mut command = s.lbw(&["batch", "jobs.txt", "-o", "out", "--claim"]);
+    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+/// One more run ends well, all is as it should be, and the run after it draws nothing.
+#[track_caller]
+fn recovers(s: &Sandbox) {
+    s.expect(0, &["batch", "jobs.txt", "-o", "out", "--claim"]);
+    let (found, calm) = (s.tree("out"), &calm().files);
+    assert_eq!(found.keys().collect::<Vec<_>>(), calm.keys().collect::<Vec<_>>());
+    for (name, bytes) in calm.iter().filter(|(name, _)| name.ends_with(".png")) {
+        assert!(found[name] == *bytes, "{name} differs from the undisturbed run");
+    }
+    s.expect(0, &["batch", "verify", "out"]);
+    let status = s.json(&["batch", "status", "out", "--json"]);
+    assert_eq!((&status["pictures"], &status["done"], &status["failed"]), (&24.into(), &24.into(), &0.into()));
+    assert_eq!(s.expect(0, &["batch", "jobs.txt", "-o", "out"]).0, "", "a rerun draws nothing");
+}
+
+/// The files by which workers claim jobs and write pictures, while they do.
+fn claims(s: &Sandbox) -> impl Iterator<Item = PathBuf> {
+    let claims = std::fs::read_dir(s.path("out/.claims")).into_iter().flatten();
+    claims.filter_map(|entry| Some(entry.ok()?.path()))
+}
+
+/// How many jobs workers have claimed. Looking takes a lock for a moment, which delays a worker but harms nothing.
+fn claimed(s: &Sandbox) -> usize {
+    let files = claims(s).filter(|path| path.extension().is_none());
+    files.filter(|path| File::open(path).is_ok_and(|file| file.try_lock().is_err())).count()
+}
+
+/// Whether a picture is being written and has not got its name yet.
+fn is_writing(s: &Sandbox) -> bool {
+    claims(s).any(|path| path.extension().is_some_and(|e| e == "part"))
 }
 
 fn kill(mut child: Child) {
@@ -150,19 +107,19 @@ fn kill(mut child: Child) {
 #[test]
 fn killed_workers_lose_nothing() {
     let calm = calm();
-    let s = Sandbox::new(&calm.jobs);
+    let s = sandbox(&calm.jobs);
     // The moments differ from run to run; that is the point of them.
     let random = || std::hash::RandomState::new().build_hasher().finish() as f64 / u64::MAX as f64;
-    let mut survivor = s.worker();
+    let mut survivor = worker(&s);
     let mut killed_at = Vec::new();
     for n in 0..KILLS {
-        let victim = s.worker();
+        let victim = worker(&s);
         let (began, limit) = (Instant::now(), calm.time.mul_f64(0.02 + 0.4 * random()));
         // At any moment; as soon as it has a job, perhaps one that a dead worker had; while it writes.
         let is_moment = || match n % 3 {
             0 => false,
-            1 => s.claimed() == 2,
-            _ => s.is_writing(),
+            1 => claimed(&s) == 2,
+            _ => is_writing(&s),
         };
         while began.elapsed() < limit && !is_moment() {
             std::thread::sleep(Duration::from_micros(200));
@@ -172,51 +129,50 @@ fn killed_workers_lose_nothing() {
         if survivor.try_wait().unwrap().is_some_and(|status| status.success()) {
             let pictures: Vec<_> = calm.files.keys().filter(|name| name.ends_with(".png")).collect();
             for (which, name) in (0..8).map(|i| (i, pictures[(n * 7 + i) % pictures.len()])) {
-                let path = s.out().join(name);
+                let path = s.path(&format!("out/{name}"));
                 match which % 2 {
                     0 => std::fs::remove_file(&path).unwrap(),
                     _ => std::fs::write(&path, b"damaged").unwrap(),
                 }
             }
-            survivor = s.worker();
+            survivor = worker(&s);
         }
     }
     println!("killed after {killed_at:?}");
     // The survivor may have passed a picture that was damaged later; it may also still be at work.
     assert!(survivor.wait().unwrap().success());
-    s.recovers();
+    recovers(&s);
 }
 
 /// All workers die at once, as on a power cut; what they held is taken over.
 #[test]
 fn the_jobs_of_dead_workers_are_taken_over() {
-    let s = Sandbox::new(&calm().jobs);
+    let s = sandbox(&calm().jobs);
     for round in 0..3 {
-        let workers = [s.worker(), s.worker()];
+        let workers = [worker(&s), worker(&s)];
         let began = Instant::now();
-        let is_moment = || if round == 1 { s.is_writing() } else { s.claimed() == 2 };
+        let is_moment = || if round == 1 { is_writing(&s) } else { claimed(&s) == 2 };
         while began.elapsed() < calm().time && !is_moment() {
             std::thread::sleep(Duration::from_micros(200));
         }
         workers.into_iter().for_each(kill);
     }
-    s.recovers();
+    recovers(&s);
 }
 
 /// `ulimit -f`: the kernel refuses to let files grow, with an error or with a signal that kills.
 #[test]
 fn files_that_may_not_grow() {
     for (blocks, trap) in [(1, "trap '' XFSZ;"), (8, "trap '' XFSZ;"), (1, ""), (8, "")] {
-        let s = Sandbox::new(&calm().jobs);
+        let s = sandbox(&calm().jobs);
         let script = format!("{trap} ulimit -c 0; ulimit -f {blocks}; exec '{LBW}' batch jobs.txt -o out");
-        let output = s.command("sh").args(["-c", &script]).output().unwrap();
+        let mut command = s.command("sh");
+        let output = command.args(["-c", &script]).output().unwrap();
         match trap.is_empty() {
             true => assert_eq!(output.status.code(), None, "killed by a signal"),
-            false => {
-                told(&output, 3);
-            }
+            false => drop(told(3, &command, output)),
         }
-        s.recovers();
+        recovers(&s);
     }
 }
 
@@ -224,8 +180,8 @@ fn files_that_may_not_grow() {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_full_disk() {
-    let s = Sandbox::new(&calm().jobs);
-    std::fs::create_dir(s.out()).unwrap();
+    let s = sandbox(&calm().jobs);
+    std::fs::create_dir(s.path("out")).unwrap();
     let can_mount = s.command("unshare").args(["-rm", "mount", "-t", "tmpfs", "tmpfs", "out"]).output();
     if !can_mount.is_ok_and(|output| output.status.success()) {
         println!("not checked: no file system can be mounted here");
@@ -237,16 +193,10 @@ fn a_full_disk() {
            mount -o remount,size=$size out && '{LBW}' batch jobs.txt -o out; echo code $?; \
          done; mount -o remount,size=8m out && '{LBW}' batch jobs.txt -o out >&2; echo last $?; cp -a out saved"
     );
-    let output = s.command("unshare").args(["-rm", "sh", "-c", &script]).output().unwrap();
-    let out = told(&output, 0);
+    let (out, err) = expect(0, s.command("unshare").args(["-rm", "sh", "-c", &script]));
     let codes: Vec<&str> = out.lines().filter(|line| line.starts_with("code") || line.starts_with("last")).collect();
-    assert_eq!(
-        codes,
-        ["code 3", "code 3", "code 3", "code 3", "last 0"],
-        "{out}\n{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    std::fs::remove_dir(s.out()).unwrap();
-    std::fs::rename(s.0.path().join("saved"), s.out()).unwrap();
-    s.recovers();
+    assert_eq!(codes, ["code 3", "code 3", "code 3", "code 3", "last 0"], "{out}\n{err}");
+    std::fs::remove_dir(s.path("out")).unwrap();
+    std::fs::rename(s.path("saved"), s.path("out")).unwrap();
+    recovers(&s);
 }

@@ -38,6 +38,7 @@ pub use unipc::{UniPcOptions, UniPcSkipType, UniPcVariant};
 use serde::{Deserialize, Serialize};
 
 use crate::block::{Block, Family};
+pub use crate::syntax::attention::Piece;
 
 /// One image, ready to be executed: a list of passes, each of which draws over what the one before has drawn.
 ///
@@ -95,13 +96,6 @@ pub type Schedule = Vec<Segment>;
 pub struct Segment {
     pub last_step: u32,
     pub pieces: Vec<Piece>,
-}
-
-/// A run of text with one emphasis weight. `BREAK` with weight exactly −1 ends a chunk.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Piece {
-    pub text: String,
-    pub weight: f64,
 }
 
 /// What is applied of one LoRA.

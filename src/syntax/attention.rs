@@ -6,8 +6,9 @@
 
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use super::{PromptGrammar, Rule, keyword::find_word, python, tokens};
-use crate::plan::Piece;
 
 const ROUND: f64 = 1.1;
 const SQUARE: f64 = 1.0 / 1.1;
@@ -22,6 +23,13 @@ pub struct Attention {
     /// At least one piece; neighbours have different weights.
     pub pieces: Vec<Piece>,
     pub oddities: Vec<Oddity>,
+}
+
+/// A run of text with one emphasis weight. `BREAK` with weight exactly −1 ends a chunk.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Piece {
+    pub text: String,
+    pub weight: f64,
 }
 
 /// A place where the text does something its author hardly meant.

@@ -1,45 +1,14 @@
 //! `lbw lora` as a user runs it.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use serde_json::json;
 
-use serde_json::{Value, json};
+use crate::sandbox::Sandbox;
 
-struct Sandbox(tempfile::TempDir);
-
-impl Sandbox {
-    fn new() -> Self {
-        Sandbox(tempfile::tempdir().unwrap())
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn expect(&self, code: i32, args: &[&str]) -> (String, String) {
-        let output = Command::new(env!("CARGO_BIN_EXE_lbw"))
-            .args(args)
-            .current_dir(self.0.path())
-            .env("LBW_CACHE_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"))
-            .env("LBW_LANG", "en")
-            .env_remove("LBW_WEBUI_DIR")
-            .output();
-        let Output { stdout, stderr, status } = output.unwrap();
-        let (out, err) = (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
-        assert_eq!(status.code(), Some(code), "{args:?}\n{out}\n{err}");
-        assert!(!err.contains("panicked"), "{err}");
-        (out, err)
-    }
-
-    fn json(&self, args: &[&str]) -> Value {
-        serde_json::from_str(&self.expect(0, args).0).unwrap()
-    }
-
-    fn pixels(&self, prompt: &str, name: &str) -> Vec<u8> {
-        let size = ["--width", "64", "--height", "64", "--steps", "1", "--seed", "3", "--lora-dir", ".", "-o", name];
-        self.expect(0, &[&["txt2img", prompt][..], &size].concat());
-        image::open(self.path(name)).unwrap().to_rgb8().into_raw()
-    }
+/// What `prompt` draws with the LoRAs of the folder.
+fn draw(s: &Sandbox, prompt: &str, name: &str) -> Vec<u8> {
+    let size = ["--width", "64", "--height", "64", "--steps", "1", "--seed", "3", "--lora-dir", ".", "-o", name];
+    s.expect(0, &[&["txt2img", prompt][..], &size].concat());
+    s.picture(name).into_raw()
 }
 
 #[test]
@@ -48,11 +17,11 @@ fn a_baked_lora_draws_what_its_tag_drew() {
     let tag = "<lora:overcooked:0.7:lbw=1,0,0.5,1,0.3,1,1,-0.25,1,1,0,1>";
     let baked = s.json(&["lora", "bake", tag, "-o", "mild.safetensors", "--json"]);
     assert!(baked["baked"]["dropped"].as_u64().unwrap() > 0, "{baked}");
-    let with_tag = s.pixels(&format!("red circle {tag}"), "tag.png");
-    let with_file = s.pixels("red circle <lora:mild:1>", "file.png");
+    let with_tag = draw(&s, &format!("red circle {tag}"), "tag.png");
+    let with_file = draw(&s, "red circle <lora:mild:1>", "file.png");
     let differing = with_tag.iter().zip(&with_file).filter(|(a, b)| a.abs_diff(**b) > 1).count();
     assert_eq!(differing, 0);
-    assert_ne!(with_tag, s.pixels("red circle <lora:overcooked:0.7>", "plain.png"));
+    assert_ne!(with_tag, draw(&s, "red circle <lora:overcooked:0.7>", "plain.png"));
 
     let inspected = s.json(&["lora", "inspect", "mild.safetensors", "--json"]);
     let provenance = inspected["inspection"]["metadata"]["lbw_baked"].as_str().unwrap();
@@ -108,7 +77,7 @@ fn blocks_are_measured_and_drawn() {
     let s = Sandbox::new();
     let (table, _) = s.expect(0, &["lora", "inspect", "overcooked", "--chart", "norms.svg"]);
     assert!(table.contains("effective rank") && table.contains("attn1"), "{table}");
-    let chart = std::fs::read_to_string(s.path("norms.svg")).unwrap();
+    let chart = s.text("norms.svg");
     assert!(chart.starts_with("<svg") && chart.contains(">OUT05</text>"), "{chart}");
     let deltas = s.json(&["lora", "inspect", "overcooked", "--json"])["deltas"].clone();
     let sum: f64 = deltas["blocks"].as_array().unwrap().iter().map(|b| b["share"].as_f64().unwrap()).sum();

@@ -1,51 +1,20 @@
 //! Settings as users give them: flags, pasted infotext, webui's configuration, pictures and VAEs.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use serde_json::Value;
 
-struct Sandbox(tempfile::TempDir);
+use crate::sandbox::{Sandbox, json};
 
-impl Sandbox {
-    fn new() -> Self {
-        Sandbox(tempfile::tempdir().unwrap())
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    /// Runs and expects this exit code; gives standard output and standard error.
-    fn expect(&self, code: i32, args: &[&str]) -> (String, String) {
-        let output = Command::new(env!("CARGO_BIN_EXE_lbw"))
-            .args(args)
-            .current_dir(self.0.path())
-            .env("LBW_CACHE_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"))
-            .env("LBW_LANG", "en")
-            .env_remove("LBW_WEBUI_DIR")
-            .output()
-            .unwrap();
-        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-        let (out, err) = (text(&output.stdout), text(&output.stderr));
-        assert_eq!(output.status.code(), Some(code), "{args:?}\n{out}\n{err}");
-        assert!(!err.contains("panicked"), "{err}");
-        (out, err)
-    }
-
-    fn plan(&self, args: &[&str]) -> serde_json::Value {
-        let (out, _) = self.expect(0, &[&["plan", "--json"], args].concat());
-        serde_json::from_str(&out).unwrap()
-    }
-
-    fn pixels(&self, name: &str) -> image::RgbImage {
-        image::open(self.path(name)).unwrap().to_rgb8()
-    }
+/// The plan that `lbw plan` makes of these arguments.
+#[track_caller]
+fn plan(s: &Sandbox, args: &[&str]) -> Value {
+    s.json(&[&["plan", "--json"], args].concat())
 }
 
 #[test]
 fn every_rare_flag_reaches_the_plan() {
     let s = Sandbox::new();
     #[rustfmt::skip]
-    let plan = s.plan(&[
+    let full = plan(&s, &[
         "x", "--seed", "1", "--ensd", "31337", "--seed-resize-from", "64x96", "--s-churn", "0.1", "--s-tmin", "0.2", "--s-tmax", "5",
         "--s-noise", "1.01", "--sigma-min", "0.03", "--sigma-max", "14", "--rho", "6", "--beta-alpha", "0.5", "--beta-beta", "0.4",
         "--discard-penultimate-sigma", "--sgm-noise-multiplier", "--old-karras-sigmas", "--quantize-timesteps",
@@ -54,8 +23,8 @@ fn every_rare_flag_reaches_the_plan() {
         "--crop-top", "8", "--crop-left", "16", "--clip-skip-sdxl", "--comma-padding-backtrack", "0", "--pad-conds", "v0",
         "--old-prompt-editing", "--extra-noise", "0.1", "--sampler", "dpmpp_2m_sde_karras",
     ]);
-    let settings = plan["settings"].as_object().unwrap();
-    let plain = s.plan(&["x", "--seed", "1"]);
+    let settings = full["settings"].as_object().unwrap();
+    let plain = plan(&s, &["x", "--seed", "1"]);
     // What no flag above touches.
     let same: Vec<_> =
         settings.iter().filter(|(k, v)| plain["settings"].get(k) == Some(v)).map(|(k, _)| k.as_str()).collect();
@@ -86,24 +55,21 @@ fn slips_in_names_are_recognised() {
     let pasted = "x\nSteps: 20, Sampler: Euler, Seed: 1, Denoising strength: 0.4, Hires upscale: 2, Hires upscaler: R-ESRGAN 4x+";
     let (_, err) = s.expect(2, &["plan", pasted]);
     assert!(err.contains("R-ESRGAN 4x+") && err.contains("--no-hires"), "{err}");
-    assert!(s.plan(&[pasted, "--no-hires"])["settings"].get("hires").is_none());
-    assert_eq!(s.plan(&[pasted, "--hires-upscaler", "bicubic"])["settings"]["hires"]["upscaler"], "Latent (bicubic)");
+    assert!(plan(&s, &[pasted, "--no-hires"])["settings"].get("hires").is_none());
+    assert_eq!(plan(&s, &[pasted, "--hires-upscaler", "bicubic"])["settings"]["hires"]["upscaler"], "Latent (bicubic)");
 }
 
 #[test]
 fn webuis_configuration_is_taken_and_said() {
     let s = Sandbox::new();
-    let dir = s.path("webui");
-    std::fs::create_dir_all(&dir).unwrap();
-    let config = |text: &str| std::fs::write(dir.join("config.json"), text).unwrap();
+    let config = |text: &str| s.write("webui/config.json", text);
     let prompt = ["x", "--seed", "1", "--webui-dir", "webui", "--json"];
     config(
         r#"{"randn_source": "CPU", "eta_noise_seed_delta": 31337, "eta_ancestral": 0.5, "emphasis": "No norm",
                "sdxl_crop_top": "far", "token_merging_ratio": 0.3, "sd_vae": "None"}"#,
     );
     let (out, err) = s.expect(0, &[&["plan"], &prompt[..]].concat());
-    let plan: serde_json::Value = serde_json::from_str(&out).unwrap();
-    let settings = &plan["settings"];
+    let settings = &json(&out)["settings"];
     assert_eq!((&settings["noise_source"], &settings["eta_noise_seed_delta"]), (&"CPU".into(), &31337.into()));
     assert_eq!((&settings["eta"], &settings["emphasis"]), (&0.5.into(), &"No norm".into()));
     assert!(err.contains("eta_noise_seed_delta = 31337") && err.contains("`sdxl_crop_top` is \"far\""), "{err}");
@@ -142,7 +108,7 @@ fn a_picture_is_drawn_over() {
             "64",
         ];
         s.expect(0, &[&args[..], &["--denoising-strength", strength, "-o", name]].concat());
-        s.pixels(name)
+        s.picture(name)
     };
     let (weak, strong) = (draw("weak.png", "0"), draw("strong.png", "1"));
     assert_eq!(weak.dimensions(), (64, 64));
@@ -155,5 +121,5 @@ fn a_picture_is_drawn_over() {
     let (_, err) = s.expect(3, &["run", "strong.png", "-o", "again.png"]);
     assert!(err.contains("--init"), "{err}");
     s.expect(0, &["run", "strong.png", "--init", "init.png", "-o", "again.png"]);
-    assert_eq!(s.pixels("again.png"), strong);
+    assert_eq!(s.picture("again.png"), strong);
 }

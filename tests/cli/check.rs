@@ -1,28 +1,20 @@
 //! `lbw check` over prompt files and pasted texts: what webui would read otherwise, with its place.
 
-use std::path::Path;
-use std::process::Command;
+use serde_json::Value;
 
-/// Runs `lbw check --json` on a file of this name and text; gives the findings.
-fn check(name: &str, text: &str, args: &[&str]) -> Vec<serde_json::Value> {
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join(name), text).unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_lbw"))
-        .args(["check", "--json", name])
-        .args(args)
-        .current_dir(dir.path())
-        .env("LBW_CACHE_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"))
-        .env("LBW_LANG", "en")
-        .env_remove("LBW_WEBUI_DIR")
-        .output()
-        .unwrap();
-    let out = String::from_utf8(output.stdout).unwrap();
-    out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+use crate::sandbox::{Sandbox, json_lines};
+
+/// Runs `lbw check --json` on a file of this name and text and expects this exit code; gives the findings.
+#[track_caller]
+fn check(code: i32, name: &str, text: &str, args: &[&str]) -> Vec<Value> {
+    let s = Sandbox::new();
+    s.write(name, text);
+    json_lines(&s.expect(code, &[&["check", "--json", name], args].concat()).0)
 }
 
 /// Asserts that `code` is said about this line and column.
 #[track_caller]
-fn assert_said(found: &[serde_json::Value], code: &str, line: u64, column: u64) {
+fn assert_said(found: &[Value], code: &str, line: u64, column: u64) {
     let said = found.iter().any(|d| d["code"] == code && d["line"] == line && d["column"] == column);
     assert!(said, "no {code} at {line}:{column} in {found:#?}");
 }
@@ -31,7 +23,7 @@ fn assert_said(found: &[serde_json::Value], code: &str, line: u64, column: u64) 
 fn lines_of_a_prompt_file() {
     let text = "a cat\n--prompt \"a [cat:dog:99]\" --steps 20\n--prompt it's a cat\n--prompt x --sampler_name \"Eulr a\"\n\
                 --prompt x --sampler_name \"DPM++ 2M Karras\"\n";
-    let found = check("prompts.txt", text, &[]);
+    let found = check(0, "prompts.txt", text, &[]);
     assert_said(&found, "W0113", 2, 12);
     assert_said(&found, "W0603", 3, 1);
     assert_said(&found, "W0604", 4, 28);
@@ -44,9 +36,9 @@ fn lines_of_a_prompt_file() {
 
 #[test]
 fn texts_that_are_pasted() {
-    let found = check("p.txt", "time: 12:30, where: here, who: me\na\n", &[]);
+    let found = check(0, "p.txt", "time: 12:30, where: here, who: me\na\n", &[]);
     assert_said(&found, "N0601", 1, 1);
-    let found = check("p.txt", "Steps: 20, Sampler: Nope, Hashes: {\"model\": \"1\", \"vae\": \"2\"}\n", &[]);
+    let found = check(0, "p.txt", "Steps: 20, Sampler: Nope, Hashes: {\"model\": \"1\", \"vae\": \"2\"}\n", &[]);
     assert_said(&found, "W0604", 1, 21);
     assert_said(&found, "N0602", 1, 35);
 }
@@ -54,11 +46,11 @@ fn texts_that_are_pasted() {
 #[test]
 fn tags_of_other_tools() {
     let text = "<lora:house:1:in=0.5>\n<lora:house:1:lbw=[1,1,1,1,1,1,1,1,1,1,1,1]>\n<lora:house:lbw=%in1-4=0.5>\n";
-    let found = check("p.txt", text, &[]);
+    let found = check(2, "p.txt", text, &[]);
     assert_said(&found, "W0226", 1, 15);
     assert_said(&found, "E0227", 2, 19);
     assert_said(&found, "E0227", 3, 13);
-    let found = check("p.txt", text, &["--lbw-dialect", "inspire"]);
+    let found = check(2, "p.txt", text, &["--lbw-dialect", "inspire"]);
     assert_said(&found, "W0226", 1, 15);
     assert_eq!(found.iter().filter(|d| d["line"] == 3).count(), 0, "{found:#?}");
 }

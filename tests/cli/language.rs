@@ -1,19 +1,13 @@
 //! The language of the diagnostics on the command line.
 
-use std::process::Command;
+use crate::sandbox::{Sandbox, expect, json};
 
-/// Runs with these environment variables and expects this exit code; gives standard output and standard error.
+/// Runs with these environment variables and no other word about the language, and expects this exit code; gives standard output
+/// and standard error.
+#[track_caller]
 fn lbw(code: i32, environment: &[(&str, &str)], args: &[&str]) -> (String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_lbw"));
-    for name in ["LBW_LANG", "LBW_WEBUI_DIR", "LC_ALL", "LC_MESSAGES", "LANG", "LANGUAGE"] {
-        command.env_remove(name);
-    }
-    let cache = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache");
-    let output = command.args(args).envs(environment.iter().copied()).env("LBW_CACHE_DIR", cache).output().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    let (out, err) = (text(&output.stdout), text(&output.stderr));
-    assert_eq!(output.status.code(), Some(code), "{args:?}\n{out}\n{err}");
-    (out, err)
+    let s = Sandbox::new();
+    expect(code, s.lbw(args).env_remove("LBW_LANG").envs(environment.iter().copied()))
 }
 
 const WRONG: &str = "red house <lora:house:1:lbw=XLUOT>";
@@ -55,7 +49,7 @@ fn codes_are_explained_in_japanese() {
 fn json_keeps_its_fields() {
     let (en, _) = lbw(2, &[], &["check", "--json", WRONG]);
     let (ja, _) = lbw(2, &[], &["check", "--json", WRONG, "--lang", "ja"]);
-    let [en, ja]: [serde_json::Value; 2] = [en, ja].map(|line| serde_json::from_str(&line).unwrap());
+    let [en, ja] = [en, ja].map(|line| json(&line));
     assert!(en.as_object().unwrap().keys().eq(ja.as_object().unwrap().keys()));
     assert_eq!((&ja["code"], &ja["span"], &ja["severity"]), (&en["code"], &en["span"], &en["severity"]));
     assert_eq!(ja["message"], "プリセット `XLUOT` はありません");

@@ -1,61 +1,6 @@
 //! `lbw batch` as a user runs it: prompt files, mistakes in them, and going on.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-
-struct Sandbox(tempfile::TempDir);
-
-impl Sandbox {
-    fn new() -> Self {
-        Sandbox(tempfile::tempdir().unwrap())
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        std::fs::write(self.path(name), text).unwrap();
-    }
-
-    fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
-        let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache");
-        command
-            .current_dir(self.0.path())
-            .env("LBW_CACHE_DIR", cache)
-            .env("LBW_LANG", "en")
-            .env_remove("LBW_WEBUI_DIR");
-        command
-    }
-
-    fn lbw(&self, args: &[&str]) -> Output {
-        self.command(env!("CARGO_BIN_EXE_lbw")).args(args).output().unwrap()
-    }
-
-    /// Runs and expects this exit code; gives standard output and standard error.
-    fn expect(&self, code: i32, args: &[&str]) -> (String, String) {
-        let output = self.lbw(args);
-        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-        let (out, err) = (text(&output.stdout), text(&output.stderr));
-        assert_eq!(output.status.code(), Some(code), "{args:?}\n{out}\n{err}");
-        assert!(!err.contains("panicked"), "{err}");
-        (out, err)
-    }
-
-    /// Everything in a folder, also what is hidden.
-    fn files(&self, folder: &str) -> BTreeMap<String, Vec<u8>> {
-        let entries = std::fs::read_dir(self.path(folder)).unwrap().map(|e| e.unwrap().path());
-        entries
-            .map(|p| (p.file_name().unwrap().to_str().unwrap().to_owned(), std::fs::read(&p).unwrap_or_default()))
-            .collect()
-    }
-
-    fn pixels(&self, file: &str) -> Vec<u8> {
-        image::open(self.path(file)).unwrap().to_rgb8().into_raw()
-    }
-}
+use crate::sandbox::Sandbox;
 
 const SMALL: &str = "#lbw --steps 1 --width 32 --height 32 --cfg_scale 2\n";
 
@@ -69,7 +14,7 @@ fn every_line_is_the_picture_it_would_be_alone() {
         "--prompt \"red house <lora:night:0.5:lbw=XLALL:lbwe=ATTNDEEPON>\" --seed 7",
         "--prompt \"red house\" --negative_prompt gradient --seed 7",
     ];
-    s.write("houses.txt", &format!("{SMALL}{}\n", lines.join("\n")));
+    s.write("houses.txt", format!("{SMALL}{}\n", lines.join("\n")));
     let (out, err) = s.expect(0, &["batch", "houses.txt"]);
     assert_eq!(out.lines().count(), 5);
     assert!(err.contains("5 pictures from 5 lines"), "{err}");
@@ -81,27 +26,27 @@ fn every_line_is_the_picture_it_would_be_alone() {
         let size =
             ["--steps", steps, "--width", "32", "--height", "32", "--cfg-scale", "2", "--seed", "7", "-n", negative];
         s.expect(0, &[&["txt2img", prompt, "-o", &alone][..], &size].concat());
-        assert_eq!(s.pixels(&alone), s.pixels(&format!("lbw-out/houses/{n:04}-7.png")), "{line}");
+        assert_eq!(s.picture(&alone), s.picture(&format!("lbw-out/houses/{n:04}-7.png")), "{line}");
     }
 
     // Nothing is drawn again, unless it is damaged or its line has changed.
     let (out, err) = s.expect(0, &["batch", "houses.txt"]);
     assert!(out.is_empty() && err.contains("5 were there"), "{out}{err}");
-    let whole = std::fs::read(s.path("lbw-out/houses/0003-7.png")).unwrap();
-    std::fs::write(s.path("lbw-out/houses/0003-7.png"), &whole[..whole.len() / 2]).unwrap();
+    let whole = s.bytes("lbw-out/houses/0003-7.png");
+    s.write("lbw-out/houses/0003-7.png", &whole[..whole.len() / 2]);
     let (out, _) = s.expect(1, &["batch", "verify", "lbw-out/houses"]);
     assert_eq!(out, "damaged or changed: 0003-7.png (houses.txt:3)\n");
-    s.write("houses.txt", &format!("{SMALL}{}\n", lines.join("\n").replace("XLOUT>", "XLOUT1>")));
+    s.write("houses.txt", format!("{SMALL}{}\n", lines.join("\n").replace("XLOUT>", "XLOUT1>")));
     let (out, _) = s.expect(0, &["batch", "houses.txt"]);
     let mut drawn: Vec<_> = out.lines().collect();
     drawn.sort();
     assert_eq!(drawn, ["lbw-out/houses/0002-7.png", "lbw-out/houses/0003-7.png"]);
-    assert_eq!(std::fs::read(s.path("lbw-out/houses/0003-7.png")).unwrap(), whole);
+    assert_eq!(s.bytes("lbw-out/houses/0003-7.png"), whole);
     s.expect(0, &["batch", "verify", "lbw-out/houses"]);
 
     // A line that goes and comes back finds its picture.
-    let text = std::fs::read_to_string(s.path("houses.txt")).unwrap();
-    s.write("houses.txt", &text.replace("gradient --seed 7", "gradient --seed 8"));
+    let text = s.text("houses.txt");
+    s.write("houses.txt", text.replace("gradient --seed 7", "gradient --seed 8"));
     assert_eq!(s.expect(0, &["batch", "houses.txt"]).0, "lbw-out/houses/0006-8.png\n");
     s.write("houses.txt", &text);
     assert_eq!(s.expect(0, &["batch", "houses.txt"]).0, "");
@@ -111,9 +56,9 @@ fn every_line_is_the_picture_it_would_be_alone() {
 #[test]
 fn a_seed_that_was_drawn_stays() {
     let s = Sandbox::new();
-    s.write("a.txt", &format!("{SMALL}red circle\nred circle\n--prompt \"green star\" --n_iter 2\n"));
+    s.write("a.txt", format!("{SMALL}red circle\nred circle\n--prompt \"green star\" --n_iter 2\n"));
     s.expect(0, &["batch", "a.txt", "--name", "{number}-{seed}", "--grid"]);
-    let before = s.files("lbw-out/a");
+    let before = s.tree("lbw-out/a");
     assert_eq!(before.len(), 6, "{:?}", before.keys());
     let seeds: std::collections::HashSet<_> =
         before.keys().filter_map(|n| n.split_once('-')).map(|(_, seed)| seed).collect();
@@ -131,7 +76,7 @@ fn a_seed_that_was_drawn_stays() {
 #[test]
 fn everything_wrong_is_said_before_the_first_picture() {
     let s = Sandbox::new();
-    s.write("bad.txt", &format!("{SMALL}red circle\n--prompt x --step 5\n--prompt \"it's\na <lora:hause:1:lbw=XLUOT>\n--prompt z --width 63\n"));
+    s.write("bad.txt", format!("{SMALL}red circle\n--prompt x --step 5\n--prompt \"it's\na <lora:hause:1:lbw=XLUOT>\n--prompt z --width 63\n"));
     let (out, err) = s.expect(2, &["batch", "bad.txt"]);
     assert!(out.is_empty() && !s.path("lbw-out").exists());
     for said in [
@@ -150,22 +95,20 @@ fn everything_wrong_is_said_before_the_first_picture() {
     assert!(err.contains("4 lines were wrong and not drawn"), "{err}");
 
     // A LoRA file that cannot be read is found before the first picture, too.
-    std::fs::create_dir(s.path("loras")).unwrap();
     s.write("loras/torn.safetensors", "\u{8}");
-    s.write("torn.txt", &format!("{SMALL}red circle\nred circle <lora:torn:1>\n"));
+    s.write("torn.txt", format!("{SMALL}red circle\nred circle <lora:torn:1>\n"));
     let (out, err) = s.expect(2, &["batch", "torn.txt", "--lora-dir", "loras"]);
     assert!(out.is_empty() && err.contains("torn.txt:3") && err.contains("torn.safetensors"), "{err}");
     let (out, _) = s.expect(1, &["batch", "torn.txt", "--lora-dir", "loras", "--keep-going"]);
     assert_eq!(out.lines().count(), 1);
 
     // A folder belongs to its batch, and other files in it to the user.
-    s.write("good.txt", &format!("{SMALL}--prompt \"red circle\" --seed 1\n"));
+    s.write("good.txt", format!("{SMALL}--prompt \"red circle\" --seed 1\n"));
     s.expect(2, &["batch", "good.txt", "-o", "lbw-out/bad"]);
-    std::fs::create_dir(s.path("mine")).unwrap();
     s.write("mine/0002-1.png", "mine");
     let (_, err) = s.expect(3, &["batch", "good.txt", "-o", "mine"]);
     assert!(err.contains("would be written over"), "{err}");
-    assert_eq!(std::fs::read(s.path("mine/0002-1.png")).unwrap(), b"mine");
+    assert_eq!(s.bytes("mine/0002-1.png"), b"mine");
     s.expect(2, &["batch", "good.txt", "--name", "../{seed}"]);
     s.expect(3, &["batch", "status", "mine"]);
 }
@@ -173,9 +116,9 @@ fn everything_wrong_is_said_before_the_first_picture() {
 #[test]
 fn pictures_are_drawn_again_from_their_infotexts() {
     let s = Sandbox::new();
-    s.write("a.txt", &format!("{SMALL}--prompt \"red circle\" --seed 1\n--prompt \"green star\" --seed 2\n"));
+    s.write("a.txt", format!("{SMALL}--prompt \"red circle\" --seed 1\n--prompt \"green star\" --seed 2\n"));
     s.expect(0, &["batch", "a.txt", "-o", "first"]);
     s.expect(0, &["batch", "first", "-o", "again", "--name", "{seed}"]);
-    assert_eq!(s.pixels("first/0002-1.png"), s.pixels("again/1.png"));
-    assert_eq!(s.pixels("first/0003-2.png"), s.pixels("again/2.png"));
+    assert_eq!(s.picture("first/0002-1.png"), s.picture("again/1.png"));
+    assert_eq!(s.picture("first/0003-2.png"), s.picture("again/2.png"));
 }

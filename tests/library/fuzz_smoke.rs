@@ -1,6 +1,6 @@
 //! A short run of the fuzz targets: every file of their corpora, and 10,000 inputs made from them, always the same.
 
-#[path = "../fuzz/targets.rs"]
+#[path = "../../fuzz/targets.rs"]
 mod targets;
 
 use std::path::Path;

@@ -1,53 +1,14 @@
 //! `lbw xyz` as a user runs it.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
-use serde_json::Value;
+use crate::sandbox::Sandbox;
 
-struct Sandbox(tempfile::TempDir);
-
-impl Sandbox {
-    fn new() -> Self {
-        Sandbox(tempfile::tempdir().unwrap())
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_lbw"));
-        command
-            .args(args)
-            .current_dir(self.0.path())
-            .env("LBW_CACHE_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"))
-            .env("LBW_LANG", "en")
-            .env_remove("LBW_WEBUI_DIR")
-            .env("LBW_LANG", "en");
-        command
-    }
-
-    fn expect(&self, code: i32, args: &[&str]) -> (String, String) {
-        let Output { stdout, stderr, status } = self.command(args).output().unwrap();
-        let (out, err) = (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
-        assert_eq!(status.code(), Some(code), "{args:?}\n{out}\n{err}");
-        assert!(!err.contains("panicked"), "{err}");
-        (out, err)
-    }
-
-    fn json(&self, args: &[&str]) -> Value {
-        serde_json::from_str(&self.expect(0, args).0).unwrap()
-    }
-
-    fn pngs(&self, folder: &str) -> Vec<PathBuf> {
-        let Ok(entries) = std::fs::read_dir(self.path(folder)) else { return Vec::new() };
-        let mut files: Vec<_> = entries.map(|e| e.unwrap().path()).collect();
-        files.retain(|path| path.extension().is_some_and(|e| e == "png"));
-        files.sort();
-        files
-    }
+/// The pictures of a folder.
+fn pngs(s: &Sandbox, folder: &str) -> Vec<String> {
+    let names = s.names(folder).into_iter().filter(|name| name.ends_with(".png"));
+    names.map(|name| format!("{folder}/{name}")).collect()
 }
 
 /// A small plot: 2 × 3 cells, in which the weight 1 is the same picture for both blocks.
@@ -77,7 +38,7 @@ fn a_plot_is_drawn_once_and_goes_on_where_it_was() {
     let s = Sandbox::new();
     let first = s.json(&plot(&["-o", "plot", "--json"]));
     assert_eq!(first["drawn"], 5);
-    let grid = std::fs::read(s.path("plot/grid.png")).unwrap();
+    let grid = s.bytes("plot/grid.png");
     let cells = &first["grids"][0]["cells"];
     assert_eq!(cells[2][0], cells[2][1]);
     assert_ne!(cells[0][0], cells[0][1]);
@@ -86,21 +47,20 @@ fn a_plot_is_drawn_once_and_goes_on_where_it_was() {
     assert_eq!((&again["drawn"], &again["pictures"]), (&0.into(), &first["pictures"]));
 
     // One cell gone, one damaged, the grid gone.
-    let files = s.pngs("plot/cells");
-    let bytes = std::fs::read(&files[1]).unwrap();
-    std::fs::remove_file(&files[0]).unwrap();
-    std::fs::write(&files[1], &bytes[..bytes.len() / 2]).unwrap();
-    std::fs::remove_file(s.path("plot/grid.png")).unwrap();
+    let files = pngs(&s, "plot/cells");
+    let bytes = s.bytes(&files[1]);
+    s.remove(&files[0]);
+    s.write(&files[1], &bytes[..bytes.len() / 2]);
+    s.remove("plot/grid.png");
     assert_eq!(s.json(&plot(&["-o", "plot", "--json"]))["drawn"], 2);
-    assert_eq!(std::fs::read(s.path("plot/grid.png")).unwrap(), grid);
-    assert_eq!(std::fs::read(&files[1]).unwrap(), bytes);
+    assert_eq!(s.bytes("plot/grid.png"), grid);
+    assert_eq!(s.bytes(&files[1]), bytes);
 
     // A cell is a picture like any other: its own infotext draws it.
-    let (info, _) = s.expect(0, &["info", files[0].to_str().unwrap()]);
+    let (info, _) = s.expect(0, &["info", &files[0]]);
     let parameters = info.split("\nplan: ").next().unwrap().trim();
     s.expect(0, &["txt2img", parameters, "-o", "alone.png"]);
-    let pixels = |path: &Path| image::open(path).unwrap().to_rgb8().into_raw();
-    assert_eq!(pixels(&s.path("alone.png")), pixels(&files[0]));
+    assert_eq!(s.picture("alone.png"), s.picture(&files[0]));
 
     // Another plot does not mix with this one.
     let other: Vec<_> = plot(&["-o", "plot"]).into_iter().map(|arg| if arg == "7" { "8" } else { arg }).collect();
@@ -111,20 +71,19 @@ fn a_plot_is_drawn_once_and_goes_on_where_it_was() {
 #[test]
 fn a_killed_plot_leaves_whole_cells_and_goes_on() {
     let s = Sandbox::new();
-    let mut child = s.command(&plot(&["-o", "plot"])).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    while s.pngs("plot/cells").is_empty() && child.try_wait().unwrap().is_none() {
+    let mut child = s.lbw(&plot(&["-o", "plot"])).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    while pngs(&s, "plot/cells").is_empty() && child.try_wait().unwrap().is_none() {
         std::thread::sleep(Duration::from_millis(5));
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    let left = s.pngs("plot/cells");
+    let left = pngs(&s, "plot/cells");
     assert!((1..=5).contains(&left.len()), "{left:?}");
-    left.iter().for_each(|cell| drop(image::open(cell).unwrap()));
+    left.iter().for_each(|cell| drop(s.picture(cell)));
     let rest = s.json(&plot(&["-o", "plot", "--json"]));
     assert_eq!(rest["drawn"].as_u64().unwrap() as usize + left.len(), 5);
     s.expect(0, &plot(&["-o", "undisturbed"]));
-    let grid = |folder: &str| std::fs::read(s.path(folder).join("grid.png")).unwrap();
-    assert_eq!(grid("plot"), grid("undisturbed"));
+    assert_eq!(s.bytes("plot/grid.png"), s.bytes("undisturbed/grid.png"));
 }
 
 #[test]
@@ -160,5 +119,5 @@ fn mistakes_are_told_before_anything_is_drawn() {
     }
     let (_, err) = s.expect(3, &["xyz", weighted, "--x", "steps=1", "--font", "no.ttf"]);
     assert!(err.contains("no.ttf"), "{err}");
-    assert!(s.pngs("lbw-out").is_empty());
+    assert!(pngs(&s, "lbw-out").is_empty());
 }

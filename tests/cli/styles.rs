@@ -1,61 +1,20 @@
 //! Styles and textual-inversion embeddings on the command line.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
 
-struct Sandbox(tempfile::TempDir);
+use crate::sandbox::{Sandbox, cache};
 
-impl Sandbox {
-    fn new() -> Self {
-        Sandbox(tempfile::tempdir().unwrap())
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        std::fs::create_dir_all(self.path(name).parent().unwrap()).unwrap();
-        std::fs::write(self.path(name), text).unwrap();
-    }
-
-    /// An embedding of `vectors` equal vectors for text encoders of the embedded model's widths.
-    fn embedding(&self, name: &str, vectors: usize, value: f32) {
-        let (clip_l, clip_g) = embedded_widths();
-        std::fs::create_dir_all(self.path(name).parent().unwrap()).unwrap();
-        let tensor =
-            |width| (Tensor::ones((vectors, width), DType::F32, &Device::Cpu).unwrap() * f64::from(value)).unwrap();
-        let tensors = HashMap::from([("clip_l", tensor(clip_l)), ("clip_g", tensor(clip_g))]);
-        candle_core::safetensors::save(&tensors, self.path(name)).unwrap();
-    }
-
-    /// Runs and expects this exit code; gives standard output and standard error.
-    fn expect(&self, code: i32, args: &[&str]) -> (String, String) {
-        let output = Command::new(env!("CARGO_BIN_EXE_lbw"))
-            .args(args)
-            .current_dir(self.0.path())
-            .env("LBW_CACHE_DIR", cache())
-            .env_remove("LBW_WEBUI_DIR")
-            .env("LBW_LANG", "en")
-            .output()
-            .unwrap();
-        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-        let (out, err) = (text(&output.stdout), text(&output.stderr));
-        assert_eq!(output.status.code(), Some(code), "{args:?}\n{out}\n{err}");
-        assert!(!err.contains("panicked"), "{err}");
-        (out, err)
-    }
-
-    fn pixels(&self, name: &str) -> Vec<u8> {
-        image::open(self.path(name)).unwrap().to_rgb8().into_raw()
-    }
-}
-
-fn cache() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache")
+/// Writes an embedding of `vectors` equal vectors for text encoders of the embedded model's widths.
+fn embedding(s: &Sandbox, name: &str, vectors: usize, value: f32) {
+    let (clip_l, clip_g) = embedded_widths();
+    s.folder(Path::new(name).parent().unwrap().to_str().unwrap());
+    let tensor =
+        |width| (Tensor::ones((vectors, width), DType::F32, &Device::Cpu).unwrap() * f64::from(value)).unwrap();
+    let tensors = HashMap::from([("clip_l", tensor(clip_l)), ("clip_g", tensor(clip_g))]);
+    candle_core::safetensors::save(&tensors, s.path(name)).unwrap();
 }
 
 fn embedded_widths() -> (usize, usize) {
@@ -122,11 +81,11 @@ fn unknown_styles_and_broken_files_are_named() {
 #[test]
 fn an_embedding_changes_the_picture_and_is_recorded() {
     let s = Sandbox::new();
-    s.embedding("e/sub/MyStyle.safetensors", 2, 0.5);
+    embedding(&s, "e/sub/MyStyle.safetensors", 2, 0.5);
     let draw = |name: &str, args: &[&str]| {
         let shared = ["red circle, mystyle", "--steps", "2", "--width", "64", "--height", "64", "--seed", "1", "-o"];
         s.expect(0, &[&shared[..], &[name], args].concat());
-        s.pixels(name)
+        s.picture(name)
     };
     let words = draw("words.png", &[]);
     assert_ne!(draw("vectors.png", &["--embeddings-dir", "e"]), words);
@@ -139,7 +98,7 @@ fn an_embedding_changes_the_picture_and_is_recorded() {
 
     // The plan inside finds it again.
     s.expect(0, &["run", "vectors.png", "--embeddings-dir", "e", "-o", "again.png"]);
-    assert_eq!(s.pixels("again.png"), s.pixels("vectors.png"));
+    assert_eq!(s.picture("again.png"), s.picture("vectors.png"));
 }
 
 #[test]
@@ -167,7 +126,7 @@ fn embeddings_that_cannot_be_used_are_spoken_of_where_they_are_named() {
 fn an_embedding_for_other_text_encoders_is_passed_over_with_a_word() {
     let s = Sandbox::new();
     let tensor = |width| Tensor::ones((1, width), DType::F32, &Device::Cpu).unwrap();
-    std::fs::create_dir(s.path("e")).unwrap();
+    s.folder("e");
     let tensors = HashMap::from([("clip_l", tensor(768)), ("clip_g", tensor(1280))]);
     candle_core::safetensors::save(&tensors, s.path("e/wide.safetensors")).unwrap();
     let size = ["--steps", "1", "--width", "64", "--height", "64"];

@@ -1,0 +1,22 @@
+//! The command as a user runs it: what it prints, writes and exits with. One module for each command.
+
+#[path = "../common/planted.rs"]
+mod planted;
+#[path = "../common/sandbox.rs"]
+mod sandbox;
+
+mod analyze;
+mod batch;
+mod bench;
+mod check;
+mod general;
+mod language;
+mod lora;
+mod models;
+mod plan;
+mod preset;
+mod settings;
+mod styles;
+mod txt2img;
+mod worker;
+mod xyz;

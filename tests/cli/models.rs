@@ -1,0 +1,80 @@
+//! Checkpoints and the folders of webui: what is found, and what is refused by what it is.
+
+use crate::sandbox::{Sandbox, repository};
+
+#[test]
+fn wrong_files_are_named_and_leave_nothing_behind() {
+    let s = Sandbox::new();
+    let (_, err) = s.expect(3, &["a", "--model", "none.safetensors"]);
+    assert!(err.contains("none.safetensors"), "{err}");
+    for (name, bytes, says) in [
+        ("cut.safetensors", &[200u8, 1, 0, 0, 0, 0, 0, 0, b'{'][..], "cut.safetensors"),
+        ("empty.safetensors", &[], "empty.safetensors"),
+        ("huge.safetensors", &[0xff; 64], "huge.safetensors"),
+        ("model.ckpt", b"PK\x03\x04xxxxxxxx", "pickle"),
+    ] {
+        s.write(name, bytes);
+        let (_, err) = s.expect(3, &["a", "--model", name, "-o", "x.png"]);
+        assert!(err.contains(says), "{err}");
+    }
+    let lora = repository("fixtures/vectors/num/lora_full/all12.safetensors");
+    let (_, err) = s.expect(3, &["a", "--model", lora.to_str().unwrap(), "-o", "x.png"]);
+    assert!(err.contains("this is a LoRA, not a checkpoint"), "{err}");
+    s.expect(3, &["a", "--webui-dir", "nowhere"]);
+    s.expect(3, &["a", "--device", "cuda:0"]);
+    s.expect(2, &["a", "--device", "toaster"]);
+    assert!(!s.path("x.png").exists());
+}
+
+#[test]
+fn other_checkpoints_are_recognised() {
+    let s = Sandbox::new();
+    let model = |tensors: &[(&str, &[usize])]| {
+        let mut end = 0;
+        let mut header = serde_json::Map::new();
+        for (name, shape) in tensors {
+            let start = end;
+            end += 2 * shape.iter().product::<usize>();
+            let entry = serde_json::json!({ "dtype": "F16", "shape": shape, "data_offsets": [start, end] });
+            header.insert((*name).to_owned(), entry);
+        }
+        let header = serde_json::to_vec(&header).unwrap();
+        let mut file = (header.len() as u64).to_le_bytes().to_vec();
+        file.extend(header);
+        file.resize(file.len() + end, 0);
+        file
+    };
+    let conv_in = "model.diffusion_model.input_blocks.0.0.weight";
+    let clip_g = "conditioner.embedders.1.model.ln_final.weight";
+    type Tensors<'a> = &'a [(&'a str, &'a [usize])];
+    let cases: [(Tensors, &str); 7] = [
+        (&[("cond_stage_model.transformer.text_model.x", &[1]), (conv_in, &[4, 4, 3, 3])], "SD 1.x"),
+        (&[("cond_stage_model.model.ln_final.weight", &[1]), (conv_in, &[4, 4, 3, 3])], "SD 2.x"),
+        (&[("conditioner.embedders.0.model.ln_final.weight", &[1]), (conv_in, &[4, 4, 3, 3])], "refiner"),
+        (&[(clip_g, &[1]), (conv_in, &[4, 9, 3, 3])], "inpainting"),
+        (&[("double_blocks.0.img_attn.qkv.weight", &[1])], "Flux"),
+        (&[("decoder.conv_in.weight", &[1]), ("encoder.conv_in.weight", &[1])], "VAE"),
+        (&[(clip_g, &[1]), (conv_in, &[32, 4, 3, 3])], "missing: model.diffusion_model.time_embed.0.weight"),
+    ];
+    for (tensors, says) in cases {
+        s.write("m.safetensors", model(tensors));
+        let (_, err) = s.expect(3, &["a", "--model", "m.safetensors", "-o", "x.png"]);
+        assert!(err.contains(says), "{says}\n{err}");
+    }
+    assert!(!s.path("x.png").exists());
+}
+
+#[test]
+fn a_webui_folder_is_understood() {
+    let s = Sandbox::new();
+    let embedded = |name: &str| std::fs::read(repository("fixtures/embedded").join(name)).unwrap();
+    s.write("webui/models/Stable-diffusion/own.safetensors", embedded("shapes-xl.safetensors"));
+    s.write("webui/models/Lora/style/mine.safetensors", embedded("night.safetensors"));
+    let presets = "webui/extensions/sd-webui-lora-block-weight/scripts/lbwpresets.txt";
+    s.write(presets, "OWN:1,0,0,0,0,0,0,0,0,0,0,1\n");
+    let args = ["a <lora:mine:1:lbw=OWN>", "--webui-dir", "webui", "--steps", "1", "--width", "64", "--height", "64"];
+    let (out, _) = s.expect(0, &[&["txt2img", "--seed", "3"], &args[..]].concat());
+    let (info, _) = s.expect(0, &["info", out.trim()]);
+    assert!(info.contains("Model: own"), "{info}");
+    assert!(info.contains("lbwpresets.txt:1"), "{info}");
+}

@@ -1,0 +1,10 @@
+//! The library as a program that uses it sees it.
+
+mod diagnostics;
+mod dialects;
+mod embedding_files;
+mod fuzz_smoke;
+mod hostile_lora;
+mod lora_bake;
+mod text_properties;
+mod weights;
