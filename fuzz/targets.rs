@@ -22,8 +22,8 @@ pub fn prompt(text: &str) {
     let lowering = lower(&request, PresetSet::builtin());
     findings(&lowering.diagnostics);
     if let Some(plan) = lowering.plan {
-        assert!(plan.positive.iter().all(|part| !part.schedule.is_empty()));
-        assert!(plan.loras.iter().all(|lora| lora.blocks.len() == 26));
+        assert!(plan.first.positive.iter().all(|part| !part.schedule.is_empty()));
+        assert!(plan.first.loras.iter().all(|lora| lora.blocks.len() == 26));
     }
 }
 

@@ -32,7 +32,7 @@ mod tests {
         assert_ne!(id(&a, &["x"]), id(&plan("b"), &["x"]));
         assert_ne!(id(&a, &["x", "y"]), id(&a, &["xy"]));
         let mut other = a.clone();
-        other.settings.seed += 1;
+        other.first.settings.seed += 1;
         assert_ne!(id(&a, &[]), id(&other, &[]));
     }
 }

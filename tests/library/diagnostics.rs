@@ -165,7 +165,7 @@ fn the_base_of_x() {
     prompt_says(&format!("<lora:a:lbw={vector}:x=0.7>"), "W0206", "x=0.7", "x=0.7");
     prompt_says(&format!("<lora:a:1:lbw={vector}:start=5>"), "W0206", vector, "x=1");
     let plan = say(&request(&format!("<lora:a:lbw={vector}:x=0.7>"))).plan.unwrap();
-    assert_eq!(plan.loras[0].blocks[0], 0.7);
+    assert_eq!(plan.first.loras[0].blocks[0], 0.7);
 }
 
 #[test]
@@ -185,9 +185,9 @@ fn strengths() {
 fn a_lora_named_twice() {
     prompt_says("<lora:a:1><lora:a:0.5>", "W0209", "<lora:a:0.5>", "keep one tag");
     let plan = say(&request("<lora:a:1><lora:a:0.5>")).plan.unwrap();
-    assert_eq!((plan.loras.len(), plan.loras[0].unet), (1, 1.0));
+    assert_eq!((plan.first.loras.len(), plan.first.loras[0].unet), (1, 1.0));
     let plan = say(&request("<lora:a:1:lbw=XLMID><lora:a:0.5>")).plan.unwrap();
-    assert_eq!((plan.loras[0].unet, plan.loras[0].blocks[13]), (2.0, 1.0));
+    assert_eq!((plan.first.loras[0].unet, plan.first.loras[0].blocks[13]), (2.0, 1.0));
 }
 
 #[test]

@@ -67,7 +67,7 @@ fn check(row: &Row, lowering: Lowering) {
     let plan = lowering.plan.unwrap_or_else(|| panic!("{}: {:#?}", row.tag, lowering.diagnostics));
     for pair in row.factors.split_whitespace() {
         let (name, expect) = pair.split_once('=').unwrap();
-        let got = factor(&plan.loras[0], row.family, &module(name));
+        let got = factor(&plan.first.loras[0], row.family, &module(name));
         let expect: f64 = expect.parse().unwrap();
         assert!((got - expect).abs() < 1e-12, "{}: {name} is {got}, expected {expect}", row.tag);
     }
@@ -291,10 +291,10 @@ fn infotext_keeps_the_dialect_and_the_drawn_weights() {
         let mut first = request(dialect, Family::Sdxl, &format!("x <lora:a:1:lbw={vector}>"));
         first.settings.seed = 1234;
         let plan = lower(&first, &presets()).plan.unwrap();
-        assert_eq!(plan.drawn.len(), count);
-        assert_eq!([plan.loras[0].blocks[5], plan.loras[0].blocks[6], plan.loras[0].blocks[19]], plan.drawn[..]);
+        assert_eq!(plan.first.drawn.len(), count);
+        assert_eq!([plan.first.loras[0].blocks[5], plan.first.loras[0].blocks[6], plan.first.loras[0].blocks[19]], plan.first.drawn[..]);
         let text = infotext(&plan, &ModelInfo::default());
-        let drawn = plan.drawn.iter().map(f64::to_string).collect::<Vec<_>>().join(" ");
+        let drawn = plan.first.drawn.iter().map(f64::to_string).collect::<Vec<_>>().join(" ");
         assert!(text.contains(&format!("LBW drawn weights: {drawn}")), "{text}");
         assert_eq!(text.contains("LBW dialect: inspire"), dialect == Dialect::Inspire);
         let mut again = request(Dialect::Webui, Family::Sdxl, "");
@@ -330,7 +330,7 @@ proptest! {
             let names = lbw::block::Layout::Sdxl20;
             for (entry, weight) in weights.iter().enumerate() {
                 let block = names.block(entry).unwrap();
-                prop_assert_eq!(factor(&plan.loras[0], Family::Sdxl, &module(block.name())), strength * weight);
+                prop_assert_eq!(factor(&plan.first.loras[0], Family::Sdxl, &module(block.name())), strength * weight);
             }
         }
     }
@@ -341,7 +341,7 @@ proptest! {
         let dialect = Dialect::ALL[which];
         let vector = weights.iter().map(|w| (f64::from(*w) / 100.0).to_string()).collect::<Vec<_>>().join(",");
         let read = |vector: &str| {
-            lower(&request(dialect, Family::Sdxl, &format!("<lora:a:lbw={vector}>")), &presets()).plan.unwrap().loras.remove(0)
+            lower(&request(dialect, Family::Sdxl, &format!("<lora:a:lbw={vector}>")), &presets()).plan.unwrap().first.loras.remove(0)
         };
         let first = read(&vector);
         let space = Space::Unet.names();

@@ -42,12 +42,12 @@ proptest! {
             found.to_json(Language::En);
         }
         if let Some(plan) = lowering.plan {
-            prop_assert!(!plan.positive.is_empty());
-            for part in &plan.positive {
+            prop_assert!(!plan.first.positive.is_empty());
+            for part in &plan.first.positive {
                 prop_assert_eq!(part.schedule.last().map(|s| s.last_step), Some(14));
                 prop_assert!(part.schedule.iter().all(|s| !s.pieces.is_empty()));
             }
-            prop_assert!(plan.loras.iter().all(|l| l.blocks.len() == 26));
+            prop_assert!(plan.first.loras.iter().all(|l| l.blocks.len() == 26));
             let again = serde_json::from_str::<lbw::plan::Plan>(&serde_json::to_string(&plan).unwrap()).unwrap();
             prop_assert_eq!(serde_json::to_string(&again).unwrap(), serde_json::to_string(&plan).unwrap());
         }
@@ -95,7 +95,7 @@ proptest! {
         let mut request = Request::new(&text, "");
         request.settings.emphasis = Emphasis::None;
         let plan = lower(&request, PresetSet::builtin()).plan.unwrap();
-        prop_assert_eq!(&plan.positive[0].schedule[0].pieces[0].text, python::rstrip(&text));
+        prop_assert_eq!(&plan.first.positive[0].schedule[0].pieces[0].text, python::rstrip(&text));
     }
 
     #[test]
@@ -123,7 +123,7 @@ proptest! {
     fn strength_times_vector(strength in -2.0..2.0f64, weights in prop::collection::vec(-2.0..2.0f64, 12)) {
         let vector = weights.iter().map(f64::to_string).collect::<Vec<_>>().join(",");
         let plan = lower(&Request::new(&format!("<lora:a:{strength}:lbw={vector}>"), ""), PresetSet::builtin()).plan.unwrap();
-        let lora = &plan.loras[0];
+        let lora = &plan.first.loras[0];
         prop_assert_eq!(lora.unet, strength);
         prop_assert_eq!(lora.ratio(plan.family, "diffusion_model_output_blocks_5_1_proj_in"), weights[11]);
         prop_assert_eq!(lora.ratio(plan.family, "diffusion_model_time_embed_0"), 1.0);

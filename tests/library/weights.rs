@@ -108,8 +108,8 @@ fn what_has_no_effect_is_not_evaluated() {
         let options = EngineOptions { skip_unused, ..EngineOptions::default() };
         let mut engine = Engine::new(Checkpoint::open(&path).unwrap(), options).unwrap();
         let mut plan = plan("red circle");
-        (plan.settings.cfg_scale, plan.settings.steps) = (1.0, 2);
-        plan.settings.sampler = Sampler::from_name(sampler).unwrap();
+        (plan.first.settings.cfg_scale, plan.first.settings.steps) = (1.0, 2);
+        plan.first.settings.sampler = Sampler::from_name(sampler).unwrap();
         let mut halves = Vec::new();
         let image = engine.run(&plan, &mut |event| {
             if let Event::Predicted { outputs } = event {

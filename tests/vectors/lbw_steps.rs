@@ -18,7 +18,7 @@ fn lbw_steps() {
 fn check(row: &Value) -> Result<(), String> {
     let lowering = lower(&Request::new(row["tag"].as_str().unwrap(), ""), PresetSet::builtin());
     let plan = lowering.plan.ok_or_else(|| format!("{:?}", lowering.diagnostics))?;
-    let lora = &plan.loras[0];
+    let lora = &plan.first.loras[0];
     for call in row["calls"].as_array().unwrap() {
         let on = lora.window.is_on(call["sampling_step"].as_i64().unwrap());
         let unet = if on { lora.unet } else { 0.0 };

@@ -27,11 +27,11 @@ fn blocks_and_values_make_vectors() {
     assert_eq!(plot.grids[0].labels.columns, ["IN04", "NOT BASE"]);
     assert_eq!(plot.grids[0].labels.rows, ["0", "0.5"]);
     assert_eq!(plot.grids[0].labels.corner, "a");
-    let of = |plan: &Plan| (plan.loras[0].blocks[0], plan.loras[0].blocks[5], plan.loras[0].blocks[9]);
+    let of = |plan: &Plan| (plan.first.loras[0].blocks[0], plan.first.loras[0].blocks[5], plan.first.loras[0].blocks[9]);
     assert_eq!(plans.iter().map(of).collect::<Vec<_>>(), [(1., 0., 1.), (1., 0., 0.), (1., 0.5, 1.), (1., 0.5, 0.5)]);
     // What is drawn can be drawn again from its own prompt.
     let again = lower(
-        &Request { settings: plans[2].settings.clone(), ..Request::new(&plans[2].prompt, "bad") },
+        &Request { settings: plans[2].first.settings.clone(), ..Request::new(&plans[2].first.prompt, "bad") },
         PresetSet::builtin(),
     );
     assert_eq!(again.plan.unwrap(), plans[2]);
@@ -46,17 +46,17 @@ fn settings_vary_as_in_webui() {
     assert_eq!(plot.grids[1].labels.rows, ["cat", "dog"]);
     assert_eq!(plot.grids[1].labels.corner, "CFG Scale: 6.0");
     let last = &plans[17];
-    assert_eq!((last.prompt.as_str(), last.settings.steps, last.settings.cfg_scale), ("a dog", 6, 8.0));
+    assert_eq!((last.first.prompt.as_str(), last.first.settings.steps, last.first.settings.cfg_scale), ("a dog", 6, 8.0));
 }
 
 #[test]
 fn a_repeated_vector_is_of_its_own_seed_and_rules() {
     let prompt = "<lora:a:1:lbw=XYZ:lbwe=XYZ>";
     let (plans, _) = plans(prompt, ["elements=:attn:0,:ff:0", "seed=1,-1,-1", ""]).unwrap();
-    assert_eq!(plans.iter().map(|p| p.settings.seed).collect::<Vec<_>>(), [1, 1, 901, 901, 902, 902]);
-    assert_ne!(plans[0].loras[0].elements, plans[1].loras[0].elements);
+    assert_eq!(plans.iter().map(|p| p.first.settings.seed).collect::<Vec<_>>(), [1, 1, 901, 901, 902, 902]);
+    assert_ne!(plans[0].first.loras[0].elements, plans[1].first.loras[0].elements);
     // XYZ is the LoRA as it is, where no axis is about block weights.
-    assert_eq!(self::plans(prompt, ["steps=3", "", ""]).unwrap().0[0].loras[0].blocks[8], 1.0);
+    assert_eq!(self::plans(prompt, ["steps=3", "", ""]).unwrap().0[0].first.loras[0].blocks[8], 1.0);
 }
 
 #[test]
@@ -66,13 +66,13 @@ fn strength_reaches_every_form_of_a_tag() {
         for weights in ["", ":lbw=XLMID"] {
             let prompt = tag.replace('>', &format!("{weights}>"));
             let (plans, _) = plans(&prompt, ["strength=0.5", "", ""]).unwrap();
-            assert_eq!((plans[0].loras[0].te, plans[0].loras[0].unet), (0.5, 0.5), "{prompt}");
-            assert_eq!(plans[0].loras[0].blocks[4] == 0.0, !weights.is_empty(), "{prompt}");
+            assert_eq!((plans[0].first.loras[0].te, plans[0].first.loras[0].unet), (0.5, 0.5), "{prompt}");
+            assert_eq!(plans[0].first.loras[0].blocks[4] == 0.0, !weights.is_empty(), "{prompt}");
         }
     }
     assert_eq!(plans("<lora:a><lora:b>", ["strength=1", "", ""]).unwrap_err(), Error::WhichLora(2));
     let (plans, _) = plans("<lora:a:1><lora:b:1:lbw=XYZ>", ["strength=0.5", "preset=XLMID,XLALL", ""]).unwrap();
-    assert_eq!((plans[0].loras[0].unet, plans[0].loras[1].unet), (1.0, 0.5));
+    assert_eq!((plans[0].first.loras[0].unet, plans[0].first.loras[1].unet), (1.0, 0.5));
 }
 
 #[test]
