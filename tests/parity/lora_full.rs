@@ -76,6 +76,7 @@ fn lora_full() {
     tally.check("base", within("base_out", rel_to_max(&base, get("base_out")), tolerance));
     for (i, case) in json["cases"].as_array().unwrap().iter().enumerate() {
         let network = network(&models, case["lora"].as_str().unwrap());
+        assert!(network.without_effect().is_empty(), "{:?}", network.without_effect());
         let blocks = numbers(&case["vector26"]);
         models
             .weights
