@@ -1,5 +1,6 @@
 //! `lbw bench`: how long the parts of an image take on this machine.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
 
@@ -11,7 +12,7 @@ use super::exit::{CommandResult, Exit, Failure};
 use super::files::Files;
 use super::painter::{self, open};
 use super::report;
-use crate::engine::{Engine, Event};
+use crate::engine::{Engine, Event, unobserved};
 use crate::lora::LoraIndex;
 use crate::plan::{Plan, Request, Sampler, Settings, lower};
 use crate::preset::PresetSet;
@@ -115,7 +116,7 @@ pub fn run(args: &BenchArgs) -> CommandResult {
     // As in a picture's own order: weights of the text encoders that do not stay are gone before those of the UNet come.
     let (text, text_load) = bench.text()?;
     let started = Instant::now();
-    bench.engine.load().map_err(painter::failure)?;
+    bench.engine.load(&mut unobserved).map_err(painter::failure)?;
     let load = text_load + started.elapsed().as_secs_f64();
     report::note(&format!("loaded in {:.2} s", open + load));
 
@@ -153,7 +154,7 @@ impl Bench {
             // A text of its own each time: conditioning is cached.
             let plan = plan(&format!("a cat, round {round}"), &format!("a dog, round {round}"), Settings::default())?;
             let started = Instant::now();
-            self.engine.condition(&plan, &mut |_| {}).map_err(painter::failure)?;
+            self.engine.condition(&plan, &mut unobserved).map_err(painter::failure)?;
             times.push(started.elapsed().as_secs_f64());
         }
         let first = times[0];
@@ -181,13 +182,16 @@ impl Bench {
         let settings = Settings { width, height, steps, cfg_scale, sampler: Sampler::Euler, ..Settings::default() };
         let plan = plan(&prompts.join(" AND "), "a dog", settings)?;
         let (mut last, mut times, mut decoding) = (Instant::now(), Vec::new(), Instant::now());
-        let mut observe = |event: Event<'_>| match event {
-            Event::Predicted { .. } => {
-                times.push(last.elapsed().as_secs_f64());
-                last = Instant::now();
+        let mut observe = |event: Event<'_>| {
+            match event {
+                Event::Predicted { .. } => {
+                    times.push(last.elapsed().as_secs_f64());
+                    last = Instant::now();
+                }
+                Event::Decoding { part: 0, .. } => decoding = Instant::now(),
+                _ => {}
             }
-            Event::Decoding => decoding = Instant::now(),
-            _ => {}
+            ControlFlow::Continue(())
         };
         let done = match vae {
             true => self.engine.run(&plan, &mut observe).map(drop),
@@ -204,11 +208,16 @@ impl Bench {
             let plan = with_lora(name, weights)?;
             let (mut last, mut seconds, mut count) = (Instant::now(), 0.0, 0);
             let run = engine.run(&plan, &mut |event| {
-                if let Event::Merged { parameters } = event {
-                    seconds += last.elapsed().as_secs_f64();
-                    count += parameters;
+                match event {
+                    Event::Merging { .. } => return ControlFlow::Continue(()),
+                    Event::Merged { parameters } => {
+                        seconds += last.elapsed().as_secs_f64();
+                        count += parameters;
+                    }
+                    _ => {}
                 }
                 last = Instant::now();
+                ControlFlow::Continue(())
             });
             run.map_err(painter::failure)?;
             Ok((seconds, count))

@@ -1,6 +1,7 @@
 //! Plans to pictures: an engine that stays open, with what infotext and job ids need to know about its files.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -13,7 +14,7 @@ use super::files::{ModelFiles, cache_dir};
 use super::report;
 use crate::checkpoint::{Checkpoint, cached_sha256, sha256_of_file};
 use crate::diagnostic::Text;
-use crate::engine::{Engine, EngineError, EngineOptions, InitImage, ModelType, ModelTypeSource, Observer};
+use crate::engine::{Engine, EngineError, EngineOptions, Event, InitImage, ModelType, ModelTypeSource};
 use crate::image_io::{self, Existing, read_picture, write_png};
 use crate::infotext::{ModelInfo, infotext};
 use crate::lora::{KeyTable, LoraHashes, LoraIndex, Network, Quirk};
@@ -111,8 +112,12 @@ impl Painter {
     }
 
     /// Draws one plan.
-    pub fn paint(&mut self, plan: &Plan, observer: Observer<'_>) -> Result<Picture, Failure> {
-        let image = self.engine.run(plan, observer).map_err(failure)?;
+    pub fn paint(&mut self, plan: &Plan, observer: &mut dyn FnMut(Event<'_>)) -> Result<Picture, Failure> {
+        let mut on = |event: Event<'_>| {
+            observer(event);
+            ControlFlow::Continue(())
+        };
+        let image = self.engine.run(plan, &mut on).map_err(failure)?;
         let parameters = infotext(plan, &self.model_info(plan)?);
         let image = image::RgbImage::from_raw(image.width, image.height, image.rgb)
             .ok_or_else(|| Failure::file("the decoded image has the wrong size"))?;

@@ -1,13 +1,15 @@
 //! One model call of a sampler: the right conditioning, the right LoRA factors, the fewest UNet calls.
 
 use std::cell::{Cell, RefCell};
+use std::ops::ControlFlow;
 
 use candle_core::{DType, Tensor};
 
+use super::event::tell;
 use super::networks::{Networks, Scope};
 use super::prompt::PromptConditioning;
 use super::{EngineError, Event, Observer};
-use crate::model::{Unet, Weights};
+use crate::model::{Progress, Unet, Watch, Weights};
 use crate::plan::{PadConds, Plan};
 use crate::sampling::{Error, Guided, Predictions, Step};
 use crate::text::Conditioning;
@@ -30,12 +32,16 @@ impl<'a> Shared<'a> {
         if sum.is_nan() {
             return Err(Error::caller(EngineError::NanLatent { step: step.index + 1 }));
         }
-        self.tell(Event::Step { index: step.index, steps, x: step.x, denoised: step.denoised });
-        Ok(())
+        let event = Event::Step { index: step.index, steps, x: step.x, denoised: step.denoised };
+        self.tell(event).map_err(Error::caller)
     }
 
-    fn tell(&self, event: Event<'_>) {
-        (self.observer.borrow_mut())(event);
+    fn ask(&self, event: Event<'_>) -> ControlFlow<()> {
+        (self.observer.borrow_mut())(event)
+    }
+
+    fn tell(&self, event: Event<'_>) -> Result<(), EngineError> {
+        tell(&mut |event| self.ask(event), event)
     }
 }
 
@@ -78,7 +84,7 @@ impl Guided for GuidedUnet<'_> {
         if let (Some(negative), None) = (negative, together) {
             outputs.extend(self.forward(x_in, t, &[negative])?);
         }
-        self.shared.tell(Event::Predicted { outputs: &outputs });
+        self.shared.tell(Event::Predicted { outputs: &outputs }).map_err(Error::caller)?;
         let uncond = negative.and_then(|_| outputs.pop());
         Ok(Predictions { parts: outputs.into_iter().zip(weights).collect(), uncond })
     }
@@ -93,9 +99,10 @@ impl GuidedUnet<'_> {
             return Ok(());
         }
         let active = self.networks.active(self.plan, sampling_step, Scope::Sampling)?;
-        let parameters = self.weights.apply(&active)?;
+        let mut merging = |Progress { part, of }| self.shared.ask(Event::Merging { part, of });
+        let parameters = self.weights.apply(&active, &mut Watch::new(&mut merging))?;
         if parameters > 0 {
-            self.shared.tell(Event::Merged { parameters });
+            self.shared.tell(Event::Merged { parameters })?;
         }
         self.windows = Some(windows);
         Ok(())
@@ -159,7 +166,13 @@ impl GuidedUnet<'_> {
         let vector = Tensor::cat(&conds.iter().map(|c| &c.vector).collect::<Vec<_>>(), 0)?;
         let x = x.repeat((conds.len(), 1, 1, 1))?;
         let t = Tensor::full(t, conds.len(), x.device())?;
-        let output = self.unet.forward(&x, &t, &context, &vector)?;
+        let (mut part, of) = (0, self.unet.blocks());
+        let mut tap = |id: &str, _: &Tensor| {
+            part += 1;
+            self.shared.ask(Event::Block { id, part, of })
+        };
+        let output = self.unet.forward(&x, &t, &context, &vector, &mut tap);
+        let output = output.map_err(|error| Error::caller(EngineError::from(error)))?;
         (0..conds.len()).map(|i| Ok(output.narrow(0, i, 1)?)).collect()
     }
 }

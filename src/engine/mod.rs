@@ -1,19 +1,20 @@
 //! Executes plans: a checkpoint stays open, its weights follow the LoRA factors that each plan asks for.
 //!
 //! ```no_run
-//! use lbw::engine::{Engine, EngineOptions};
+//! use lbw::engine::{Engine, EngineOptions, unobserved};
 //! use lbw::plan::{Request, lower};
 //! use lbw::preset::PresetSet;
 //! let plan = lower(&Request::new("1girl, (red hair:1.2)", "blurry"), PresetSet::builtin()).plan.ok_or("see the diagnostics")?;
 //! let checkpoint = lbw::checkpoint::Checkpoint::open("model.safetensors".as_ref())?;
 //! let mut engine = Engine::new(checkpoint, EngineOptions::default())?;
-//! let image = engine.run(&plan, &mut |_| {})?;
+//! let image = engine.run(&plan, &mut unobserved)?;
 //! println!("{} × {}", image.width, image.height);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 pub mod embedded;
 mod error;
+mod event;
 mod guided;
 mod image;
 mod init_image;
@@ -23,6 +24,7 @@ mod parameterization;
 mod prompt;
 
 pub use error::EngineError;
+pub use event::{Event, Observer, unobserved};
 pub use image::to_rgb8;
 pub use init_image::InitImage;
 pub use limits::check as check_limits;
@@ -37,10 +39,11 @@ use candle_core::{Device, Tensor};
 use crate::block::Family;
 use crate::checkpoint::{Checkpoint, prefix};
 use crate::lora::{KeyTable, LoraIndex, ModuleTable};
-use crate::model::{Builder, Held, Unet, Vae, Weights, kernels, unused_tensors};
+use crate::model::{Builder, Held, Unet, Vae, Watch, Weights, kernels, unused_tensors};
 use crate::plan::{Emphasis, Hires, HiresPrompts, PadConds, Plan};
 use crate::sampling::{ImageRng, Run, Start, sample, upscale};
 use crate::text::{Embeddings, EncodeOptions, TextEncoders};
+use event::{tell, watched};
 
 /// What an engine is opened with.
 pub struct EngineOptions {
@@ -78,32 +81,7 @@ impl Default for EngineOptions {
     }
 }
 
-/// What happens while a plan runs.
-pub enum Event<'a> {
-    /// LoRA factors were put in force; this many parameters were made anew.
-    Merged {
-        parameters: usize,
-    },
-    /// The text encoders ran.
-    Encoded,
-    /// The UNet answered: raw outputs for each part of the prompt, then for the negative prompt unless it was skipped.
-    Predicted {
-        outputs: &'a [Tensor],
-    },
-    /// A step of `steps` begins (0-based), as webui's callback has it.
-    Step {
-        index: usize,
-        steps: usize,
-        x: &'a Tensor,
-        denoised: &'a Tensor,
-    },
-    Decoding,
-}
-
 const TEXT_ENCODERS: [&str; 2] = [prefix::CLIP_L, prefix::CLIP_G];
-
-/// Sees what happens while a plan runs.
-pub type Observer<'a> = &'a mut dyn FnMut(Event<'_>);
 
 /// A finished image.
 pub struct Image {
@@ -201,12 +179,13 @@ impl Engine {
     }
 
     /// Reads all weights that stay in memory now instead of at their first use.
-    pub fn load(&self) -> Result<(), EngineError> {
+    pub fn load(&self, observer: Observer<'_>) -> Result<(), EngineError> {
+        let mut loading = watched(observer, |part, of| Event::Loading { part, of });
+        let watch = &mut Watch::new(&mut loading);
         let text = TEXT_ENCODERS.into_iter().filter(|_| !self.unloads_text);
-        Ok(text
-            .chain([prefix::UNET, prefix::VAE])
-            .try_for_each(|p| self.weights.load(p))
-            .and_then(|()| self.vae_weights.as_ref().map_or(Ok(()), |w| w.load(prefix::VAE)))?)
+        let prefixes: Vec<_> = text.chain([prefix::UNET, prefix::VAE]).collect();
+        self.weights.load(&prefixes, watch)?;
+        Ok(self.vae_weights.as_ref().map_or(Ok(()), |weights| weights.load(&[prefix::VAE], watch))?)
     }
 
     /// Makes a picture known that plans of img2img draw over.
@@ -223,36 +202,43 @@ impl Engine {
     /// The conditioning of `plan` over its steps, with its LoRAs' full text-encoder strength.
     pub fn condition(&mut self, plan: &Plan, observer: Observer<'_>) -> Result<PromptConditioning, EngineError> {
         let active = self.networks.active(plan, 0, networks::Scope::TextEncoding)?;
-        let parameters = self.weights.apply(&active)?;
+        let mut merging = watched(observer, |part, of| Event::Merging { part, of });
+        let parameters = self.weights.apply(&active, &mut Watch::new(&mut merging))?;
+        drop(merging);
         if parameters > 0 {
-            observer(Event::Merged { parameters });
+            tell(observer, Event::Merged { parameters })?;
         }
         let context_dim = self.unet.config().context_dim;
         let networks = self.networks.text_signature(plan)?;
-        let (conditioning, encoded) =
-            self.conditioning.get(plan, networks, &self.text, &self.embeddings, context_dim, &self.device)?;
+        let mut encoding = watched(observer, |part, of| Event::Encoding { part, of });
+        let watch = &mut Watch::new(&mut encoding);
+        let got = self.conditioning.get(plan, networks, &self.text, &self.embeddings, context_dim, &self.device, watch);
+        drop(encoding);
+        let encoded = !matches!(got, Ok((_, false)));
+        if encoded && self.unloads_text {
+            TEXT_ENCODERS.into_iter().for_each(|p| self.weights.unload(p));
+        }
+        let (conditioning, encoded) = got?;
         if encoded {
-            observer(Event::Encoded);
-            if self.unloads_text {
-                TEXT_ENCODERS.into_iter().for_each(|p| self.weights.unload(p));
-            }
+            tell(observer, Event::Encoded)?;
         }
         Ok(conditioning)
     }
 
     /// Runs `plan` from noise, or from the picture it draws over.
     pub fn run(&mut self, plan: &Plan, observer: Observer<'_>) -> Result<Image, EngineError> {
-        let start = self.start(plan)?;
+        let start = self.start(plan, observer)?;
         self.run_from(plan, start, observer)
     }
 
-    fn start(&self, plan: &Plan) -> Result<Start, EngineError> {
+    fn start(&self, plan: &Plan, observer: Observer<'_>) -> Result<Start, EngineError> {
         limits::check(plan)?;
         let Some(img2img) = &plan.settings.img2img else { return Ok(Start::Noise) };
         let unknown = || EngineError::InitImage(img2img.image.clone());
         let image = self.init_images.get(&img2img.image).ok_or_else(unknown)?;
         let (width, height) = (plan.settings.width as usize, plan.settings.height as usize);
-        let latent = self.encode_image(&image.tensor(img2img.resize_mode, width, height, &self.device)?)?;
+        let image = image.tensor(img2img.resize_mode, width, height, &self.device)?;
+        let latent = self.encode_image(&image, observer)?;
         Ok(Start::Latent {
             latent,
             strength: img2img.denoising_strength,
@@ -264,8 +250,9 @@ impl Engine {
     /// Runs `plan` from noise or from a latent.
     pub fn run_from(&mut self, plan: &Plan, start: Start, observer: Observer<'_>) -> Result<Image, EngineError> {
         let latent = self.latent_from(plan, start, observer)?;
-        observer(Event::Decoding);
-        let decoded = self.vae.decode(&latent)?;
+        tell(observer, Event::Decoding { part: 0, of: self.vae.parts() })?;
+        let mut decoding = watched(observer, |part, of| Event::Decoding { part, of });
+        let decoded = self.vae.decode(&latent, &mut Watch::new(&mut decoding))?;
         let (_, _, height, width) = decoded.dims4()?;
         Ok(Image { width: width as u32, height: height as u32, rgb: to_rgb8(&decoded)?, latent })
     }
@@ -315,13 +302,16 @@ impl Engine {
     }
 
     /// The encoding of an empty prompt without any network, (1, 77, width).
-    fn empty_prompt(&mut self) -> Result<Tensor, EngineError> {
+    fn empty_prompt(&mut self, observer: Observer<'_>) -> Result<Tensor, EngineError> {
         if let Some(empty) = &self.empty {
             return Ok(empty.clone());
         }
-        self.weights.apply(&[])?;
+        let mut merging = watched(observer, |part, of| Event::Merging { part, of });
+        self.weights.apply(&[], &mut Watch::new(&mut merging))?;
+        drop(merging);
         let options = EncodeOptions { emphasis: Emphasis::Original, clip_l_layer: 2, comma_padding_backtrack: 0 };
-        let encoded = self.text.encode(&[&[]], options, &self.embeddings)?;
+        let mut encoding = watched(observer, |part, of| Event::Encoding { part, of });
+        let encoded = self.text.encode(&[&[]], options, &self.embeddings, &mut Watch::new(&mut encoding))?;
         let crossattn = encoded.into_iter().next().map(|e| e.crossattn);
         let empty = crossattn.ok_or_else(|| candle_core::Error::Msg("a text has no encoding".to_owned()))?;
         Ok(self.empty.insert(empty).clone())
@@ -335,7 +325,7 @@ impl Engine {
         observer: Observer<'_>,
     ) -> Result<Tensor, EngineError> {
         let empty = match plan.settings.pad_conds {
-            PadConds::EmptyPrompts => Some(self.empty_prompt()?),
+            PadConds::EmptyPrompts => Some(self.empty_prompt(observer)?),
             PadConds::Separate | PadConds::NegativeOnly => None,
         };
         let levels = self.model_type.levels(&plan.settings);
@@ -367,7 +357,8 @@ impl Engine {
 
     /// Encodes an image (1, 3, h, w) in −1…1 to a scaled latent: the encoder's mean, where webui draws from its
     /// distribution.
-    pub fn encode_image(&self, image: &Tensor) -> Result<Tensor, EngineError> {
-        Ok(self.vae.encode(image)?)
+    pub fn encode_image(&self, image: &Tensor, observer: Observer<'_>) -> Result<Tensor, EngineError> {
+        let mut encoding = watched(observer, |part, of| Event::EncodingImage { part, of });
+        Ok(self.vae.encode(image, &mut Watch::new(&mut encoding))?)
     }
 }

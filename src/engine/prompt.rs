@@ -3,6 +3,7 @@
 use candle_core::{DType, Device, Tensor};
 
 use super::EngineError;
+use crate::model::Watch;
 use crate::plan::{Piece, Plan, Schedule};
 use crate::text::{CHUNK, Conditioning, Embeddings, EncodeOptions, Sizes, TextEncoders};
 
@@ -53,6 +54,7 @@ impl Cache {
         embeddings: &Embeddings,
         context_dim: usize,
         device: &Device,
+        watch: &mut Watch<'_>,
     ) -> Result<(PromptConditioning, bool), EngineError> {
         let s = &plan.settings;
         let key = Key {
@@ -73,7 +75,7 @@ impl Cache {
             self.0.push(hit);
             return Ok((conditioning, false));
         }
-        let conditioning = key.encode(text, embeddings, context_dim, device)?;
+        let conditioning = key.encode(text, embeddings, context_dim, device, watch)?;
         if self.0.len() == KEPT {
             self.0.remove(0);
         }
@@ -89,11 +91,12 @@ impl Key {
         embeddings: &Embeddings,
         context_dim: usize,
         device: &Device,
+        watch: &mut Watch<'_>,
     ) -> Result<PromptConditioning, EngineError> {
         let sizes = self.sizes.embed(device)?;
-        let encode = |schedule: &Schedule| -> Result<Scheduled, EngineError> {
+        let mut encode = |schedule: &Schedule| -> Result<Scheduled, EngineError> {
             let texts: Vec<&[Piece]> = schedule.iter().map(|s| s.pieces.as_slice()).collect();
-            let encoded = text.encode(&texts, self.options, embeddings)?;
+            let encoded = text.encode(&texts, self.options, embeddings, watch)?;
             let entries = schedule.iter().zip(encoded).map(|(segment, e)| {
                 let vector = Tensor::cat(&[&e.pooled, &sizes], 1)?;
                 Ok((segment.last_step, Conditioning { crossattn: e.crossattn, vector }))

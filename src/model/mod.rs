@@ -11,6 +11,7 @@ mod layers;
 mod ledger;
 mod unet;
 pub mod vae;
+mod watch;
 mod weights;
 
 pub use builder::{Builder, unused_tensors};
@@ -18,4 +19,5 @@ pub use layers::{LayerNorm, Linear};
 pub use ledger::{ActiveNetwork, Factor, MergeError};
 pub use unet::{Unet, UnetConfig, timestep_embedding};
 pub use vae::Vae;
+pub use watch::{ModelError, Progress, Tap, Watch, Watched};
 pub use weights::{Held, Param, Weights};

@@ -4,6 +4,8 @@
 //! All widths and depths come from the checkpoint. The block structure itself is SDXL's: three levels of two residual
 //! blocks, downsampling in blocks 3 and 6, upsampling at the end of output blocks 2 and 5.
 
+use std::ops::ControlFlow;
+
 use candle_core::{DType, Module, Result, Tensor};
 use candle_transformers::models::stable_diffusion::embeddings::Timesteps;
 
@@ -11,6 +13,7 @@ use super::attention::{Attention, CrossAttention, Texts};
 use super::builder::Builder;
 use super::kernels::{self, Activation};
 use super::layers::{Conv1x1, Conv3x3, GroupNorm, LayerNorm, Linear};
+use super::watch::{ModelError, Tap, Watched};
 use crate::checkpoint::prefix;
 
 const LEVELS: usize = 3;
@@ -133,21 +136,20 @@ impl Unet {
         self.config
     }
 
-    /// The raw prediction for latents `x` (b, 4, h, w) at timesteps `t` (b), given text `context` (b, tokens,
-    /// context_dim) and `vector` (b, vector_dim) conditioning. Same shape as `x`.
-    pub fn forward(&self, x: &Tensor, t: &Tensor, context: &Tensor, vector: &Tensor) -> Result<Tensor> {
-        self.forward_tapped(x, t, context, vector, &mut |_, _| Ok(()))
+    /// The number of blocks.
+    pub fn blocks(&self) -> usize {
+        1 + self.input_blocks.len() + 1 + self.output_blocks.len()
     }
 
-    /// Like [`Unet::forward`]; `tap` sees the output of each block, (b, h, w, c), under its LBW id (`IN00`…`OUT08`).
-    pub fn forward_tapped(
-        &self,
-        x: &Tensor,
-        t: &Tensor,
-        context: &Tensor,
-        vector: &Tensor,
-        tap: &mut dyn FnMut(&str, &Tensor) -> Result<()>,
-    ) -> Result<Tensor> {
+    /// The raw prediction for latents `x` (b, 4, h, w) at timesteps `t` (b), given text `context` (b, tokens,
+    /// context_dim) and `vector` (b, vector_dim) conditioning. Same shape as `x`.
+    ///
+    /// `tap` is asked after each block whether to go on.
+    pub fn forward(&self, x: &Tensor, t: &Tensor, context: &Tensor, vector: &Tensor, tap: Tap<'_>) -> Watched<Tensor> {
+        let mut tap = |id: &str, h: &Tensor| match tap(id, h) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(ModelError::Stopped),
+        };
         let context = &self.texts.known(context)?;
         let time = timestep_embedding(t, self.config.model_channels)?;
         let emb = (self.time_embed.forward(&time)? + self.label_emb.forward(vector)?)?;
@@ -182,7 +184,7 @@ impl Unet {
             }
             tap(&format!("OUT{i:02}"), &h)?;
         }
-        self.conv_out.forward(&self.norm_out.forward_silu(&h)?)?.permute((0, 3, 1, 2))?.contiguous()
+        Ok(self.conv_out.forward(&self.norm_out.forward_silu(&h)?)?.permute((0, 3, 1, 2))?.contiguous()?)
     }
 }
 

@@ -5,6 +5,7 @@ use candle_core::{Result, Tensor};
 use super::builder::Builder;
 use super::kernels;
 use super::layers::{Conv1x1, Conv3x3, GroupNorm};
+use super::watch::{Watch, Watched};
 use crate::checkpoint::prefix;
 
 /// Latents are encoder means times this number.
@@ -26,9 +27,14 @@ impl Vae {
     }
 
     /// Latent (b, 4, h, w) → image (b, 3, 8h, 8w), nominally in −1…1.
-    pub fn decode(&self, latent: &Tensor) -> Result<Tensor> {
+    pub fn decode(&self, latent: &Tensor, watch: &mut Watch<'_>) -> Watched<Tensor> {
         let x = (latent / SCALE)?.permute((0, 2, 3, 1))?.contiguous()?;
-        self.decoder.forward(&x)?.permute((0, 3, 1, 2))?.contiguous()
+        Ok(self.decoder.forward(&x, watch)?.permute((0, 3, 1, 2))?.contiguous()?)
+    }
+
+    /// Parts that [`Vae::decode`] counts.
+    pub fn parts(&self) -> usize {
+        self.decoder.parts()
     }
 
     pub fn can_encode(&self) -> bool {
@@ -36,18 +42,17 @@ impl Vae {
     }
 
     /// Image (b, 3, 8h, 8w) in −1…1 → mean and log variance of its latent (b, 8, h, w), without the scale.
-    pub fn moments(&self, image: &Tensor) -> Result<Tensor> {
-        match &self.encoder {
-            Some(encoder) => {
-                encoder.forward(&image.permute((0, 2, 3, 1))?.contiguous()?)?.permute((0, 3, 1, 2))?.contiguous()
-            }
-            None => candle_core::bail!("this checkpoint's VAE has no encoder"),
-        }
+    pub fn moments(&self, image: &Tensor, watch: &mut Watch<'_>) -> Watched<Tensor> {
+        let Some(encoder) = &self.encoder else {
+            return Err(candle_core::Error::Msg("this checkpoint's VAE has no encoder".to_owned()).into());
+        };
+        let image = image.permute((0, 2, 3, 1))?.contiguous()?;
+        Ok(encoder.forward(&image, watch)?.permute((0, 3, 1, 2))?.contiguous()?)
     }
 
     /// Image (b, 3, 8h, 8w) in −1…1 → latent (b, 4, h, w): the mean, scaled.
-    pub fn encode(&self, image: &Tensor) -> Result<Tensor> {
-        self.moments(image)?.narrow(1, 0, 4)? * SCALE
+    pub fn encode(&self, image: &Tensor, watch: &mut Watch<'_>) -> Watched<Tensor> {
+        Ok((self.moments(image, watch)?.narrow(1, 0, 4)? * SCALE)?)
     }
 }
 
@@ -56,7 +61,7 @@ struct Decoder {
     conv_in: Conv3x3,
     middle: Middle,
     /// Lowest resolution first.
-    levels: Vec<(Vec<ResBlock>, Option<Conv3x3>)>,
+    levels: Vec<Level>,
     norm_out: GroupNorm,
     conv_out: Conv3x3,
 }
@@ -82,23 +87,23 @@ impl Decoder {
         Decoder { post_quant, conv_in, middle, levels, norm_out, conv_out }
     }
 
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let mut h = self.middle.forward(&self.conv_in.forward(&self.post_quant.forward(x)?)?)?;
-        for (blocks, upsample) in &self.levels {
-            for block in blocks {
-                h = block.forward(&h)?;
-            }
-            if let Some(conv) = upsample {
-                h = conv.forward(&h)?;
-            }
-        }
-        self.conv_out.forward(&self.norm_out.forward_silu(&h)?)
+    fn parts(&self) -> usize {
+        Middle::PARTS + parts(&self.levels) + 1
+    }
+
+    fn forward(&self, x: &Tensor, watch: &mut Watch<'_>) -> Watched<Tensor> {
+        watch.expect(self.parts());
+        let h = self.middle.forward(&self.conv_in.forward(&self.post_quant.forward(x)?)?, watch)?;
+        let h = through(&self.levels, h, watch)?;
+        let y = self.conv_out.forward(&self.norm_out.forward_silu(&h)?)?;
+        watch.done(1)?;
+        Ok(y)
     }
 }
 
 struct Encoder {
     conv_in: Conv3x3,
-    levels: Vec<(Vec<ResBlock>, Option<Conv3x3>)>,
+    levels: Vec<Level>,
     middle: Middle,
     norm_out: GroupNorm,
     conv_out: Conv3x3,
@@ -131,19 +136,35 @@ impl Encoder {
         Encoder { conv_in, levels, middle, norm_out, conv_out, quant }
     }
 
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let mut h = self.conv_in.forward(x)?;
-        for (blocks, downsample) in &self.levels {
-            for block in blocks {
-                h = block.forward(&h)?;
-            }
-            if let Some(conv) = downsample {
-                h = conv.forward(&h)?;
-            }
-        }
-        let h = self.norm_out.forward_silu(&self.middle.forward(&h)?)?;
-        self.quant.forward(&self.conv_out.forward(&h)?)
+    fn forward(&self, x: &Tensor, watch: &mut Watch<'_>) -> Watched<Tensor> {
+        watch.expect(1 + parts(&self.levels) + Middle::PARTS);
+        let h = self.conv_in.forward(x)?;
+        watch.done(1)?;
+        let h = through(&self.levels, h, watch)?;
+        let h = self.norm_out.forward_silu(&self.middle.forward(&h, watch)?)?;
+        Ok(self.quant.forward(&self.conv_out.forward(&h)?)?)
     }
+}
+
+/// Residual blocks of one resolution, and the convolution to the next.
+type Level = (Vec<ResBlock>, Option<Conv3x3>);
+
+fn parts(levels: &[Level]) -> usize {
+    levels.iter().map(|(blocks, resize)| blocks.len() + resize.iter().len()).sum()
+}
+
+fn through(levels: &[Level], mut h: Tensor, watch: &mut Watch<'_>) -> Watched<Tensor> {
+    for (blocks, resize) in levels {
+        for block in blocks {
+            h = block.forward(&h)?;
+            watch.done(1)?;
+        }
+        if let Some(conv) = resize {
+            h = conv.forward(&h)?;
+            watch.done(1)?;
+        }
+    }
+    Ok(h)
 }
 
 fn res_blocks(b: &mut Builder, prefix: &str, channels: &mut usize) -> Vec<ResBlock> {
@@ -200,6 +221,8 @@ struct Middle {
 }
 
 impl Middle {
+    const PARTS: usize = 3;
+
     fn new(b: &mut Builder, prefix: &str, channels: usize) -> Self {
         let first = ResBlock::new(b, &format!("{prefix}block_1"), channels);
         let norm = GroupNorm::new(b, &format!("{prefix}attn_1.norm"), channels, EPS);
@@ -208,13 +231,17 @@ impl Middle {
         Middle { first, norm, q, k, v, proj_out, last: ResBlock::new(b, &format!("{prefix}block_2"), channels) }
     }
 
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+    fn forward(&self, x: &Tensor, watch: &mut Watch<'_>) -> Watched<Tensor> {
         let x = self.first.forward(x)?;
+        watch.done(1)?;
         let (batch, height, width, channels) = x.dims4()?;
         let h = self.norm.forward(&x)?.reshape((batch, height * width, channels))?;
         let h = kernels::attention(&self.q.forward(&h)?, &self.k.forward(&h)?, &self.v.forward(&h)?, 1, false)?;
         let x = x.reshape((batch, height * width, channels))?;
         let x = self.proj_out.forward_onto(&x, &h)?.reshape((batch, height, width, channels))?;
-        self.last.forward(&x)
+        watch.done(1)?;
+        let y = self.last.forward(&x)?;
+        watch.done(1)?;
+        Ok(y)
     }
 }

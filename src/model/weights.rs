@@ -13,6 +13,7 @@ use safetensors::tensor::Dtype;
 
 use super::kernels::{self, Isa, LowRank, NumberType, Panels, Shape, Stored, Weight};
 use super::ledger::Ledger;
+use super::watch::{Watch, Watched};
 use crate::checkpoint::{Checkpoint, FileError};
 
 /// How the weights of linear layers and convolutions are held by our kernels on the CPU.
@@ -209,10 +210,21 @@ impl Weights {
         self.params.values()
     }
 
-    /// Reads all parameters whose name starts with `prefix`, but for tables, in parallel.
-    pub fn load(&self, prefix: &str) -> candle_core::Result<()> {
-        let params: Vec<_> =
-            self.params.range(prefix.to_owned()..).map_while(|(n, p)| n.starts_with(prefix).then_some(p)).collect();
-        params.into_par_iter().filter(|p| !p.table).try_for_each(|p| p.weight().map(drop))
+    /// Reads all parameters whose name starts with one of `prefixes`, but for tables, in parallel.
+    pub fn load(&self, prefixes: &[&str], watch: &mut Watch<'_>) -> Watched<()> {
+        let is_wanted = |param: &&Arc<Param>| !param.table && prefixes.iter().any(|p| param.name.starts_with(p));
+        let params: Vec<_> = self.params().filter(is_wanted).collect();
+        watch.expect(params.len());
+        for params in params.chunks(at_once()) {
+            params.par_iter().try_for_each(|param| param.weight().map(drop))?;
+            watch.done(params.len())?;
+        }
+        Ok(())
     }
+}
+
+/// How many parameters are made between two questions whether to go on: enough that no thread waits long for the others at the
+/// end.
+pub(super) fn at_once() -> usize {
+    8 * rayon::current_num_threads()
 }

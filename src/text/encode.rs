@@ -6,7 +6,7 @@ use super::chunk::{Chunk, chunk, empty_chunk};
 use super::embedding::Embeddings;
 use super::encoder::{CHUNK, ClipG, ClipL, Insert};
 use super::tokenizer;
-use crate::model::Builder;
+use crate::model::{Builder, Watch, Watched};
 use crate::plan::{Emphasis, Piece};
 
 /// Both text encoders.
@@ -44,7 +44,13 @@ impl TextEncoders {
     ///
     /// They are encoded together because the emphasis mode "Original" restores the mean over all of them, each counted as
     /// often as it stands there.
-    pub fn encode(&self, texts: &[&[Piece]], options: EncodeOptions, embeddings: &Embeddings) -> Result<Vec<Encoded>> {
+    pub fn encode(
+        &self,
+        texts: &[&[Piece]],
+        options: EncodeOptions,
+        embeddings: &Embeddings,
+        watch: &mut Watch<'_>,
+    ) -> Watched<Vec<Encoded>> {
         let mut distinct: Vec<&[Piece]> = Vec::new();
         let mut index = Vec::with_capacity(texts.len());
         for text in texts {
@@ -66,6 +72,8 @@ impl TextEncoders {
         let (l, g) = (cut(tokenizer::Encoder::ClipL), cut(tokenizer::Encoder::ClipG));
         let length = l.iter().chain(&g).map(Vec::len).max().unwrap_or(1);
 
+        let layer = (self.clip_l.layers() + 1).saturating_sub(options.clip_l_layer as usize);
+        watch.expect(length * (layer.min(self.clip_l.layers()) + self.clip_g.layers()));
         let mut rows = Vec::new();
         let mut pooled = None;
         for position in 0..length {
@@ -74,20 +82,20 @@ impl TextEncoders {
             };
             let batch_l = batch(&l, tokenizer::Encoder::ClipL);
             let insert = self.inserts(&batch_l, |name| Some(&embeddings.get(name)?.clip_l))?;
-            let layer = (self.clip_l.layers() + 1).saturating_sub(options.clip_l_layer as usize);
-            let z = self.clip_l.hidden(&self.ids(&batch_l)?, &insert, layer)?;
+            let z = self.clip_l.hidden(&self.ids(&batch_l)?, &insert, layer, watch)?;
             let z_l = self.emphasise(&z, &batch_l, &counts, options.emphasis)?;
 
             let batch_g = batch(&g, tokenizer::Encoder::ClipG);
             let insert = self.inserts(&batch_g, |name| Some(&embeddings.get(name)?.clip_g))?;
-            let (z, p) = self.clip_g.forward(&self.ids(&batch_g)?, &insert)?;
+            let (z, p) = self.clip_g.forward(&self.ids(&batch_g)?, &insert, watch)?;
             let z_g = self.emphasise(&z, &batch_g, &counts, options.emphasis)?;
 
             rows.push(Tensor::cat(&[z_l, z_g], 2)?);
             pooled.get_or_insert(p);
         }
         let crossattn = Tensor::cat(&rows, 1)?;
-        let Some(pooled) = pooled else { candle_core::bail!("a prompt has at least one chunk") };
+        let no_chunk = || candle_core::Error::Msg("a prompt has at least one chunk".to_owned());
+        let pooled = pooled.ok_or_else(no_chunk)?;
         index
             .into_iter()
             .map(|i| Ok(Encoded { crossattn: crossattn.narrow(0, i, 1)?, pooled: pooled.narrow(0, i, 1)? }))

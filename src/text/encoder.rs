@@ -6,7 +6,7 @@ use candle_core::{DType, Result, Tensor};
 
 use crate::checkpoint::prefix;
 use crate::model::kernels::{self, Activation};
-use crate::model::{Builder, LayerNorm, Linear, Param};
+use crate::model::{Builder, LayerNorm, Linear, Param, Watch, Watched};
 
 /// Tokens of a chunk with start and end.
 pub const CHUNK: usize = 77;
@@ -40,10 +40,11 @@ impl ClipL {
 
     /// The output of layer `layer` (0 is the embeddings, 1 the first layer), without a final norm, for tokens `ids` (b, 77) with
     /// `insert`ed embeddings. (b, 77, width)
-    pub fn hidden(&self, ids: &Tensor, insert: &[Insert], layer: usize) -> Result<Tensor> {
+    pub fn hidden(&self, ids: &Tensor, insert: &[Insert], layer: usize, watch: &mut Watch<'_>) -> Watched<Tensor> {
         let mut h = self.embeddings.forward(ids, insert)?;
         for layer in self.layers.iter().take(layer) {
             h = layer.forward(&h)?;
+            watch.done(1)?;
         }
         Ok(h)
     }
@@ -73,14 +74,19 @@ impl ClipG {
         ClipG { embeddings, layers, ln_final, text_projection }
     }
 
+    pub fn layers(&self) -> usize {
+        self.layers.len()
+    }
+
     /// For tokens `ids` (b, 77): the output of the last layer but one, (b, 77, width), and the pooled text, (b, pooled):
     /// the final norm of the last layer's output at each chunk's end token (the first highest id), projected.
-    pub fn forward(&self, ids: &Tensor, insert: &[Insert]) -> Result<(Tensor, Tensor)> {
+    pub fn forward(&self, ids: &Tensor, insert: &[Insert], watch: &mut Watch<'_>) -> Watched<(Tensor, Tensor)> {
         let mut h = self.embeddings.forward(ids, insert)?;
         let mut penultimate = h.clone();
         for layer in &self.layers {
             let next = layer.forward(&h)?;
             penultimate = std::mem::replace(&mut h, next);
+            watch.done(1)?;
         }
         let last = self.ln_final.forward(&h)?;
         let rows = ids

@@ -1,11 +1,12 @@
 //! Whole networks on a whole UNet, through the ledger, with block weight vectors.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
 use lbw::block::Family;
 use lbw::lora::{KeyTable, ModuleTable, Network, Strength};
-use lbw::model::{ActiveNetwork, Builder, Factor, Unet, Weights};
+use lbw::model::{ActiveNetwork, Builder, Factor, Unet, Watch, Weights};
 use lbw::plan::{LoraPlan, Window};
 use lbw::text::{ClipG, ClipL};
 use serde_json::Value;
@@ -68,7 +69,9 @@ fn lora_full() {
     let mut models = models(&json);
     let get = |name: &str| &tensors[name];
     let ids = |name: &str| get(name).to_dtype(DType::U32).unwrap();
-    let run = |m: &Models| m.unet.forward(get("x"), get("t"), get("context"), get("y")).unwrap();
+    let run = |m: &Models| {
+        m.unet.forward(get("x"), get("t"), get("context"), get("y"), &mut |_, _| ControlFlow::Continue(())).unwrap()
+    };
     let row5 = |t: &Tensor| t.get(0).unwrap().get(5).unwrap();
 
     let mut tally = Tally::new("lora_full");
@@ -80,13 +83,17 @@ fn lora_full() {
         let blocks = numbers(&case["vector26"]);
         models
             .weights
-            .apply(&[active(&network, blocks, common::number(&case["te"]), common::number(&case["unet"]))])
+            .apply(
+                &[active(&network, blocks, common::number(&case["te"]), common::number(&case["unet"]))],
+                &mut Watch::nobody(),
+            )
             .unwrap();
         let label = format!("case {i} {} {}", case["lora"], case["name"]);
         tally.check(&label, within("unet_out", rel_to_max(&run(&models), get(&format!("{i}.unet_out"))), tolerance));
         if let Some(expected) = tensors.get(&format!("{i}.pooled")) {
-            let l = models.clip_l.hidden(&ids("ids_l"), &[], models.clip_l.layers() - 1).unwrap();
-            let (g, pooled) = models.clip_g.forward(&ids("ids_g"), &[]).unwrap();
+            let watch = &mut Watch::nobody();
+            let l = models.clip_l.hidden(&ids("ids_l"), &[], models.clip_l.layers() - 1, watch).unwrap();
+            let (g, pooled) = models.clip_g.forward(&ids("ids_g"), &[], watch).unwrap();
             tally.check(&label, within("pooled", rel_to_max(&pooled, expected), tolerance));
             let expected = get(&format!("{i}.l_penult_row5"));
             tally.check(&label, within("l_penult_row5", rel_to_max(&row5(&l), expected), tolerance));
@@ -106,7 +113,10 @@ fn zeros_are_no_lora() {
     let mut models = models(&json);
     let run = |m: &Models| {
         let get = |name: &str| &tensors[name];
-        let out = m.unet.forward(get("x"), get("t"), get("context"), get("y")).unwrap();
+        let out = m
+            .unet
+            .forward(get("x"), get("t"), get("context"), get("y"), &mut |_, _| ControlFlow::Continue(()))
+            .unwrap();
         out.flatten_all().unwrap().to_vec1::<f32>().unwrap()
     };
     let all12 = network(&models, "all12.safetensors");
@@ -116,20 +126,20 @@ fn zeros_are_no_lora() {
     let other = || active(&locon, vec![0.5; 26], 1.0, 0.7);
 
     let base = run(&models);
-    models.weights.apply(&[off()]).unwrap();
+    models.weights.apply(&[off()], &mut Watch::nobody()).unwrap();
     assert_eq!(run(&models), base);
-    models.weights.apply(&[other()]).unwrap();
+    models.weights.apply(&[other()], &mut Watch::nobody()).unwrap();
     let alone = run(&models);
     assert_ne!(alone, base);
-    models.weights.apply(&[other(), off()]).unwrap();
+    models.weights.apply(&[other(), off()], &mut Watch::nobody()).unwrap();
     assert_eq!(run(&models), alone);
 
     let on = || active(&all12, vec![1.0; 26], 1.0, 1.0);
-    models.weights.apply(&[on(), other()]).unwrap();
+    models.weights.apply(&[on(), other()], &mut Watch::nobody()).unwrap();
     let both = run(&models);
-    models.weights.apply(&[other(), on()]).unwrap();
+    models.weights.apply(&[other(), on()], &mut Watch::nobody()).unwrap();
     assert_eq!(run(&models), both, "the order of LoRAs makes no difference");
-    models.weights.apply(&[]).unwrap();
+    models.weights.apply(&[], &mut Watch::nobody()).unwrap();
     assert_eq!(run(&models), base);
 }
 
@@ -141,8 +151,11 @@ fn a_changed_block_costs_that_block() {
     let all12 = network(&models, "all12.safetensors");
     let mut blocks = vec![1.0; 26];
     let in04 = all12.modules().iter().filter(|m| m.block().is_some_and(|b| b.name() == "IN04")).count();
-    assert!(in04 > 0 && models.weights.apply(&[active(&all12, blocks.clone(), 1.0, 1.0)]).unwrap() > in04);
-    assert_eq!(models.weights.apply(&[active(&all12, blocks.clone(), 1.0, 1.0)]).unwrap(), 0);
+    assert!(
+        in04 > 0
+            && models.weights.apply(&[active(&all12, blocks.clone(), 1.0, 1.0)], &mut Watch::nobody()).unwrap() > in04
+    );
+    assert_eq!(models.weights.apply(&[active(&all12, blocks.clone(), 1.0, 1.0)], &mut Watch::nobody()).unwrap(), 0);
     blocks[5] = 0.8;
-    assert_eq!(models.weights.apply(&[active(&all12, blocks, 1.0, 1.0)]).unwrap(), in04);
+    assert_eq!(models.weights.apply(&[active(&all12, blocks, 1.0, 1.0)], &mut Watch::nobody()).unwrap(), in04);
 }

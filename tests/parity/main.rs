@@ -12,6 +12,7 @@ mod numeric;
 mod rng;
 mod samplers;
 mod schedules;
+mod stopping;
 mod tinyxl;
 mod vpred;
 

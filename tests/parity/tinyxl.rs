@@ -1,8 +1,10 @@
 //! UNet, VAE, text encoders and size conditioning against golden tensors.
 
+use std::ops::ControlFlow;
+
 use candle_core::{Device, Tensor};
 use lbw::checkpoint::prefix;
-use lbw::model::{Builder, Unet, Vae, kernels};
+use lbw::model::{Builder, Unet, Vae, Watch, kernels};
 use lbw::text::{ClipG, ClipL, Sizes};
 use serde_json::Value;
 
@@ -27,10 +29,10 @@ fn unet() {
         let get = |name: &str| &tensors[&format!("{i}.{name}")];
         let mut outputs = Vec::new();
         let mut tap = |id: &str, h: &Tensor| {
-            outputs.push((ldm_name(id), h.permute((0, 3, 1, 2))?));
-            Ok(())
+            outputs.push((ldm_name(id), h.permute((0, 3, 1, 2)).unwrap()));
+            ControlFlow::Continue(())
         };
-        let out = unet.forward_tapped(get("x"), get("t"), get("context"), get("y"), &mut tap).unwrap();
+        let out = unet.forward(get("x"), get("t"), get("context"), get("y"), &mut tap).unwrap();
         for (block, h) in outputs {
             if let Some(expected) = tensors.get(&format!("{i}.block.{block}")) {
                 tally.check(format!("case {i}, {block}"), within("output", rel_to_max(&h, expected), tolerance));
@@ -66,9 +68,10 @@ fn vae() {
     let mut tally = Tally::new("tinyxl/vae");
     for i in 0..json["cases"].as_array().unwrap().len() {
         let get = |name: &str| &tensors[&format!("{i}.{name}")];
-        let decoded = vae.decode(get("latent")).unwrap();
-        let moments = vae.moments(get("image")).unwrap();
-        let encoded = vae.encode(get("image")).unwrap();
+        let watch = &mut Watch::nobody();
+        let decoded = vae.decode(get("latent"), watch).unwrap();
+        let moments = vae.moments(get("image"), watch).unwrap();
+        let encoded = vae.encode(get("image"), watch).unwrap();
         let mut check = |name: &str, got: &Tensor| {
             tally.check(format!("case {i}"), within(name, rel_to_max(got, get(name)), tolerance));
         };
@@ -95,14 +98,15 @@ fn text_encoders() {
     let mut check = |name: &str, got: &Tensor| {
         tally.check(name, within("output", rel_to_max(got, &tensors[name]), tolerance));
     };
+    let watch = &mut Watch::nobody();
     for layer in 0..=clip_l.layers() {
-        check(&format!("l.hidden.{layer}"), &clip_l.hidden(&ids("ids_l"), &[], layer).unwrap());
+        check(&format!("l.hidden.{layer}"), &clip_l.hidden(&ids("ids_l"), &[], layer, watch).unwrap());
     }
-    check("l.sdxl_default", &clip_l.hidden(&ids("ids_l"), &[], clip_l.layers() - 1).unwrap());
+    check("l.sdxl_default", &clip_l.hidden(&ids("ids_l"), &[], clip_l.layers() - 1, watch).unwrap());
     let norm = |what: &str| weights.get(&format!("{}final_layer_norm.{what}", prefix::CLIP_L)).unwrap().get().unwrap();
-    let last = clip_l.hidden(&ids("ids_l"), &[], clip_l.layers()).unwrap();
+    let last = clip_l.hidden(&ids("ids_l"), &[], clip_l.layers(), watch).unwrap();
     check("l.last_final_ln", &kernels::layer_norm(&last, &norm("weight"), &norm("bias"), 1e-5).unwrap());
-    let (penultimate, pooled) = clip_g.forward(&ids("ids_g"), &[]).unwrap();
+    let (penultimate, pooled) = clip_g.forward(&ids("ids_g"), &[], watch).unwrap();
     check("g.sdxl_default", &penultimate);
     check("g.pooled", &pooled);
     tally.finish();
