@@ -18,7 +18,7 @@ use crate::engine::{Engine, EngineError, EngineOptions, Event, InitImage, ModelT
 use crate::image_io::{self, Existing, read_picture, write_png};
 use crate::infotext::{ModelInfo, infotext};
 use crate::lora::{KeyTable, LoraHashes, LoraIndex, Network, Quirk};
-use crate::model::Held;
+use crate::model::{Held, OperatorChoice};
 use crate::plan::{LoraPlan, Plan, check, job_id};
 use crate::sampling::Parameterization;
 use crate::text::{EmbeddingFiles, Embeddings, Unusable, Widths};
@@ -229,6 +229,7 @@ pub fn open(
     };
     let options = EngineOptions {
         device,
+        operators: operators()?,
         loras,
         lora_keys: match args.lora_keys {
             LoraKeysArg::Webui => KeyTable::Webui,
@@ -262,6 +263,14 @@ pub fn open(
         ));
     }
     Ok(engine)
+}
+
+/// The environment variable that chooses the operators: `avx512`, `avx2` or `portable` for ours, `candle` for candle's.
+const OPERATORS: &str = "LBW_KERNELS";
+
+fn operators() -> Result<OperatorChoice, Failure> {
+    let name = std::env::var_os(OPERATORS).unwrap_or_default();
+    name.to_string_lossy().parse().map_err(|e| Failure::file(format!("{OPERATORS}: {e}")))
 }
 
 fn device(name: &str) -> Result<Device, Failure> {

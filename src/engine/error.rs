@@ -16,7 +16,7 @@ pub enum EngineError {
     #[error(transparent)]
     Merge(MergeError),
     #[error(transparent)]
-    Kernels(#[from] crate::model::kernels::KernelError),
+    Operators(#[from] crate::model::OperatorError),
     #[error("{what} is {value}; {limit}")]
     Limit { what: &'static str, value: String, limit: String },
     #[error("the plan is for {0}; lbw runs SDXL only")]

@@ -39,7 +39,7 @@ use candle_core::{Device, Tensor};
 use crate::block::Family;
 use crate::checkpoint::{Checkpoint, prefix};
 use crate::lora::{KeyTable, LoraIndex, ModuleTable};
-use crate::model::{Builder, Held, Unet, Vae, Watch, Weights, kernels, unused_tensors};
+use crate::model::{Builder, Held, OperatorChoice, Unet, Vae, Watch, Weights, unused_tensors};
 use crate::plan::{Emphasis, Hires, HiresPrompts, PadConds, Plan};
 use crate::sampling::{ImageRng, Run, Start, sample, upscale};
 use crate::text::{Embeddings, EncodeOptions, TextEncoders};
@@ -48,6 +48,8 @@ use event::{tell, watched};
 /// What an engine is opened with.
 pub struct EngineOptions {
     pub device: Device,
+    /// What the models compute with.
+    pub operators: OperatorChoice,
     /// Where LoRA names are looked up.
     pub loras: LoraIndex,
     pub lora_keys: KeyTable,
@@ -69,6 +71,7 @@ impl Default for EngineOptions {
     fn default() -> Self {
         EngineOptions {
             device: Device::Cpu,
+            operators: OperatorChoice::default(),
             loras: LoraIndex::default(),
             lora_keys: KeyTable::Lenient,
             exact_block_weights: false,
@@ -119,14 +122,14 @@ pub struct Engine {
 impl Engine {
     /// Builds the models of `checkpoint`. Weights are read when they are first used.
     pub fn new(checkpoint: Checkpoint, options: EngineOptions) -> Result<Self, EngineError> {
-        kernels::choice()?;
+        let operators = options.operators.open(&options.device)?;
         let checkpoint = Arc::new(checkpoint);
-        let mut b = Builder::new(checkpoint.clone(), &options.device).held(options.weights);
+        let mut b = Builder::new(checkpoint.clone(), operators.clone()).held(options.weights);
         let (text, unet) = (TextEncoders::new(&mut b), Unet::new(&mut b));
         let (vae, vae_weights) = match options.vae {
             None => (Vae::new(&mut b), None),
             Some(file) => {
-                let mut b = Builder::new(Arc::new(file), &options.device).held(options.weights);
+                let mut b = Builder::new(Arc::new(file), operators).held(options.weights);
                 let vae = Vae::new(&mut b);
                 (vae, Some(b.finish()?))
             }

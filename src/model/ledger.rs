@@ -9,7 +9,7 @@ use std::sync::Arc;
 use candle_core::{DType, Tensor};
 use rayon::prelude::*;
 
-use super::kernels::LowRank;
+use super::ops::LowRank;
 use super::watch::{ModelError, Watch};
 use super::weights::{Param, Weights, at_once};
 use crate::checkpoint::FileError;

@@ -6,9 +6,9 @@
 
 mod attention;
 mod builder;
-pub mod kernels;
 mod layers;
 mod ledger;
+pub mod ops;
 mod unet;
 pub mod vae;
 mod watch;
@@ -17,7 +17,8 @@ mod weights;
 pub use builder::{Builder, unused_tensors};
 pub use layers::{LayerNorm, Linear};
 pub use ledger::{ActiveNetwork, Factor, MergeError};
+pub use ops::{Held, OperatorChoice, OperatorError, Operators};
 pub use unet::{Unet, UnetConfig, timestep_embedding};
 pub use vae::Vae;
 pub use watch::{ModelError, Progress, Tap, Watch, Watched};
-pub use weights::{Held, Param, Weights};
+pub use weights::{Param, Weights};

@@ -5,14 +5,15 @@
 //! blocks, downsampling in blocks 3 and 6, upsampling at the end of output blocks 2 and 5.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use candle_core::{DType, Module, Result, Tensor};
 use candle_transformers::models::stable_diffusion::embeddings::Timesteps;
 
-use super::attention::{Attention, CrossAttention, Texts};
+use super::attention::{Attention, CrossAttention};
 use super::builder::Builder;
-use super::kernels::{self, Activation};
 use super::layers::{Conv1x1, Conv3x3, GroupNorm, LayerNorm, Linear};
+use super::ops::{self, Activation, Operators};
 use super::watch::{ModelError, Tap, Watched};
 use crate::checkpoint::prefix;
 
@@ -32,10 +33,10 @@ pub struct UnetConfig {
 /// The UNet.
 ///
 /// What cross-attention makes of a text does not depend on the step: it is kept for the last few texts, and made anew where
-/// a weight changes.
+/// a weight changes. A text is known by its tensor's identity: give the same one at every step.
 pub struct Unet {
     config: UnetConfig,
-    texts: Texts,
+    operators: Arc<dyn Operators>,
     time_embed: Embedding,
     label_emb: Embedding,
     conv_in: Conv3x3,
@@ -85,12 +86,7 @@ impl Unet {
             }
             if level + 1 < LEVELS {
                 let name = format!("{p}input_blocks.{}.0.op", skips.len());
-                input_blocks.push(InputBlock::Downsample(Conv3x3::resizing(
-                    b,
-                    &name,
-                    channels,
-                    kernels::Conv3x3::Halving,
-                )));
+                input_blocks.push(InputBlock::Downsample(Conv3x3::resizing(b, &name, channels, ops::Conv3x3::Halving)));
                 skips.push(channels);
             }
         }
@@ -110,7 +106,7 @@ impl Unet {
                 let upsample = (i == RES_BLOCKS && level + 1 < LEVELS).then(|| {
                     // webui counts modules of a block: without attention the upsampling is number 1.
                     let slot = if transformer.is_empty() { 1 } else { 2 };
-                    Conv3x3::resizing(b, &format!("{block}{slot}.conv"), channels, kernels::Conv3x3::Doubling)
+                    Conv3x3::resizing(b, &format!("{block}{slot}.conv"), channels, ops::Conv3x3::Doubling)
                 });
                 output_blocks.push(OutputBlock { residual, transformer, upsample });
             }
@@ -120,7 +116,7 @@ impl Unet {
         let config = UnetConfig { model_channels, context_dim, vector_dim };
         Unet {
             config,
-            texts: Texts::default(),
+            operators: b.operators().clone(),
             time_embed,
             label_emb,
             conv_in,
@@ -150,13 +146,13 @@ impl Unet {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(()) => Err(ModelError::Stopped),
         };
-        let context = &self.texts.known(context)?;
-        let time = timestep_embedding(t, self.config.model_channels)?;
-        let emb = (self.time_embed.forward(&time)? + self.label_emb.forward(vector)?)?;
+        let dtype = self.operators.dtype();
+        let time = timestep_embedding(t, self.config.model_channels)?.to_dtype(dtype)?;
+        let emb = (self.time_embed.forward(&time)? + self.label_emb.forward(&vector.to_dtype(dtype)?)?)?;
         // Every residual block uses SiLU(emb).
         let emb = emb.silu()?;
 
-        let mut h = self.conv_in.forward(&x.permute((0, 2, 3, 1))?.contiguous()?)?;
+        let mut h = self.conv_in.forward(&x.to_dtype(dtype)?.permute((0, 2, 3, 1))?.contiguous()?)?;
         tap("IN00", &h)?;
         let mut skips = vec![h.clone()];
         for (i, block) in self.input_blocks.iter().enumerate() {
@@ -177,14 +173,15 @@ impl Unet {
                 skips.pop().ok_or_else(|| candle_core::Error::Msg("the UNet has more outputs than inputs".into()))?;
             let (_, height, width, _) = skip.dims4()?;
             // webui resizes the decoder's feature where an odd size was rounded on the way down.
-            h = Tensor::cat(&[&kernels::resize_nearest(&h, height, width)?, &skip], 3)?;
+            h = Tensor::cat(&[&self.operators.resize_nearest(&h, height, width)?, &skip], 3)?;
             h = block.transformer.forward(&block.residual.forward(&h, &emb)?, context)?;
             if let Some(conv) = &block.upsample {
                 h = conv.forward(&h)?;
             }
             tap(&format!("OUT{i:02}"), &h)?;
         }
-        Ok(self.conv_out.forward(&self.norm_out.forward_silu(&h)?)?.permute((0, 3, 1, 2))?.contiguous()?)
+        let y = self.conv_out.forward(&self.norm_out.forward_silu(&h)?)?;
+        Ok(y.permute((0, 3, 1, 2))?.contiguous()?.to_dtype(DType::F32)?)
     }
 }
 

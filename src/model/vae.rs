@@ -1,10 +1,12 @@
 //! The autoencoder between images and latents, channels last, always in f32 (in f16 SDXL's VAE overflows).
 
+use std::sync::Arc;
+
 use candle_core::{Result, Tensor};
 
 use super::builder::Builder;
-use super::kernels;
 use super::layers::{Conv1x1, Conv3x3, GroupNorm};
+use super::ops::{self, Operators};
 use super::watch::{Watch, Watched};
 use crate::checkpoint::prefix;
 
@@ -22,8 +24,10 @@ pub struct Vae {
 impl Vae {
     /// Asks `b` for the VAE's parameters.
     pub fn new(b: &mut Builder) -> Self {
-        let encoder = b.has(&format!("{}encoder.conv_in.weight", prefix::VAE)).then(|| Encoder::new(b));
-        Vae { decoder: Decoder::new(b), encoder }
+        b.exactly(|b| {
+            let encoder = b.has(&format!("{}encoder.conv_in.weight", prefix::VAE)).then(|| Encoder::new(b));
+            Vae { decoder: Decoder::new(b), encoder }
+        })
     }
 
     /// Latent (b, 4, h, w) → image (b, 3, 8h, 8w), nominally in −1…1.
@@ -78,7 +82,7 @@ impl Decoder {
         for level in (0..count).rev() {
             let blocks = res_blocks(b, &format!("{p}up.{level}.block."), &mut channels);
             let upsample = (level > 0).then(|| {
-                Conv3x3::resizing(b, &format!("{p}up.{level}.upsample.conv"), channels, kernels::Conv3x3::Doubling)
+                Conv3x3::resizing(b, &format!("{p}up.{level}.upsample.conv"), channels, ops::Conv3x3::Doubling)
             });
             levels.push((blocks, upsample));
         }
@@ -120,12 +124,7 @@ impl Encoder {
         for level in 0..count {
             let blocks = res_blocks(b, &format!("{p}down.{level}.block."), &mut channels);
             let downsample = (level + 1 < count).then(|| {
-                Conv3x3::resizing(
-                    b,
-                    &format!("{p}down.{level}.downsample.conv"),
-                    channels,
-                    kernels::Conv3x3::HalvingAfter,
-                )
+                Conv3x3::resizing(b, &format!("{p}down.{level}.downsample.conv"), channels, ops::Conv3x3::HalvingAfter)
             });
             levels.push((blocks, downsample));
         }
@@ -211,6 +210,7 @@ impl ResBlock {
 
 /// Residual block, attention over all pixels with one head, residual block.
 struct Middle {
+    operators: Arc<dyn Operators>,
     first: ResBlock,
     norm: GroupNorm,
     q: Conv1x1,
@@ -228,7 +228,8 @@ impl Middle {
         let norm = GroupNorm::new(b, &format!("{prefix}attn_1.norm"), channels, EPS);
         let mut conv = |name| Conv1x1::new(b, &format!("{prefix}attn_1.{name}"), channels, channels);
         let (q, k, v, proj_out) = (conv("q"), conv("k"), conv("v"), conv("proj_out"));
-        Middle { first, norm, q, k, v, proj_out, last: ResBlock::new(b, &format!("{prefix}block_2"), channels) }
+        let last = ResBlock::new(b, &format!("{prefix}block_2"), channels);
+        Middle { operators: b.operators().clone(), first, norm, q, k, v, proj_out, last }
     }
 
     fn forward(&self, x: &Tensor, watch: &mut Watch<'_>) -> Watched<Tensor> {
@@ -236,7 +237,8 @@ impl Middle {
         watch.done(1)?;
         let (batch, height, width, channels) = x.dims4()?;
         let h = self.norm.forward(&x)?.reshape((batch, height * width, channels))?;
-        let h = kernels::attention(&self.q.forward(&h)?, &self.k.forward(&h)?, &self.v.forward(&h)?, 1, false)?;
+        let (q, k, v) = (self.q.forward(&h)?, self.k.forward(&h)?, self.v.forward(&h)?);
+        let h = self.operators.attention(&q, &k, &v, 1, false)?;
         let x = x.reshape((batch, height * width, channels))?;
         let x = self.proj_out.forward_onto(&x, &h)?.reshape((batch, height, width, channels))?;
         watch.done(1)?;

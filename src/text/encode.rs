@@ -37,7 +37,7 @@ pub struct Encoded {
 impl TextEncoders {
     /// Asks `b` for the parameters of both encoders.
     pub fn new(b: &mut Builder) -> Self {
-        TextEncoders { clip_l: ClipL::new(b), clip_g: ClipG::new(b), device: b.device().clone() }
+        TextEncoders { clip_l: ClipL::new(b), clip_g: ClipG::new(b), device: b.operators().device().clone() }
     }
 
     /// Encodes the texts of one prompt over the steps. All get the same number of chunks.

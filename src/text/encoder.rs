@@ -5,7 +5,7 @@ use std::sync::Arc;
 use candle_core::{DType, Result, Tensor};
 
 use crate::checkpoint::prefix;
-use crate::model::kernels::{self, Activation};
+use crate::model::ops::{Activation, Operators};
 use crate::model::{Builder, LayerNorm, Linear, Param, Watch, Watched};
 
 /// Tokens of a chunk with start and end.
@@ -46,7 +46,7 @@ impl ClipL {
             h = layer.forward(&h)?;
             watch.done(1)?;
         }
-        Ok(h)
+        Ok(h.to_dtype(DType::F32)?)
     }
 }
 
@@ -88,7 +88,7 @@ impl ClipG {
             penultimate = std::mem::replace(&mut h, next);
             watch.done(1)?;
         }
-        let last = self.ln_final.forward(&h)?;
+        let last = self.ln_final.forward(&h)?.to_dtype(DType::F32)?;
         let rows = ids
             .to_vec2::<u32>()?
             .iter()
@@ -99,7 +99,7 @@ impl ClipG {
             })
             .collect::<Result<Vec<_>>>()?;
         let pooled = Tensor::cat(&rows, 0)?.matmul(&self.text_projection.get()?)?;
-        Ok((penultimate, pooled))
+        Ok((penultimate.to_dtype(DType::F32)?, pooled))
     }
 }
 
@@ -113,13 +113,15 @@ pub struct Insert {
 }
 
 struct Embeddings {
+    operators: Arc<dyn Operators>,
     token: Arc<Param>,
     position: Arc<Param>,
 }
 
 impl Embeddings {
     fn new(b: &mut Builder, token: &str, position: &str, width: usize) -> Self {
-        Embeddings { token: b.table(token, VOCABULARY, width), position: b.param(position, &[CHUNK, width]) }
+        let (token, position) = (b.table(token, VOCABULARY, width), b.param(position, &[CHUNK, width]));
+        Embeddings { operators: b.operators().clone(), token, position }
     }
 
     fn forward(&self, ids: &Tensor, insert: &[Insert]) -> Result<Tensor> {
@@ -130,12 +132,13 @@ impl Embeddings {
             let row = vector.reshape((1, 1, ()))?;
             h = h.slice_assign(&[*chunk..chunk + 1, *position..position + 1, 0..row.dim(2)?], &row)?;
         }
-        h.broadcast_add(&self.position.get()?)
+        h.broadcast_add(&self.position.get()?)?.to_dtype(self.operators.dtype())
     }
 }
 
 /// A pre-norm transformer layer.
 struct Layer {
+    operators: Arc<dyn Operators>,
     norm1: LayerNorm,
     qkv: Qkv,
     out: Linear,
@@ -158,6 +161,7 @@ impl Layer {
         let qkv = Qkv::Separate(attention("q_proj"), attention("k_proj"), attention("v_proj"));
         let out = attention("out_proj");
         Layer {
+            operators: b.operators().clone(),
             qkv,
             out,
             norm1: LayerNorm::new(b, &format!("{p}layer_norm1"), width),
@@ -172,6 +176,7 @@ impl Layer {
         let inner = b.dim(&format!("{p}mlp.c_fc.weight"), 0);
         let (weight, bias) = (format!("{p}attn.in_proj_weight"), format!("{p}attn.in_proj_bias"));
         Layer {
+            operators: b.operators().clone(),
             qkv: Qkv::Fused(Linear::named(b, &weight, &bias, width, 3 * width)),
             out: Linear::new(b, &format!("{p}attn.out_proj"), width, width),
             norm1: LayerNorm::new(b, &format!("{p}ln_1"), width),
@@ -192,7 +197,7 @@ impl Layer {
                 (qkv.narrow(2, 0, width)?, qkv.narrow(2, width, width)?, qkv.narrow(2, 2 * width, width)?)
             }
         };
-        let x = self.out.forward_onto(x, &kernels::attention(&q, &k, &v, self.heads, true)?)?;
+        let x = self.out.forward_onto(x, &self.operators.attention(&q, &k, &v, self.heads, true)?)?;
         let h = self.fc1.forward(&self.norm2.forward(&x)?)?;
         self.fc2.forward_onto(&x, &h)
     }

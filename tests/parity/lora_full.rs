@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 use lbw::block::Family;
 use lbw::lora::{KeyTable, ModuleTable, Network, Strength};
 use lbw::model::{ActiveNetwork, Builder, Factor, Unet, Watch, Weights};
@@ -25,7 +25,7 @@ struct Models {
 
 fn models(json: &Value) -> Models {
     let checkpoint = checkpoint::named_by(json, "lora_full");
-    let mut b = Builder::new(checkpoint.clone(), &Device::Cpu);
+    let mut b = Builder::new(checkpoint.clone(), checkpoint::operators());
     let (unet, clip_l, clip_g) = (Unet::new(&mut b), ClipL::new(&mut b), ClipG::new(&mut b));
     let file = checkpoint.file();
     let modules = ModuleTable::new(Family::Sdxl, file.names().map(|n| (n, file.shape(n).unwrap())));

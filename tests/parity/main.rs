@@ -9,6 +9,7 @@ mod embedded;
 mod lora_full;
 mod lora_kinds;
 mod numeric;
+mod operators;
 mod rng;
 mod samplers;
 mod schedules;

@@ -4,16 +4,17 @@ use std::ops::ControlFlow;
 
 use candle_core::{Device, Tensor};
 use lbw::checkpoint::prefix;
-use lbw::model::{Builder, Unet, Vae, Watch, kernels};
+use lbw::model::{Builder, Unet, Vae, Watch};
 use lbw::text::{ClipG, ClipL, Sizes};
 use serde_json::Value;
 
+use crate::checkpoint::operators;
 use crate::common::{self, Tally};
 use crate::numeric::{load_tensors, max_abs_diff, rel_to_max, within};
 use crate::{checkpoint, numeric};
 
 fn builder(json: &Value) -> Builder {
-    Builder::new(checkpoint::named_by(json, "tinyxl"), &Device::Cpu)
+    Builder::new(checkpoint::named_by(json, "tinyxl"), operators())
 }
 
 #[test]
@@ -105,7 +106,7 @@ fn text_encoders() {
     check("l.sdxl_default", &clip_l.hidden(&ids("ids_l"), &[], clip_l.layers() - 1, watch).unwrap());
     let norm = |what: &str| weights.get(&format!("{}final_layer_norm.{what}", prefix::CLIP_L)).unwrap().get().unwrap();
     let last = clip_l.hidden(&ids("ids_l"), &[], clip_l.layers(), watch).unwrap();
-    check("l.last_final_ln", &kernels::layer_norm(&last, &norm("weight"), &norm("bias"), 1e-5).unwrap());
+    check("l.last_final_ln", &operators().layer_norm(&last, &norm("weight"), &norm("bias"), 1e-5).unwrap());
     let (penultimate, pooled) = clip_g.forward(&ids("ids_g"), &[], watch).unwrap();
     check("g.sdxl_default", &penultimate);
     check("g.pooled", &pooled);
