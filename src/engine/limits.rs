@@ -1,7 +1,7 @@
 //! What a plan may ask for.
 
 use super::EngineError;
-use crate::block::Family;
+use crate::model::Architecture;
 use crate::plan::{FORMAT, HiresSize, Part, Plan, Segment, Settings};
 
 /// Longest side in pixels.
@@ -17,7 +17,7 @@ pub fn check(plan: &Plan) -> Result<(), EngineError> {
     if plan.format != FORMAT {
         return Err(EngineError::Format(plan.format));
     }
-    if plan.family != Family::Sdxl {
+    if !Architecture::DRAWN.contains(&plan.family) {
         return Err(EngineError::Family(plan.family.label()));
     }
     sizes(&plan.settings)?;

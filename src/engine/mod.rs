@@ -36,10 +36,9 @@ use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 
-use crate::block::Family;
-use crate::checkpoint::{Checkpoint, prefix};
+use crate::checkpoint::{Checkpoint, CheckpointError, Refusal};
 use crate::lora::{KeyTable, LoraIndex, ModuleTable};
-use crate::model::{Builder, Held, OperatorChoice, Unet, Vae, Watch, Weights, unused_tensors};
+use crate::model::{Architecture, Builder, Held, OperatorChoice, Unet, Vae, Watch, Weights, unused_tensors};
 use crate::plan::{Emphasis, Hires, HiresPrompts, PadConds, Plan};
 use crate::sampling::{ImageRng, Run, Start, sample, upscale};
 use crate::text::{Embeddings, EncodeOptions, TextEncoders};
@@ -84,8 +83,6 @@ impl Default for EngineOptions {
     }
 }
 
-const TEXT_ENCODERS: [&str; 2] = [prefix::CLIP_L, prefix::CLIP_G];
-
 /// A finished image.
 pub struct Image {
     pub width: u32,
@@ -96,9 +93,10 @@ pub struct Image {
     pub latent: Tensor,
 }
 
-/// An SDXL checkpoint ready to run plans.
+/// A checkpoint ready to run plans.
 pub struct Engine {
     device: Device,
+    architecture: Arc<Architecture>,
     weights: Weights,
     text: TextEncoders,
     unet: Unet,
@@ -113,6 +111,7 @@ pub struct Engine {
     /// Whether the text encoders' weights are given back after each use.
     unloads_text: bool,
     conditioning: prompt::Cache,
+    batches: guided::Batches,
     /// The encoding of an empty prompt, once a plan has asked for it.
     empty: Option<Tensor>,
     /// By id.
@@ -124,12 +123,14 @@ impl Engine {
     pub fn new(checkpoint: Checkpoint, options: EngineOptions) -> Result<Self, EngineError> {
         let operators = options.operators.open(&options.device)?;
         let checkpoint = Arc::new(checkpoint);
-        let mut b = Builder::new(checkpoint.clone(), operators.clone()).held(options.weights);
+        let unknown = || CheckpointError::Refused { path: checkpoint.path().to_owned(), refusal: Refusal::Unknown };
+        let architecture = Arc::new(Architecture::of(checkpoint.file()).ok_or_else(unknown)?);
+        let mut b = Builder::new(checkpoint.clone(), architecture.clone(), operators.clone()).held(options.weights);
         let (text, unet) = (TextEncoders::new(&mut b), Unet::new(&mut b));
         let (vae, vae_weights) = match options.vae {
             None => (Vae::new(&mut b), None),
             Some(file) => {
-                let mut b = Builder::new(Arc::new(file), operators).held(options.weights);
+                let mut b = Builder::new(Arc::new(file), architecture.clone(), operators).held(options.weights);
                 let vae = Vae::new(&mut b);
                 (vae, Some(b.finish()?))
             }
@@ -137,13 +138,14 @@ impl Engine {
         let weights = b.finish()?;
         let file = checkpoint.file();
         let tensors = file.names().filter_map(|name| Some((name, file.shape(name)?)));
-        let modules = ModuleTable::new(Family::Sdxl, tensors);
+        let modules = ModuleTable::new(architecture.family, tensors);
         let (model_type, model_type_source) = match options.model_type {
             Some(given) => (given, ModelTypeSource::Given),
             None => parameterization::detect(&checkpoint)?,
         };
         Ok(Engine {
             device: options.device,
+            architecture,
             weights,
             text,
             unet,
@@ -156,6 +158,7 @@ impl Engine {
             skip_unused: options.skip_unused,
             unloads_text: options.weights == Held::Half,
             conditioning: prompt::Cache::default(),
+            batches: guided::Batches::default(),
             empty: None,
             init_images: HashMap::new(),
         })
@@ -175,9 +178,14 @@ impl Engine {
         (self.model_type, self.model_type_source)
     }
 
+    /// What the checkpoint is made of.
+    pub fn architecture(&self) -> &Architecture {
+        &self.architecture
+    }
+
     /// Tensors of the checkpoint that no model uses: their number and an example.
     pub fn unused_tensors(&self) -> (usize, Option<String>) {
-        let replaced = |name: &str| self.vae_weights.is_some() && name.starts_with(prefix::VAE);
+        let replaced = |name: &str| self.vae_weights.is_some() && name.starts_with(self.architecture.vae.prefix);
         unused_tensors(self.checkpoint(), |name| self.weights.get(name).is_some() || replaced(name))
     }
 
@@ -185,10 +193,15 @@ impl Engine {
     pub fn load(&self, observer: Observer<'_>) -> Result<(), EngineError> {
         let mut loading = watched(observer, |part, of| Event::Loading { part, of });
         let watch = &mut Watch::new(&mut loading);
-        let text = TEXT_ENCODERS.into_iter().filter(|_| !self.unloads_text);
-        let prefixes: Vec<_> = text.chain([prefix::UNET, prefix::VAE]).collect();
+        let Architecture { unet, vae, .. } = &*self.architecture;
+        let text = self.text_prefixes().filter(|_| !self.unloads_text);
+        let prefixes: Vec<_> = text.chain([unet.prefix, vae.prefix]).collect();
         self.weights.load(&prefixes, watch)?;
-        Ok(self.vae_weights.as_ref().map_or(Ok(()), |weights| weights.load(&[prefix::VAE], watch))?)
+        Ok(self.vae_weights.as_ref().map_or(Ok(()), |weights| weights.load(&[vae.prefix], watch))?)
+    }
+
+    fn text_prefixes(&self) -> impl Iterator<Item = &'static str> {
+        self.architecture.text.iter().map(|encoder| encoder.prefix)
     }
 
     /// Makes a picture known that plans of img2img draw over.
@@ -211,15 +224,22 @@ impl Engine {
         if parameters > 0 {
             tell(observer, Event::Merged { parameters })?;
         }
-        let context_dim = self.unet.config().context_dim;
         let networks = self.networks.text_signature(plan)?;
         let mut encoding = watched(observer, |part, of| Event::Encoding { part, of });
         let watch = &mut Watch::new(&mut encoding);
-        let got = self.conditioning.get(plan, networks, &self.text, &self.embeddings, context_dim, &self.device, watch);
+        let got = self.conditioning.get(
+            plan,
+            networks,
+            &self.text,
+            &self.embeddings,
+            &self.architecture,
+            &self.device,
+            watch,
+        );
         drop(encoding);
         let encoded = !matches!(got, Ok((_, false)));
         if encoded && self.unloads_text {
-            TEXT_ENCODERS.into_iter().for_each(|p| self.weights.unload(p));
+            self.text_prefixes().for_each(|p| self.weights.unload(p));
         }
         let (conditioning, encoded) = got?;
         if encoded {
@@ -263,6 +283,9 @@ impl Engine {
     /// The latent of `plan`, (1, 4, height / 8, width / 8), as it is before the VAE.
     pub fn latent_from(&mut self, plan: &Plan, start: Start, observer: Observer<'_>) -> Result<Tensor, EngineError> {
         limits::check(plan)?;
+        if plan.family != self.architecture.family {
+            return Err(EngineError::Family(plan.family.label()));
+        }
         let conditioning = self.condition(plan, observer)?;
         let latent = self.sample(plan, &conditioning, start, observer)?;
         match (&plan.settings.hires, &plan.hires) {
@@ -312,7 +335,7 @@ impl Engine {
         let mut merging = watched(observer, |part, of| Event::Merging { part, of });
         self.weights.apply(&[], &mut Watch::new(&mut merging))?;
         drop(merging);
-        let options = EncodeOptions { emphasis: Emphasis::Original, clip_l_layer: 2, comma_padding_backtrack: 0 };
+        let options = EncodeOptions { emphasis: Emphasis::Original, clip_skip: None, comma_padding_backtrack: 0 };
         let mut encoding = watched(observer, |part, of| Event::Encoding { part, of });
         let encoded = self.text.encode(&[&[]], options, &self.embeddings, &mut Watch::new(&mut encoding))?;
         let crossattn = encoded.into_iter().next().map(|e| e.crossattn);
@@ -339,6 +362,7 @@ impl Engine {
             conditioning,
             empty: empty.as_ref(),
             unet: &self.unet,
+            batches: &mut self.batches,
             weights: &mut self.weights,
             networks: &mut self.networks,
             shared: &shared,

@@ -12,7 +12,7 @@ use super::builder::Builder;
 use super::layers::Linear;
 use super::ops::Operators;
 
-/// Attention with as many heads of 64 values as fit, at least one.
+/// Attention of several heads.
 pub struct Attention {
     operators: Arc<dyn Operators>,
     heads: usize,
@@ -23,13 +23,10 @@ pub struct Attention {
 }
 
 impl Attention {
-    /// Width of one head at every level of SDXL.
-    const HEAD_WIDTH: usize = 64;
-
     pub fn new(b: &mut Builder, prefix: &str, channels: usize, context_dim: usize) -> Self {
         Attention {
             operators: b.operators().clone(),
-            heads: (channels / Self::HEAD_WIDTH).max(1),
+            heads: b.architecture().unet.heads.count(channels),
             to_q: Linear::without_bias(b, &format!("{prefix}.to_q"), channels, channels),
             to_k: Linear::without_bias(b, &format!("{prefix}.to_k"), context_dim, channels),
             to_v: Linear::without_bias(b, &format!("{prefix}.to_v"), context_dim, channels),

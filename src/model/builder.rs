@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use safetensors::tensor::Dtype;
 
+use super::architecture::Architecture;
 use super::ops::{Held, Operators, Order, Shape};
 use super::weights::{Param, Weights};
 use crate::checkpoint::{Checkpoint, CheckpointError, TensorProblem, prefix};
@@ -16,6 +17,7 @@ use crate::checkpoint::{Checkpoint, CheckpointError, TensorProblem, prefix};
 /// Collects the parameters of the models built from one checkpoint.
 pub struct Builder {
     checkpoint: Arc<Checkpoint>,
+    architecture: Arc<Architecture>,
     operators: Arc<dyn Operators>,
     held: Held,
     params: BTreeMap<String, Arc<Param>>,
@@ -23,9 +25,16 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// The models compute with `operators`.
-    pub fn new(checkpoint: Arc<Checkpoint>, operators: Arc<dyn Operators>) -> Self {
-        Builder { checkpoint, operators, held: Held::Exact, params: BTreeMap::new(), problems: Vec::new() }
+    /// The models are made as `architecture` says, and compute with `operators`.
+    pub fn new(checkpoint: Arc<Checkpoint>, architecture: Arc<Architecture>, operators: Arc<dyn Operators>) -> Self {
+        Builder {
+            checkpoint,
+            architecture,
+            operators,
+            held: Held::Exact,
+            params: BTreeMap::new(),
+            problems: Vec::new(),
+        }
     }
 
     /// How the weights of the kernels are held.
@@ -35,6 +44,10 @@ impl Builder {
 
     pub fn checkpoint(&self) -> &Arc<Checkpoint> {
         &self.checkpoint
+    }
+
+    pub fn architecture(&self) -> &Arc<Architecture> {
+        &self.architecture
     }
 
     pub fn operators(&self) -> &Arc<dyn Operators> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use candle_core::{Result, Tensor};
 
+use super::architecture::Projection;
 use super::builder::Builder;
 use super::ops::{self, Activation, Fused, Operators, Order};
 use super::weights::Param;
@@ -158,7 +159,7 @@ impl Conv3x3 {
     }
 }
 
-/// A 1×1 convolution, channels last.
+/// A 1×1 convolution, channels last; or a linear layer, which is the same.
 pub struct Conv1x1(Linear);
 
 impl Conv1x1 {
@@ -167,6 +168,14 @@ impl Conv1x1 {
         let weight = b.kernel(&format!("{prefix}.weight"), outputs, inputs, 1);
         let bias = Some(b.param(&format!("{prefix}.bias"), &[outputs]));
         Conv1x1(Linear { operators: b.operators().clone(), weight, bias, activation: Activation::None })
+    }
+
+    /// What a transformer's projection is in the checkpoint.
+    pub fn projection(b: &mut Builder, prefix: &str, channels: usize) -> Self {
+        match b.architecture().unet.projection {
+            Projection::Linear => Conv1x1(Linear::new(b, prefix, channels, channels)),
+            Projection::Conv1x1 => Conv1x1::new(b, prefix, channels, channels),
+        }
     }
 
     /// (…, inputs) → (…, outputs)

@@ -4,6 +4,7 @@
 //! and 1×1 convolutions need no transposes. Models hold [`Param`]s, not tensors: the [`Weights`] behind them decide what
 //! value a parameter has, the checkpoint's own or one with LoRA deltas added.
 
+mod architecture;
 mod attention;
 mod builder;
 mod layers;
@@ -14,11 +15,15 @@ pub mod vae;
 mod watch;
 mod weights;
 
+pub use architecture::{
+    Architecture, ClipSkip, EmptyText, Heads, Level, Projection, TextEncoder, TextEncoderKind, UnetArchitecture,
+    VaeArchitecture,
+};
 pub use builder::{Builder, unused_tensors};
 pub use layers::{LayerNorm, Linear};
 pub use ledger::{ActiveNetwork, Factor, MergeError};
 pub use ops::{Held, OperatorChoice, OperatorError, Operators};
-pub use unet::{Unet, UnetConfig, timestep_embedding};
+pub use unet::{Unet, timestep_embedding};
 pub use vae::Vae;
 pub use watch::{ModelError, Progress, Tap, Watch, Watched};
 pub use weights::{Param, Weights};

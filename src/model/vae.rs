@@ -1,38 +1,38 @@
-//! The autoencoder between images and latents, channels last, always in f32 (in f16 SDXL's VAE overflows).
+//! The autoencoder between images and latents, channels last, always in f32 (in f16 SDXL's overflows).
 
 use std::sync::Arc;
 
 use candle_core::{Result, Tensor};
 
+use super::architecture::VaeArchitecture;
 use super::builder::Builder;
 use super::layers::{Conv1x1, Conv3x3, GroupNorm};
 use super::ops::{self, Operators};
 use super::watch::{Watch, Watched};
-use crate::checkpoint::prefix;
-
-/// Latents are encoder means times this number.
-pub const SCALE: f64 = 0.13025;
 
 const EPS: f64 = 1e-6;
 
-/// SDXL's VAE. The encoder is absent where the checkpoint leaves it out.
+/// The VAE. Its encoder is absent where the checkpoint leaves it out.
 pub struct Vae {
     decoder: Decoder,
     encoder: Option<Encoder>,
+    /// Latents are encoder means times this number.
+    scale: f64,
 }
 
 impl Vae {
     /// Asks `b` for the VAE's parameters.
     pub fn new(b: &mut Builder) -> Self {
+        let VaeArchitecture { prefix, scale } = b.architecture().vae;
         b.exactly(|b| {
-            let encoder = b.has(&format!("{}encoder.conv_in.weight", prefix::VAE)).then(|| Encoder::new(b));
-            Vae { decoder: Decoder::new(b), encoder }
+            let encoder = b.has(&format!("{prefix}encoder.conv_in.weight")).then(|| Encoder::new(b, prefix));
+            Vae { decoder: Decoder::new(b, prefix), encoder, scale }
         })
     }
 
     /// Latent (b, 4, h, w) → image (b, 3, 8h, 8w), nominally in −1…1.
     pub fn decode(&self, latent: &Tensor, watch: &mut Watch<'_>) -> Watched<Tensor> {
-        let x = (latent / SCALE)?.permute((0, 2, 3, 1))?.contiguous()?;
+        let x = (latent / self.scale)?.permute((0, 2, 3, 1))?.contiguous()?;
         Ok(self.decoder.forward(&x, watch)?.permute((0, 3, 1, 2))?.contiguous()?)
     }
 
@@ -56,7 +56,7 @@ impl Vae {
 
     /// Image (b, 3, 8h, 8w) in −1…1 → latent (b, 4, h, w): the mean, scaled.
     pub fn encode(&self, image: &Tensor, watch: &mut Watch<'_>) -> Watched<Tensor> {
-        Ok((self.moments(image, watch)?.narrow(1, 0, 4)? * SCALE)?)
+        Ok((self.moments(image, watch)?.narrow(1, 0, 4)? * self.scale)?)
     }
 }
 
@@ -71,10 +71,10 @@ struct Decoder {
 }
 
 impl Decoder {
-    fn new(b: &mut Builder) -> Self {
-        let p = format!("{}decoder.", prefix::VAE);
+    fn new(b: &mut Builder, prefix: &str) -> Self {
+        let p = format!("{prefix}decoder.");
         let mut channels = b.dim(&format!("{p}conv_in.weight"), 0);
-        let post_quant = Conv1x1::new(b, &format!("{}post_quant_conv", prefix::VAE), 4, 4);
+        let post_quant = Conv1x1::new(b, &format!("{prefix}post_quant_conv"), 4, 4);
         let conv_in = Conv3x3::new(b, &format!("{p}conv_in"), 4, channels);
         let middle = Middle::new(b, &format!("{p}mid."), channels);
         let count = b.count(&format!("{p}up."), "block.0.conv1.weight");
@@ -115,8 +115,8 @@ struct Encoder {
 }
 
 impl Encoder {
-    fn new(b: &mut Builder) -> Self {
-        let p = format!("{}encoder.", prefix::VAE);
+    fn new(b: &mut Builder, prefix: &str) -> Self {
+        let p = format!("{prefix}encoder.");
         let mut channels = b.dim(&format!("{p}conv_in.weight"), 0);
         let conv_in = Conv3x3::new(b, &format!("{p}conv_in"), 3, channels);
         let count = b.count(&format!("{p}down."), "block.0.conv1.weight");
@@ -131,7 +131,7 @@ impl Encoder {
         let middle = Middle::new(b, &format!("{p}mid."), channels);
         let norm_out = GroupNorm::new(b, &format!("{p}norm_out"), channels, EPS);
         let conv_out = Conv3x3::new(b, &format!("{p}conv_out"), channels, 8);
-        let quant = Conv1x1::new(b, &format!("{}quant_conv", prefix::VAE), 8, 8);
+        let quant = Conv1x1::new(b, &format!("{prefix}quant_conv"), 8, 8);
         Encoder { conv_in, levels, middle, norm_out, conv_out, quant }
     }
 

@@ -1,12 +1,11 @@
-//! SDXL's two text encoders. Every 77-token chunk is encoded alone, under a causal mask.
+//! The text encoders: CLIP and OpenCLIP. Every 77-token chunk is encoded alone, under a causal mask.
 
 use std::sync::Arc;
 
 use candle_core::{DType, Result, Tensor};
 
-use crate::checkpoint::prefix;
 use crate::model::ops::{Activation, Operators};
-use crate::model::{Builder, LayerNorm, Linear, Param, Watch, Watched};
+use crate::model::{Builder, LayerNorm, Linear, Param, TextEncoder, Watch, Watched};
 
 /// Tokens of a chunk with start and end.
 pub const CHUNK: usize = 77;
@@ -17,34 +16,36 @@ const HEAD_WIDTH: usize = 64;
 pub struct ClipL {
     embeddings: Embeddings,
     layers: Vec<Layer>,
+    /// Where the architecture applies it to the layer that is used.
+    final_norm: Option<LayerNorm>,
 }
 
 impl ClipL {
     /// Asks `b` for the encoder's parameters.
-    pub fn new(b: &mut Builder) -> Self {
-        let p = prefix::CLIP_L;
+    pub fn new(b: &mut Builder, encoder: &TextEncoder) -> Self {
+        let (p, width) = (encoder.prefix, encoder.width);
         let token = format!("{p}embeddings.token_embedding.weight");
-        let width = b.dim(&token, 1);
         let embeddings = Embeddings::new(b, &token, &format!("{p}embeddings.position_embedding.weight"), width);
-        let layers = (0..b.count(&format!("{p}encoder.layers."), "layer_norm1.weight"))
-            .map(|i| Layer::clip_l(b, &format!("{p}encoder.layers.{i}."), width))
-            .collect();
-        // webui loads it with the model; no output uses it.
-        LayerNorm::new(b, &format!("{p}final_layer_norm"), width);
-        ClipL { embeddings, layers }
+        let layers = (0..encoder.layers).map(|i| Layer::clip_l(b, &format!("{p}encoder.layers.{i}."), width)).collect();
+        // webui loads it with every model, also where no output uses it.
+        let final_norm = LayerNorm::new(b, &format!("{p}final_layer_norm"), width);
+        ClipL { embeddings, layers, final_norm: encoder.final_norm.then_some(final_norm) }
     }
 
     pub fn layers(&self) -> usize {
         self.layers.len()
     }
 
-    /// The output of layer `layer` (0 is the embeddings, 1 the first layer), without a final norm, for tokens `ids` (b, 77) with
+    /// The output of layer `layer` (0 is the embeddings, 1 the first layer), with the final norm if the architecture says so, for tokens `ids` (b, 77) with
     /// `insert`ed embeddings. (b, 77, width)
     pub fn hidden(&self, ids: &Tensor, insert: &[Insert], layer: usize, watch: &mut Watch<'_>) -> Watched<Tensor> {
         let mut h = self.embeddings.forward(ids, insert)?;
         for layer in self.layers.iter().take(layer) {
             h = layer.forward(&h)?;
             watch.done(1)?;
+        }
+        if let Some(norm) = &self.final_norm {
+            h = norm.forward(&h)?;
         }
         Ok(h.to_dtype(DType::F32)?)
     }
@@ -60,15 +61,13 @@ pub struct ClipG {
 
 impl ClipG {
     /// Asks `b` for the encoder's parameters.
-    pub fn new(b: &mut Builder) -> Self {
-        let p = prefix::CLIP_G;
+    pub fn new(b: &mut Builder, encoder: &TextEncoder) -> Self {
+        let (p, width) = (encoder.prefix, encoder.width);
         let token = format!("{p}token_embedding.weight");
-        let width = b.dim(&token, 1);
         let pooled = b.dim(&format!("{p}text_projection"), 1);
         let embeddings = Embeddings::new(b, &token, &format!("{p}positional_embedding"), width);
-        let layers = (0..b.count(&format!("{p}transformer.resblocks."), "ln_1.weight"))
-            .map(|i| Layer::clip_g(b, &format!("{p}transformer.resblocks.{i}."), width))
-            .collect();
+        let layers =
+            (0..encoder.layers).map(|i| Layer::clip_g(b, &format!("{p}transformer.resblocks.{i}."), width)).collect();
         let ln_final = LayerNorm::new(b, &format!("{p}ln_final"), width);
         let text_projection = b.param(&format!("{p}text_projection"), &[width, pooled]);
         ClipG { embeddings, layers, ln_final, text_projection }

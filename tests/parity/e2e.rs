@@ -207,8 +207,8 @@ fn check(
     }
     if let Some(expected) = get("sigmas") {
         let levels = match case["ztsnr"].as_bool() {
-            Some(true) => NoiseLevels::sdxl().with_zero_terminal_snr(),
-            _ => NoiseLevels::sdxl(),
+            Some(true) => NoiseLevels::scaled_linear().with_zero_terminal_snr(),
+            _ => NoiseLevels::scaled_linear(),
         };
         let sigmas = sampling_sigmas(&plans[0].settings, &levels, &Start::Noise).map_err(|e| e.to_string())?;
         let sigmas: Vec<f64> = sigmas.into_iter().map(f64::from).collect();
@@ -307,9 +307,8 @@ fn check_conditioning(
                 within(&format!("{part}{n}"), rel_to_max(&first.crossattn.get(0).unwrap(), expected), tolerance)?;
             }
             if let Some(expected) = tensors.get(&format!("{i}.{part}{n}.vector")) {
-                let vectors: Vec<_> = (0..batch)
-                    .flat_map(|_| scheduled.iter().filter_map(|s| Some(s.0.get(n)?.1.vector.clone())))
-                    .collect();
+                let vectors: Vec<_> =
+                    (0..batch).flat_map(|_| scheduled.iter().filter_map(|s| s.0.get(n)?.1.vector.clone())).collect();
                 let vectors = Tensor::cat(&vectors, 0).unwrap();
                 within(&format!("{part}{n} vector"), rel_to_max(&vectors, expected), 2e-4)?;
             }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use candle_core::{DType, Tensor};
 use lbw::block::Family;
 use lbw::lora::{KeyTable, ModuleTable, Network, Strength};
-use lbw::model::{ActiveNetwork, Builder, Factor, Unet, Watch, Weights};
+use lbw::model::{ActiveNetwork, Architecture, Builder, Factor, Unet, Watch, Weights};
 use lbw::plan::{LoraPlan, Window};
 use lbw::text::{ClipG, ClipL};
 use serde_json::Value;
@@ -25,8 +25,10 @@ struct Models {
 
 fn models(json: &Value) -> Models {
     let checkpoint = checkpoint::named_by(json, "lora_full");
-    let mut b = Builder::new(checkpoint.clone(), checkpoint::operators());
-    let (unet, clip_l, clip_g) = (Unet::new(&mut b), ClipL::new(&mut b), ClipG::new(&mut b));
+    let architecture = Arc::new(Architecture::of(checkpoint.file()).unwrap());
+    let mut b = Builder::new(checkpoint.clone(), architecture.clone(), checkpoint::operators());
+    let text = &architecture.text;
+    let (unet, clip_l, clip_g) = (Unet::new(&mut b), ClipL::new(&mut b, &text[0]), ClipG::new(&mut b, &text[1]));
     let file = checkpoint.file();
     let modules = ModuleTable::new(Family::Sdxl, file.names().map(|n| (n, file.shape(n).unwrap())));
     Models { unet, clip_l, clip_g, weights: b.finish().unwrap(), modules }
@@ -70,7 +72,9 @@ fn lora_full() {
     let get = |name: &str| &tensors[name];
     let ids = |name: &str| get(name).to_dtype(DType::U32).unwrap();
     let run = |m: &Models| {
-        m.unet.forward(get("x"), get("t"), get("context"), get("y"), &mut |_, _| ControlFlow::Continue(())).unwrap()
+        m.unet
+            .forward(get("x"), get("t"), get("context"), Some(get("y")), &mut |_, _| ControlFlow::Continue(()))
+            .unwrap()
     };
     let row5 = |t: &Tensor| t.get(0).unwrap().get(5).unwrap();
 
@@ -115,7 +119,7 @@ fn zeros_are_no_lora() {
         let get = |name: &str| &tensors[name];
         let out = m
             .unet
-            .forward(get("x"), get("t"), get("context"), get("y"), &mut |_, _| ControlFlow::Continue(()))
+            .forward(get("x"), get("t"), get("context"), Some(get("y")), &mut |_, _| ControlFlow::Continue(()))
             .unwrap();
         out.flatten_all().unwrap().to_vec1::<f32>().unwrap()
     };
