@@ -28,6 +28,7 @@ impl<'a> Shared<'a> {
 
     pub(super) fn step(&self, step: &Step<'_>, steps: usize) -> Result<(), Error> {
         self.sampling_step.set(step.index);
+        // The only number that is read back at each step.
         let sum = step.x.sum_all()?.to_dtype(DType::F32)?.to_scalar::<f32>()?;
         if sum.is_nan() {
             return Err(Error::caller(EngineError::NanLatent { step: step.index + 1 }));

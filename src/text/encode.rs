@@ -112,14 +112,14 @@ impl TextEncoders {
         index.into_iter().map(of_text).collect()
     }
 
-    /// Token ids, (chunks, 77).
+    /// Token ids, (chunks, 77), in the host's memory: rows are looked up there.
     fn ids(&self, chunks: &[Chunk]) -> Result<Tensor> {
         if let Some(long) = chunks.iter().find(|c| c.tokens.len() != CHUNK) {
             let names: Vec<_> = long.embeddings.iter().map(|e| e.name.as_str()).collect();
             candle_core::bail!("the embedding {} has more vectors than fit into a chunk of 75", names.join(", "));
         }
         let ids: Vec<u32> = chunks.iter().flat_map(|c| c.tokens.iter().copied()).collect();
-        Tensor::from_vec(ids, (chunks.len(), CHUNK), &self.device)
+        Tensor::from_vec(ids, (chunks.len(), CHUNK), &Device::Cpu)
     }
 
     fn inserts<'a>(&self, chunks: &[Chunk], vectors: impl Fn(&str) -> Option<&'a Tensor>) -> Result<Vec<Insert>> {
@@ -153,9 +153,8 @@ impl TextEncoders {
         }
         let counts: Vec<f32> = counts.iter().map(|c| *c as f32).collect();
         let counts = Tensor::from_vec(counts, (chunks.len(), 1), &self.device)?;
-        let total = |z: &Tensor| z.flatten_from(1)?.mean_keepdim(1)?.mul(&counts)?.sum_all()?.to_scalar::<f32>();
-        let restored = f64::from(total(z)? / total(&weighted)?);
-        weighted * restored
+        let total = |z: &Tensor| z.flatten_from(1)?.mean_keepdim(1)?.mul(&counts)?.sum_all();
+        weighted.broadcast_mul(&(total(z)? / total(&weighted)?)?)
     }
 }
 
