@@ -1,4 +1,4 @@
-//! The two halves of the program stay apart: text knows nothing of tensors, numbers nothing of grammars or terminals.
+//! The two halves of the program stay apart: text knows nothing of tensors, numbers nothing of grammars, terminals or the environment.
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,8 @@ fn the_text_half_knows_no_tensors() {
 #[test]
 fn the_numeric_half_knows_no_grammars_and_no_terminal() {
     let rooms = ["syntax", "preset", "infotext", "diagnostic", "cli"].map(|room| format!("crate::{room}"));
-    let forbidden = ["pest", "clap", "indicatif", "annotate_snippets", "println!", "eprintln!"].map(str::to_owned);
+    let forbidden =
+        ["pest", "clap", "indicatif", "annotate_snippets", "println!", "eprintln!", "std::env"].map(str::to_owned);
     assert_imports_none(&NUMERIC_HALF, &[&forbidden[..], &rooms[..]].concat());
 }
 

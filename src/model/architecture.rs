@@ -22,7 +22,7 @@ pub struct Architecture {
 #[derive(Debug, Clone, PartialEq)]
 pub struct UnetArchitecture {
     pub prefix: &'static str,
-    /// Channels that go in: 4 of the latent, more where a mask and a masked picture come with it.
+    /// Channels that go in: 4 of the latent, or 9 where a mask and a masked picture come with it.
     pub inputs: usize,
     /// Highest resolution first.
     pub levels: Vec<Level>,
@@ -109,6 +109,9 @@ pub enum EmptyText {
     /// The empty text, encoded like any other.
     Encoded,
 }
+
+/// Latent, mask, and latent of the masked picture.
+const INPAINTING_INPUTS: usize = 9;
 
 /// Families with an architecture, the more telling names first.
 const KNOWN: [Family; 3] = [Family::Sdxl, Family::Sd1, Family::Sd2];
@@ -249,7 +252,10 @@ impl UnetArchitecture {
 
     fn measure(&mut self, tensors: &Tensors<'_>) {
         let p = self.prefix;
-        self.inputs = tensors.dim(&format!("{p}input_blocks.0.0.weight"), 1).unwrap_or(self.inputs);
+        // Any other number is no UNet that is known, and is told as a wrong shape.
+        if tensors.dim(&format!("{p}input_blocks.0.0.weight"), 1) == Some(INPAINTING_INPUTS) {
+            self.inputs = INPAINTING_INPUTS;
+        }
         self.middle = tensors.depth(&format!("{p}middle_block.1"));
         let (mut first, mut transformers) = (1, vec![format!("{p}middle_block.1")]);
         let mut up: Vec<(usize, usize)> = self.output_blocks().collect();
