@@ -1,4 +1,4 @@
-//! Tells the code whether it is compiled without optimisation (see `model::kernels`).
+//! Tells the code whether it is compiled without optimisation (see `model::ops`).
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

@@ -156,6 +156,8 @@ impl From<EngineError> for Error {
             EngineError::Checkpoint(error) => error.into(),
             EngineError::Limit(error) => Error::refused(vec![error.diagnostic()]),
             EngineError::Family(_) => Error::words(code::BAD_PLAN, text(&error)),
+            EngineError::Stopped => Error::new(ErrorKind::Interrupted, code::INTERRUPTED, text(&error)),
+            EngineError::Operators(_) => Error::new(ErrorKind::Device, code::NO_DEVICE, text(&error)),
             EngineError::InitImage(_) => Error::file(code::NO_PICTURE, text(&error)),
             error => Error::file(code::PICTURE_FAILED, text(&error)),
         }

@@ -16,7 +16,7 @@ use crate::engine::{Engine, EngineOptions, InitImage, ModelType, ModelTypeSource
 use crate::image_io::{self, Existing, encode_png, write_file};
 use crate::infotext::{ModelInfo, infotext};
 use crate::lora::{KeyTable, LoraHashes, Network, Quirk};
-use crate::model::Held;
+use crate::model::{Held, OperatorChoice};
 use crate::plan::{LoraPlan, Plan, check, job_id};
 use crate::say;
 use crate::text::{EmbeddingFiles, Embeddings, Unusable, Widths};
@@ -34,6 +34,8 @@ pub struct EngineSettings {
     pub model_type: Option<ModelType>,
     /// How weights are held.
     pub weights: Held,
+    /// Which operators compute.
+    pub operators: OperatorChoice,
 }
 
 impl Default for EngineSettings {
@@ -44,6 +46,7 @@ impl Default for EngineSettings {
             exact_block_weights: false,
             model_type: None,
             weights: Held::Exact,
+            operators: OperatorChoice::default(),
         }
     }
 }
@@ -289,6 +292,7 @@ pub fn open_engine(
     };
     let options = EngineOptions {
         device,
+        operators: settings.operators,
         loras: session.loras.clone(),
         lora_keys: settings.lora_keys,
         exact_block_weights: settings.exact_block_weights,

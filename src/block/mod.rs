@@ -29,6 +29,8 @@ pub enum Family {
 }
 
 impl Family {
+    pub const ALL: [Family; 4] = [Family::Sd1, Family::Sd2, Family::Sdxl, Family::Flux];
+
     /// The space this family's block weights live in.
     pub fn space(self) -> Space {
         match self {

@@ -7,6 +7,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::terminal::Terminal;
 use crate::app::Event;
+use crate::diagnostic::Text;
 use crate::engine;
 use crate::say;
 
@@ -63,7 +64,18 @@ impl Progress {
         match event {
             Event::Begin { job, number, of, .. } => self.begin(&job.name, *number, *of),
             Event::Engine(engine::Event::Step { index, steps, .. }) => self.step(*index, *steps),
-            Event::Engine(engine::Event::Decoding) => self.decoding(),
+            Event::Engine(engine::Event::Loading { part, of } | engine::Event::Merging { part, of }) => {
+                self.phase(&say!("loading weights", "重みを読み込み中"), *part, *of);
+            }
+            Event::Engine(engine::Event::Encoding { part, of }) => {
+                self.phase(&say!("reading the text", "テキストを処理中"), *part, *of);
+            }
+            Event::Engine(engine::Event::EncodingImage { part, of }) => {
+                self.phase(&say!("reading the picture", "画像を処理中"), *part, *of);
+            }
+            Event::Engine(engine::Event::Decoding { part, of }) => {
+                self.phase(&say!("decoding", "復号中"), *part, *of);
+            }
             Event::There { done, of, .. } => self.place(*done, *of),
             Event::Done { done, of, .. } | Event::Failed { done, of, .. } => self.end(*done, *of),
             _ => {}
@@ -107,11 +119,12 @@ impl Progress {
         }
     }
 
-    fn decoding(&self) {
+    /// What is not a step has a share of its own.
+    fn phase(&self, name: &Text, part: usize, of: usize) {
         if let Some(bars) = &self.bars {
-            let said = say!("decoding", "復号中");
-            bars.picture.set_message(self.terminal.words(&said).to_owned());
-            bars.picture.set_position(bars.picture.length().unwrap_or(1));
+            bars.picture.set_message(self.terminal.words(name).to_owned());
+            bars.picture.set_length(of.max(1) as u64);
+            bars.picture.set_position(part as u64);
         }
     }
 

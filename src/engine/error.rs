@@ -2,7 +2,7 @@
 
 use crate::checkpoint::CheckpointError;
 use crate::lora::LoraError;
-use crate::model::MergeError;
+use crate::model::{MergeError, ModelError};
 
 /// Why a plan did not become an image.
 #[derive(Debug, thiserror::Error)]
@@ -14,9 +14,9 @@ pub enum EngineError {
     #[error(transparent)]
     LoraName(#[from] crate::lora::IndexError),
     #[error(transparent)]
-    Merge(#[from] MergeError),
+    Merge(MergeError),
     #[error(transparent)]
-    Kernels(#[from] crate::model::kernels::KernelError),
+    Operators(#[from] crate::model::OperatorError),
     #[error(transparent)]
     Limit(#[from] crate::plan::LimitError),
     #[error("the plan is for {0}; lbw runs SDXL only")]
@@ -27,12 +27,33 @@ pub enum EngineError {
     NotFinite { lora: String, module: String, factor: f64 },
     #[error("the plan draws over the picture {0}, which is not there; give it with --init")]
     InitImage(String),
+    /// The observer said so.
+    #[error("stopped")]
+    Stopped,
     #[error("the latent is not a number at step {step}; the checkpoint, a LoRA or the CFG scale drove it out of range")]
     NanLatent { step: usize },
     #[error(transparent)]
     Sampling(crate::sampling::Error),
     #[error("{0}")]
     Tensor(#[from] candle_core::Error),
+}
+
+impl From<ModelError> for EngineError {
+    fn from(error: ModelError) -> Self {
+        match error {
+            ModelError::Stopped => EngineError::Stopped,
+            ModelError::Tensor(error) => EngineError::Tensor(error),
+        }
+    }
+}
+
+impl From<MergeError> for EngineError {
+    fn from(error: MergeError) -> Self {
+        match error {
+            MergeError::Stopped => EngineError::Stopped,
+            other => EngineError::Merge(other),
+        }
+    }
 }
 
 /// An engine error that travelled through a sampler comes out as itself.

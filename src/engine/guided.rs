@@ -1,13 +1,15 @@
 //! One model call of a sampler: the right conditioning, the right LoRA factors, the fewest UNet calls.
 
 use std::cell::{Cell, RefCell};
+use std::ops::ControlFlow;
 
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Tensor, TensorId};
 
+use super::event::tell;
 use super::networks::{Networks, Scope};
 use super::prompt::PromptConditioning;
 use super::{EngineError, Event, Observer};
-use crate::model::{Unet, Weights};
+use crate::model::{Progress, Unet, Watch, Weights};
 use crate::plan::{PadConds, Pass};
 use crate::sampling::{Error, Guided, Predictions, Step};
 use crate::text::Conditioning;
@@ -26,16 +28,21 @@ impl<'a> Shared<'a> {
 
     pub(super) fn step(&self, step: &Step<'_>, steps: usize) -> Result<(), Error> {
         self.sampling_step.set(step.index);
+        // The only number that is read back at each step.
         let sum = step.x.sum_all()?.to_dtype(DType::F32)?.to_scalar::<f32>()?;
         if sum.is_nan() {
             return Err(Error::caller(EngineError::NanLatent { step: step.index + 1 }));
         }
-        self.tell(Event::Step { index: step.index, steps, x: step.x, denoised: step.denoised });
-        Ok(())
+        let event = Event::Step { index: step.index, steps, x: step.x, denoised: step.denoised };
+        self.tell(event).map_err(Error::caller)
     }
 
-    fn tell(&self, event: Event<'_>) {
-        let _ = (self.observer.borrow_mut())(event);
+    fn ask(&self, event: Event<'_>) -> ControlFlow<()> {
+        (self.observer.borrow_mut())(event)
+    }
+
+    fn tell(&self, event: Event<'_>) -> Result<(), EngineError> {
+        tell(&mut |event| self.ask(event), event)
     }
 }
 
@@ -46,6 +53,7 @@ pub(super) struct GuidedUnet<'a> {
     /// What shorter texts are lengthened with, where the settings say so: the encoding of an empty prompt, (1, 77, width).
     pub empty: Option<&'a Tensor>,
     pub unet: &'a Unet,
+    pub batches: &'a mut Batches,
     pub weights: &'a mut Weights,
     pub networks: &'a mut Networks,
     pub shared: &'a Shared<'a>,
@@ -63,23 +71,18 @@ impl Guided for GuidedUnet<'_> {
         let skip = self.skips_negative(level);
         let conditioning = self.conditioning;
         let parts = conditioning.parts.iter().filter_map(|(w, s)| Some((*w, s.at(self.calls)?)));
-        let (weights, mut conds): (Vec<f64>, Vec<&Conditioning>) = parts.unzip();
+        let (weights, conds): (Vec<f64>, Vec<&Conditioning>) = parts.unzip();
         self.calls += 1;
 
         let negative = conditioning.negative.at(self.calls - 1).filter(|_| !skip);
-        let padded = negative.map(|negative| self.padded(&conds, negative)).transpose()?;
-        if let Some((padded, _)) = &padded {
-            conds = padded.iter().collect();
+        let keeps_negative = self.uses_negative(&weights);
+        let batches = self.batches(&conds, negative, keeps_negative)?;
+        let mut outputs = Vec::new();
+        for batch in &batches {
+            outputs.extend(self.forward(x_in, t, batch)?);
         }
-        let negative = padded.as_ref().map(|(_, negative)| negative).filter(|_| self.uses_negative(&weights));
-        let together = negative.filter(|n| same_length(&conds, n));
-        conds.extend(together);
-        let mut outputs = self.forward(x_in, t, &conds)?;
-        if let (Some(negative), None) = (negative, together) {
-            outputs.extend(self.forward(x_in, t, &[negative])?);
-        }
-        self.shared.tell(Event::Predicted { outputs: &outputs });
-        let uncond = negative.and_then(|_| outputs.pop());
+        self.shared.tell(Event::Predicted { outputs: &outputs }).map_err(Error::caller)?;
+        let uncond = negative.filter(|_| keeps_negative).and_then(|_| outputs.pop());
         Ok(Predictions { parts: outputs.into_iter().zip(weights).collect(), uncond })
     }
 }
@@ -93,9 +96,10 @@ impl GuidedUnet<'_> {
             return Ok(());
         }
         let active = self.networks.active(self.pass, sampling_step, Scope::Sampling)?;
-        let parameters = self.weights.apply(&active)?;
+        let mut merging = |Progress { part, of }| self.shared.ask(Event::Merging { part, of });
+        let parameters = self.weights.apply(&active, &mut Watch::new(&mut merging))?;
         if parameters > 0 {
-            self.shared.tell(Event::Merged { parameters });
+            self.shared.tell(Event::Merged { parameters })?;
         }
         self.windows = Some(windows);
         Ok(())
@@ -115,6 +119,38 @@ impl GuidedUnet<'_> {
     fn uses_negative(&self, weights: &[f64]) -> bool {
         let s = &self.pass.settings;
         !self.skip_unused || s.cfg_scale != 1.0 || weights != [1.0] || s.sampler.uses_uncond()
+    }
+
+    /// What the UNet is asked, parts first and the negative prompt last, the same tensors whenever the same texts are asked for.
+    fn batches(
+        &mut self,
+        parts: &[&Conditioning],
+        negative: Option<&Conditioning>,
+        keeps_negative: bool,
+    ) -> Result<Vec<Batch>, Error> {
+        let pads = self.plan.settings.pad_conds;
+        let tensors = |c: &&Conditioning| [Some(c.crossattn.id()), c.vector.as_ref().map(Tensor::id)];
+        let key = Key {
+            parts: parts.iter().map(tensors).collect(),
+            negative: negative.as_ref().map(tensors),
+            keeps_negative,
+            pads,
+            empty: self.empty.map(Tensor::id),
+        };
+        if let Some(batches) = self.batches.get(&key) {
+            return Ok(batches);
+        }
+        let padded = negative.map(|negative| self.padded(parts, negative)).transpose()?;
+        let (parts, negative) = match &padded {
+            Some((parts, negative)) => (parts.iter().collect(), Some(negative).filter(|_| keeps_negative)),
+            None => (parts.to_vec(), None),
+        };
+        let together = negative.filter(|n| same_length(&parts, n));
+        let mut batches = vec![Batch::new(&parts.iter().copied().chain(together).collect::<Vec<_>>())?];
+        if let (Some(negative), None) = (negative, together) {
+            batches.push(Batch::new(&[negative])?);
+        }
+        Ok(self.batches.keep(key, batches))
     }
 
     /// Parts and negative prompt brought to one length, where the settings say so.
@@ -149,18 +185,69 @@ impl GuidedUnet<'_> {
         Ok((parts, negative))
     }
 
-    /// The raw output for each conditioning, in one batch. Shorter texts are lengthened by repeating their last vector.
-    fn forward(&self, x: &Tensor, t: f32, conds: &[&Conditioning]) -> Result<Vec<Tensor>, Error> {
+    /// The raw output for each conditioning of a batch.
+    fn forward(&self, x: &Tensor, t: f32, batch: &Batch) -> Result<Vec<Tensor>, Error> {
+        let x = x.repeat((batch.count, 1, 1, 1))?;
+        let t = Tensor::full(t, batch.count, x.device())?;
+        let (mut part, of) = (0, self.unet.blocks());
+        let mut tap = |id: &str, _: &Tensor| {
+            part += 1;
+            self.shared.ask(Event::Block { id, part, of })
+        };
+        let output = self.unet.forward(&x, &t, &batch.context, batch.vector.as_ref(), &mut tap);
+        let output = output.map_err(|error| Error::caller(EngineError::from(error)))?;
+        (0..batch.count).map(|i| Ok(output.narrow(0, i, 1)?)).collect()
+    }
+}
+
+/// Conditionings that the UNet is given together.
+#[derive(Clone)]
+struct Batch {
+    context: Tensor,
+    vector: Option<Tensor>,
+    count: usize,
+}
+
+impl Batch {
+    /// Shorter texts are lengthened by repeating their last vector.
+    fn new(conds: &[&Conditioning]) -> candle_core::Result<Self> {
         let tokens = conds.iter().map(|c| c.crossattn.dim(1)).collect::<candle_core::Result<Vec<_>>>()?;
-        let longest = tokens.iter().copied().max().unwrap_or(0);
-        let context =
-            conds.iter().map(|c| lengthened(&c.crossattn, longest)).collect::<candle_core::Result<Vec<_>>>()?;
-        let context = Tensor::cat(&context, 0)?;
-        let vector = Tensor::cat(&conds.iter().map(|c| &c.vector).collect::<Vec<_>>(), 0)?;
-        let x = x.repeat((conds.len(), 1, 1, 1))?;
-        let t = Tensor::full(t, conds.len(), x.device())?;
-        let output = self.unet.forward(&x, &t, &context, &vector)?;
-        (0..conds.len()).map(|i| Ok(output.narrow(0, i, 1)?)).collect()
+        let longest = tokens.into_iter().max().unwrap_or(0);
+        let texts = conds.iter().map(|c| lengthened(&c.crossattn, longest)).collect::<candle_core::Result<Vec<_>>>()?;
+        let vectors: Option<Vec<&Tensor>> = conds.iter().map(|c| c.vector.as_ref()).collect();
+        let vector = vectors.map(|vectors| Tensor::cat(&vectors, 0)).transpose()?;
+        Ok(Batch { context: Tensor::cat(&texts, 0)?, vector, count: conds.len() })
+    }
+}
+
+/// Which tensors, put together how.
+#[derive(PartialEq)]
+struct Key {
+    parts: Vec<[Option<TensorId>; 2]>,
+    negative: Option<[Option<TensorId>; 2]>,
+    keeps_negative: bool,
+    pads: PadConds,
+    empty: Option<TensorId>,
+}
+
+/// The last batches made. The UNet knows a text by its tensor, and keeps what it makes of it.
+#[derive(Default)]
+pub(super) struct Batches(Vec<(Key, Vec<Batch>)>);
+
+impl Batches {
+    /// With and without the negative prompt, before and after a change of the prompt.
+    const KEPT: usize = 4;
+
+    fn get(&self, key: &Key) -> Option<Vec<Batch>> {
+        self.0.iter().find(|(kept, _)| kept == key).map(|(_, batches)| batches.clone())
+    }
+
+    fn keep(&mut self, key: Key, batches: Vec<Batch>) -> Vec<Batch> {
+        if self.0.len() == Self::KEPT {
+            self.0.remove(0);
+        }
+        self.0.push((key, batches.clone()));
+        batches
     }
 }
 

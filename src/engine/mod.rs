@@ -1,19 +1,20 @@
 //! Executes plans: a checkpoint stays open, its weights follow the LoRA factors that each plan asks for.
 //!
 //! ```no_run
-//! use lbw::engine::{Engine, EngineOptions};
+//! use lbw::engine::{Engine, EngineOptions, unobserved};
 //! use lbw::plan::{Request, lower};
 //! use lbw::preset::PresetSet;
 //! let plan = lower(&Request::new("1girl, (red hair:1.2)", "blurry"), PresetSet::builtin()).plan.ok_or("see the diagnostics")?;
 //! let checkpoint = lbw::checkpoint::Checkpoint::open("model.safetensors".as_ref())?;
 //! let mut engine = Engine::new(checkpoint, EngineOptions::default())?;
-//! let image = engine.run(&plan, &mut |_| {})?;
+//! let image = engine.run(&plan, &mut unobserved)?;
 //! println!("{} × {}", image.width, image.height);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 pub mod embedded;
 mod error;
+mod event;
 mod guided;
 mod image;
 mod init_image;
@@ -22,6 +23,7 @@ mod parameterization;
 mod prompt;
 
 pub use error::EngineError;
+pub use event::{Event, Observer, unobserved};
 pub use image::to_rgb8;
 pub use init_image::InitImage;
 pub use parameterization::{ModelType, ModelTypeSource};
@@ -32,17 +34,19 @@ use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 
-use crate::block::Family;
-use crate::checkpoint::{Checkpoint, prefix};
+use crate::checkpoint::{Checkpoint, CheckpointError, Refusal};
 use crate::lora::{KeyTable, LoraIndex, ModuleTable};
-use crate::model::{Builder, Held, Unet, Vae, Weights, kernels, unused_tensors};
+use crate::model::{Architecture, Builder, Held, OperatorChoice, Unet, Vae, Watch, Weights, unused_tensors};
 use crate::plan::{Emphasis, LatentUpscaler, PadConds, Pass, Plan, Start as PassStart, limits};
 use crate::sampling::{ImageRng, Run, Start, sample, upscale};
 use crate::text::{Embeddings, EncodeOptions, TextEncoders};
+use event::{tell, watched};
 
 /// What an engine is opened with.
 pub struct EngineOptions {
     pub device: Device,
+    /// What the models compute with.
+    pub operators: OperatorChoice,
     /// Where LoRA names are looked up.
     pub loras: LoraIndex,
     pub lora_keys: KeyTable,
@@ -64,6 +68,7 @@ impl Default for EngineOptions {
     fn default() -> Self {
         EngineOptions {
             device: Device::Cpu,
+            operators: OperatorChoice::default(),
             loras: LoraIndex::default(),
             lora_keys: KeyTable::Lenient,
             exact_block_weights: false,
@@ -76,33 +81,6 @@ impl Default for EngineOptions {
     }
 }
 
-/// What happens while a plan runs.
-pub enum Event<'a> {
-    /// LoRA factors were put in force; this many parameters were made anew.
-    Merged {
-        parameters: usize,
-    },
-    /// The text encoders ran.
-    Encoded,
-    /// The UNet answered: raw outputs for each part of the prompt, then for the negative prompt unless it was skipped.
-    Predicted {
-        outputs: &'a [Tensor],
-    },
-    /// A step of `steps` begins (0-based), as webui's callback has it.
-    Step {
-        index: usize,
-        steps: usize,
-        x: &'a Tensor,
-        denoised: &'a Tensor,
-    },
-    Decoding,
-}
-
-const TEXT_ENCODERS: [&str; 2] = [prefix::CLIP_L, prefix::CLIP_G];
-
-/// Sees what happens while a plan runs.
-pub type Observer<'a> = &'a mut dyn FnMut(Event<'_>) -> std::ops::ControlFlow<()>;
-
 /// A finished image.
 pub struct Image {
     pub width: u32,
@@ -113,9 +91,10 @@ pub struct Image {
     pub latent: Tensor,
 }
 
-/// An SDXL checkpoint ready to run plans.
+/// A checkpoint ready to run plans.
 pub struct Engine {
     device: Device,
+    architecture: Arc<Architecture>,
     weights: Weights,
     text: TextEncoders,
     unet: Unet,
@@ -130,6 +109,7 @@ pub struct Engine {
     /// Whether the text encoders' weights are given back after each use.
     unloads_text: bool,
     conditioning: prompt::Cache,
+    batches: guided::Batches,
     /// The encoding of an empty prompt, once a plan has asked for it.
     empty: Option<Tensor>,
     /// By id.
@@ -139,14 +119,16 @@ pub struct Engine {
 impl Engine {
     /// Builds the models of `checkpoint`. Weights are read when they are first used.
     pub fn new(checkpoint: Checkpoint, options: EngineOptions) -> Result<Self, EngineError> {
-        kernels::choice()?;
+        let operators = options.operators.open(&options.device)?;
         let checkpoint = Arc::new(checkpoint);
-        let mut b = Builder::new(checkpoint.clone(), &options.device).held(options.weights);
+        let unknown = || CheckpointError::Refused { path: checkpoint.path().to_owned(), refusal: Refusal::Unknown };
+        let architecture = Arc::new(Architecture::of(checkpoint.file()).ok_or_else(unknown)?);
+        let mut b = Builder::new(checkpoint.clone(), architecture.clone(), operators.clone()).held(options.weights);
         let (text, unet) = (TextEncoders::new(&mut b), Unet::new(&mut b));
         let (vae, vae_weights) = match options.vae {
             None => (Vae::new(&mut b), None),
             Some(file) => {
-                let mut b = Builder::new(Arc::new(file), &options.device).held(options.weights);
+                let mut b = Builder::new(Arc::new(file), architecture.clone(), operators).held(options.weights);
                 let vae = Vae::new(&mut b);
                 (vae, Some(b.finish()?))
             }
@@ -154,13 +136,14 @@ impl Engine {
         let weights = b.finish()?;
         let file = checkpoint.file();
         let tensors = file.names().filter_map(|name| Some((name, file.shape(name)?)));
-        let modules = ModuleTable::new(Family::Sdxl, tensors);
+        let modules = ModuleTable::new(architecture.family, tensors);
         let (model_type, model_type_source) = match options.model_type {
             Some(given) => (given, ModelTypeSource::Given),
             None => parameterization::detect(&checkpoint)?,
         };
         Ok(Engine {
             device: options.device,
+            architecture,
             weights,
             text,
             unet,
@@ -173,6 +156,7 @@ impl Engine {
             skip_unused: options.skip_unused,
             unloads_text: options.weights == Held::Half,
             conditioning: prompt::Cache::default(),
+            batches: guided::Batches::default(),
             empty: None,
             init_images: HashMap::new(),
         })
@@ -192,19 +176,30 @@ impl Engine {
         (self.model_type, self.model_type_source)
     }
 
+    /// What the checkpoint is made of.
+    pub fn architecture(&self) -> &Architecture {
+        &self.architecture
+    }
+
     /// Tensors of the checkpoint that no model uses: their number and an example.
     pub fn unused_tensors(&self) -> (usize, Option<String>) {
-        let replaced = |name: &str| self.vae_weights.is_some() && name.starts_with(prefix::VAE);
+        let replaced = |name: &str| self.vae_weights.is_some() && name.starts_with(self.architecture.vae.prefix);
         unused_tensors(self.checkpoint(), |name| self.weights.get(name).is_some() || replaced(name))
     }
 
     /// Reads all weights that stay in memory now instead of at their first use.
-    pub fn load(&self) -> Result<(), EngineError> {
-        let text = TEXT_ENCODERS.into_iter().filter(|_| !self.unloads_text);
-        Ok(text
-            .chain([prefix::UNET, prefix::VAE])
-            .try_for_each(|p| self.weights.load(p))
-            .and_then(|()| self.vae_weights.as_ref().map_or(Ok(()), |w| w.load(prefix::VAE)))?)
+    pub fn load(&self, observer: Observer<'_>) -> Result<(), EngineError> {
+        let mut loading = watched(observer, |part, of| Event::Loading { part, of });
+        let watch = &mut Watch::new(&mut loading);
+        let Architecture { unet, vae, .. } = &*self.architecture;
+        let text = self.text_prefixes().filter(|_| !self.unloads_text);
+        let prefixes: Vec<_> = text.chain([unet.prefix, vae.prefix]).collect();
+        self.weights.load(&prefixes, watch)?;
+        Ok(self.vae_weights.as_ref().map_or(Ok(()), |weights| weights.load(&[vae.prefix], watch))?)
+    }
+
+    fn text_prefixes(&self) -> impl Iterator<Item = &'static str> {
+        self.architecture.text.iter().map(|encoder| encoder.prefix)
     }
 
     /// Makes a picture known that plans of img2img draw over.
@@ -221,19 +216,32 @@ impl Engine {
     /// The conditioning of `pass` over its steps, with its LoRAs' full text-encoder strength.
     pub fn condition(&mut self, pass: &Pass, observer: Observer<'_>) -> Result<PromptConditioning, EngineError> {
         let active = self.networks.active(pass, 0, networks::Scope::TextEncoding)?;
-        let parameters = self.weights.apply(&active)?;
+        let mut merging = watched(observer, |part, of| Event::Merging { part, of });
+        let parameters = self.weights.apply(&active, &mut Watch::new(&mut merging))?;
+        drop(merging);
         if parameters > 0 {
-            let _ = observer(Event::Merged { parameters });
+            tell(observer, Event::Merged { parameters })?;
         }
-        let context_dim = self.unet.config().context_dim;
         let networks = self.networks.text_signature(pass)?;
-        let (conditioning, encoded) =
-            self.conditioning.get(pass, networks, &self.text, &self.embeddings, context_dim, &self.device)?;
+        let mut encoding = watched(observer, |part, of| Event::Encoding { part, of });
+        let watch = &mut Watch::new(&mut encoding);
+        let got = self.conditioning.get(
+            pass,
+            networks,
+            &self.text,
+            &self.embeddings,
+            &self.architecture,
+            &self.device,
+            watch,
+        );
+        drop(encoding);
+        let encoded = !matches!(got, Ok((_, false)));
+        if encoded && self.unloads_text {
+            self.text_prefixes().for_each(|p| self.weights.unload(p));
+        }
+        let (conditioning, encoded) = got?;
         if encoded {
-            let _ = observer(Event::Encoded);
-            if self.unloads_text {
-                TEXT_ENCODERS.into_iter().for_each(|p| self.weights.unload(p));
-            }
+            tell(observer, Event::Encoded)?;
         }
         Ok(conditioning)
     }
@@ -241,32 +249,47 @@ impl Engine {
     /// Runs `plan`, pass by pass.
     pub fn run(&mut self, plan: &Plan, observer: Observer<'_>) -> Result<Image, EngineError> {
         let latent = self.latent(plan, observer)?;
-        let _ = observer(Event::Decoding);
-        let decoded = self.vae.decode(&latent)?;
+        tell(observer, Event::Decoding { part: 0, of: self.vae.parts() })?;
+        let mut decoding = watched(observer, |part, of| Event::Decoding { part, of });
+        let decoded = self.vae.decode(&latent, &mut Watch::new(&mut decoding))?;
         let (_, _, height, width) = decoded.dims4()?;
         Ok(Image { width: width as u32, height: height as u32, rgb: to_rgb8(&decoded)?, latent })
     }
 
     /// The latent of `plan`, (1, 4, height / 8, width / 8), as it is before the VAE.
     pub fn latent(&mut self, plan: &Plan, observer: Observer<'_>) -> Result<Tensor, EngineError> {
-        check(plan)?;
+        self.check(plan)?;
         let mut latent = None;
         for pass in plan.passes() {
-            let start = self.start(pass, latent.take())?;
+            let start = self.start(pass, latent.take(), observer)?;
             latent = Some(self.run_pass(pass, start, observer)?);
         }
         latent.ok_or_else(|| candle_core::Error::Msg("the plan has no pass".to_owned()).into())
     }
 
+    /// Refuses plans that cannot be run or would take all memory.
+    fn check(&self, plan: &Plan) -> Result<(), EngineError> {
+        if plan.family != self.architecture.family {
+            return Err(EngineError::Family(plan.family.label()));
+        }
+        limits(plan).into_iter().next().map_or(Ok(()), |limit| Err(EngineError::Limit(limit)))
+    }
+
     /// What the sampling of `pass` starts from; `previous` is the latent of the pass before.
-    fn start(&self, pass: &Pass, previous: Option<Tensor>) -> Result<Start, EngineError> {
+    fn start(
+        &self,
+        pass: &Pass,
+        previous: Option<Tensor>,
+        observer: Observer<'_>,
+    ) -> Result<Start, EngineError> {
         match (&pass.start, previous) {
             (PassStart::Noise, _) | (PassStart::Previous { .. }, None) => Ok(Start::Noise),
             (PassStart::Picture { image: id, denoising_strength, fix_steps, resize_mode, noise_multiplier }, _) => {
                 let image = self.init_images.get(id).ok_or_else(|| EngineError::InitImage(id.clone()))?;
                 let (width, height) = (pass.settings.width as usize, pass.settings.height as usize);
+                let image = image.tensor(*resize_mode, width, height, &self.device)?;
                 Ok(Start::Latent {
-                    latent: self.encode_image(&image.tensor(*resize_mode, width, height, &self.device)?)?,
+                    latent: self.encode_image(&image, observer)?,
                     strength: *denoising_strength,
                     fix_steps: *fix_steps,
                     noise_multiplier: *noise_multiplier,
@@ -292,13 +315,16 @@ impl Engine {
     }
 
     /// The encoding of an empty prompt without any network, (1, 77, width).
-    fn empty_prompt(&mut self) -> Result<Tensor, EngineError> {
+    fn empty_prompt(&mut self, observer: Observer<'_>) -> Result<Tensor, EngineError> {
         if let Some(empty) = &self.empty {
             return Ok(empty.clone());
         }
-        self.weights.apply(&[])?;
-        let options = EncodeOptions { emphasis: Emphasis::Original, clip_l_layer: 2, comma_padding_backtrack: 0 };
-        let encoded = self.text.encode(&[&[]], options, &self.embeddings)?;
+        let mut merging = watched(observer, |part, of| Event::Merging { part, of });
+        self.weights.apply(&[], &mut Watch::new(&mut merging))?;
+        drop(merging);
+        let options = EncodeOptions { emphasis: Emphasis::Original, clip_skip: None, comma_padding_backtrack: 0 };
+        let mut encoding = watched(observer, |part, of| Event::Encoding { part, of });
+        let encoded = self.text.encode(&[&[]], options, &self.embeddings, &mut Watch::new(&mut encoding))?;
         let crossattn = encoded.into_iter().next().map(|e| e.crossattn);
         let empty = crossattn.ok_or_else(|| candle_core::Error::Msg("a text has no encoding".to_owned()))?;
         Ok(self.empty.insert(empty).clone())
@@ -312,7 +338,7 @@ impl Engine {
         observer: Observer<'_>,
     ) -> Result<Tensor, EngineError> {
         let empty = match pass.settings.pad_conds {
-            PadConds::EmptyPrompts => Some(self.empty_prompt()?),
+            PadConds::EmptyPrompts => Some(self.empty_prompt(observer)?),
             PadConds::Separate | PadConds::NegativeOnly => None,
         };
         let levels = self.model_type.levels(&pass.settings);
@@ -323,6 +349,7 @@ impl Engine {
             conditioning,
             empty: empty.as_ref(),
             unet: &self.unet,
+            batches: &mut self.batches,
             weights: &mut self.weights,
             networks: &mut self.networks,
             shared: &shared,
@@ -344,17 +371,10 @@ impl Engine {
 
     /// Encodes an image (1, 3, h, w) in −1…1 to a scaled latent: the encoder's mean, where webui draws from its
     /// distribution.
-    pub fn encode_image(&self, image: &Tensor) -> Result<Tensor, EngineError> {
-        Ok(self.vae.encode(image)?)
+    pub fn encode_image(&self, image: &Tensor, observer: Observer<'_>) -> Result<Tensor, EngineError> {
+        let mut encoding = watched(observer, |part, of| Event::EncodingImage { part, of });
+        Ok(self.vae.encode(image, &mut Watch::new(&mut encoding))?)
     }
-}
-
-/// Refuses plans that cannot be run or would take all memory, which needs no model to be seen.
-fn check(plan: &Plan) -> Result<(), EngineError> {
-    if plan.family != Family::Sdxl {
-        return Err(EngineError::Family(plan.family.label()));
-    }
-    limits(plan).into_iter().next().map_or(Ok(()), |limit| Err(EngineError::Limit(limit)))
 }
 
 /// `latent` at the size of `pass`, less what is cut off on both sides.

@@ -34,7 +34,7 @@ pub enum ModelTypeSource {
 impl ModelType {
     /// The model's noise levels with what `settings` change about them.
     pub(super) fn levels(self, settings: &Settings) -> NoiseLevels {
-        let mut levels = NoiseLevels::sdxl();
+        let mut levels = NoiseLevels::scaled_linear();
         if settings.downcast_alphas_cumprod {
             levels = levels.downcast();
         }

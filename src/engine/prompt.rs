@@ -3,7 +3,8 @@
 use candle_core::{DType, Device, Tensor};
 
 use super::EngineError;
-use crate::plan::{Pass, Piece, Schedule};
+use crate::model::{Architecture, ClipSkip, EmptyText, TextEncoder, Watch};
+use crate::plan::{Pass, Piece, Schedule, Segment};
 use crate::text::{CHUNK, Conditioning, Embeddings, EncodeOptions, Sizes, TextEncoders};
 
 /// Conditioning per step for every part of the prompt and for the negative prompt.
@@ -51,16 +52,22 @@ impl Cache {
         networks: String,
         text: &TextEncoders,
         embeddings: &Embeddings,
-        context_dim: usize,
+        architecture: &Architecture,
         device: &Device,
+        watch: &mut Watch<'_>,
     ) -> Result<(PromptConditioning, bool), EngineError> {
         let s = &pass.settings;
+        let follows = |encoder: &TextEncoder| match encoder.clip_skip {
+            ClipSkip::Always => true,
+            ClipSkip::WithOption => s.clip_skip_sdxl,
+            ClipSkip::Never => false,
+        };
         let key = Key {
             parts: pass.positive.iter().map(|p| (p.weight, p.schedule.clone())).collect(),
             negative: pass.negative.clone(),
             options: EncodeOptions {
                 emphasis: s.emphasis,
-                clip_l_layer: if s.clip_skip_sdxl { s.clip_skip.max(1) } else { 2 },
+                clip_skip: architecture.text.iter().any(follows).then_some(s.clip_skip.max(1)),
                 comma_padding_backtrack: s.comma_padding_backtrack,
             },
             sizes: Sizes { height: s.height, width: s.width, crop_top: s.crop_top, crop_left: s.crop_left },
@@ -73,7 +80,7 @@ impl Cache {
             self.0.push(hit);
             return Ok((conditioning, false));
         }
-        let conditioning = key.encode(text, embeddings, context_dim, device)?;
+        let conditioning = key.encode(text, embeddings, architecture, device, watch)?;
         if self.0.len() == KEPT {
             self.0.remove(0);
         }
@@ -87,15 +94,16 @@ impl Key {
         &self,
         text: &TextEncoders,
         embeddings: &Embeddings,
-        context_dim: usize,
+        architecture: &Architecture,
         device: &Device,
+        watch: &mut Watch<'_>,
     ) -> Result<PromptConditioning, EngineError> {
         let sizes = self.sizes.embed(device)?;
-        let encode = |schedule: &Schedule| -> Result<Scheduled, EngineError> {
+        let mut encode = |schedule: &Schedule| -> Result<Scheduled, EngineError> {
             let texts: Vec<&[Piece]> = schedule.iter().map(|s| s.pieces.as_slice()).collect();
-            let encoded = text.encode(&texts, self.options, embeddings)?;
+            let encoded = text.encode(&texts, self.options, embeddings, watch)?;
             let entries = schedule.iter().zip(encoded).map(|(segment, e)| {
-                let vector = Tensor::cat(&[&e.pooled, &sizes], 1)?;
+                let vector = e.pooled.map(|pooled| Tensor::cat(&[&pooled, &sizes], 1)).transpose()?;
                 Ok((segment.last_step, Conditioning { crossattn: e.crossattn, vector }))
             });
             Ok(Scheduled(entries.collect::<candle_core::Result<_>>()?))
@@ -105,14 +113,17 @@ impl Key {
             .iter()
             .map(|(weight, schedule)| Ok((*weight, encode(schedule)?)))
             .collect::<Result<_, EngineError>>()?;
-        let negative = if self.negative.is_empty() {
-            // An empty negative prompt is all zeros, pooled text included; the sizes stay.
-            let width = parts.first().and_then(|(_, s)| s.at(0)).map_or(Ok(0), |c| c.vector.dim(1))?;
-            let pooled = Tensor::zeros((1, width - sizes.dim(1)?), DType::F32, device)?;
-            let crossattn = Tensor::zeros((1, CHUNK, context_dim), DType::F32, device)?;
-            Scheduled(vec![(0, Conditioning { crossattn, vector: Tensor::cat(&[&pooled, &sizes], 1)? })])
-        } else {
-            encode(&self.negative)?
+        let negative = match (self.negative.is_empty(), architecture.empty_text) {
+            (true, EmptyText::Zeros) => {
+                let zeros = |shape: &[usize]| Tensor::zeros(shape, DType::F32, device);
+                let crossattn = zeros(&[1, CHUNK, architecture.unet.context])?;
+                // Pooled text included; the sizes stay.
+                let pooled = architecture.unet.vector.map(|width| width.saturating_sub(Sizes::WIDTH));
+                let vector = pooled.map(|width| Tensor::cat(&[&zeros(&[1, width])?, &sizes], 1)).transpose()?;
+                Scheduled(vec![(0, Conditioning { crossattn, vector })])
+            }
+            (true, EmptyText::Encoded) => encode(&vec![Segment { last_step: 0, pieces: Vec::new() }])?,
+            (false, _) => encode(&self.negative)?,
         };
         Ok(PromptConditioning { parts, negative })
     }

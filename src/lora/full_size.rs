@@ -3,48 +3,24 @@
 //! They stand in for a checkpoint where only names and shapes matter: telling what a LoRA file is made for.
 
 use crate::block::Family;
+use crate::model::{Architecture, Projection, TextEncoderKind, UnetArchitecture};
 
 pub(super) type Shape = Vec<usize>;
 
 /// Name and shape of every UNet and text encoder tensor of a full-size model; none for Flux.
 pub(super) fn tensors(family: Family) -> Vec<(String, Shape)> {
     let mut list = TensorList::default();
-    match family {
-        Family::Sd1 => {
-            list.unet(&Unet { depth: &[1, 1, 1, 0], middle_depth: 1, context: 768, vector: None, linear_proj: false });
-            list.clip("cond_stage_model.transformer.text_model", 768, 12);
+    if let Some(architecture) = Architecture::full_size(family) {
+        list.unet(&architecture.unet);
+        for encoder in &architecture.text {
+            let path = encoder.prefix.trim_end_matches('.');
+            match encoder.kind {
+                TextEncoderKind::Clip => list.clip(path, encoder.width, encoder.layers),
+                TextEncoderKind::OpenClip => list.open_clip(path, encoder.width, encoder.layers),
+            }
         }
-        Family::Sd2 => {
-            list.unet(&Unet { depth: &[1, 1, 1, 0], middle_depth: 1, context: 1024, vector: None, linear_proj: true });
-            list.open_clip("cond_stage_model.model", 1024, 24);
-        }
-        Family::Sdxl => {
-            list.unet(&Unet {
-                depth: &[0, 2, 10],
-                middle_depth: 10,
-                context: 2048,
-                vector: Some(2816),
-                linear_proj: true,
-            });
-            list.clip("conditioner.embedders.0.transformer.text_model", 768, 12);
-            list.open_clip("conditioner.embedders.1.model", 1280, 32);
-        }
-        Family::Flux => {}
     }
     list.0
-}
-
-/// What differs between the UNets. All have 320 channels, times 1, 2, 4 and 4 by level.
-struct Unet {
-    /// Transformer blocks per attention module, by level.
-    depth: &'static [usize],
-    middle_depth: usize,
-    /// Width of the text conditioning.
-    context: usize,
-    /// Width of the added vector conditioning.
-    vector: Option<usize>,
-    /// `proj_in` and `proj_out` are linear, not 1×1 convolutions.
-    linear_proj: bool,
 }
 
 #[derive(Default)]
@@ -60,55 +36,52 @@ impl TensorList {
         self.0.push((format!("{path}.weight"), shape.to_vec()));
     }
 
-    fn unet(&mut self, unet: &Unet) {
-        const CHANNELS: usize = 320;
-        let root = "model.diffusion_model";
-        let time = 4 * CHANNELS;
-        self.module(&format!("{root}.time_embed.0"), &[time, CHANNELS]);
+    fn unet(&mut self, unet: &UnetArchitecture) {
+        let root = unet.prefix.trim_end_matches('.');
+        let width = unet.model_channels();
+        let time = 4 * width;
+        self.module(&format!("{root}.time_embed.0"), &[time, width]);
         self.module(&format!("{root}.time_embed.2"), &[time, time]);
         if let Some(vector) = unet.vector {
             self.module(&format!("{root}.label_emb.0.0"), &[time, vector]);
             self.module(&format!("{root}.label_emb.0.2"), &[time, time]);
         }
-        let width = |level: usize| CHANNELS * [1, 2, 4, 4][level];
-        let levels = unet.depth.len();
 
-        self.module(&format!("{root}.input_blocks.0.0"), &[CHANNELS, 4, 3, 3]);
-        let mut channels = CHANNELS;
+        self.module(&format!("{root}.input_blocks.0.0"), &[width, unet.inputs, 3, 3]);
+        let mut channels = width;
         let mut skips = vec![channels];
-        for level in 0..levels {
-            for _ in 0..2 {
+        for (l, level) in unet.levels.iter().enumerate() {
+            for depth in &level.down {
                 let block = format!("{root}.input_blocks.{}", skips.len());
-                self.res_block(&format!("{block}.0"), channels, width(level), time);
-                channels = width(level);
-                self.attention(&format!("{block}.1"), channels, unet.depth[level], unet);
+                self.res_block(&format!("{block}.0"), channels, level.channels, time);
+                channels = level.channels;
+                self.attention(&format!("{block}.1"), channels, *depth, unet);
                 skips.push(channels);
             }
-            if level + 1 < levels {
+            if l + 1 < unet.levels.len() {
                 self.module(&format!("{root}.input_blocks.{}.0.op", skips.len()), &[channels, channels, 3, 3]);
                 skips.push(channels);
             }
         }
 
         self.res_block(&format!("{root}.middle_block.0"), channels, channels, time);
-        self.attention(&format!("{root}.middle_block.1"), channels, unet.middle_depth, unet);
+        self.attention(&format!("{root}.middle_block.1"), channels, unet.middle, unet);
         self.res_block(&format!("{root}.middle_block.2"), channels, channels, time);
 
-        for level in (0..levels).rev() {
-            for r in 0..3 {
-                let block = format!("{root}.output_blocks.{}", 3 * (levels - 1 - level) + r);
-                let skip = skips.pop().unwrap_or(0);
-                self.res_block(&format!("{block}.0"), channels + skip, width(level), time);
-                channels = width(level);
-                self.attention(&format!("{block}.1"), channels, unet.depth[level], unet);
-                if r == 2 && level > 0 {
-                    let slot = if unet.depth[level] > 0 { 2 } else { 1 };
-                    self.module(&format!("{block}.{slot}.conv"), &[channels, channels, 3, 3]);
-                }
+        let blocks: Vec<_> = unet.output_blocks().collect();
+        for (i, (level, depth)) in blocks.iter().enumerate() {
+            let (block, outputs) = (format!("{root}.output_blocks.{i}"), unet.levels[*level].channels);
+            let skip = skips.pop().unwrap_or(0);
+            self.res_block(&format!("{block}.0"), channels + skip, outputs, time);
+            channels = outputs;
+            self.attention(&format!("{block}.1"), channels, *depth, unet);
+            if blocks.get(i + 1).is_some_and(|(next, _)| next != level) {
+                let slot = if *depth > 0 { 2 } else { 1 };
+                self.module(&format!("{block}.{slot}.conv"), &[channels, channels, 3, 3]);
             }
         }
-        self.module(&format!("{root}.out.0"), &[CHANNELS]);
-        self.module(&format!("{root}.out.2"), &[4, CHANNELS, 3, 3]);
+        self.module(&format!("{root}.out.0"), &[width]);
+        self.module(&format!("{root}.out.2"), &[4, width, 3, 3]);
     }
 
     fn res_block(&mut self, path: &str, from: usize, to: usize, time: usize) {
@@ -122,11 +95,14 @@ impl TensorList {
         }
     }
 
-    fn attention(&mut self, path: &str, channels: usize, depth: usize, unet: &Unet) {
+    fn attention(&mut self, path: &str, channels: usize, depth: usize, unet: &UnetArchitecture) {
         if depth == 0 {
             return;
         }
-        let proj: &[usize] = if unet.linear_proj { &[channels, channels] } else { &[channels, channels, 1, 1] };
+        let proj: &[usize] = match unet.projection {
+            Projection::Linear => &[channels, channels],
+            Projection::Conv1x1 => &[channels, channels, 1, 1],
+        };
         self.module(&format!("{path}.norm"), &[channels]);
         self.module(&format!("{path}.proj_in"), proj);
         for n in 0..depth {

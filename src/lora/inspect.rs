@@ -15,6 +15,7 @@ use super::network::KeyTable;
 use super::table::ModuleTable;
 use crate::block::{Block, Family};
 use crate::checkpoint::{FileError, SafetensorsFile};
+use crate::model::Architecture;
 
 /// What is known of a LoRA file without a model to run it on. Only its header and single numbers are read.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
@@ -133,8 +134,9 @@ fn count_blocks<'a>(family: Family, modules: impl Iterator<Item = &'a String>) -
 }
 
 fn family(made_for: Option<&str>) -> Family {
-    let families = [Family::Sd1, Family::Sd2, Family::Flux];
-    families.into_iter().find(|family| made_for == Some(family.label())).unwrap_or(Family::Sdxl)
+    let named = Family::ALL.into_iter().find(|family| made_for == Some(family.label()));
+    // Where a file does not tell, its blocks are named for the models that can be drawn with.
+    named.unwrap_or(Architecture::DRAWN[0])
 }
 
 /// The model family that a file's names, shapes and metadata speak of, if they do.

@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::table::ModuleTable;
-use crate::block::Family;
 
 /// A key of another scheme in kohya's terms.
 #[derive(Debug, PartialEq)]
@@ -148,7 +147,7 @@ pub(super) fn module_of(table: &ModuleTable, key: &str) -> Option<String> {
     if let Some(name) = table.module_of(key).and_then(known) {
         return Some(name);
     }
-    if let Some(rest) = key.strip_prefix("lora_te_").filter(|_| table.family() == Family::Sdxl) {
+    if let Some(rest) = key.strip_prefix("lora_te_").filter(|_| table.contains("0_transformer_text_model")) {
         return table.module_of(&format!("lora_te1_{rest}")).and_then(known);
     }
     if let Some(layer) = key.strip_prefix("lora_te2_text_model_encoder_layers_") {

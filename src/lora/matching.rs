@@ -52,20 +52,15 @@ impl Matching {
         matching
     }
 
-    /// The matched modules that have no effect in the reference: projections of fused attentions of which another projection
-    /// is missing, and the output projections of CLIP-L's attentions.
-    ///
-    /// The latter follows the golden values of whole text encoders, which only agree when those deltas are left out.
+    /// The matched modules that webui never applies: projections of fused attentions of which another projection is missing.
     pub(super) fn without_effect(&self, table: &ModuleTable) -> Vec<String> {
-        let is_clip_l_output =
-            |name: &&String| name.starts_with("0_transformer_text_model_") && name.ends_with("_self_attn_out_proj");
         let is_incomplete = |name: &&String| {
             table.fused_attention(name).is_some_and(|attention| {
                 let projections = ["q_proj", "k_proj", "v_proj", "out_proj"];
                 !projections.iter().all(|projection| self.groups.contains_key(&format!("{attention}_{projection}")))
             })
         };
-        self.groups.keys().filter(|name| is_incomplete(name) || is_clip_l_output(name)).cloned().collect()
+        self.groups.keys().filter(is_incomplete).cloned().collect()
     }
 }
 

@@ -94,7 +94,7 @@ impl Network {
     }
 
     /// Modules that are matched and never applied with webui's table: those of OpenCLIP attentions of which q, k, v and out
-    /// are not all in the file, and the output projections of CLIP-L's attentions. The lenient table applies them all.
+    /// are not all in the file. The lenient table applies them.
     pub fn without_effect(&self) -> &[String] {
         &self.without_effect
     }

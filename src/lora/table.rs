@@ -10,6 +10,7 @@ use std::ops::Range;
 use super::full_size;
 use super::names::{Strength, renumbered};
 use crate::block::{Block, Family};
+use crate::model::Architecture;
 
 /// A weight that deltas are added to: a tensor of the checkpoint, or a range of its rows.
 ///
@@ -181,14 +182,13 @@ fn module_path(family: Family, tensor: &str) -> Option<String> {
     if let Some(path) = tensor.strip_prefix("model.").filter(|path| path.starts_with("diffusion_model.")) {
         return Some(path.to_owned());
     }
-    match family {
-        Family::Sd1 | Family::Sd2 => tensor.strip_prefix("cond_stage_model.").map(str::to_owned),
-        Family::Sdxl => {
-            let (encoder, path) = tensor.strip_prefix("conditioner.embedders.")?.split_once('.')?;
-            Some(format!("{encoder}_{path}"))
-        }
-        Family::Flux => None,
+    let (root, numbered) = Architecture::text_root(family)?;
+    let path = tensor.strip_prefix(root)?;
+    if !numbered {
+        return Some(path.to_owned());
     }
+    let (encoder, path) = path.split_once('.')?;
+    Some(format!("{encoder}_{path}"))
 }
 
 #[cfg(test)]

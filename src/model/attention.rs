@@ -1,18 +1,20 @@
 //! The UNet's attention.
 //!
 //! What cross-attention makes of a text, its keys and values, does not depend on the step. It is kept for the last few texts
-//! and made anew where a weight changes.
+//! and made anew where a weight changes. A text is known by the identity of its tensor: whoever asks for many steps gives the
+//! same tensor each time.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use candle_core::{DType, Result, Tensor, TensorId};
+use candle_core::{Result, Tensor, TensorId};
 
 use super::builder::Builder;
-use super::kernels;
 use super::layers::Linear;
+use super::ops::Operators;
 
-/// Attention with as many heads of 64 values as fit, at least one.
+/// Attention of several heads.
 pub struct Attention {
+    operators: Arc<dyn Operators>,
     heads: usize,
     to_q: Linear,
     to_k: Linear,
@@ -21,12 +23,10 @@ pub struct Attention {
 }
 
 impl Attention {
-    /// Width of one head at every level of SDXL.
-    const HEAD_WIDTH: usize = 64;
-
     pub fn new(b: &mut Builder, prefix: &str, channels: usize, context_dim: usize) -> Self {
         Attention {
-            heads: (channels / Self::HEAD_WIDTH).max(1),
+            operators: b.operators().clone(),
+            heads: b.architecture().unet.heads.count(channels),
             to_q: Linear::without_bias(b, &format!("{prefix}.to_q"), channels, channels),
             to_k: Linear::without_bias(b, &format!("{prefix}.to_k"), context_dim, channels),
             to_v: Linear::without_bias(b, &format!("{prefix}.to_v"), context_dim, channels),
@@ -42,40 +42,12 @@ impl Attention {
     /// `residual` + attention of x (b, n, channels) to keys `k` and values `v`: (b, n, channels)
     pub fn forward_onto(&self, residual: &Tensor, x: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
         let q = self.to_q.forward(x)?;
-        self.to_out.forward_onto(residual, &kernels::attention(&q, k, v, self.heads, false)?)
+        self.to_out.forward_onto(residual, &self.operators.attention(&q, k, v, self.heads, false)?)
     }
 }
 
-/// How many texts are kept: a prompt and a negative prompt of another length take turns at every step.
+/// Of how many texts keys and values are kept: a prompt and a negative prompt of another length take turns at every step.
 const KEPT_TEXTS: usize = 2;
-
-/// The last texts that the UNet was given.
-#[derive(Default)]
-pub struct Texts(Mutex<Vec<Text>>);
-
-struct Text {
-    tensor: Tensor,
-    bits: Vec<u32>,
-}
-
-impl Texts {
-    /// A kept tensor of the same values, by whose id layers find what they made of it; otherwise `context` itself, kept from
-    /// now on.
-    pub fn known(&self, context: &Tensor) -> Result<Tensor> {
-        let values = context.flatten_all()?.to_dtype(DType::F32)?.to_vec1::<f32>()?;
-        let bits: Vec<u32> = values.into_iter().map(f32::to_bits).collect();
-        let same = |text: &Text| text.tensor.shape() == context.shape() && text.bits == bits;
-        let mut texts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(text) = texts.iter().find(|text| same(text)) {
-            return Ok(text.tensor.clone());
-        }
-        if texts.len() == KEPT_TEXTS {
-            texts.remove(0);
-        }
-        texts.push(Text { tensor: context.clone(), bits });
-        Ok(context.clone())
-    }
-}
 
 /// Attention to a text.
 pub struct CrossAttention {
@@ -95,7 +67,7 @@ impl CrossAttention {
         CrossAttention { attention: Attention::new(b, prefix, channels, context_dim), kept: Mutex::default() }
     }
 
-    /// `residual` + attention of x (b, n, channels) to a known text (b, m, context_dim): (b, n, channels)
+    /// `residual` + attention of x (b, n, channels) to a text (b, m, context_dim) of any type of number: (b, n, channels)
     pub fn forward_onto(&self, residual: &Tensor, x: &Tensor, text: &Tensor) -> Result<Tensor> {
         let (k, v) = self.keys_and_values(text)?;
         self.attention.forward_onto(residual, x, &k, &v)
@@ -107,7 +79,7 @@ impl CrossAttention {
         if let Some(made) = kept().iter().find(|made| made.text == text.id() && made.versions == versions) {
             return Ok((made.k.clone(), made.v.clone()));
         }
-        let (k, v) = self.attention.keys_and_values(text)?;
+        let (k, v) = self.attention.keys_and_values(&text.to_dtype(self.attention.operators.dtype())?)?;
         let mut kept = kept();
         kept.retain(|made| made.versions == versions);
         if kept.len() == KEPT_TEXTS {

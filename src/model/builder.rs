@@ -7,25 +7,34 @@ use std::collections::BTreeMap;
 use std::convert::identity;
 use std::sync::Arc;
 
-use candle_core::Device;
 use safetensors::tensor::Dtype;
 
-use super::kernels::{Order, Shape};
-use super::weights::{Held, Param, Weights};
+use super::architecture::Architecture;
+use super::ops::{Held, Operators, Order, Shape};
+use super::weights::{Param, Weights};
 use crate::checkpoint::{Checkpoint, CheckpointError, TensorProblem, prefix};
 
 /// Collects the parameters of the models built from one checkpoint.
 pub struct Builder {
     checkpoint: Arc<Checkpoint>,
-    device: Device,
+    architecture: Arc<Architecture>,
+    operators: Arc<dyn Operators>,
     held: Held,
     params: BTreeMap<String, Arc<Param>>,
     problems: Vec<TensorProblem>,
 }
 
 impl Builder {
-    pub fn new(checkpoint: Arc<Checkpoint>, device: &Device) -> Self {
-        Builder { checkpoint, device: device.clone(), held: Held::Exact, params: BTreeMap::new(), problems: Vec::new() }
+    /// The models are made as `architecture` says, and compute with `operators`.
+    pub fn new(checkpoint: Arc<Checkpoint>, architecture: Arc<Architecture>, operators: Arc<dyn Operators>) -> Self {
+        Builder {
+            checkpoint,
+            architecture,
+            operators,
+            held: Held::Exact,
+            params: BTreeMap::new(),
+            problems: Vec::new(),
+        }
     }
 
     /// How the weights of the kernels are held.
@@ -37,8 +46,21 @@ impl Builder {
         &self.checkpoint
     }
 
-    pub fn device(&self) -> &Device {
-        &self.device
+    pub fn architecture(&self) -> &Arc<Architecture> {
+        &self.architecture
+    }
+
+    pub fn operators(&self) -> &Arc<dyn Operators> {
+        &self.operators
+    }
+
+    /// Builds what computes in f32, whatever the other models do.
+    pub fn exactly<T>(&mut self, build: impl FnOnce(&mut Self) -> T) -> T {
+        let exact = self.operators.exact();
+        let own = std::mem::replace(&mut self.operators, exact);
+        let built = build(self);
+        self.operators = own;
+        built
     }
 
     pub fn has(&self, name: &str) -> bool {
@@ -95,7 +117,8 @@ impl Builder {
             }
             Some(_) => {}
         }
-        let new = || Arc::new(kind(Param::new(name, packed, self.held, self.checkpoint.clone(), self.device.clone())));
+        let new =
+            || Arc::new(kind(Param::new(name, packed, self.held, self.checkpoint.clone(), self.operators.clone())));
         self.params.entry(name.to_owned()).or_insert_with(new).clone()
     }
 

@@ -1,15 +1,17 @@
-//! The layers that all networks share, as parameters plus a call into [`kernels`](super::kernels).
+//! The layers that all networks share: parameters, and the [operators](super::ops) that they are given to.
 
 use std::sync::Arc;
 
 use candle_core::{Result, Tensor};
 
+use super::architecture::Projection;
 use super::builder::Builder;
-use super::kernels::{self, Activation, Fused, Order};
+use super::ops::{self, Activation, Fused, Operators, Order};
 use super::weights::Param;
 
 /// y = activation(x·Wᵀ + b) over the last axis.
 pub struct Linear {
+    operators: Arc<dyn Operators>,
     weight: Arc<Param>,
     bias: Option<Arc<Param>>,
     activation: Activation,
@@ -23,20 +25,22 @@ impl Linear {
 
     pub fn without_bias(b: &mut Builder, prefix: &str, inputs: usize, outputs: usize) -> Self {
         let weight = b.matrix(&format!("{prefix}.weight"), outputs, inputs, Order::Plain);
-        Linear { weight, bias: None, activation: Activation::None }
+        Linear { operators: b.operators().clone(), weight, bias: None, activation: Activation::None }
     }
 
     /// Weight and bias under names of their own.
     pub fn named(b: &mut Builder, weight: &str, bias: &str, inputs: usize, outputs: usize) -> Self {
         let weight = b.matrix(weight, outputs, inputs, Order::Plain);
-        Linear { weight, bias: Some(b.param(bias, &[outputs])), activation: Activation::None }
+        let bias = Some(b.param(bias, &[outputs]));
+        Linear { operators: b.operators().clone(), weight, bias, activation: Activation::None }
     }
 
     /// With an activation behind it. GEGLU makes `outputs`/2 values of `outputs`.
     pub fn activated(b: &mut Builder, prefix: &str, inputs: usize, outputs: usize, activation: Activation) -> Self {
         let order = if activation == Activation::Geglu { Order::Paired } else { Order::Plain };
         let weight = b.matrix(&format!("{prefix}.weight"), outputs, inputs, order);
-        Linear { weight, bias: Some(b.param(&format!("{prefix}.bias"), &[outputs])), activation }
+        let bias = Some(b.param(&format!("{prefix}.bias"), &[outputs]));
+        Linear { operators: b.operators().clone(), weight, bias, activation }
     }
 
     /// (…, inputs) → (…, outputs)
@@ -58,12 +62,13 @@ impl Linear {
     fn fused(&self, x: &Tensor, residual: Option<&Tensor>) -> Result<Tensor> {
         let bias = self.bias.as_ref().map(|b| b.get()).transpose()?;
         let fused = Fused { bias: bias.as_ref(), activation: self.activation, residual, ..Fused::NOTHING };
-        kernels::linear(x, &self.weight.weight()?, fused)
+        self.operators.linear(x, &self.weight.weight()?, fused)
     }
 }
 
 /// Normalisation over the last axis, ε = 1e-5.
 pub struct LayerNorm {
+    operators: Arc<dyn Operators>,
     weight: Arc<Param>,
     bias: Arc<Param>,
 }
@@ -71,16 +76,18 @@ pub struct LayerNorm {
 impl LayerNorm {
     pub fn new(b: &mut Builder, prefix: &str, width: usize) -> Self {
         let weight = b.param(&format!("{prefix}.weight"), &[width]);
-        LayerNorm { weight, bias: b.param(&format!("{prefix}.bias"), &[width]) }
+        let bias = b.param(&format!("{prefix}.bias"), &[width]);
+        LayerNorm { operators: b.operators().clone(), weight, bias }
     }
 
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        kernels::layer_norm(x, &self.weight.get()?, &self.bias.get()?, 1e-5)
+        self.operators.layer_norm(x, &self.weight.get()?, &self.bias.get()?, 1e-5)
     }
 }
 
 /// Normalisation over 32 groups of channels, channels last.
 pub struct GroupNorm {
+    operators: Arc<dyn Operators>,
     weight: Arc<Param>,
     bias: Arc<Param>,
     eps: f64,
@@ -91,36 +98,43 @@ impl GroupNorm {
 
     pub fn new(b: &mut Builder, prefix: &str, channels: usize, eps: f64) -> Self {
         let weight = b.param(&format!("{prefix}.weight"), &[channels]);
-        GroupNorm { weight, bias: b.param(&format!("{prefix}.bias"), &[channels]), eps }
+        let bias = b.param(&format!("{prefix}.bias"), &[channels]);
+        GroupNorm { operators: b.operators().clone(), weight, bias, eps }
     }
 
     /// (b, …, channels) → the same
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        kernels::group_norm(x, &self.weight.get()?, &self.bias.get()?, Self::GROUPS, self.eps, false)
+        self.normalised(x, false)
     }
 
     /// SiLU of the normalised values.
     pub fn forward_silu(&self, x: &Tensor) -> Result<Tensor> {
-        kernels::group_norm(x, &self.weight.get()?, &self.bias.get()?, Self::GROUPS, self.eps, true)
+        self.normalised(x, true)
+    }
+
+    fn normalised(&self, x: &Tensor, silu: bool) -> Result<Tensor> {
+        self.operators.group_norm(x, &self.weight.get()?, &self.bias.get()?, Self::GROUPS, self.eps, silu)
     }
 }
 
 /// A 3×3 convolution, channels last.
 pub struct Conv3x3 {
+    operators: Arc<dyn Operators>,
     weight: Arc<Param>,
     bias: Arc<Param>,
-    kind: kernels::Conv3x3,
+    kind: ops::Conv3x3,
 }
 
 impl Conv3x3 {
     /// `PREFIX.weight` (outputs, inputs, 3, 3) and `PREFIX.bias`.
     pub fn new(b: &mut Builder, prefix: &str, inputs: usize, outputs: usize) -> Self {
         let weight = b.kernel(&format!("{prefix}.weight"), outputs, inputs, 3);
-        Conv3x3 { weight, bias: b.param(&format!("{prefix}.bias"), &[outputs]), kind: kernels::Conv3x3::Same }
+        let bias = b.param(&format!("{prefix}.bias"), &[outputs]);
+        Conv3x3 { operators: b.operators().clone(), weight, bias, kind: ops::Conv3x3::Same }
     }
 
     /// One that changes the size of the image.
-    pub fn resizing(b: &mut Builder, prefix: &str, channels: usize, kind: kernels::Conv3x3) -> Self {
+    pub fn resizing(b: &mut Builder, prefix: &str, channels: usize, kind: ops::Conv3x3) -> Self {
         Conv3x3 { kind, ..Conv3x3::new(b, prefix, channels, channels) }
     }
 
@@ -141,11 +155,11 @@ impl Conv3x3 {
 
     fn fused(&self, x: &Tensor, fused: Fused<'_>) -> Result<Tensor> {
         let bias = self.bias.get()?;
-        kernels::conv3x3(x, &self.weight.weight()?, self.kind, Fused { bias: Some(&bias), ..fused })
+        self.operators.conv3x3(x, &self.weight.weight()?, self.kind, Fused { bias: Some(&bias), ..fused })
     }
 }
 
-/// A 1×1 convolution, channels last.
+/// A 1×1 convolution, channels last; or a linear layer, which is the same.
 pub struct Conv1x1(Linear);
 
 impl Conv1x1 {
@@ -153,7 +167,15 @@ impl Conv1x1 {
     pub fn new(b: &mut Builder, prefix: &str, inputs: usize, outputs: usize) -> Self {
         let weight = b.kernel(&format!("{prefix}.weight"), outputs, inputs, 1);
         let bias = Some(b.param(&format!("{prefix}.bias"), &[outputs]));
-        Conv1x1(Linear { weight, bias, activation: Activation::None })
+        Conv1x1(Linear { operators: b.operators().clone(), weight, bias, activation: Activation::None })
+    }
+
+    /// What a transformer's projection is in the checkpoint.
+    pub fn projection(b: &mut Builder, prefix: &str, channels: usize) -> Self {
+        match b.architecture().unet.projection {
+            Projection::Linear => Conv1x1(Linear::new(b, prefix, channels, channels)),
+            Projection::Conv1x1 => Conv1x1::new(b, prefix, channels, channels),
+        }
     }
 
     /// (…, inputs) → (…, outputs)

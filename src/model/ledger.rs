@@ -9,8 +9,9 @@ use std::sync::Arc;
 use candle_core::{DType, Tensor};
 use rayon::prelude::*;
 
-use super::kernels::LowRank;
-use super::weights::{Param, Weights};
+use super::ops::LowRank;
+use super::watch::{ModelError, Watch};
+use super::weights::{Param, Weights, at_once};
 use crate::checkpoint::FileError;
 use crate::lora::{Network, NetworkModule};
 
@@ -39,8 +40,19 @@ pub enum MergeError {
     File(#[from] FileError),
     #[error("{module} of {network}: {source}")]
     Delta { network: String, module: String, source: candle_core::Error },
+    #[error("stopped")]
+    Stopped,
     #[error(transparent)]
     Candle(#[from] candle_core::Error),
+}
+
+impl From<ModelError> for MergeError {
+    fn from(error: ModelError) -> Self {
+        match error {
+            ModelError::Stopped => MergeError::Stopped,
+            ModelError::Tensor(error) => MergeError::Candle(error),
+        }
+    }
 }
 
 /// The contributions to each parameter now in force.
@@ -71,37 +83,45 @@ impl PartialEq for Contribution {
 
 impl Weights {
     /// Puts the factors of `active` in force. Returns how many parameters had to be made anew.
-    pub fn apply(&mut self, active: &[ActiveNetwork]) -> Result<usize, MergeError> {
-        let wanted = contributions(active);
+    ///
+    /// After an error, or when it was stopped, some have the new factors and some the old, as the ledger says; those that
+    /// failed have the checkpoint's values.
+    pub fn apply(&mut self, active: &[ActiveNetwork], watch: &mut Watch<'_>) -> Result<usize, MergeError> {
+        let mut wanted = contributions(active);
         let names: BTreeSet<&String> = self.ledger.0.keys().chain(wanted.keys()).collect();
-        let changed: Vec<&String> =
-            names.into_iter().filter(|name| self.ledger.0.get(*name) != wanted.get(*name)).collect();
-        let result = changed.par_iter().try_for_each(|name| {
-            let Some(param) = self.get(name) else { return Ok(()) };
-            match wanted.get(*name) {
-                Some(contributions) => {
-                    if let Some(changes) = low_rank(contributions)?
-                        && param.merge(&changes)?
-                    {
-                        return Ok(());
-                    }
-                    let base = param.base()?;
-                    Ok(param.set(&merged(&base, contributions)?)?)
-                }
-                None => {
-                    param.reset();
-                    Ok(())
+        let changed = names.into_iter().filter(|name| self.ledger.0.get(*name) != wanted.get(*name));
+        let changed: Vec<String> = changed.cloned().collect();
+        watch.expect(changed.len());
+        for names in changed.chunks(at_once()) {
+            let made = names.par_iter().try_for_each(|name| self.make(name, wanted.get(name)));
+            for name in names {
+                self.ledger.0.remove(name);
+                match (&made, wanted.remove(name)) {
+                    (Ok(()), Some(contributions)) => drop(self.ledger.0.insert(name.clone(), contributions)),
+                    (Ok(()), None) => {}
+                    (Err(_), _) => self.get(name).into_iter().for_each(|param| param.reset()),
                 }
             }
-        });
-        let count = changed.len();
-        // After a failure nothing is known to be as the ledger says: it forgets, and the base values come back.
-        if result.is_err() {
-            self.forget();
-        } else {
-            self.ledger = Ledger(wanted);
+            made?;
+            watch.done(names.len())?;
         }
-        result.map(|()| count)
+        Ok(changed.len())
+    }
+
+    /// Gives a parameter the checkpoint's value, with contributions if there are any.
+    fn make(&self, name: &str, contributions: Option<&Vec<Contribution>>) -> Result<(), MergeError> {
+        let Some(param) = self.get(name) else { return Ok(()) };
+        let Some(contributions) = contributions else {
+            param.reset();
+            return Ok(());
+        };
+        if let Some(changes) = low_rank(contributions)?
+            && param.merge(&changes)?
+        {
+            return Ok(());
+        }
+        let base = param.base()?;
+        Ok(param.set(&merged(&base, contributions)?)?)
     }
 
     /// Gives back the memory of the parameters whose name starts with `prefix`, but for those that LoRAs change. They are read
@@ -109,11 +129,6 @@ impl Weights {
     pub fn unload(&self, prefix: &str) {
         let unchanged = |p: &&Arc<Param>| p.name().starts_with(prefix) && !self.ledger.0.contains_key(p.name());
         self.params().filter(unchanged).for_each(|p| p.reset());
-    }
-
-    fn forget(&mut self) {
-        self.params().for_each(|p| p.reset());
-        self.ledger = Ledger::default();
     }
 }
 

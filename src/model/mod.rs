@@ -4,18 +4,26 @@
 //! and 1×1 convolutions need no transposes. Models hold [`Param`]s, not tensors: the [`Weights`] behind them decide what
 //! value a parameter has, the checkpoint's own or one with LoRA deltas added.
 
+mod architecture;
 mod attention;
 mod builder;
-pub mod kernels;
 mod layers;
 mod ledger;
+pub mod ops;
 mod unet;
 pub mod vae;
+mod watch;
 mod weights;
 
+pub use architecture::{
+    Architecture, ClipSkip, EmptyText, Heads, Level, Projection, TextEncoder, TextEncoderKind, UnetArchitecture,
+    VaeArchitecture,
+};
 pub use builder::{Builder, unused_tensors};
 pub use layers::{LayerNorm, Linear};
 pub use ledger::{ActiveNetwork, Factor, MergeError};
-pub use unet::{Unet, UnetConfig, timestep_embedding};
+pub use ops::{Held, OperatorChoice, OperatorError, Operators};
+pub use unet::{Unet, timestep_embedding};
 pub use vae::Vae;
-pub use weights::{Held, Param, Weights};
+pub use watch::{ModelError, Progress, Tap, Watch, Watched};
+pub use weights::{Param, Weights};

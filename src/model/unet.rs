@@ -1,42 +1,33 @@
-//! SDXL's UNet, written as webui sees it: `input_blocks[0..9]`, `middle_block`, `output_blocks[0..9]`, so that a LoRA block
-//! id is an index.
+//! The UNet, written as webui sees it: `input_blocks`, `middle_block`, `output_blocks`, so that a LoRA block id is an index.
 //!
-//! All widths and depths come from the checkpoint. The block structure itself is SDXL's: three levels of two residual
-//! blocks, downsampling in blocks 3 and 6, upsampling at the end of output blocks 2 and 5.
+//! Its levels, depths and widths are those of the [`Architecture`](super::Architecture). A level ends with a block that halves the
+//! resolution on the way down, and with a doubling in its last block on the way up.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use candle_core::{DType, Module, Result, Tensor};
 use candle_transformers::models::stable_diffusion::embeddings::Timesteps;
 
-use super::attention::{Attention, CrossAttention, Texts};
+use super::architecture::{Architecture, UnetArchitecture};
+use super::attention::{Attention, CrossAttention};
 use super::builder::Builder;
-use super::kernels::{self, Activation};
 use super::layers::{Conv1x1, Conv3x3, GroupNorm, LayerNorm, Linear};
-use crate::checkpoint::prefix;
-
-const LEVELS: usize = 3;
-const RES_BLOCKS: usize = 2;
-
-/// Sizes that callers need.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct UnetConfig {
-    pub model_channels: usize,
-    /// Width of the text conditioning: CLIP-L's and CLIP-G's together.
-    pub context_dim: usize,
-    /// Width of the vector conditioning: the pooled text and six size embeddings of 256.
-    pub vector_dim: usize,
-}
+use super::ops::{self, Activation, Operators};
+use super::watch::{ModelError, Tap, Watched};
 
 /// The UNet.
 ///
 /// What cross-attention makes of a text does not depend on the step: it is kept for the last few texts, and made anew where
-/// a weight changes.
+/// a weight changes. A text is known by its tensor's identity: give the same one at every step.
 pub struct Unet {
-    config: UnetConfig,
-    texts: Texts,
+    architecture: Arc<Architecture>,
+    operators: Arc<dyn Operators>,
     time_embed: Embedding,
-    label_emb: Embedding,
+    /// Of the vector conditioning, where there is one.
+    label_emb: Option<Embedding>,
     conv_in: Conv3x3,
-    /// Blocks 1–8; block 0 is `conv_in`.
+    /// From block 1 on; block 0 is `conv_in`.
     input_blocks: Vec<InputBlock>,
     middle: (ResBlock, Transformer, ResBlock),
     output_blocks: Vec<OutputBlock>,
@@ -58,66 +49,61 @@ struct OutputBlock {
 impl Unet {
     /// Asks `b` for the UNet's parameters.
     pub fn new(b: &mut Builder) -> Self {
-        let p = prefix::UNET;
-        let model_channels = b.dim(&format!("{p}input_blocks.0.0.weight"), 0);
+        let architecture = b.architecture().clone();
+        let UnetArchitecture { prefix: p, levels, middle, .. } = &architecture.unet;
+        let model_channels = architecture.unet.model_channels();
         let time_dim = b.dim(&format!("{p}time_embed.0.weight"), 0);
-        let vector_dim = b.dim(&format!("{p}label_emb.0.0.weight"), 1);
-        let mut context_dim = 0;
 
         let time_embed = Embedding::new(b, &format!("{p}time_embed."), model_channels, time_dim);
-        let label_emb = Embedding::new(b, &format!("{p}label_emb.0."), vector_dim, time_dim);
-        let conv_in = Conv3x3::new(b, &format!("{p}input_blocks.0.0"), 4, model_channels);
+        let vector = architecture.unet.vector;
+        let label_emb = vector.map(|vector| Embedding::new(b, &format!("{p}label_emb.0."), vector, time_dim));
+        let conv_in = Conv3x3::new(b, &format!("{p}input_blocks.0.0"), architecture.unet.inputs, model_channels);
 
         let mut input_blocks = Vec::new();
         let mut skips = vec![model_channels];
         let mut channels = model_channels;
-        for level in 0..LEVELS {
-            for _ in 0..RES_BLOCKS {
+        for (l, level) in levels.iter().enumerate() {
+            for depth in &level.down {
                 let block = format!("{p}input_blocks.{}.", skips.len());
-                let residual = ResBlock::new(b, &format!("{block}0"), channels, time_dim);
-                channels = residual.outputs;
-                let transformer = Transformer::new(b, &format!("{block}1"), channels, &mut context_dim);
+                let residual = ResBlock::new(b, &format!("{block}0"), channels, level.channels, time_dim);
+                channels = level.channels;
+                let transformer = Transformer::new(b, &format!("{block}1"), channels, *depth);
                 input_blocks.push(InputBlock::Residual(Box::new(residual), transformer));
                 skips.push(channels);
             }
-            if level + 1 < LEVELS {
+            if l + 1 < levels.len() {
                 let name = format!("{p}input_blocks.{}.0.op", skips.len());
-                input_blocks.push(InputBlock::Downsample(Conv3x3::resizing(
-                    b,
-                    &name,
-                    channels,
-                    kernels::Conv3x3::Halving,
-                )));
+                let halving = Conv3x3::resizing(b, &name, channels, ops::Conv3x3::Halving);
+                input_blocks.push(InputBlock::Downsample(halving));
                 skips.push(channels);
             }
         }
         let middle = {
-            let first = ResBlock::new(b, &format!("{p}middle_block.0"), channels, time_dim);
-            let transformer = Transformer::new(b, &format!("{p}middle_block.1"), channels, &mut context_dim);
-            (first, transformer, ResBlock::new(b, &format!("{p}middle_block.2"), channels, time_dim))
+            let first = ResBlock::new(b, &format!("{p}middle_block.0"), channels, channels, time_dim);
+            let transformer = Transformer::new(b, &format!("{p}middle_block.1"), channels, *middle);
+            (first, transformer, ResBlock::new(b, &format!("{p}middle_block.2"), channels, channels, time_dim))
         };
         let mut output_blocks = Vec::new();
-        for level in 0..LEVELS {
-            for i in 0..=RES_BLOCKS {
-                let block = format!("{p}output_blocks.{}.", output_blocks.len());
-                channels += skips.pop().unwrap_or_default();
-                let residual = ResBlock::new(b, &format!("{block}0"), channels, time_dim);
-                channels = residual.outputs;
-                let transformer = Transformer::new(b, &format!("{block}1"), channels, &mut context_dim);
-                let upsample = (i == RES_BLOCKS && level + 1 < LEVELS).then(|| {
-                    // webui counts modules of a block: without attention the upsampling is number 1.
-                    let slot = if transformer.is_empty() { 1 } else { 2 };
-                    Conv3x3::resizing(b, &format!("{block}{slot}.conv"), channels, kernels::Conv3x3::Doubling)
-                });
-                output_blocks.push(OutputBlock { residual, transformer, upsample });
-            }
+        let blocks: Vec<_> = architecture.unet.output_blocks().collect();
+        for (i, (level, depth)) in blocks.iter().enumerate() {
+            let (block, outputs) = (format!("{p}output_blocks.{i}."), levels[*level].channels);
+            channels += skips.pop().unwrap_or_default();
+            let residual = ResBlock::new(b, &format!("{block}0"), channels, outputs, time_dim);
+            channels = outputs;
+            let transformer = Transformer::new(b, &format!("{block}1"), channels, *depth);
+            let upsample = blocks.get(i + 1).is_some_and(|(next, _)| next != level).then(|| {
+                // webui counts modules of a block: without attention the upsampling is number 1.
+                let slot = if transformer.is_empty() { 1 } else { 2 };
+                Conv3x3::resizing(b, &format!("{block}{slot}.conv"), channels, ops::Conv3x3::Doubling)
+            });
+            output_blocks.push(OutputBlock { residual, transformer, upsample });
         }
         let norm_out = GroupNorm::new(b, &format!("{p}out.0"), channels, 1e-5);
         let conv_out = Conv3x3::new(b, &format!("{p}out.2"), channels, 4);
-        let config = UnetConfig { model_channels, context_dim, vector_dim };
+        let operators = b.operators().clone();
         Unet {
-            config,
-            texts: Texts::default(),
+            architecture,
+            operators,
             time_embed,
             label_emb,
             conv_in,
@@ -129,32 +115,42 @@ impl Unet {
         }
     }
 
-    pub fn config(&self) -> UnetConfig {
-        self.config
+    pub fn architecture(&self) -> &UnetArchitecture {
+        &self.architecture.unet
+    }
+
+    /// The number of blocks.
+    pub fn blocks(&self) -> usize {
+        1 + self.input_blocks.len() + 1 + self.output_blocks.len()
     }
 
     /// The raw prediction for latents `x` (b, 4, h, w) at timesteps `t` (b), given text `context` (b, tokens,
-    /// context_dim) and `vector` (b, vector_dim) conditioning. Same shape as `x`.
-    pub fn forward(&self, x: &Tensor, t: &Tensor, context: &Tensor, vector: &Tensor) -> Result<Tensor> {
-        self.forward_tapped(x, t, context, vector, &mut |_, _| Ok(()))
-    }
-
-    /// Like [`Unet::forward`]; `tap` sees the output of each block, (b, h, w, c), under its LBW id (`IN00`…`OUT08`).
-    pub fn forward_tapped(
+    /// context width) and, if the architecture has one, `vector` conditioning (b, its width). Same shape as `x`.
+    ///
+    /// `tap` is asked after each block whether to go on.
+    pub fn forward(
         &self,
         x: &Tensor,
         t: &Tensor,
         context: &Tensor,
-        vector: &Tensor,
-        tap: &mut dyn FnMut(&str, &Tensor) -> Result<()>,
-    ) -> Result<Tensor> {
-        let context = &self.texts.known(context)?;
-        let time = timestep_embedding(t, self.config.model_channels)?;
-        let emb = (self.time_embed.forward(&time)? + self.label_emb.forward(vector)?)?;
+        vector: Option<&Tensor>,
+        tap: Tap<'_>,
+    ) -> Watched<Tensor> {
+        let mut tap = |id: &str, h: &Tensor| match tap(id, h) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(ModelError::Stopped),
+        };
+        let dtype = self.operators.dtype();
+        let time = timestep_embedding(t, self.architecture.unet.model_channels())?.to_dtype(dtype)?;
+        let mut emb = self.time_embed.forward(&time)?;
+        if let Some(label_emb) = &self.label_emb {
+            let vector = vector.ok_or_else(|| candle_core::Error::Msg("the UNet needs a vector".to_owned()))?;
+            emb = (emb + label_emb.forward(&vector.to_dtype(dtype)?)?)?;
+        }
         // Every residual block uses SiLU(emb).
         let emb = emb.silu()?;
 
-        let mut h = self.conv_in.forward(&x.permute((0, 2, 3, 1))?.contiguous()?)?;
+        let mut h = self.conv_in.forward(&x.to_dtype(dtype)?.permute((0, 2, 3, 1))?.contiguous()?)?;
         tap("IN00", &h)?;
         let mut skips = vec![h.clone()];
         for (i, block) in self.input_blocks.iter().enumerate() {
@@ -175,14 +171,15 @@ impl Unet {
                 skips.pop().ok_or_else(|| candle_core::Error::Msg("the UNet has more outputs than inputs".into()))?;
             let (_, height, width, _) = skip.dims4()?;
             // webui resizes the decoder's feature where an odd size was rounded on the way down.
-            h = Tensor::cat(&[&kernels::resize_nearest(&h, height, width)?, &skip], 3)?;
+            h = Tensor::cat(&[&self.operators.resize_nearest(&h, height, width)?, &skip], 3)?;
             h = block.transformer.forward(&block.residual.forward(&h, &emb)?, context)?;
             if let Some(conv) = &block.upsample {
                 h = conv.forward(&h)?;
             }
             tap(&format!("OUT{i:02}"), &h)?;
         }
-        self.conv_out.forward(&self.norm_out.forward_silu(&h)?)?.permute((0, 3, 1, 2))?.contiguous()
+        let y = self.conv_out.forward(&self.norm_out.forward_silu(&h)?)?;
+        Ok(y.permute((0, 3, 1, 2))?.contiguous()?.to_dtype(DType::F32)?)
     }
 }
 
@@ -208,7 +205,6 @@ impl Embedding {
 }
 
 struct ResBlock {
-    outputs: usize,
     norm1: GroupNorm,
     conv1: Conv3x3,
     emb: Linear,
@@ -218,10 +214,8 @@ struct ResBlock {
 }
 
 impl ResBlock {
-    fn new(b: &mut Builder, prefix: &str, inputs: usize, time_dim: usize) -> Self {
-        let outputs = b.dim(&format!("{prefix}.out_layers.3.weight"), 0);
+    fn new(b: &mut Builder, prefix: &str, inputs: usize, outputs: usize, time_dim: usize) -> Self {
         ResBlock {
-            outputs,
             norm1: GroupNorm::new(b, &format!("{prefix}.in_layers.0"), inputs, 1e-5),
             conv1: Conv3x3::new(b, &format!("{prefix}.in_layers.2"), inputs, outputs),
             emb: Linear::new(b, &format!("{prefix}.emb_layers.1"), time_dim, outputs),
@@ -247,27 +241,24 @@ struct Transformer(Option<TransformerLayers>);
 
 struct TransformerLayers {
     norm: GroupNorm,
-    proj_in: Linear,
+    proj_in: Conv1x1,
     blocks: Vec<TransformerBlock>,
-    proj_out: Linear,
+    proj_out: Conv1x1,
 }
 
 impl Transformer {
-    fn new(b: &mut Builder, prefix: &str, channels: usize, context_dim: &mut usize) -> Self {
-        let depth = b.count(&format!("{prefix}.transformer_blocks."), "norm1.weight");
+    fn new(b: &mut Builder, prefix: &str, channels: usize, depth: usize) -> Self {
         if depth == 0 {
             return Transformer(None);
         }
-        if *context_dim == 0 {
-            *context_dim = b.dim(&format!("{prefix}.transformer_blocks.0.attn2.to_k.weight"), 1);
-        }
+        let context = b.architecture().unet.context;
         Transformer(Some(TransformerLayers {
             norm: GroupNorm::new(b, &format!("{prefix}.norm"), channels, 1e-6),
-            proj_in: Linear::new(b, &format!("{prefix}.proj_in"), channels, channels),
+            proj_in: Conv1x1::projection(b, &format!("{prefix}.proj_in"), channels),
             blocks: (0..depth)
-                .map(|i| TransformerBlock::new(b, &format!("{prefix}.transformer_blocks.{i}"), channels, *context_dim))
+                .map(|i| TransformerBlock::new(b, &format!("{prefix}.transformer_blocks.{i}"), channels, context))
                 .collect(),
-            proj_out: Linear::new(b, &format!("{prefix}.proj_out"), channels, channels),
+            proj_out: Conv1x1::projection(b, &format!("{prefix}.proj_out"), channels),
         }))
     }
 

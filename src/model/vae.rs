@@ -1,34 +1,44 @@
-//! The autoencoder between images and latents, channels last, always in f32 (in f16 SDXL's VAE overflows).
+//! The autoencoder between images and latents, channels last, always in f32 (in f16 SDXL's overflows).
+
+use std::sync::Arc;
 
 use candle_core::{Result, Tensor};
 
+use super::architecture::VaeArchitecture;
 use super::builder::Builder;
-use super::kernels;
 use super::layers::{Conv1x1, Conv3x3, GroupNorm};
-use crate::checkpoint::prefix;
-
-/// Latents are encoder means times this number.
-pub const SCALE: f64 = 0.13025;
+use super::ops::{self, Operators};
+use super::watch::{Watch, Watched};
 
 const EPS: f64 = 1e-6;
 
-/// SDXL's VAE. The encoder is absent where the checkpoint leaves it out.
+/// The VAE. Its encoder is absent where the checkpoint leaves it out.
 pub struct Vae {
     decoder: Decoder,
     encoder: Option<Encoder>,
+    /// Latents are encoder means times this number.
+    scale: f64,
 }
 
 impl Vae {
     /// Asks `b` for the VAE's parameters.
     pub fn new(b: &mut Builder) -> Self {
-        let encoder = b.has(&format!("{}encoder.conv_in.weight", prefix::VAE)).then(|| Encoder::new(b));
-        Vae { decoder: Decoder::new(b), encoder }
+        let VaeArchitecture { prefix, scale } = b.architecture().vae;
+        b.exactly(|b| {
+            let encoder = b.has(&format!("{prefix}encoder.conv_in.weight")).then(|| Encoder::new(b, prefix));
+            Vae { decoder: Decoder::new(b, prefix), encoder, scale }
+        })
     }
 
     /// Latent (b, 4, h, w) → image (b, 3, 8h, 8w), nominally in −1…1.
-    pub fn decode(&self, latent: &Tensor) -> Result<Tensor> {
-        let x = (latent / SCALE)?.permute((0, 2, 3, 1))?.contiguous()?;
-        self.decoder.forward(&x)?.permute((0, 3, 1, 2))?.contiguous()
+    pub fn decode(&self, latent: &Tensor, watch: &mut Watch<'_>) -> Watched<Tensor> {
+        let x = (latent / self.scale)?.permute((0, 2, 3, 1))?.contiguous()?;
+        Ok(self.decoder.forward(&x, watch)?.permute((0, 3, 1, 2))?.contiguous()?)
+    }
+
+    /// Parts that [`Vae::decode`] counts.
+    pub fn parts(&self) -> usize {
+        self.decoder.parts()
     }
 
     pub fn can_encode(&self) -> bool {
@@ -36,18 +46,17 @@ impl Vae {
     }
 
     /// Image (b, 3, 8h, 8w) in −1…1 → mean and log variance of its latent (b, 8, h, w), without the scale.
-    pub fn moments(&self, image: &Tensor) -> Result<Tensor> {
-        match &self.encoder {
-            Some(encoder) => {
-                encoder.forward(&image.permute((0, 2, 3, 1))?.contiguous()?)?.permute((0, 3, 1, 2))?.contiguous()
-            }
-            None => candle_core::bail!("this checkpoint's VAE has no encoder"),
-        }
+    pub fn moments(&self, image: &Tensor, watch: &mut Watch<'_>) -> Watched<Tensor> {
+        let Some(encoder) = &self.encoder else {
+            return Err(candle_core::Error::Msg("this checkpoint's VAE has no encoder".to_owned()).into());
+        };
+        let image = image.permute((0, 2, 3, 1))?.contiguous()?;
+        Ok(encoder.forward(&image, watch)?.permute((0, 3, 1, 2))?.contiguous()?)
     }
 
     /// Image (b, 3, 8h, 8w) in −1…1 → latent (b, 4, h, w): the mean, scaled.
-    pub fn encode(&self, image: &Tensor) -> Result<Tensor> {
-        self.moments(image)?.narrow(1, 0, 4)? * SCALE
+    pub fn encode(&self, image: &Tensor, watch: &mut Watch<'_>) -> Watched<Tensor> {
+        Ok((self.moments(image, watch)?.narrow(1, 0, 4)? * self.scale)?)
     }
 }
 
@@ -56,16 +65,16 @@ struct Decoder {
     conv_in: Conv3x3,
     middle: Middle,
     /// Lowest resolution first.
-    levels: Vec<(Vec<ResBlock>, Option<Conv3x3>)>,
+    levels: Vec<Level>,
     norm_out: GroupNorm,
     conv_out: Conv3x3,
 }
 
 impl Decoder {
-    fn new(b: &mut Builder) -> Self {
-        let p = format!("{}decoder.", prefix::VAE);
+    fn new(b: &mut Builder, prefix: &str) -> Self {
+        let p = format!("{prefix}decoder.");
         let mut channels = b.dim(&format!("{p}conv_in.weight"), 0);
-        let post_quant = Conv1x1::new(b, &format!("{}post_quant_conv", prefix::VAE), 4, 4);
+        let post_quant = Conv1x1::new(b, &format!("{prefix}post_quant_conv"), 4, 4);
         let conv_in = Conv3x3::new(b, &format!("{p}conv_in"), 4, channels);
         let middle = Middle::new(b, &format!("{p}mid."), channels);
         let count = b.count(&format!("{p}up."), "block.0.conv1.weight");
@@ -73,7 +82,7 @@ impl Decoder {
         for level in (0..count).rev() {
             let blocks = res_blocks(b, &format!("{p}up.{level}.block."), &mut channels);
             let upsample = (level > 0).then(|| {
-                Conv3x3::resizing(b, &format!("{p}up.{level}.upsample.conv"), channels, kernels::Conv3x3::Doubling)
+                Conv3x3::resizing(b, &format!("{p}up.{level}.upsample.conv"), channels, ops::Conv3x3::Doubling)
             });
             levels.push((blocks, upsample));
         }
@@ -82,23 +91,23 @@ impl Decoder {
         Decoder { post_quant, conv_in, middle, levels, norm_out, conv_out }
     }
 
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let mut h = self.middle.forward(&self.conv_in.forward(&self.post_quant.forward(x)?)?)?;
-        for (blocks, upsample) in &self.levels {
-            for block in blocks {
-                h = block.forward(&h)?;
-            }
-            if let Some(conv) = upsample {
-                h = conv.forward(&h)?;
-            }
-        }
-        self.conv_out.forward(&self.norm_out.forward_silu(&h)?)
+    fn parts(&self) -> usize {
+        Middle::PARTS + parts(&self.levels) + 1
+    }
+
+    fn forward(&self, x: &Tensor, watch: &mut Watch<'_>) -> Watched<Tensor> {
+        watch.expect(self.parts());
+        let h = self.middle.forward(&self.conv_in.forward(&self.post_quant.forward(x)?)?, watch)?;
+        let h = through(&self.levels, h, watch)?;
+        let y = self.conv_out.forward(&self.norm_out.forward_silu(&h)?)?;
+        watch.done(1)?;
+        Ok(y)
     }
 }
 
 struct Encoder {
     conv_in: Conv3x3,
-    levels: Vec<(Vec<ResBlock>, Option<Conv3x3>)>,
+    levels: Vec<Level>,
     middle: Middle,
     norm_out: GroupNorm,
     conv_out: Conv3x3,
@@ -106,8 +115,8 @@ struct Encoder {
 }
 
 impl Encoder {
-    fn new(b: &mut Builder) -> Self {
-        let p = format!("{}encoder.", prefix::VAE);
+    fn new(b: &mut Builder, prefix: &str) -> Self {
+        let p = format!("{prefix}encoder.");
         let mut channels = b.dim(&format!("{p}conv_in.weight"), 0);
         let conv_in = Conv3x3::new(b, &format!("{p}conv_in"), 3, channels);
         let count = b.count(&format!("{p}down."), "block.0.conv1.weight");
@@ -115,35 +124,46 @@ impl Encoder {
         for level in 0..count {
             let blocks = res_blocks(b, &format!("{p}down.{level}.block."), &mut channels);
             let downsample = (level + 1 < count).then(|| {
-                Conv3x3::resizing(
-                    b,
-                    &format!("{p}down.{level}.downsample.conv"),
-                    channels,
-                    kernels::Conv3x3::HalvingAfter,
-                )
+                Conv3x3::resizing(b, &format!("{p}down.{level}.downsample.conv"), channels, ops::Conv3x3::HalvingAfter)
             });
             levels.push((blocks, downsample));
         }
         let middle = Middle::new(b, &format!("{p}mid."), channels);
         let norm_out = GroupNorm::new(b, &format!("{p}norm_out"), channels, EPS);
         let conv_out = Conv3x3::new(b, &format!("{p}conv_out"), channels, 8);
-        let quant = Conv1x1::new(b, &format!("{}quant_conv", prefix::VAE), 8, 8);
+        let quant = Conv1x1::new(b, &format!("{prefix}quant_conv"), 8, 8);
         Encoder { conv_in, levels, middle, norm_out, conv_out, quant }
     }
 
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let mut h = self.conv_in.forward(x)?;
-        for (blocks, downsample) in &self.levels {
-            for block in blocks {
-                h = block.forward(&h)?;
-            }
-            if let Some(conv) = downsample {
-                h = conv.forward(&h)?;
-            }
-        }
-        let h = self.norm_out.forward_silu(&self.middle.forward(&h)?)?;
-        self.quant.forward(&self.conv_out.forward(&h)?)
+    fn forward(&self, x: &Tensor, watch: &mut Watch<'_>) -> Watched<Tensor> {
+        watch.expect(1 + parts(&self.levels) + Middle::PARTS);
+        let h = self.conv_in.forward(x)?;
+        watch.done(1)?;
+        let h = through(&self.levels, h, watch)?;
+        let h = self.norm_out.forward_silu(&self.middle.forward(&h, watch)?)?;
+        Ok(self.quant.forward(&self.conv_out.forward(&h)?)?)
     }
+}
+
+/// Residual blocks of one resolution, and the convolution to the next.
+type Level = (Vec<ResBlock>, Option<Conv3x3>);
+
+fn parts(levels: &[Level]) -> usize {
+    levels.iter().map(|(blocks, resize)| blocks.len() + resize.iter().len()).sum()
+}
+
+fn through(levels: &[Level], mut h: Tensor, watch: &mut Watch<'_>) -> Watched<Tensor> {
+    for (blocks, resize) in levels {
+        for block in blocks {
+            h = block.forward(&h)?;
+            watch.done(1)?;
+        }
+        if let Some(conv) = resize {
+            h = conv.forward(&h)?;
+            watch.done(1)?;
+        }
+    }
+    Ok(h)
 }
 
 fn res_blocks(b: &mut Builder, prefix: &str, channels: &mut usize) -> Vec<ResBlock> {
@@ -190,6 +210,7 @@ impl ResBlock {
 
 /// Residual block, attention over all pixels with one head, residual block.
 struct Middle {
+    operators: Arc<dyn Operators>,
     first: ResBlock,
     norm: GroupNorm,
     q: Conv1x1,
@@ -200,21 +221,29 @@ struct Middle {
 }
 
 impl Middle {
+    const PARTS: usize = 3;
+
     fn new(b: &mut Builder, prefix: &str, channels: usize) -> Self {
         let first = ResBlock::new(b, &format!("{prefix}block_1"), channels);
         let norm = GroupNorm::new(b, &format!("{prefix}attn_1.norm"), channels, EPS);
         let mut conv = |name| Conv1x1::new(b, &format!("{prefix}attn_1.{name}"), channels, channels);
         let (q, k, v, proj_out) = (conv("q"), conv("k"), conv("v"), conv("proj_out"));
-        Middle { first, norm, q, k, v, proj_out, last: ResBlock::new(b, &format!("{prefix}block_2"), channels) }
+        let last = ResBlock::new(b, &format!("{prefix}block_2"), channels);
+        Middle { operators: b.operators().clone(), first, norm, q, k, v, proj_out, last }
     }
 
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+    fn forward(&self, x: &Tensor, watch: &mut Watch<'_>) -> Watched<Tensor> {
         let x = self.first.forward(x)?;
+        watch.done(1)?;
         let (batch, height, width, channels) = x.dims4()?;
         let h = self.norm.forward(&x)?.reshape((batch, height * width, channels))?;
-        let h = kernels::attention(&self.q.forward(&h)?, &self.k.forward(&h)?, &self.v.forward(&h)?, 1, false)?;
+        let (q, k, v) = (self.q.forward(&h)?, self.k.forward(&h)?, self.v.forward(&h)?);
+        let h = self.operators.attention(&q, &k, &v, 1, false)?;
         let x = x.reshape((batch, height * width, channels))?;
         let x = self.proj_out.forward_onto(&x, &h)?.reshape((batch, height, width, channels))?;
-        self.last.forward(&x)
+        watch.done(1)?;
+        let y = self.last.forward(&x)?;
+        watch.done(1)?;
+        Ok(y)
     }
 }

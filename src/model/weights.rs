@@ -7,34 +7,25 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use rayon::prelude::*;
 use safetensors::tensor::Dtype;
 
-use super::kernels::{self, Isa, LowRank, NumberType, Panels, Shape, Stored, Weight};
 use super::ledger::Ledger;
+use super::ops::{Held, LowRank, NumberType, Operators, Shape, Stored, Weight};
+use super::watch::{Watch, Watched};
 use crate::checkpoint::{Checkpoint, FileError};
-
-/// How the weights of linear layers and convolutions are held by our kernels on the CPU.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Held {
-    /// In the type of the file, which is exact; with LoRA deltas added, in f32.
-    #[default]
-    Exact,
-    /// In 16 bits each: with LoRA deltas added, and from f32 files, rounded to f16.
-    Half,
-}
 
 /// One parameter of a model.
 pub struct Param {
     name: String,
-    /// Set where it is a weight of linear layers or convolutions, which kernels want packed.
+    /// Set where it is a weight of linear layers or convolutions, which operators want in their own form.
     packed: Option<Shape>,
     /// Whether single rows are used, so that all of it is read only where a LoRA changes it.
     table: bool,
     held: Held,
     checkpoint: Arc<Checkpoint>,
-    device: Device,
+    operators: Arc<dyn Operators>,
     value: Mutex<Option<Weight>>,
     version: AtomicU64,
 }
@@ -45,7 +36,7 @@ impl Param {
         packed: Option<Shape>,
         held: Held,
         checkpoint: Arc<Checkpoint>,
-        device: Device,
+        operators: Arc<dyn Operators>,
     ) -> Self {
         Param {
             name: name.to_owned(),
@@ -53,7 +44,7 @@ impl Param {
             table: false,
             held,
             checkpoint,
-            device,
+            operators,
             value: Mutex::new(None),
             version: AtomicU64::new(0),
         }
@@ -73,7 +64,7 @@ impl Param {
         self.version.load(Ordering::Acquire)
     }
 
-    /// The value now in force, for the kernels of the model's device. Read from the checkpoint at first use.
+    /// The value now in force, for the operators of the model. Read from the checkpoint at first use.
     pub fn weight(&self) -> candle_core::Result<Weight> {
         let mut value = self.value.lock().unwrap_or_else(PoisonError::into_inner);
         // The lock is held while the value is made, so that no two threads make it.
@@ -95,11 +86,11 @@ impl Param {
     pub fn rows(&self, ids: &[u32]) -> candle_core::Result<Tensor> {
         let value = self.value.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match value {
-            Some(Weight::Tensor(tensor)) => tensor.index_select(&Tensor::new(ids, &self.device)?, 0),
+            Some(Weight::Tensor(tensor)) => tensor.index_select(&Tensor::new(ids, self.operators.device())?, 0),
             Some(Weight::Panels(_)) => candle_core::bail!("{} is packed", self.name),
             None => {
                 let rows = self.checkpoint.file().f32_rows(&self.name, ids).map_err(candle_core::Error::wrap)?;
-                rows.to_device(&self.device)
+                rows.to_device(self.operators.device())
             }
         }
     }
@@ -111,27 +102,25 @@ impl Param {
 
     /// Puts `value`, in the file's layout, in force.
     pub(super) fn set(&self, value: &Tensor) -> candle_core::Result<()> {
-        let weight = match self.panels_shape()? {
+        let weight = match self.packed {
             None => self.plain(value)?,
-            Some((isa, shape)) => {
+            Some(shape) => {
                 let values = value.flatten_all()?.to_vec1::<f32>()?;
                 let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-                let stored = Stored { bytes: &bytes, number: NumberType::F32, shape };
-                Weight::Panels(Arc::new(Panels::merge(isa, stored, &[], self.held == Held::Half)?))
+                self.operators.weight(Stored { bytes: &bytes, number: NumberType::F32, shape }, &[], self.held)?
             }
         };
-        self.put(weight);
+        self.replace(Some(weight));
         Ok(())
     }
 
     /// Puts the checkpoint's value with `changes` in force; `false` where they must be added to a tensor instead.
     pub(super) fn merge(&self, changes: &[LowRank]) -> candle_core::Result<bool> {
-        let can = self.panels_shape()?.is_some();
-        if can {
+        if self.packed.is_some() {
             let weight = self.make(changes)?;
-            self.put(weight);
+            self.replace(Some(weight));
         }
-        Ok(can)
+        Ok(self.packed.is_some())
     }
 
     /// Back to the checkpoint's value, read at the next use.
@@ -139,24 +128,14 @@ impl Param {
         self.replace(None);
     }
 
-    fn put(&self, weight: Weight) {
-        self.replace(Some(weight));
-    }
-
     fn replace(&self, weight: Option<Weight>) {
         *self.value.lock().unwrap_or_else(PoisonError::into_inner) = weight;
         self.version.fetch_add(1, Ordering::Release);
     }
 
-    /// The path and the shape of packed weights; `None` where the value is a tensor.
-    fn panels_shape(&self) -> candle_core::Result<Option<(Isa, Shape)>> {
-        let Some(shape) = self.packed else { return Ok(None) };
-        Ok(kernels::choice_for(&self.device)?.map(|isa| (isa, shape)))
-    }
-
-    /// The checkpoint's value; with `changes` only where it is packed.
+    /// The checkpoint's value; with `changes` only where it is a weight of operators.
     fn make(&self, changes: &[LowRank]) -> candle_core::Result<Weight> {
-        let Some((isa, shape)) = self.panels_shape()? else {
+        let Some(shape) = self.packed else {
             return self.plain(&self.base().map_err(candle_core::Error::wrap)?);
         };
         let file = self.checkpoint.file();
@@ -166,22 +145,13 @@ impl Param {
             Some(Dtype::BF16) => NumberType::BF16,
             _ => NumberType::F32,
         };
-        let stored = Stored { bytes, number, shape };
-        let narrow = self.held == Held::Half;
-        let panels = match changes.is_empty() && !(narrow && number == NumberType::F32) {
-            true => Panels::pack(isa, stored)?,
-            false => Panels::merge(isa, stored, changes, narrow)?,
-        };
+        let weight = self.operators.weight(Stored { bytes, number, shape }, changes, self.held)?;
         file.release(&self.name);
-        Ok(Weight::Panels(Arc::new(panels)))
+        Ok(weight)
     }
 
     fn plain(&self, value: &Tensor) -> candle_core::Result<Weight> {
-        let value = match self.packed {
-            Some(Shape { outputs, inputs, taps: 1, .. }) => value.reshape((outputs, inputs))?,
-            _ => value.clone(),
-        };
-        Ok(Weight::Tensor(value.to_device(&self.device)?))
+        Ok(Weight::Tensor(value.to_device(self.operators.device())?))
     }
 }
 
@@ -209,10 +179,21 @@ impl Weights {
         self.params.values()
     }
 
-    /// Reads all parameters whose name starts with `prefix`, but for tables, in parallel.
-    pub fn load(&self, prefix: &str) -> candle_core::Result<()> {
-        let params: Vec<_> =
-            self.params.range(prefix.to_owned()..).map_while(|(n, p)| n.starts_with(prefix).then_some(p)).collect();
-        params.into_par_iter().filter(|p| !p.table).try_for_each(|p| p.weight().map(drop))
+    /// Reads all parameters whose name starts with one of `prefixes`, but for tables, in parallel.
+    pub fn load(&self, prefixes: &[&str], watch: &mut Watch<'_>) -> Watched<()> {
+        let is_wanted = |param: &&Arc<Param>| !param.table && prefixes.iter().any(|p| param.name.starts_with(p));
+        let params: Vec<_> = self.params().filter(is_wanted).collect();
+        watch.expect(params.len());
+        for params in params.chunks(at_once()) {
+            params.par_iter().try_for_each(|param| param.weight().map(drop))?;
+            watch.done(params.len())?;
+        }
+        Ok(())
     }
+}
+
+/// How many parameters are made between two questions whether to go on: enough that no thread waits long for the others at the
+/// end.
+pub(super) fn at_once() -> usize {
+    8 * rayon::current_num_threads()
 }

@@ -14,7 +14,7 @@ pub const TRAINING_STEPS: usize = 1000;
 /// ᾱ at the last step of a schedule with zero terminal signal-to-noise ratio: as close to 0 as f32 allows to work with.
 const ZERO_TERMINAL_ALPHA: f32 = 4.897_345_e-8;
 
-/// Entries of SDXL's table whose sigma torch computes one unit in the last place too small on the CPU: its square root
+/// Entries of the table whose sigma torch computes one unit in the last place too small on the CPU: its square root
 /// is not correctly rounded. 10⁻⁷ of a sigma moves Brownian noise by 10⁻³, so the table follows torch's.
 const ROUNDED_DOWN: [usize; 11] = [108, 125, 360, 366, 462, 565, 612, 686, 827, 899, 964];
 
@@ -30,8 +30,8 @@ pub struct NoiseLevels {
 }
 
 impl NoiseLevels {
-    /// SDXL's table: β_t is the square of 1000 values from √0.00085 to √0.012, ᾱ = ∏ (1 − β).
-    pub fn sdxl() -> Self {
+    /// The table of Stable Diffusion models: β_t is the square of 1000 values from √0.00085 to √0.012, ᾱ = ∏ (1 − β).
+    pub fn scaled_linear() -> Self {
         let (start, end) = (0.00085_f64.sqrt(), 0.012_f64.sqrt());
         let step = (end - start) / (TRAINING_STEPS - 1) as f64;
         let root = |i: usize| match i < TRAINING_STEPS / 2 {
@@ -154,14 +154,14 @@ mod tests {
 
     #[test]
     fn table_ends() {
-        let levels = NoiseLevels::sdxl();
+        let levels = NoiseLevels::scaled_linear();
         assert_eq!((levels.sigma_min(), levels.sigma_max()), (0.029_167_533, 14.614_642));
         assert_eq!(levels.for_lcm().t_range(), (19.0, 999.0));
     }
 
     #[test]
     fn quantized_timesteps_are_whole() {
-        let levels = NoiseLevels::sdxl();
+        let levels = NoiseLevels::scaled_linear();
         let between = (levels.sigma(500.0) * levels.sigma(501.0)).sqrt();
         assert!((levels.t(between) - 500.5).abs() < 1e-3);
         assert!(levels.quantized().t(between).fract() == 0.0);
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn odd_values_stay_inside() {
-        let levels = NoiseLevels::sdxl();
+        let levels = NoiseLevels::scaled_linear();
         assert_eq!((levels.t(0.0), levels.t(f32::INFINITY)), (0.0, 999.0));
         assert_eq!(levels.sigma(-5.0), levels.sigma(0.0));
         assert_eq!(levels.sigma(5000.0), levels.sigma(999.0));

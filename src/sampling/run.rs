@@ -284,7 +284,7 @@ mod tests {
         let mut model = Nothing(Vec::new());
         let run = Run {
             settings,
-            levels: &NoiseLevels::sdxl(),
+            levels: &NoiseLevels::scaled_linear(),
             parameterization: Parameterization::Eps,
             model: &mut model,
             rng: &mut ImageRng::new(settings, &Device::Cpu),
@@ -355,7 +355,7 @@ mod tests {
         let settings = small(Sampler::DpmPp2M);
         let run = Run {
             settings: &settings,
-            levels: &NoiseLevels::sdxl(),
+            levels: &NoiseLevels::scaled_linear(),
             parameterization: Parameterization::Eps,
             model: &mut Nothing(Vec::new()),
             rng: &mut ImageRng::new(&settings, &Device::Cpu),

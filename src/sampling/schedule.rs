@@ -187,7 +187,7 @@ mod tests {
     use super::*;
 
     fn plain() -> (NoiseLevels, Settings) {
-        (NoiseLevels::sdxl(), Settings::default())
+        (NoiseLevels::scaled_linear(), Settings::default())
     }
 
     #[test]

@@ -1,50 +1,73 @@
-//! From the pieces of a prompt to conditioning: chunks, both encoders, emphasis.
+//! From the pieces of a prompt to conditioning: chunks, encoders, emphasis.
 
 use candle_core::{Device, Result, Tensor};
 
 use super::chunk::{Chunk, chunk, empty_chunk};
-use super::embedding::Embeddings;
+use super::embedding::{Embedding, Embeddings};
 use super::encoder::{CHUNK, ClipG, ClipL, Insert};
 use super::tokenizer;
-use crate::model::Builder;
+use crate::model::{Builder, ClipSkip, TextEncoder, TextEncoderKind, Watch, Watched};
 use crate::plan::{Emphasis, Piece};
 
-/// Both text encoders.
+/// The text encoders of a model.
 pub struct TextEncoders {
-    clip_l: ClipL,
-    clip_g: ClipG,
+    encoders: Vec<Encoder>,
     device: Device,
+}
+
+struct Encoder {
+    architecture: TextEncoder,
+    network: Network,
+}
+
+enum Network {
+    Clip(ClipL),
+    OpenClip(ClipG),
 }
 
 /// How prompts are encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct EncodeOptions {
     pub emphasis: Emphasis,
-    /// CLIP-L's layer counted from the last (1); SDXL's own choice is 2.
-    pub clip_l_layer: u32,
+    /// The layer, counted from the last (1), of the encoders that follow the setting "Clip skip"; `None` is their own.
+    pub clip_skip: Option<u32>,
     pub comma_padding_backtrack: u32,
 }
 
 /// One prompt as the UNet is given it.
 #[derive(Debug, Clone)]
 pub struct Encoded {
-    /// (1, tokens, CLIP-L's width + CLIP-G's)
+    /// (1, tokens, the encoders' widths together)
     pub crossattn: Tensor,
-    /// (1, pooled)
-    pub pooled: Tensor,
+    /// (1, pooled), if an encoder has it.
+    pub pooled: Option<Tensor>,
 }
 
 impl TextEncoders {
-    /// Asks `b` for the parameters of both encoders.
+    /// Asks `b` for the parameters of the encoders.
     pub fn new(b: &mut Builder) -> Self {
-        TextEncoders { clip_l: ClipL::new(b), clip_g: ClipG::new(b), device: b.device().clone() }
+        let architecture = b.architecture().clone();
+        let encoders = architecture.text.iter().map(|encoder| Encoder {
+            architecture: encoder.clone(),
+            network: match encoder.kind {
+                TextEncoderKind::Clip => Network::Clip(ClipL::new(b, encoder)),
+                TextEncoderKind::OpenClip => Network::OpenClip(ClipG::new(b, encoder)),
+            },
+        });
+        TextEncoders { encoders: encoders.collect(), device: b.operators().device().clone() }
     }
 
     /// Encodes the texts of one prompt over the steps. All get the same number of chunks.
     ///
     /// They are encoded together because the emphasis mode "Original" restores the mean over all of them, each counted as
     /// often as it stands there.
-    pub fn encode(&self, texts: &[&[Piece]], options: EncodeOptions, embeddings: &Embeddings) -> Result<Vec<Encoded>> {
+    pub fn encode(
+        &self,
+        texts: &[&[Piece]],
+        options: EncodeOptions,
+        embeddings: &Embeddings,
+        watch: &mut Watch<'_>,
+    ) -> Watched<Vec<Encoded>> {
         let mut distinct: Vec<&[Piece]> = Vec::new();
         let mut index = Vec::with_capacity(texts.len());
         for text in texts {
@@ -57,51 +80,46 @@ impl TextEncoders {
         let mut counts = vec![0usize; distinct.len()];
         index.iter().for_each(|i| counts[*i] += 1);
 
-        let cut = |encoder| -> Vec<Vec<Chunk>> {
-            distinct
-                .iter()
-                .map(|t| chunk(t, encoder, options.comma_padding_backtrack, embeddings.names()).chunks)
-                .collect()
+        let cut = |encoder: &Encoder| -> Vec<Vec<Chunk>> {
+            let (tokenizer, backtrack) = (encoder.tokenizer(), options.comma_padding_backtrack);
+            distinct.iter().map(|t| chunk(t, tokenizer, backtrack, embeddings.names()).chunks).collect()
         };
-        let (l, g) = (cut(tokenizer::Encoder::ClipL), cut(tokenizer::Encoder::ClipG));
-        let length = l.iter().chain(&g).map(Vec::len).max().unwrap_or(1);
+        let chunks: Vec<_> = self.encoders.iter().map(|encoder| (encoder, cut(encoder))).collect();
+        let length = chunks.iter().flat_map(|(_, texts)| texts).map(Vec::len).max().unwrap_or(1);
 
-        let mut rows = Vec::new();
-        let mut pooled = None;
+        let layers = |encoder: &Encoder| encoder.layers(options);
+        watch.expect(length * self.encoders.iter().map(layers).sum::<usize>());
+        let (mut rows, mut pooled) = (Vec::new(), None);
         for position in 0..length {
-            let batch = |texts: &[Vec<Chunk>], encoder| -> Vec<Chunk> {
-                texts.iter().map(|t| t.get(position).cloned().unwrap_or_else(|| empty_chunk(encoder))).collect()
-            };
-            let batch_l = batch(&l, tokenizer::Encoder::ClipL);
-            let insert = self.inserts(&batch_l, |name| Some(&embeddings.get(name)?.clip_l))?;
-            let layer = (self.clip_l.layers() + 1).saturating_sub(options.clip_l_layer as usize);
-            let z = self.clip_l.hidden(&self.ids(&batch_l)?, &insert, layer)?;
-            let z_l = self.emphasise(&z, &batch_l, &counts, options.emphasis)?;
-
-            let batch_g = batch(&g, tokenizer::Encoder::ClipG);
-            let insert = self.inserts(&batch_g, |name| Some(&embeddings.get(name)?.clip_g))?;
-            let (z, p) = self.clip_g.forward(&self.ids(&batch_g)?, &insert)?;
-            let z_g = self.emphasise(&z, &batch_g, &counts, options.emphasis)?;
-
-            rows.push(Tensor::cat(&[z_l, z_g], 2)?);
-            pooled.get_or_insert(p);
+            let mut columns = Vec::new();
+            for (encoder, texts) in &chunks {
+                let padding = || empty_chunk(encoder.tokenizer());
+                let batch: Vec<Chunk> =
+                    texts.iter().map(|t| t.get(position).cloned().unwrap_or_else(padding)).collect();
+                let insert = self.inserts(&batch, |name| Some(encoder.vectors(embeddings.get(name)?)))?;
+                let (z, p) = encoder.forward(&self.ids(&batch)?, &insert, options, watch)?;
+                columns.push(self.emphasise(&z, &batch, &counts, options.emphasis)?);
+                // Of the first chunk.
+                pooled = pooled.or(p);
+            }
+            rows.push(Tensor::cat(&columns, 2)?);
         }
         let crossattn = Tensor::cat(&rows, 1)?;
-        let Some(pooled) = pooled else { candle_core::bail!("a prompt has at least one chunk") };
-        index
-            .into_iter()
-            .map(|i| Ok(Encoded { crossattn: crossattn.narrow(0, i, 1)?, pooled: pooled.narrow(0, i, 1)? }))
-            .collect()
+        let of_text = |i| {
+            let pooled = pooled.as_ref().map(|pooled: &Tensor| pooled.narrow(0, i, 1)).transpose()?;
+            Ok(Encoded { crossattn: crossattn.narrow(0, i, 1)?, pooled })
+        };
+        index.into_iter().map(of_text).collect()
     }
 
-    /// Token ids, (chunks, 77).
+    /// Token ids, (chunks, 77), in the host's memory: rows are looked up there.
     fn ids(&self, chunks: &[Chunk]) -> Result<Tensor> {
         if let Some(long) = chunks.iter().find(|c| c.tokens.len() != CHUNK) {
             let names: Vec<_> = long.embeddings.iter().map(|e| e.name.as_str()).collect();
             candle_core::bail!("the embedding {} has more vectors than fit into a chunk of 75", names.join(", "));
         }
         let ids: Vec<u32> = chunks.iter().flat_map(|c| c.tokens.iter().copied()).collect();
-        Tensor::from_vec(ids, (chunks.len(), CHUNK), &self.device)
+        Tensor::from_vec(ids, (chunks.len(), CHUNK), &Device::Cpu)
     }
 
     fn inserts<'a>(&self, chunks: &[Chunk], vectors: impl Fn(&str) -> Option<&'a Tensor>) -> Result<Vec<Insert>> {
@@ -135,8 +153,51 @@ impl TextEncoders {
         }
         let counts: Vec<f32> = counts.iter().map(|c| *c as f32).collect();
         let counts = Tensor::from_vec(counts, (chunks.len(), 1), &self.device)?;
-        let total = |z: &Tensor| z.flatten_from(1)?.mean_keepdim(1)?.mul(&counts)?.sum_all()?.to_scalar::<f32>();
-        let restored = f64::from(total(z)? / total(&weighted)?);
-        weighted * restored
+        let total = |z: &Tensor| z.flatten_from(1)?.mean_keepdim(1)?.mul(&counts)?.sum_all();
+        weighted.broadcast_mul(&(total(z)? / total(&weighted)?)?)
+    }
+}
+
+impl Encoder {
+    fn tokenizer(&self) -> tokenizer::Encoder {
+        match self.network {
+            Network::Clip(_) => tokenizer::Encoder::ClipL,
+            Network::OpenClip(_) => tokenizer::Encoder::ClipG,
+        }
+    }
+
+    fn vectors<'e>(&self, embedding: &'e Embedding) -> &'e Tensor {
+        match self.network {
+            Network::Clip(_) => &embedding.clip_l,
+            Network::OpenClip(_) => &embedding.clip_g,
+        }
+    }
+
+    /// Layers that have to be run.
+    fn layers(&self, options: EncodeOptions) -> usize {
+        match &self.network {
+            Network::Clip(clip) => {
+                let skip = options.clip_skip.filter(|_| self.architecture.clip_skip != ClipSkip::Never);
+                (clip.layers() + 1).saturating_sub(skip.unwrap_or(self.architecture.layer) as usize).min(clip.layers())
+            }
+            Network::OpenClip(clip) => clip.layers(),
+        }
+    }
+
+    /// For tokens `ids` (b, 77): (b, 77, width), and the pooled text (b, pooled) if the model uses it.
+    fn forward(
+        &self,
+        ids: &Tensor,
+        insert: &[Insert],
+        options: EncodeOptions,
+        watch: &mut Watch<'_>,
+    ) -> Watched<(Tensor, Option<Tensor>)> {
+        match &self.network {
+            Network::Clip(clip) => Ok((clip.hidden(ids, insert, self.layers(options), watch)?, None)),
+            Network::OpenClip(clip) => {
+                let (z, pooled) = clip.forward(ids, insert, watch)?;
+                Ok((z, self.architecture.pooled.then_some(pooled)))
+            }
+        }
     }
 }

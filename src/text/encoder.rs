@@ -1,12 +1,11 @@
-//! SDXL's two text encoders. Every 77-token chunk is encoded alone, under a causal mask.
+//! The text encoders: CLIP and OpenCLIP. Every 77-token chunk is encoded alone, under a causal mask.
 
 use std::sync::Arc;
 
 use candle_core::{DType, Result, Tensor};
 
-use crate::checkpoint::prefix;
-use crate::model::kernels::{self, Activation};
-use crate::model::{Builder, LayerNorm, Linear, Param};
+use crate::model::ops::{Activation, Operators};
+use crate::model::{Builder, LayerNorm, Linear, Param, TextEncoder, Watch, Watched};
 
 /// Tokens of a chunk with start and end.
 pub const CHUNK: usize = 77;
@@ -17,35 +16,38 @@ const HEAD_WIDTH: usize = 64;
 pub struct ClipL {
     embeddings: Embeddings,
     layers: Vec<Layer>,
+    /// Where the architecture applies it to the layer that is used.
+    final_norm: Option<LayerNorm>,
 }
 
 impl ClipL {
     /// Asks `b` for the encoder's parameters.
-    pub fn new(b: &mut Builder) -> Self {
-        let p = prefix::CLIP_L;
+    pub fn new(b: &mut Builder, encoder: &TextEncoder) -> Self {
+        let (p, width) = (encoder.prefix, encoder.width);
         let token = format!("{p}embeddings.token_embedding.weight");
-        let width = b.dim(&token, 1);
         let embeddings = Embeddings::new(b, &token, &format!("{p}embeddings.position_embedding.weight"), width);
-        let layers = (0..b.count(&format!("{p}encoder.layers."), "layer_norm1.weight"))
-            .map(|i| Layer::clip_l(b, &format!("{p}encoder.layers.{i}."), width))
-            .collect();
-        // webui loads it with the model; no output uses it.
-        LayerNorm::new(b, &format!("{p}final_layer_norm"), width);
-        ClipL { embeddings, layers }
+        let layers = (0..encoder.layers).map(|i| Layer::clip_l(b, &format!("{p}encoder.layers.{i}."), width)).collect();
+        // webui loads it with every model, also where no output uses it.
+        let final_norm = LayerNorm::new(b, &format!("{p}final_layer_norm"), width);
+        ClipL { embeddings, layers, final_norm: encoder.final_norm.then_some(final_norm) }
     }
 
     pub fn layers(&self) -> usize {
         self.layers.len()
     }
 
-    /// The output of layer `layer` (0 is the embeddings, 1 the first layer), without a final norm, for tokens `ids` (b, 77) with
+    /// The output of layer `layer` (0 is the embeddings, 1 the first layer), with the final norm if the architecture says so, for tokens `ids` (b, 77) with
     /// `insert`ed embeddings. (b, 77, width)
-    pub fn hidden(&self, ids: &Tensor, insert: &[Insert], layer: usize) -> Result<Tensor> {
+    pub fn hidden(&self, ids: &Tensor, insert: &[Insert], layer: usize, watch: &mut Watch<'_>) -> Watched<Tensor> {
         let mut h = self.embeddings.forward(ids, insert)?;
         for layer in self.layers.iter().take(layer) {
             h = layer.forward(&h)?;
+            watch.done(1)?;
         }
-        Ok(h)
+        if let Some(norm) = &self.final_norm {
+            h = norm.forward(&h)?;
+        }
+        Ok(h.to_dtype(DType::F32)?)
     }
 }
 
@@ -59,30 +61,33 @@ pub struct ClipG {
 
 impl ClipG {
     /// Asks `b` for the encoder's parameters.
-    pub fn new(b: &mut Builder) -> Self {
-        let p = prefix::CLIP_G;
+    pub fn new(b: &mut Builder, encoder: &TextEncoder) -> Self {
+        let (p, width) = (encoder.prefix, encoder.width);
         let token = format!("{p}token_embedding.weight");
-        let width = b.dim(&token, 1);
         let pooled = b.dim(&format!("{p}text_projection"), 1);
         let embeddings = Embeddings::new(b, &token, &format!("{p}positional_embedding"), width);
-        let layers = (0..b.count(&format!("{p}transformer.resblocks."), "ln_1.weight"))
-            .map(|i| Layer::clip_g(b, &format!("{p}transformer.resblocks.{i}."), width))
-            .collect();
+        let layers =
+            (0..encoder.layers).map(|i| Layer::clip_g(b, &format!("{p}transformer.resblocks.{i}."), width)).collect();
         let ln_final = LayerNorm::new(b, &format!("{p}ln_final"), width);
         let text_projection = b.param(&format!("{p}text_projection"), &[width, pooled]);
         ClipG { embeddings, layers, ln_final, text_projection }
     }
 
+    pub fn layers(&self) -> usize {
+        self.layers.len()
+    }
+
     /// For tokens `ids` (b, 77): the output of the last layer but one, (b, 77, width), and the pooled text, (b, pooled):
     /// the final norm of the last layer's output at each chunk's end token (the first highest id), projected.
-    pub fn forward(&self, ids: &Tensor, insert: &[Insert]) -> Result<(Tensor, Tensor)> {
+    pub fn forward(&self, ids: &Tensor, insert: &[Insert], watch: &mut Watch<'_>) -> Watched<(Tensor, Tensor)> {
         let mut h = self.embeddings.forward(ids, insert)?;
         let mut penultimate = h.clone();
         for layer in &self.layers {
             let next = layer.forward(&h)?;
             penultimate = std::mem::replace(&mut h, next);
+            watch.done(1)?;
         }
-        let last = self.ln_final.forward(&h)?;
+        let last = self.ln_final.forward(&h)?.to_dtype(DType::F32)?;
         let rows = ids
             .to_vec2::<u32>()?
             .iter()
@@ -93,7 +98,7 @@ impl ClipG {
             })
             .collect::<Result<Vec<_>>>()?;
         let pooled = Tensor::cat(&rows, 0)?.matmul(&self.text_projection.get()?)?;
-        Ok((penultimate, pooled))
+        Ok((penultimate.to_dtype(DType::F32)?, pooled))
     }
 }
 
@@ -107,13 +112,15 @@ pub struct Insert {
 }
 
 struct Embeddings {
+    operators: Arc<dyn Operators>,
     token: Arc<Param>,
     position: Arc<Param>,
 }
 
 impl Embeddings {
     fn new(b: &mut Builder, token: &str, position: &str, width: usize) -> Self {
-        Embeddings { token: b.table(token, VOCABULARY, width), position: b.param(position, &[CHUNK, width]) }
+        let (token, position) = (b.table(token, VOCABULARY, width), b.param(position, &[CHUNK, width]));
+        Embeddings { operators: b.operators().clone(), token, position }
     }
 
     fn forward(&self, ids: &Tensor, insert: &[Insert]) -> Result<Tensor> {
@@ -124,12 +131,13 @@ impl Embeddings {
             let row = vector.reshape((1, 1, ()))?;
             h = h.slice_assign(&[*chunk..chunk + 1, *position..position + 1, 0..row.dim(2)?], &row)?;
         }
-        h.broadcast_add(&self.position.get()?)
+        h.broadcast_add(&self.position.get()?)?.to_dtype(self.operators.dtype())
     }
 }
 
 /// A pre-norm transformer layer.
 struct Layer {
+    operators: Arc<dyn Operators>,
     norm1: LayerNorm,
     qkv: Qkv,
     out: Linear,
@@ -152,6 +160,7 @@ impl Layer {
         let qkv = Qkv::Separate(attention("q_proj"), attention("k_proj"), attention("v_proj"));
         let out = attention("out_proj");
         Layer {
+            operators: b.operators().clone(),
             qkv,
             out,
             norm1: LayerNorm::new(b, &format!("{p}layer_norm1"), width),
@@ -166,6 +175,7 @@ impl Layer {
         let inner = b.dim(&format!("{p}mlp.c_fc.weight"), 0);
         let (weight, bias) = (format!("{p}attn.in_proj_weight"), format!("{p}attn.in_proj_bias"));
         Layer {
+            operators: b.operators().clone(),
             qkv: Qkv::Fused(Linear::named(b, &weight, &bias, width, 3 * width)),
             out: Linear::new(b, &format!("{p}attn.out_proj"), width, width),
             norm1: LayerNorm::new(b, &format!("{p}ln_1"), width),
@@ -186,7 +196,7 @@ impl Layer {
                 (qkv.narrow(2, 0, width)?, qkv.narrow(2, width, width)?, qkv.narrow(2, 2 * width, width)?)
             }
         };
-        let x = self.out.forward_onto(x, &kernels::attention(&q, &k, &v, self.heads, true)?)?;
+        let x = self.out.forward_onto(x, &self.operators.attention(&q, &k, &v, self.heads, true)?)?;
         let h = self.fc1.forward(&self.norm2.forward(&x)?)?;
         self.fc2.forward_onto(&x, &h)
     }

@@ -1,11 +1,12 @@
 //! Weights over time: what files hold, what LoRAs add, and what is left of it afterwards.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
 use lbw::checkpoint::Checkpoint;
-use lbw::engine::{Engine, EngineOptions, Event, Image};
+use lbw::engine::{Engine, EngineOptions, Event, Image, unobserved};
 use lbw::lora::LoraIndex;
 use lbw::plan::{Plan, Request, Sampler, Settings, lower};
 use lbw::preset::PresetSet;
@@ -28,7 +29,7 @@ fn plan(prompt: &str) -> Plan {
 }
 
 fn draw(engine: &mut Engine, plan: &Plan) -> Image {
-    engine.run(plan, &mut |_| {}).unwrap()
+    engine.run(plan, &mut unobserved).unwrap()
 }
 
 fn assert_same(a: &Image, b: &Image) {
@@ -115,6 +116,7 @@ fn what_has_no_effect_is_not_evaluated() {
             if let Event::Predicted { outputs } = event {
                 halves.push(outputs.len());
             }
+            ControlFlow::Continue(())
         });
         (halves, image.unwrap().rgb)
     };

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 
+use candle_core::Device;
 use lbw::checkpoint::{Checkpoint, generated};
+use lbw::model::{OperatorChoice, Operators};
 use serde_json::Value;
 
 use crate::common;
@@ -16,6 +18,11 @@ pub fn named_by(json: &Value, folder: &str) -> Arc<Checkpoint> {
     let path = common::vectors().join("num").join(folder).join(name);
     let mut open = OPEN.get_or_init(Mutex::default).lock().unwrap();
     open.entry(path.clone()).or_insert_with(|| Arc::new(open_or_generate(&path))).clone()
+}
+
+/// What an engine computes with on this machine, unless it is told otherwise.
+pub fn operators() -> Arc<dyn Operators> {
+    OperatorChoice::default().open(&Device::Cpu).unwrap()
 }
 
 fn open_or_generate(path: &Path) -> Checkpoint {

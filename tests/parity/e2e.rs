@@ -1,12 +1,13 @@
 //! Whole images: prompt and settings through lowering and engine, against what webui computes at every stage.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
 use lbw::block::Layout;
 use lbw::checkpoint::{Checkpoint, generated};
-use lbw::engine::{Engine, EngineOptions, Event, ModelType, PromptConditioning};
+use lbw::engine::{Engine, EngineOptions, Event, ModelType, PromptConditioning, unobserved};
 use lbw::lora::{KeyTable, LoraIndex};
 use lbw::plan::{Emphasis, LoraPlan, NoiseSource, Plan, Request, Sampler, ScheduleType, Settings, Window, lower};
 use lbw::preset::PresetSet;
@@ -196,7 +197,7 @@ fn check(
 ) -> Result<(), String> {
     let get = |name: &str| tensors.get(&format!("{i}.{name}"));
     let plans = plans(case);
-    let conditioning = engine.condition(&plans[0], &mut |_| {}).map_err(|e| e.to_string())?;
+    let conditioning = engine.condition(&plans[0], &mut unobserved).map_err(|e| e.to_string())?;
     check_conditioning(&conditioning, plans.len(), i, tensors, conds, tolerance.conditioning)?;
 
     let noise: Vec<Tensor> = plans.iter().map(|p| ImageRng::new(&p.settings, &Device::Cpu).draw().unwrap()).collect();
@@ -206,8 +207,8 @@ fn check(
     }
     if let Some(expected) = get("sigmas") {
         let levels = match case["ztsnr"].as_bool() {
-            Some(true) => NoiseLevels::sdxl().with_zero_terminal_snr(),
-            _ => NoiseLevels::sdxl(),
+            Some(true) => NoiseLevels::scaled_linear().with_zero_terminal_snr(),
+            _ => NoiseLevels::scaled_linear(),
         };
         let sigmas = sampling_sigmas(&plans[0].settings, &levels, &Start::Noise).map_err(|e| e.to_string())?;
         let sigmas: Vec<f64> = sigmas.into_iter().map(f64::from).collect();
@@ -218,13 +219,16 @@ fn check(
     for plan in &plans {
         let mut trace = Trace::default();
         let image = engine
-            .run(plan, &mut |event| match event {
-                Event::Predicted { outputs } => {
-                    trace.calls += 1;
-                    trace.first.get_or_insert_with(|| outputs.to_vec());
+            .run(plan, &mut |event| {
+                match event {
+                    Event::Predicted { outputs } => {
+                        trace.calls += 1;
+                        trace.first.get_or_insert_with(|| outputs.to_vec());
+                    }
+                    Event::Step { x, denoised, .. } => trace.steps.push((x.clone(), denoised.clone())),
+                    _ => {}
                 }
-                Event::Step { x, denoised, .. } => trace.steps.push((x.clone(), denoised.clone())),
-                _ => {}
+                ControlFlow::Continue(())
             })
             .map_err(|e| e.to_string())?;
         latents.push(image.latent);
@@ -303,9 +307,8 @@ fn check_conditioning(
                 within(&format!("{part}{n}"), rel_to_max(&first.crossattn.get(0).unwrap(), expected), tolerance)?;
             }
             if let Some(expected) = tensors.get(&format!("{i}.{part}{n}.vector")) {
-                let vectors: Vec<_> = (0..batch)
-                    .flat_map(|_| scheduled.iter().filter_map(|s| Some(s.0.get(n)?.1.vector.clone())))
-                    .collect();
+                let vectors: Vec<_> =
+                    (0..batch).flat_map(|_| scheduled.iter().filter_map(|s| s.0.get(n)?.1.vector.clone())).collect();
                 let vectors = Tensor::cat(&vectors, 0).unwrap();
                 within(&format!("{part}{n} vector"), rel_to_max(&vectors, expected), 2e-4)?;
             }

@@ -1,10 +1,11 @@
 //! The embedded model against the framework it was trained in: one picture, stage by stage.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
 use lbw::checkpoint::Checkpoint;
-use lbw::engine::{Engine, EngineOptions, Event};
+use lbw::engine::{Engine, EngineOptions, Event, unobserved};
 use lbw::plan::{Request, Sampler, ScheduleType, Settings, lower};
 use lbw::preset::PresetSet;
 use lbw::sampling::ImageRng;
@@ -37,7 +38,7 @@ fn embedded_model() {
 
     let checkpoint = Checkpoint::open(&dir.join(text("checkpoint"))).unwrap();
     let mut engine = Engine::new(checkpoint, EngineOptions::default()).unwrap();
-    let conditioning = engine.condition(&plan, &mut |_| {}).unwrap();
+    let conditioning = engine.condition(&plan, &mut unobserved).unwrap();
     let positive = &conditioning.parts[0].1.0[0].1;
     within("text", rel_to_max(&positive.crossattn.get(0).unwrap(), &tensors["cond.crossattn"]), 2e-5).unwrap();
 
@@ -47,6 +48,7 @@ fn embedded_model() {
             if let Event::Predicted { outputs } = event {
                 first.get_or_insert_with(|| Tensor::cat(outputs, 0).unwrap());
             }
+            ControlFlow::Continue(())
         })
         .unwrap();
     within("first prediction", rel_to_max(&first.unwrap(), &tensors["first_eps"]), 2e-5).unwrap();

@@ -1,11 +1,12 @@
 //! Whole networks on a whole UNet, through the ledger, with block weight vectors.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 use lbw::block::Family;
 use lbw::lora::{KeyTable, ModuleTable, Network, Strength};
-use lbw::model::{ActiveNetwork, Builder, Factor, Unet, Weights};
+use lbw::model::{ActiveNetwork, Architecture, Builder, Factor, Unet, Watch, Weights};
 use lbw::plan::{LoraPlan, Window};
 use lbw::text::{ClipG, ClipL};
 use serde_json::Value;
@@ -24,8 +25,10 @@ struct Models {
 
 fn models(json: &Value) -> Models {
     let checkpoint = checkpoint::named_by(json, "lora_full");
-    let mut b = Builder::new(checkpoint.clone(), &Device::Cpu);
-    let (unet, clip_l, clip_g) = (Unet::new(&mut b), ClipL::new(&mut b), ClipG::new(&mut b));
+    let architecture = Arc::new(Architecture::of(checkpoint.file()).unwrap());
+    let mut b = Builder::new(checkpoint.clone(), architecture.clone(), checkpoint::operators());
+    let text = &architecture.text;
+    let (unet, clip_l, clip_g) = (Unet::new(&mut b), ClipL::new(&mut b, &text[0]), ClipG::new(&mut b, &text[1]));
     let file = checkpoint.file();
     let modules = ModuleTable::new(Family::Sdxl, file.names().map(|n| (n, file.shape(n).unwrap())));
     Models { unet, clip_l, clip_g, weights: b.finish().unwrap(), modules }
@@ -68,7 +71,11 @@ fn lora_full() {
     let mut models = models(&json);
     let get = |name: &str| &tensors[name];
     let ids = |name: &str| get(name).to_dtype(DType::U32).unwrap();
-    let run = |m: &Models| m.unet.forward(get("x"), get("t"), get("context"), get("y")).unwrap();
+    let run = |m: &Models| {
+        m.unet
+            .forward(get("x"), get("t"), get("context"), Some(get("y")), &mut |_, _| ControlFlow::Continue(()))
+            .unwrap()
+    };
     let row5 = |t: &Tensor| t.get(0).unwrap().get(5).unwrap();
 
     let mut tally = Tally::new("lora_full");
@@ -76,16 +83,21 @@ fn lora_full() {
     tally.check("base", within("base_out", rel_to_max(&base, get("base_out")), tolerance));
     for (i, case) in json["cases"].as_array().unwrap().iter().enumerate() {
         let network = network(&models, case["lora"].as_str().unwrap());
+        assert!(network.without_effect().is_empty(), "{:?}", network.without_effect());
         let blocks = numbers(&case["vector26"]);
         models
             .weights
-            .apply(&[active(&network, blocks, common::number(&case["te"]), common::number(&case["unet"]))])
+            .apply(
+                &[active(&network, blocks, common::number(&case["te"]), common::number(&case["unet"]))],
+                &mut Watch::nobody(),
+            )
             .unwrap();
         let label = format!("case {i} {} {}", case["lora"], case["name"]);
         tally.check(&label, within("unet_out", rel_to_max(&run(&models), get(&format!("{i}.unet_out"))), tolerance));
         if let Some(expected) = tensors.get(&format!("{i}.pooled")) {
-            let l = models.clip_l.hidden(&ids("ids_l"), &[], models.clip_l.layers() - 1).unwrap();
-            let (g, pooled) = models.clip_g.forward(&ids("ids_g"), &[]).unwrap();
+            let watch = &mut Watch::nobody();
+            let l = models.clip_l.hidden(&ids("ids_l"), &[], models.clip_l.layers() - 1, watch).unwrap();
+            let (g, pooled) = models.clip_g.forward(&ids("ids_g"), &[], watch).unwrap();
             tally.check(&label, within("pooled", rel_to_max(&pooled, expected), tolerance));
             let expected = get(&format!("{i}.l_penult_row5"));
             tally.check(&label, within("l_penult_row5", rel_to_max(&row5(&l), expected), tolerance));
@@ -105,7 +117,10 @@ fn zeros_are_no_lora() {
     let mut models = models(&json);
     let run = |m: &Models| {
         let get = |name: &str| &tensors[name];
-        let out = m.unet.forward(get("x"), get("t"), get("context"), get("y")).unwrap();
+        let out = m
+            .unet
+            .forward(get("x"), get("t"), get("context"), Some(get("y")), &mut |_, _| ControlFlow::Continue(()))
+            .unwrap();
         out.flatten_all().unwrap().to_vec1::<f32>().unwrap()
     };
     let all12 = network(&models, "all12.safetensors");
@@ -115,20 +130,20 @@ fn zeros_are_no_lora() {
     let other = || active(&locon, vec![0.5; 26], 1.0, 0.7);
 
     let base = run(&models);
-    models.weights.apply(&[off()]).unwrap();
+    models.weights.apply(&[off()], &mut Watch::nobody()).unwrap();
     assert_eq!(run(&models), base);
-    models.weights.apply(&[other()]).unwrap();
+    models.weights.apply(&[other()], &mut Watch::nobody()).unwrap();
     let alone = run(&models);
     assert_ne!(alone, base);
-    models.weights.apply(&[other(), off()]).unwrap();
+    models.weights.apply(&[other(), off()], &mut Watch::nobody()).unwrap();
     assert_eq!(run(&models), alone);
 
     let on = || active(&all12, vec![1.0; 26], 1.0, 1.0);
-    models.weights.apply(&[on(), other()]).unwrap();
+    models.weights.apply(&[on(), other()], &mut Watch::nobody()).unwrap();
     let both = run(&models);
-    models.weights.apply(&[other(), on()]).unwrap();
+    models.weights.apply(&[other(), on()], &mut Watch::nobody()).unwrap();
     assert_eq!(run(&models), both, "the order of LoRAs makes no difference");
-    models.weights.apply(&[]).unwrap();
+    models.weights.apply(&[], &mut Watch::nobody()).unwrap();
     assert_eq!(run(&models), base);
 }
 
@@ -140,8 +155,11 @@ fn a_changed_block_costs_that_block() {
     let all12 = network(&models, "all12.safetensors");
     let mut blocks = vec![1.0; 26];
     let in04 = all12.modules().iter().filter(|m| m.block().is_some_and(|b| b.name() == "IN04")).count();
-    assert!(in04 > 0 && models.weights.apply(&[active(&all12, blocks.clone(), 1.0, 1.0)]).unwrap() > in04);
-    assert_eq!(models.weights.apply(&[active(&all12, blocks.clone(), 1.0, 1.0)]).unwrap(), 0);
+    assert!(
+        in04 > 0
+            && models.weights.apply(&[active(&all12, blocks.clone(), 1.0, 1.0)], &mut Watch::nobody()).unwrap() > in04
+    );
+    assert_eq!(models.weights.apply(&[active(&all12, blocks.clone(), 1.0, 1.0)], &mut Watch::nobody()).unwrap(), 0);
     blocks[5] = 0.8;
-    assert_eq!(models.weights.apply(&[active(&all12, blocks, 1.0, 1.0)]).unwrap(), in04);
+    assert_eq!(models.weights.apply(&[active(&all12, blocks, 1.0, 1.0)], &mut Watch::nobody()).unwrap(), in04);
 }

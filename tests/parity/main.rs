@@ -9,17 +9,18 @@ mod embedded;
 mod lora_full;
 mod lora_kinds;
 mod numeric;
+mod operators;
 mod rng;
 mod samplers;
 mod schedules;
+mod stopping;
 mod tinyxl;
 mod vpred;
 
-/// Every folder is known to a test here; a test whose folder is missing says so.
+/// Every folder is known to a test here, or no test reads it yet; a test whose folder is missing says so.
 #[test]
 fn every_vector_folder_is_known() {
-    common::assert_known_files(
-        "num",
-        &["e2e", "lora_full", "lora_kinds", "rng", "samplers", "schedules", "tinyxl", "vpred"],
-    );
+    const READ: [&str; 8] = ["e2e", "lora_full", "lora_kinds", "rng", "samplers", "schedules", "tinyxl", "vpred"];
+    const NOT_YET: [&str; 5] = ["extra", "hires", "img2img", "sd1", "upscale"];
+    common::assert_known_files("num", &[&READ[..], &NOT_YET[..]].concat());
 }

@@ -37,7 +37,7 @@ impl Formula {
         }
         let shape = (batch.len(), channels, height, width);
         let offset = Tensor::from_vec(offset, shape, &Device::Cpu).unwrap().to_dtype(DType::F32).unwrap();
-        Formula { offset, levels: NoiseLevels::sdxl() }
+        Formula { offset, levels: NoiseLevels::scaled_linear() }
     }
 
     fn denoise(&self, x: &Tensor, sigma: f32) -> sampling::Result<Tensor> {
@@ -174,7 +174,7 @@ impl Case<'_> {
     fn run_on_stored(&self) -> (Tensor, Log) {
         let (mut calls, mut reports, mut queries, mut draws) = (Vec::new(), Vec::new(), Vec::new(), 0);
         let x = self.tensor("x_init").unwrap().clone();
-        let levels = NoiseLevels::sdxl();
+        let levels = NoiseLevels::scaled_linear();
         let (noises, brownian) = (self.tensor("noise").cloned(), self.tensor("brownian").cloned());
         let mut drawn = self.drawn();
         let mut noise = |sigma: f32, next: f32| -> sampling::Result<Tensor> {
@@ -300,7 +300,7 @@ impl Case<'_> {
             let mut model = Network { cond: formula(1.0), uncond: Some(uncond), calls: 0 };
             let run = Run {
                 settings: &settings,
-                levels: &NoiseLevels::sdxl(),
+                levels: &NoiseLevels::scaled_linear(),
                 parameterization: Parameterization::Eps,
                 model: &mut model,
                 rng: &mut ImageRng::new(&settings, &Device::Cpu),

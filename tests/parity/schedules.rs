@@ -36,7 +36,7 @@ fn table() {
     let Some(file) = case_file("schedules/schedules") else { return };
     let tensors = load_tensors("schedules/schedules");
     let tolerance = number(&file["tolerance"]["rel"]);
-    let levels = NoiseLevels::sdxl();
+    let levels = NoiseLevels::scaled_linear();
     let mut tally = Tally::new("noise levels");
     tally.check("alphas_cumprod", compare("alphas", levels.alphas_cumprod(), &tensors["alphas_cumprod"], tolerance));
     tally.check("sigmas", compare("sigmas", levels.sigmas(), &tensors["sigmas"], tolerance));
@@ -56,7 +56,7 @@ fn every_schedule() {
     let Some(file) = case_file("schedules/schedules") else { return };
     let tensors = load_tensors("schedules/schedules");
     let tolerance = number(&file["tolerance"]["rel"]);
-    let levels = NoiseLevels::sdxl();
+    let levels = NoiseLevels::scaled_linear();
     let mut tally = Tally::new("schedules");
     for (i, case) in file["schedulers"].as_array().unwrap().iter().enumerate() {
         let kind = ScheduleType::from_name(case["scheduler"].as_str().unwrap()).unwrap();
@@ -73,7 +73,7 @@ fn every_samplers_sigmas() {
     let Some(file) = case_file("schedules/schedules") else { return };
     let tensors = load_tensors("schedules/schedules");
     let tolerance = number(&file["tolerance"]["rel"]);
-    let levels = NoiseLevels::sdxl();
+    let levels = NoiseLevels::scaled_linear();
     let mut tally = Tally::new("sampler sigmas");
     for (i, case) in file["sampler_sigmas"].as_array().unwrap().iter().enumerate() {
         let settings = Settings {

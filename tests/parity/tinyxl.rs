@@ -1,17 +1,35 @@
 //! UNet, VAE, text encoders and size conditioning against golden tensors.
 
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
 use candle_core::{Device, Tensor};
 use lbw::checkpoint::prefix;
-use lbw::model::{Builder, Unet, Vae, kernels};
+use lbw::model::{Architecture, Builder, Unet, Vae, Watch};
 use lbw::text::{ClipG, ClipL, Sizes};
 use serde_json::Value;
 
+use crate::checkpoint::operators;
 use crate::common::{self, Tally};
 use crate::numeric::{load_tensors, max_abs_diff, rel_to_max, within};
 use crate::{checkpoint, numeric};
 
 fn builder(json: &Value) -> Builder {
-    Builder::new(checkpoint::named_by(json, "tinyxl"), &Device::Cpu)
+    let checkpoint = checkpoint::named_by(json, "tinyxl");
+    let architecture = Arc::new(Architecture::of(checkpoint.file()).unwrap());
+    Builder::new(checkpoint, architecture, operators())
+}
+
+#[test]
+fn architecture() {
+    let Some(json) = common::case_file("tinyxl/unet") else { return };
+    let found = Architecture::of(checkpoint::named_by(&json, "tinyxl").file()).unwrap();
+    let channels: Vec<usize> = found.unet.levels.iter().map(|level| level.channels).collect();
+    let depth: Vec<usize> = found.unet.levels.iter().map(|level| level.down[0]).collect();
+    assert_eq!((channels, depth, found.unet.middle), (vec![32, 64, 128], vec![0, 1, 2], 2));
+    assert_eq!((found.unet.context, found.unet.vector), (192, Some(1664)));
+    let text: Vec<_> = found.text.iter().map(|encoder| (encoder.width, encoder.layers)).collect();
+    assert_eq!((text, found.vae.scale), (vec![(64, 4), (128, 5)], 0.13025));
 }
 
 #[test]
@@ -27,17 +45,17 @@ fn unet() {
         let get = |name: &str| &tensors[&format!("{i}.{name}")];
         let mut outputs = Vec::new();
         let mut tap = |id: &str, h: &Tensor| {
-            outputs.push((ldm_name(id), h.permute((0, 3, 1, 2))?));
-            Ok(())
+            outputs.push((ldm_name(id), h.permute((0, 3, 1, 2)).unwrap()));
+            ControlFlow::Continue(())
         };
-        let out = unet.forward_tapped(get("x"), get("t"), get("context"), get("y"), &mut tap).unwrap();
+        let out = unet.forward(get("x"), get("t"), get("context"), Some(get("y")), &mut tap).unwrap();
         for (block, h) in outputs {
             if let Some(expected) = tensors.get(&format!("{i}.block.{block}")) {
                 tally.check(format!("case {i}, {block}"), within("output", rel_to_max(&h, expected), tolerance));
             }
         }
         if let Some(expected) = tensors.get(&format!("{i}.time_embed_sin")) {
-            let time = lbw::model::timestep_embedding(get("t"), unet.config().model_channels).unwrap();
+            let time = lbw::model::timestep_embedding(get("t"), unet.architecture().model_channels()).unwrap();
             tally.check(format!("case {i}"), within("time embedding", rel_to_max(&time, expected), tolerance));
         }
         tally.check(format!("case {i}"), within("out", rel_to_max(&out, get("out")), tolerance));
@@ -66,9 +84,10 @@ fn vae() {
     let mut tally = Tally::new("tinyxl/vae");
     for i in 0..json["cases"].as_array().unwrap().len() {
         let get = |name: &str| &tensors[&format!("{i}.{name}")];
-        let decoded = vae.decode(get("latent")).unwrap();
-        let moments = vae.moments(get("image")).unwrap();
-        let encoded = vae.encode(get("image")).unwrap();
+        let watch = &mut Watch::nobody();
+        let decoded = vae.decode(get("latent"), watch).unwrap();
+        let moments = vae.moments(get("image"), watch).unwrap();
+        let encoded = vae.encode(get("image"), watch).unwrap();
         let mut check = |name: &str, got: &Tensor| {
             tally.check(format!("case {i}"), within(name, rel_to_max(got, get(name)), tolerance));
         };
@@ -87,7 +106,8 @@ fn text_encoders() {
     let Some(json) = common::case_file("tinyxl/text_encoders") else { return };
     let tolerance = json["tolerance"]["rel_to_max"].as_f64().unwrap();
     let mut b = builder(&json);
-    let (clip_l, clip_g) = (ClipL::new(&mut b), ClipG::new(&mut b));
+    let text = b.architecture().text.clone();
+    let (clip_l, clip_g) = (ClipL::new(&mut b, &text[0]), ClipG::new(&mut b, &text[1]));
     let weights = b.finish().unwrap();
     let tensors = load_tensors("tinyxl/text_encoders");
     let ids = |name: &str| tensors[name].to_dtype(candle_core::DType::U32).unwrap();
@@ -95,14 +115,15 @@ fn text_encoders() {
     let mut check = |name: &str, got: &Tensor| {
         tally.check(name, within("output", rel_to_max(got, &tensors[name]), tolerance));
     };
+    let watch = &mut Watch::nobody();
     for layer in 0..=clip_l.layers() {
-        check(&format!("l.hidden.{layer}"), &clip_l.hidden(&ids("ids_l"), &[], layer).unwrap());
+        check(&format!("l.hidden.{layer}"), &clip_l.hidden(&ids("ids_l"), &[], layer, watch).unwrap());
     }
-    check("l.sdxl_default", &clip_l.hidden(&ids("ids_l"), &[], clip_l.layers() - 1).unwrap());
+    check("l.sdxl_default", &clip_l.hidden(&ids("ids_l"), &[], clip_l.layers() - 1, watch).unwrap());
     let norm = |what: &str| weights.get(&format!("{}final_layer_norm.{what}", prefix::CLIP_L)).unwrap().get().unwrap();
-    let last = clip_l.hidden(&ids("ids_l"), &[], clip_l.layers()).unwrap();
-    check("l.last_final_ln", &kernels::layer_norm(&last, &norm("weight"), &norm("bias"), 1e-5).unwrap());
-    let (penultimate, pooled) = clip_g.forward(&ids("ids_g"), &[]).unwrap();
+    let last = clip_l.hidden(&ids("ids_l"), &[], clip_l.layers(), watch).unwrap();
+    check("l.last_final_ln", &operators().layer_norm(&last, &norm("weight"), &norm("bias"), 1e-5).unwrap());
+    let (penultimate, pooled) = clip_g.forward(&ids("ids_g"), &[], watch).unwrap();
     check("g.sdxl_default", &penultimate);
     check("g.pooled", &pooled);
     tally.finish();

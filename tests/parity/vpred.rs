@@ -95,7 +95,7 @@ fn parameterizations() {
     let tensors = load_tensors("vpred/vpred");
     let tolerance = number(&file["tolerance"]["rel_to_max"]);
     let case = Case { tensors: &tensors, tolerance, t_tolerance: number(&file["tolerance"]["t_abs"]) };
-    let levels = NoiseLevels::sdxl();
+    let levels = NoiseLevels::scaled_linear();
     let zero_terminal = levels.with_zero_terminal_snr();
     let mut tally = Tally::new("vpred");
     tally.check("eps", case.check_denoiser("eps", Parameterization::Eps, &levels));

@@ -2,11 +2,13 @@
 
 use clap::{Args, ValueEnum};
 
-use crate::app::EngineSettings;
+use crate::app::{self, EngineSettings};
+use crate::diagnostic::code;
 use crate::engine::ModelType;
 use crate::lora::KeyTable;
 use crate::model::Held;
 use crate::sampling::Parameterization;
+use crate::say;
 
 /// How plans are executed.
 #[derive(Debug, Clone, Args)]
@@ -52,8 +54,15 @@ pub enum PredictionArg {
 
 impl EngineArgs {
     /// The same as the application takes it.
-    pub fn settings(&self) -> EngineSettings {
-        EngineSettings {
+    pub fn settings(&self) -> app::Result<EngineSettings> {
+        // For measurements and for finding faults: which path our kernels take, or candle's operators.
+        let operators = std::env::var("LBW_KERNELS").unwrap_or_default();
+        let operators = operators.parse().map_err(|e| {
+            let message = say!("LBW_KERNELS={operators}: {e}", "LBW_KERNELS={operators}: {e}");
+            app::Error::new(app::ErrorKind::Device, code::NO_DEVICE, message)
+        })?;
+        Ok(EngineSettings {
+            operators,
             device: self.device.clone(),
             lora_keys: match self.lora_keys {
                 LoraKeysArg::Webui => KeyTable::Webui,
@@ -69,6 +78,6 @@ impl EngineArgs {
                 WeightsArg::F32 => Held::Exact,
                 WeightsArg::F16 => Held::Half,
             },
-        }
+        })
     }
 }

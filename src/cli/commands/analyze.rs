@@ -111,7 +111,7 @@ pub fn run(args: &AnalyzeArgs, terminal: Terminal) -> CommandResult {
         return Err(Error::words(code::STUDY, message).into());
     };
     terminal.say_all(&found);
-    let mut studios = Studios::new(session.clone(), args.engine.settings());
+    let mut studios = Studios::new(session.clone(), args.engine.settings()?);
     let mut watch = Watch::new(terminal, args.json, watch::nothing);
     let analyzed = analyze(session, asked, &args.wish(), &mut studios, &mut watch);
     let analyzed = watch.end(analyzed)?;

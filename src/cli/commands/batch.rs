@@ -138,7 +138,7 @@ pub fn run(args: &BatchArgs, terminal: Terminal) -> CommandResult {
     let caller = Caller { patch: args.defaults.patch()?, is_default: true, strict: args.strict };
     let session = Arc::new(Session::open(&args.places.places(), caller)?);
     let mut batch = Batch::prepare(&session, &wish)?;
-    let mut studios = Studios::new(session.clone(), args.engine.settings());
+    let mut studios = Studios::new(session.clone(), args.engine.settings()?);
     batch.check_files(&mut studios);
     terminal.say_all(&session.found);
     batch.findings().iter().for_each(|found| terminal.say(found));

@@ -12,7 +12,7 @@ use crate::cli::args::{EngineArgs, ModelArgs, PlaceArgs};
 use crate::cli::exit::CommandResult;
 use crate::cli::terminal::Terminal;
 use crate::diagnostic::{Diagnostic, code};
-use crate::engine::{Engine, Event};
+use crate::engine::{Engine, Event, unobserved};
 use crate::plan::{Plan, Request, Sampler, Settings, lower};
 use crate::preset::PresetSet;
 use crate::say;
@@ -108,7 +108,7 @@ pub fn run(args: &BenchArgs, terminal: Terminal) -> CommandResult {
         [] => vec![(512, 512)],
         given => given.to_vec(),
     };
-    let (engine, found) = open_engine(&model, &session, &mut EmbeddingFiles::default(), &args.engine.settings())?;
+    let (engine, found) = open_engine(&model, &session, &mut EmbeddingFiles::default(), &args.engine.settings()?)?;
     terminal.say_all(&found);
     let mut bench = Bench { engine, rounds: args.rounds, terminal };
     let open = started.elapsed().as_secs_f64();
@@ -119,7 +119,7 @@ pub fn run(args: &BenchArgs, terminal: Terminal) -> CommandResult {
     // As in a picture's own order: weights of the text encoders that do not stay are gone before those of the UNet come.
     let (text, text_load) = bench.text()?;
     let started = Instant::now();
-    bench.engine.load().map_err(Error::from)?;
+    bench.engine.load(&mut unobserved).map_err(Error::from)?;
     let load = text_load + started.elapsed().as_secs_f64();
     let seconds = format!("{:.2}", open + load);
     bench.say(say!("loaded in {seconds} s", "読み込み {seconds} 秒"));
@@ -162,7 +162,7 @@ impl Bench {
             // A text of its own each time: conditioning is cached.
             let plan = plan(&format!("a cat, round {round}"), &format!("a dog, round {round}"), Settings::default())?;
             let started = Instant::now();
-            self.engine.condition(&plan.first, &mut |_| ControlFlow::Continue(())).map_err(Error::from)?;
+            self.engine.condition(&plan.first, &mut unobserved).map_err(Error::from)?;
             times.push(started.elapsed().as_secs_f64());
         }
         let first = times[0];
@@ -199,7 +199,7 @@ impl Bench {
                     times.push(last.elapsed().as_secs_f64());
                     last = Instant::now();
                 }
-                Event::Decoding => decoding = Instant::now(),
+                Event::Decoding { part: 0, .. } => decoding = Instant::now(),
                 _ => {}
             }
             ControlFlow::Continue(())
@@ -219,9 +219,13 @@ impl Bench {
             let plan = with_lora(name, weights)?;
             let (mut last, mut seconds, mut count) = (Instant::now(), 0.0, 0);
             let run = engine.run(&plan, &mut |event| {
-                if let Event::Merged { parameters } = event {
-                    seconds += last.elapsed().as_secs_f64();
-                    count += parameters;
+                match event {
+                    Event::Merging { .. } => return ControlFlow::Continue(()),
+                    Event::Merged { parameters } => {
+                        seconds += last.elapsed().as_secs_f64();
+                        count += parameters;
+                    }
+                    _ => {}
                 }
                 last = Instant::now();
                 ControlFlow::Continue(())

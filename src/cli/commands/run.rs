@@ -39,7 +39,7 @@ pub fn run(args: &RunArgs, terminal: Terminal) -> CommandResult {
     terminal.say_all(&found);
     let model = session.model()?;
     let session = Arc::new(session);
-    let mut studios = Studios::new(session.clone(), args.engine.settings());
+    let mut studios = Studios::new(session.clone(), args.engine.settings()?);
     for path in &args.init {
         studios.add_picture(session.picture(&path.to_string_lossy())?);
     }

@@ -53,7 +53,7 @@ pub fn draw(
         let (seeds, more) = (seeds.join(", "), if plans.len() > 4 { ", …" } else { "" });
         terminal.say(&Diagnostic::new(code::SEED, say!("seed {seeds}{more}", "シード {seeds}{more}")));
     }
-    let mut studios = Studios::new(session, engine.settings());
+    let mut studios = Studios::new(session, engine.settings()?);
     asked.iter().filter_map(|asked| asked.picture.clone()).for_each(|picture| studios.add_picture(picture));
     let jobs: Vec<Job> = plans.into_iter().map(|(plan, asked)| job(plan, asked)).collect();
     draw_jobs(jobs, studios, output, terminal)

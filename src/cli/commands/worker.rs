@@ -64,7 +64,7 @@ pub fn run(args: &WorkerArgs, terminal: Terminal) -> CommandResult {
     let caller = Caller { patch: args.settings.patch()?, is_default: true, strict: false };
     let session = Arc::new(Session::open(&args.places.places(), caller)?);
     std::fs::create_dir_all(&args.output).map_err(|e| Error::writing(&args.output, &e))?;
-    let mut studios = Studios::new(session.clone(), args.engine.settings());
+    let mut studios = Studios::new(session.clone(), args.engine.settings()?);
     for path in &args.init {
         studios.add_picture(session.picture(&path.to_string_lossy())?);
     }

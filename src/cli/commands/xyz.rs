@@ -102,7 +102,7 @@ pub fn run(args: &XyzArgs, terminal: Terminal) -> CommandResult {
         return Err(Error::words(code::STUDY, message).into());
     };
     terminal.say_all(&found);
-    let mut studios = Studios::new(session.clone(), args.engine.settings());
+    let mut studios = Studios::new(session.clone(), args.engine.settings()?);
     let mut watch = Watch::new(terminal, args.json, watch::nothing);
     let prepared = Prepared::new(&session, asked, &args.wish(), &mut studios, &mut watch)?;
     if args.dry_run {

@@ -6,14 +6,14 @@ use super::Simd;
 
 /// Steps that are written out in the loop, so that its own instructions weigh little: a processor whose other thread belongs
 /// to somebody else starts half as many instructions, and then every one counts.
-pub(in crate::model::kernels) const UNROLLED: usize = 8;
+pub(in crate::model::ops::cpu) const UNROLLED: usize = 8;
 
 /// Rows of the tile.
-pub(in crate::model::kernels) const MR: usize = 6;
+pub(in crate::model::ops::cpu) const MR: usize = 6;
 
 /// Where the sums of a tile are.
 #[derive(Clone, Copy)]
-pub(in crate::model::kernels) struct Sums {
+pub(in crate::model::ops::cpu) struct Sums {
     pub at: *mut f32,
     /// From one row to the next.
     pub stride: usize,

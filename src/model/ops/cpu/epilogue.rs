@@ -1,20 +1,8 @@
 //! What is done with the sums of a product before they are written.
 
+use super::super::Activation;
 use super::math::{gelu, swish};
 use super::simd::{MAX_LANES, Simd};
-
-/// A function of one value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Activation {
-    None,
-    Silu,
-    /// x·Φ(x), with the error function.
-    Gelu,
-    /// x·sigmoid(1.702·x), CLIP-L's activation.
-    QuickGelu,
-    /// The first half of the outputs times GELU of the second half.
-    Geglu,
-}
 
 /// activation(sum + bias + shift) + residual
 #[derive(Clone, Copy)]

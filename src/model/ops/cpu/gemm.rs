@@ -5,9 +5,10 @@
 //! go through the [epilogue](super::epilogue) then. Each sum is made by one thread in the order of the inputs, whatever the
 //! block it falls into: the result depends neither on the number of threads nor on what else is in the batch.
 
+use super::super::Order;
 use super::epilogue::{Epilogue, Finish};
 use super::jobs::in_turn;
-use super::panels::{Order, Panels, widen};
+use super::panels::{Panels, widen};
 use super::simd::{MR, Simd, Sums, Task};
 
 /// Rows that a job works on.

@@ -1,60 +1,18 @@
 //! Normalisations over channels-last data.
 
-use candle_core::{D, Result, Tensor};
+use candle_core::{Result, Tensor};
 use rayon::prelude::*;
 
-use super::choice::choice_for;
 use super::epilogue::{part, store_part};
 use super::math::swish;
 use super::simd::{Isa, Simd, Task};
 use super::values::{Values, tensor};
 
-/// Over the last axis: (x − mean) / √(variance + eps) · weight + bias. x (…, width), weight and bias (width).
-pub fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Result<Tensor> {
-    match choice_for(x.device())? {
-        Some(isa) => layer_norm_on(isa, x, weight, bias, eps),
-        None => plain_layer_norm(x, weight, bias, eps),
-    }
-}
-
-/// Over each group of neighbouring channels and all positions of an image, then SiLU if `silu`.
-///
-/// x (b, …, channels), weight and bias (channels).
-pub fn group_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, groups: usize, eps: f64, silu: bool) -> Result<Tensor> {
-    match choice_for(x.device())? {
-        Some(isa) => group_norm_on(isa, x, weight, bias, groups, eps, silu),
-        None => plain_group_norm(x, weight, bias, groups, eps, silu),
-    }
-}
-
-pub(super) fn plain_layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Result<Tensor> {
-    let centred = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;
-    let variance = centred.sqr()?.mean_keepdim(D::Minus1)?;
-    centred.broadcast_div(&(variance + eps)?.sqrt()?)?.broadcast_mul(weight)?.broadcast_add(bias)
-}
-
-pub(super) fn plain_group_norm(
-    x: &Tensor,
-    weight: &Tensor,
-    bias: &Tensor,
-    groups: usize,
-    eps: f64,
-    silu: bool,
-) -> Result<Tensor> {
-    let shape = x.shape().clone();
-    let (batch, channels) = (x.dim(0)?, x.dim(D::Minus1)?);
-    let y = x.reshape((batch, (), groups, channels / groups.max(1)))?;
-    let centred = y.broadcast_sub(&y.mean_keepdim((1, 3))?)?;
-    let variance = centred.sqr()?.mean_keepdim((1, 3))?;
-    let y = centred.broadcast_div(&(variance + eps)?.sqrt()?)?.reshape(shape)?;
-    let y = y.broadcast_mul(weight)?.broadcast_add(bias)?;
-    if silu { y.silu() } else { Ok(y) }
-}
-
 /// Positions that a job works on; of a group, the sums of so many are added up first.
 const POSITIONS: usize = 256;
 
-pub(super) fn layer_norm_on(isa: Isa, x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Result<Tensor> {
+/// See [`Operators::layer_norm`](super::super::Operators::layer_norm).
+pub(super) fn layer_norm(isa: Isa, x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Result<Tensor> {
     let shape = x.shape();
     let width = shape.dims().last().copied().unwrap_or(0);
     let x = x.contiguous()?;
@@ -147,7 +105,8 @@ unsafe fn sum_of_lanes<S: Simd>(v: S::V) -> f32 {
     lanes[..S::LANES].iter().sum()
 }
 
-pub(super) fn group_norm_on(
+/// See [`Operators::group_norm`](super::super::Operators::group_norm).
+pub(super) fn group_norm(
     isa: Isa,
     x: &Tensor,
     weight: &Tensor,

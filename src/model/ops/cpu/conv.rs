@@ -3,63 +3,16 @@
 
 use candle_core::{Result, Tensor};
 
+use super::super::{Conv3x3, Fused};
 use super::gemm::{Rows, multiply};
-use super::linear::{Fused, Weight};
+use super::linear::with_slices;
+use super::panels::Panels;
 use super::simd::MAX_LANES;
 use super::values::{Values, tensor};
 use super::winograd::{REACH, SQUARE, winograd};
 
-/// How a kernel of 3×3 pixels moves over an image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Conv3x3 {
-    /// With one pixel of padding on all sides.
-    Same,
-    /// The same in steps of two pixels.
-    Halving,
-    /// In steps of two pixels, with padding only at the right and the bottom, as the VAE encoder does it.
-    HalvingAfter,
-    /// With padding on all sides, over the image with each pixel doubled in both directions.
-    Doubling,
-}
-
-impl Conv3x3 {
-    fn stride(self) -> usize {
-        if matches!(self, Conv3x3::Same | Conv3x3::Doubling) { 1 } else { 2 }
-    }
-
-    /// Padding above and left; below and right it is always 1.
-    fn before(self) -> usize {
-        if self == Conv3x3::HalvingAfter { 0 } else { 1 }
-    }
-
-    fn doubles(self) -> bool {
-        self == Conv3x3::Doubling
-    }
-
-    fn output(self, len: usize) -> usize {
-        let len = if self.doubles() { 2 * len } else { len };
-        (len + self.before() + 1).saturating_sub(3) / self.stride() + 1
-    }
-
-    /// The same in candle's operators.
-    fn plain(self, x: &Tensor, weight: &Tensor, fused: Fused<'_>) -> Result<Tensor> {
-        let mut x = x.permute((0, 3, 1, 2))?;
-        if self.doubles() {
-            let (_, _, height, width) = x.dims4()?;
-            x = x.upsample_nearest2d(2 * height, 2 * width)?;
-        }
-        let x = x.pad_with_zeros(2, self.before(), 1)?.pad_with_zeros(3, self.before(), 1)?;
-        let y = x.contiguous()?.conv2d(weight, 0, self.stride(), 1, 1)?;
-        fused.plain(y.permute((0, 2, 3, 1))?.contiguous()?)
-    }
-}
-
 /// x (b, h, w, inputs) → (b, h', w', outputs), where h' and w' are as [`Conv3x3`] makes them.
-pub fn conv3x3(x: &Tensor, weight: &Weight, kind: Conv3x3, fused: Fused<'_>) -> Result<Tensor> {
-    let panels = match weight {
-        Weight::Panels(panels) => panels,
-        Weight::Tensor(weight) => return kind.plain(x, weight, fused),
-    };
+pub(super) fn conv3x3(x: &Tensor, panels: &Panels, kind: Conv3x3, fused: Fused<'_>) -> Result<Tensor> {
     let (images, height, width, inputs) = x.dims4()?;
     let (out_height, out_width) = (kind.output(height), kind.output(width));
     let shape = panels.shape();
@@ -83,7 +36,7 @@ pub fn conv3x3(x: &Tensor, weight: &Weight, kind: Conv3x3, fused: Fused<'_>) -> 
         out_height,
         out_width,
     };
-    let y = fused.with_slices(|epilogue| match patches.pays_squares() {
+    let y = with_slices(fused, |epilogue| match patches.pays_squares() {
         true => winograd(&patches, panels, epilogue),
         false => multiply(&patches, panels, epilogue),
     })?;

@@ -5,64 +5,18 @@
 //! bits are held exactly in half the memory.
 
 use std::marker::PhantomData;
-use std::ops::Range;
 
 use bytemuck::Pod;
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 use rayon::prelude::*;
 
+use super::super::{LowRank, NumberType, Order, Shape, Stored};
 use super::memory::Memory;
 use super::simd::{Isa, MAX_PANEL, MR, SIDE, Simd, Sums, Task};
 
 /// Bytes of the largest number in a file.
 const MAX_SIZE: usize = 4;
-
-/// A type of the numbers in a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NumberType {
-    F32,
-    F16,
-    BF16,
-}
-
-/// A weight as it lies in a file: (outputs, inputs, taps), little-endian.
-#[derive(Debug, Clone, Copy)]
-pub struct Stored<'a> {
-    pub bytes: &'a [u8],
-    pub number: NumberType,
-    pub shape: Shape,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shape {
-    pub outputs: usize,
-    pub inputs: usize,
-    /// Pixels of a convolution's kernel, 1 for a matrix.
-    pub taps: usize,
-    pub order: Order,
-}
-
-/// Which outputs are neighbours in a panel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
-    Plain,
-    /// The outputs are two halves, and each panel holds as many of the first as of the second, at the same places in
-    /// their halves: for activations of two values.
-    Paired,
-}
-
-/// A product that is added to a weight: up (outputs × rank) · down (rank × inputs·taps).
-#[derive(Debug, Clone)]
-pub struct LowRank {
-    /// The outputs that are changed.
-    pub rows: Range<usize>,
-    pub rank: usize,
-    /// (rows, rank)
-    pub up: Vec<f32>,
-    /// (rank, inputs, taps)
-    pub down: Vec<f32>,
-}
 
 /// A packed weight.
 #[derive(Debug)]
@@ -79,25 +33,14 @@ pub(super) enum Values {
     BF16(Memory<bf16>),
 }
 
-impl Shape {
-    /// Values of one output.
-    fn row(&self) -> usize {
-        self.inputs * self.taps
-    }
-
-    fn len(&self) -> Option<usize> {
-        self.outputs.checked_mul(self.inputs)?.checked_mul(self.taps)
-    }
-
-    /// The output in `column` of panel `panel`.
-    fn output(&self, width: usize, panel: usize, column: usize) -> Option<usize> {
-        match self.order {
-            Order::Plain => Some(panel * width + column).filter(|output| *output < self.outputs),
-            Order::Paired => {
-                let (half, pairs) = (column / (width / 2), self.outputs / 2);
-                let pair = panel * (width / 2) + column % (width / 2);
-                (pair < pairs).then_some(half * pairs + pair)
-            }
+/// The output in `column` of panel `panel`, of panels `width` wide.
+fn output_at(shape: Shape, width: usize, panel: usize, column: usize) -> Option<usize> {
+    match shape.order {
+        Order::Plain => Some(panel * width + column).filter(|output| *output < shape.outputs),
+        Order::Paired => {
+            let (half, pairs) = (column / (width / 2), shape.outputs / 2);
+            let pair = panel * (width / 2) + column % (width / 2);
+            (pair < pairs).then_some(half * pairs + pair)
         }
     }
 }
@@ -122,7 +65,7 @@ impl Panels {
 
     /// Packs a weight as it is.
     pub fn pack(isa: Isa, stored: Stored<'_>) -> candle_core::Result<Panels> {
-        check(&stored, &[])?;
+        stored.check(&[])?;
         let values = match stored.number {
             NumberType::F32 => Values::F32(packed(isa, &stored)?),
             NumberType::F16 => Values::F16(packed(isa, &stored)?),
@@ -133,7 +76,7 @@ impl Panels {
 
     /// Packs a weight with `changes` added, in their order and in f32, and holds the sum in f32 or (`narrow`) f16.
     pub fn merge(isa: Isa, stored: Stored<'_>, changes: &[LowRank], narrow: bool) -> candle_core::Result<Panels> {
-        check(&stored, changes)?;
+        stored.check(changes)?;
         let changes: Vec<_> = changes.iter().map(|change| Change::new(isa, stored.shape, change)).collect();
         let values = match narrow {
             false => Values::F32(merged(isa, &stored, &changes)?),
@@ -141,21 +84,6 @@ impl Panels {
         };
         Ok(Panels { isa, shape: stored.shape, values })
     }
-}
-
-fn check(stored: &Stored<'_>, changes: &[LowRank]) -> candle_core::Result<()> {
-    let shape = stored.shape;
-    let size = if stored.number == NumberType::F32 { 4 } else { 2 };
-    let fits = shape.len().and_then(|len| len.checked_mul(size)) == Some(stored.bytes.len());
-    let change_fits = |c: &LowRank| {
-        let rows = c.rows.start <= c.rows.end && c.rows.end <= shape.outputs;
-        rows && c.up.len() == c.rows.len() * c.rank && c.down.len() == c.rank * shape.row()
-    };
-    let pairs = shape.order == Order::Plain || shape.outputs.is_multiple_of(2);
-    if !fits || !pairs || !changes.iter().all(change_fits) {
-        candle_core::bail!("a weight of {} bytes or its changes do not have the shape {shape:?}", stored.bytes.len());
-    }
-    Ok(())
 }
 
 /// A number that files hold.
@@ -272,7 +200,7 @@ impl<T: Number, U: Holds<T>> Task for Fill<'_, T, U> {
         let nothing = [0u8; SIDE * MAX_SIZE];
         let mut rows = [None; MAX_PANEL];
         for (column, row) in rows[..S::PANEL].iter_mut().enumerate() {
-            let output = stored.shape.output(S::PANEL, p, column);
+            let output = output_at(stored.shape, S::PANEL, p, column);
             *row = output.map(|output| &stored.bytes[output * len * size..][..len * size]);
         }
         // As many values of all outputs, transposed.
@@ -335,7 +263,9 @@ impl Change {
         let mut up = vec![0f32; panels * rank * width];
         for p in 0..panels {
             for column in 0..width {
-                let Some(output) = shape.output(width, p, column).filter(|o| change.rows.contains(o)) else { continue };
+                let Some(output) = output_at(shape, width, p, column).filter(|o| change.rows.contains(o)) else {
+                    continue;
+                };
                 let row = &change.up[(output - change.rows.start) * rank..][..rank];
                 for (r, v) in row.iter().enumerate() {
                     up[(p * rank + r) * width + column] = *v;

@@ -4,35 +4,26 @@
 //! the largest score so far, and the weighted sum of the values, which is rescaled when a larger score turns up (online
 //! softmax). Scores never leave the cache. Keys and values are packed once for all jobs.
 
-use candle_core::{Device, Result, Tensor};
+use candle_core::{Result, Tensor};
 use rayon::prelude::*;
 
-use super::choice::choice_for;
+use super::super::check_attention;
 use super::epilogue::store_part;
 use super::jobs::in_turn;
 use super::math::exp;
 use super::simd::{Isa, MR, Simd, Sums, Task};
 use super::values::{Values, tensor};
 
-/// softmax(q·kᵀ/√width)·v per head; `causal` hides later tokens.
-///
-/// q (b, n, heads·width), k and v (b, m, heads·width) → (b, n, heads·width)
-pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, causal: bool) -> Result<Tensor> {
-    match choice_for(q.device())? {
-        Some(isa) => attention_on(isa, q, k, v, heads, causal),
-        None => plain(q, k, v, heads, causal),
-    }
-}
-
 /// Queries of a job.
 const QUERIES: usize = 16 * MR;
 /// Keys whose scores are made at a time: whole panels on every path.
 const KEYS: usize = 128;
 
-pub(super) fn attention_on(isa: Isa, q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, causal: bool) -> Result<Tensor> {
+/// See [`Operators::attention`](super::super::Operators::attention).
+pub(super) fn attention(isa: Isa, q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, causal: bool) -> Result<Tensor> {
     let (batch, queries, channels) = q.dims3()?;
     let (_, keys, _) = k.dims3()?;
-    check(q, k, v, heads)?;
+    check_attention(q, k, v, heads)?;
     let (q, k, v) = (q.contiguous()?, k.contiguous()?, v.contiguous()?);
     let (q, k, v) = (Values::of(&q)?, Values::of(&k)?, Values::of(&v)?);
     let (q, k, v) = (q.slice()?, k.slice()?, v.slice()?);
@@ -64,15 +55,6 @@ pub(super) fn attention_on(isa: Isa, q: &Tensor, k: &Tensor, v: &Tensor, heads: 
         });
     });
     tensor(y, (batch, queries, channels))
-}
-
-fn check(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize) -> Result<()> {
-    let ((batch, _, channels), keys) = (q.dims3()?, k.dims3()?);
-    let fits = keys == v.dims3()? && (keys.0, keys.2) == (batch, channels) && keys.1 > 0;
-    if heads == 0 || !channels.is_multiple_of(heads) || channels == 0 || !fits {
-        candle_core::bail!("attention: {:?} and {:?} do not fit {heads} heads", q.shape(), k.shape());
-    }
-    Ok(())
 }
 
 #[derive(Clone, Copy)]
@@ -265,44 +247,4 @@ unsafe fn softmax<S: Simd>(row: &mut [f32], visible: usize, scale: f32, state: &
         state.1 += lanes[..S::LANES].iter().sum::<f32>();
     }
     row[visible..].fill(0.0);
-}
-
-/// The same in candle's operators.
-pub(super) fn plain(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, causal: bool) -> Result<Tensor> {
-    /// Scores are computed for as many queries at a time as keep them below this many values.
-    const SCORES: usize = 1 << 25;
-    check(q, k, v, heads)?;
-    let (batch, queries, channels) = q.dims3()?;
-    let (_, keys, _) = k.dims3()?;
-    let width = channels / heads;
-    let split = |x: &Tensor| {
-        let (batch, tokens, _) = x.dims3()?;
-        x.reshape((batch, tokens, heads, width))?.transpose(1, 2)?.contiguous()
-    };
-    let q = (split(q)? * (width as f64).powf(-0.5))?;
-    let (k, v) = (split(k)?.t()?, split(v)?);
-
-    let step = (SCORES / (batch * heads * keys).max(1)).clamp(1, queries.max(1));
-    let mut parts = Vec::new();
-    for first in (0..queries).step_by(step) {
-        let rows = step.min(queries - first);
-        let mut scores = q.narrow(2, first, rows)?.contiguous()?.matmul(&k)?;
-        if causal {
-            scores = scores.broadcast_add(&causal_mask(first, rows, keys, scores.device())?)?;
-        }
-        parts.push(candle_nn::ops::softmax_last_dim(&scores)?.matmul(&v)?);
-    }
-    let joined = match parts.as_slice() {
-        [part] => part.clone(),
-        parts => Tensor::cat(parts, 2)?,
-    };
-    joined.transpose(1, 2)?.contiguous()?.reshape((batch, queries, channels))
-}
-
-/// −∞ where a key comes after its query. (rows, keys)
-fn causal_mask(first: usize, rows: usize, keys: usize, device: &Device) -> Result<Tensor> {
-    let mask: Vec<f32> = (first..first + rows)
-        .flat_map(|query| (0..keys).map(move |key| if key > query { f32::NEG_INFINITY } else { 0.0 }))
-        .collect();
-    Tensor::from_vec(mask, (rows, keys), device)
 }

@@ -1,0 +1,65 @@
+//! What a product does besides multiplying, and how a kernel moves over an image.
+
+use candle_core::Tensor;
+
+/// A function of one value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activation {
+    None,
+    Silu,
+    /// x·Φ(x), with the error function.
+    Gelu,
+    /// x·sigmoid(1.702·x), CLIP-L's activation.
+    QuickGelu,
+    /// The first half of the outputs times GELU of the second half.
+    Geglu,
+}
+
+/// What a linear layer or a convolution does besides its product: activation(product + bias + shift) + residual.
+#[derive(Clone, Copy)]
+pub struct Fused<'a> {
+    /// (outputs)
+    pub bias: Option<&'a Tensor>,
+    /// (images, outputs): added at all positions of an image.
+    pub shift: Option<&'a Tensor>,
+    pub activation: Activation,
+    /// Of the result's shape.
+    pub residual: Option<&'a Tensor>,
+}
+
+impl Fused<'_> {
+    pub const NOTHING: Fused<'static> = Fused { bias: None, shift: None, activation: Activation::None, residual: None };
+}
+
+/// How a kernel of 3×3 pixels moves over an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Conv3x3 {
+    /// With one pixel of padding on all sides.
+    Same,
+    /// The same in steps of two pixels.
+    Halving,
+    /// In steps of two pixels, with padding only at the right and the bottom, as the VAE encoder does it.
+    HalvingAfter,
+    /// With padding on all sides, over the image with each pixel doubled in both directions.
+    Doubling,
+}
+
+impl Conv3x3 {
+    pub(super) fn stride(self) -> usize {
+        if matches!(self, Conv3x3::Same | Conv3x3::Doubling) { 1 } else { 2 }
+    }
+
+    /// Padding above and left; below and right it is always 1.
+    pub(super) fn before(self) -> usize {
+        if self == Conv3x3::HalvingAfter { 0 } else { 1 }
+    }
+
+    pub(super) fn doubles(self) -> bool {
+        self == Conv3x3::Doubling
+    }
+
+    pub(super) fn output(self, len: usize) -> usize {
+        let len = if self.doubles() { 2 * len } else { len };
+        (len + self.before() + 1).saturating_sub(3) / self.stride() + 1
+    }
+}

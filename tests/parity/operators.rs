@@ -1,0 +1,77 @@
+//! Engines that compute with different operators live side by side, and draw the same picture but for rounding.
+
+use std::path::Path;
+
+use candle_core::DType;
+use lbw::checkpoint::Checkpoint;
+use lbw::engine::{Engine, EngineOptions, Image, unobserved};
+use lbw::lora::LoraIndex;
+use lbw::model::OperatorChoice;
+use lbw::model::ops::Isa;
+use lbw::plan::{Plan, Request, Sampler, Settings, lower};
+use lbw::preset::PresetSet;
+
+use crate::numeric::{rel_to_max, same_bytes, within};
+
+fn engine(operators: OperatorChoice) -> Engine {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/embedded");
+    let loras = LoraIndex::scan(std::slice::from_ref(&dir)).unwrap();
+    let options = EngineOptions { loras, operators, ..EngineOptions::default() };
+    Engine::new(Checkpoint::open(&dir.join("shapes-xl.safetensors")).unwrap(), options).unwrap()
+}
+
+fn plans() -> [Plan; 2] {
+    ["red circle", "red house <lora:house:0.8:lbw=XLOUT>"].map(|prompt| {
+        let mut request = Request::new(prompt, "blue");
+        let sampler = Sampler::from_name("Euler").unwrap();
+        request.settings = Settings { sampler, steps: 2, seed: 7, width: 72, height: 64, ..Settings::default() };
+        lower(&request, PresetSet::builtin()).plan.unwrap()
+    })
+}
+
+fn draw(engine: &mut Engine, plan: &Plan) -> Image {
+    engine.run(plan, &mut unobserved).unwrap()
+}
+
+fn bits(image: &Image) -> Vec<u32> {
+    let values = image.latent.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    values.into_iter().map(f32::to_bits).collect()
+}
+
+#[test]
+fn engines_with_different_operators_live_side_by_side() {
+    // How far from ours: rounding in f32; of 16 bits the three digits that they have.
+    let sets = [
+        (OperatorChoice::Best, 1e-3, 2),
+        (OperatorChoice::Cpu(Isa::Portable), 1e-3, 2),
+        (OperatorChoice::Candle(DType::F32), 1e-3, 2),
+        (OperatorChoice::Candle(DType::F16), 5e-2, 64),
+    ];
+    let plans = plans();
+    let alone = sets.map(|(choice, ..)| {
+        let mut engine = engine(choice);
+        plans.each_ref().map(|plan| draw(&mut engine, plan))
+    });
+    // All at once, in turn.
+    let mut engines = sets.map(|(choice, ..)| engine(choice));
+    for (p, plan) in plans.iter().enumerate() {
+        for (i, engine) in engines.iter_mut().enumerate() {
+            let image = draw(engine, plan);
+            let (choice, tolerance, bytes) = sets[i];
+            assert!(bits(&image) == bits(&alone[i][p]), "{choice:?} draws another picture beside the others");
+            let distance = rel_to_max(&image.latent, &alone[0][p].latent);
+            within(&format!("{choice:?}"), distance, tolerance).unwrap();
+            same_bytes(&image.rgb, &alone[0][p].rgb, bytes, 1.0).unwrap();
+        }
+    }
+    assert!(bits(&alone[1][0]) != bits(&alone[2][0]), "they are not one and the same");
+}
+
+#[test]
+fn absent_instructions_are_refused() {
+    for isa in Isa::ALL.iter().filter(|isa| !isa.is_available()) {
+        assert!(OperatorChoice::Cpu(*isa).open(&candle_core::Device::Cpu).is_err());
+    }
+    let refused = OperatorChoice::Candle(DType::U8).open(&candle_core::Device::Cpu).err().unwrap().to_string();
+    assert!(refused.contains("u8"), "{refused}");
+}
