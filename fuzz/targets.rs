@@ -84,7 +84,7 @@ fn findings(found: &[Diagnostic]) {
             assert!(!said.message.in_language(language).is_empty());
             let drawn = said.render(Style::Plain, language);
             assert!(!drawn.chars().any(|c| c.is_control() && c != '\n'), "{drawn:?}");
-            assert_eq!(said.to_json(language)["code"], said.code);
+            assert_eq!(said.to_json(language)["code"], said.code.id);
         }
     }
 }

@@ -45,7 +45,7 @@ fn assert_speaks_japanese(said: &Diagnostic) {
         assert!(is_japanese(text.in_language(Language::Ja)), "{text:?}");
         assert!(!is_japanese(text.in_language(Language::En)), "{text:?}");
     }
-    assert_eq!(said.to_json(Language::Ja)["code"], said.code);
+    assert_eq!(said.to_json(Language::Ja)["code"], said.code.id);
     assert_eq!(said.to_json(Language::Ja)["message"], said.message.in_language(Language::Ja));
 }
 
@@ -105,7 +105,7 @@ fn every_bad_entry_of_a_vector() {
     #[track_caller]
     fn says(prompt: &str, expected: &[(&str, &str)]) {
         let found = say(&request(prompt)).diagnostics;
-        let said: Vec<_> = found.iter().map(|d| (d.code, d.pointed_at().unwrap_or_default())).collect();
+        let said: Vec<_> = found.iter().map(|d| (d.code.id, d.pointed_at().unwrap_or_default())).collect();
         assert_eq!(said, expected);
     }
     let entries = [("E0204", "a"), ("E0204", ""), ("E0204", "0.x")];
@@ -308,7 +308,7 @@ fn presets_nobody_uses_yet() {
     assert_said(&found, "E0204", "y", "a number");
     assert_eq!((found.len(), found[0].to_json(Language::En)["line"].as_u64()), (1, Some(2)));
     let (file, _) = webui::elements("e.txt", "A:D00-D09:img:0.5\n\nB:IN04-OUTT3:attn:1\n\nC:IN05:attn");
-    let codes: Vec<_> = check::preset_file(&file).iter().map(|d| d.code).collect();
+    let codes: Vec<_> = check::preset_file(&file).iter().map(|d| d.code.id).collect();
     assert_eq!(codes, ["E0301", "W0303"]);
 }
 
@@ -326,7 +326,7 @@ fn numbers_without_end() {
 #[test]
 fn all_findings_are_told_at_once() {
     let found = say(&request("(a:1.2.3) <lora:a:1:lbw=NOPE> <lora:b:x> (c:..)")).diagnostics;
-    let codes: Vec<_> = found.iter().map(|d| d.code).collect();
+    let codes: Vec<_> = found.iter().map(|d| d.code.id).collect();
     assert_eq!(codes, ["E0207", "E0201", "E0101", "E0101"]);
 }
 

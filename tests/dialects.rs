@@ -78,7 +78,7 @@ fn check(row: &Row, lowering: Lowering) {
 fn refused(dialect: Dialect, family: Family, tag: &str, code: &str, place: &str) {
     let lowering = lower(&request(dialect, family, tag), &presets());
     assert!(lowering.plan.is_none(), "{tag}");
-    let said: Vec<_> = lowering.diagnostics.iter().map(|d| (d.code, d.pointed_at().unwrap_or(""))).collect();
+    let said: Vec<_> = lowering.diagnostics.iter().map(|d| (d.code.id, d.pointed_at().unwrap_or(""))).collect();
     assert!(said.contains(&(code, place)), "{tag}: {said:?}");
     assert!(lowering.diagnostics.iter().all(|d| !d.help.is_empty()));
 }

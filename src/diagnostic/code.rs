@@ -2,8 +2,8 @@
 
 use super::{Language, Severity};
 
-/// A kind of finding. `E…` is an error, `W…` a warning, `N…` a note.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A kind of finding, known by its id and shown as it. `E…` is an error, `W…` a warning, `N…` a note.
+#[derive(Debug, Clone, Copy)]
 pub struct Code {
     /// `W0203`: stable across versions.
     pub id: &'static str,
@@ -12,7 +12,7 @@ pub struct Code {
 }
 
 /// The same words in both languages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 struct Words {
     en: &'static str,
     ja: &'static str,
@@ -38,6 +38,7 @@ impl Code {
         self.explanation.in_language(language)
     }
 
+    /// What the letter of the id says.
     pub fn severity(self) -> Severity {
         match self.id.as_bytes().first() {
             Some(b'E') => Severity::Error,
@@ -52,10 +53,54 @@ impl Code {
     }
 }
 
+impl std::fmt::Display for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.id)
+    }
+}
+
+impl PartialEq for Code {
+    fn eq(&self, other: &Code) -> bool {
+        self.id == other.id
+    }
+}
+
+impl Eq for Code {}
+
+impl std::hash::Hash for Code {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.id.hash(state);
+    }
+}
+
+impl PartialOrd for Code {
+    fn partial_cmp(&self, other: &Code) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Code {
+    fn cmp(&self, other: &Code) -> std::cmp::Ordering {
+        self.id.cmp(other.id)
+    }
+}
+
+impl PartialEq<&str> for Code {
+    fn eq(&self, id: &&str) -> bool {
+        self.id == *id
+    }
+}
+
+impl serde::Serialize for Code {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.id)
+    }
+}
+
 /// Each code with title and explanation in English, then both in Japanese.
 macro_rules! codes {
     ($($id:ident $name:ident $title:literal $explanation:literal $title_ja:literal $explanation_ja:literal)*) => {
-        $(#[doc = $title] pub const $name: Code = Code {
+        $(#[doc = concat!("`", stringify!($id), "`: ", $title, ".\n\n", $explanation)] pub const $name: Code = Code {
             id: stringify!($id),
             title: Words { en: $title, ja: $title_ja },
             explanation: Words { en: $explanation, ja: $explanation_ja },

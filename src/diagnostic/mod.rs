@@ -84,7 +84,7 @@ pub struct Label {
 pub struct Diagnostic {
     pub severity: Severity,
     /// `E0101`, `W0203`, …: stable, explained by `lbw explain`.
-    pub code: &'static str,
+    pub code: Code,
     /// One sentence without a final stop.
     pub message: Text,
     /// The text spoken of, when there is one.
@@ -100,7 +100,7 @@ impl Diagnostic {
     pub fn new(code: Code, message: Text) -> Self {
         Diagnostic {
             severity: code.severity(),
-            code: code.id,
+            code,
             message,
             source: None,
             labels: Vec::new(),

@@ -26,7 +26,7 @@ impl Diagnostic {
             Severity::Note => named(Level::NOTE, "注意", language),
         };
         let words = |text: &Text| shown(text.in_language(language));
-        let mut group = level.primary_title(words(&self.message)).id(self.code).elements(
+        let mut group = level.primary_title(words(&self.message)).id(self.code.id).elements(
             self.source.as_ref().filter(|_| !self.labels.is_empty()).map(|s| snippet(s, &self.labels, language)),
         );
         for note in &self.notes {

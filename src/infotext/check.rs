@@ -75,7 +75,7 @@ mod tests {
 
     fn said(text: &str) -> Vec<(&'static str, String)> {
         let found = findings(&Source::new("prompt", text));
-        found.iter().map(|d| (d.code, d.pointed_at().unwrap_or_default().to_owned())).collect()
+        found.iter().map(|d| (d.code.id, d.pointed_at().unwrap_or_default().to_owned())).collect()
     }
 
     #[test]

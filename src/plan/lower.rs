@@ -12,7 +12,7 @@ use super::{
     element,
 };
 use crate::block::Family;
-use crate::diagnostic::{Diagnostic, FINDINGS_LIMIT, Severity, Source, at_most, code, has_errors};
+use crate::diagnostic::{Code, Diagnostic, FINDINGS_LIMIT, Severity, Source, at_most, code, has_errors};
 use crate::preset::{Preset, PresetSet};
 use crate::say;
 use crate::syntax::schedule::{self, LayoutError, Timeline};
@@ -197,7 +197,7 @@ struct Lower<'a> {
     timeline: Timeline,
     found: &'a mut Vec<Diagnostic>,
     /// Places in texts that have been spoken about: each is read again for every step.
-    told: HashSet<(&'static str, usize)>,
+    told: HashSet<(Code, usize)>,
     /// Bytes that the texts of all steps may still take.
     space: usize,
 }

@@ -220,7 +220,7 @@ mod tests {
         let text = "A:1,1,1,1,1,1,1,1,1,1,1,1 # mine\nB:1,1,1,1,1,1,1,1,1,1,1,1,1,1,1\n# A comment: fine\n\na,b:1,1,1,1,1,1,1,1,1,1,1";
         let (file, found) = weights("lbwpresets.txt", text);
         assert_eq!(file.weights.iter().count(), 1);
-        let said: Vec<_> = found.iter().map(|d| (d.code, d.pointed_at().unwrap())).collect();
+        let said: Vec<_> = found.iter().map(|d| (d.code.id, d.pointed_at().unwrap())).collect();
         assert_eq!(
             said,
             [("W0403", "# mine"), ("W0403", "1,1,1,1,1,1,1,1,1,1,1,1,1,1,1"), ("W0404", "a,b")],

@@ -17,7 +17,7 @@ use crate::cli::modules::LoraModules;
 use crate::cli::report;
 use crate::cli::request::{Asked, read_text, request};
 use crate::cli::settings::without_size;
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::engine::{check_limits, embedded};
 use crate::image_io;
 use crate::infotext::{self, Infotext, Pasted, Why};
@@ -326,7 +326,7 @@ pub fn new_seed_base() -> u64 {
 }
 
 /// Whether `diagnostic` is said: all warnings and errors, but of the notes with one code only the first.
-fn is_said(diagnostic: &Diagnostic, notes: &mut BTreeMap<&'static str, usize>) -> bool {
+fn is_said(diagnostic: &Diagnostic, notes: &mut BTreeMap<Code, usize>) -> bool {
     if diagnostic.severity > Severity::Note {
         return true;
     }

@@ -32,7 +32,7 @@ pub fn run(args: &PlanArgs) -> CommandResult {
     let prepared = request::prepare(&args.prompt, &args.files)?;
     if args.compare {
         // What each dialect makes of the tags stands in the table.
-        let of_files: Vec<_> = prepared.found.into_iter().filter(|d| d.code == code::UNKNOWN_LORA.id).collect();
+        let of_files: Vec<_> = prepared.found.into_iter().filter(|d| d.code == code::UNKNOWN_LORA).collect();
         report::diagnostics(&of_files);
         let (presets, _) = request::load_presets(&prepared.files)?;
         for request in &prepared.requests {

@@ -474,7 +474,7 @@ mod tests {
             ("elements:\n  E: 1\n  E: 2", "W0405", "E"),
         ] {
             let (_, found) = read(text);
-            assert_eq!(found.first().map(|d| (d.code, d.pointed_at())), Some((code, Some(place))), "{text}");
+            assert_eq!(found.first().map(|d| (d.code.id, d.pointed_at())), Some((code, Some(place))), "{text}");
             assert!(!found[0].help.is_empty(), "{text}");
         }
         assert_eq!(read("presets: {").1[0].code, "E0401");
