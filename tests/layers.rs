@@ -14,9 +14,16 @@ fn the_text_half_knows_no_tensors() {
 
 #[test]
 fn the_numeric_half_knows_no_grammars_and_no_terminal() {
-    let rooms = ["syntax", "preset", "infotext", "diagnostic", "cli"].map(|room| format!("crate::{room}"));
+    let rooms = ["syntax", "preset", "infotext", "cli"].map(|room| format!("crate::{room}"));
     let forbidden = ["pest", "clap", "indicatif", "annotate_snippets", "println!", "eprintln!"].map(str::to_owned);
     assert_imports_none(&NUMERIC_HALF, &[&forbidden[..], &rooms[..]].concat());
+}
+
+#[test]
+fn diagnostics_know_no_other_room() {
+    let rooms = ["block", "syntax", "preset", "plan", "infotext", "batch", "study", "image_io", "cli"];
+    let forbidden: Vec<_> = NUMERIC_HALF.iter().chain(&rooms).map(|room| format!("crate::{room}")).collect();
+    assert_imports_none(&["diagnostic"], &forbidden);
 }
 
 /// Looks at every line of code of the rooms, comments left out.

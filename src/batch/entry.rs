@@ -2,7 +2,10 @@
 
 use serde_json::{Map, Value};
 
+use super::LineError;
+use crate::diagnostic::{Said, Text};
 use crate::infotext::Infotext;
+use crate::say;
 
 /// Most images one line may ask for.
 const MAX_IMAGES: u64 = 10_000;
@@ -24,14 +27,21 @@ pub struct Entry {
 pub struct Problem {
     pub file: String,
     pub line: usize,
-    pub message: String,
+    pub message: Text,
     /// Nothing can be drawn from the line.
     pub is_error: bool,
 }
 
+impl Said for Problem {
+    fn said(&self) -> Text {
+        let Problem { file, line, message, .. } = self;
+        say!("{file}:{line}: {message}", "{file}:{line}: {message}", with message)
+    }
+}
+
 impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}:{}: {}", self.file, self.line, self.message)
+        self.said().fmt(f)
     }
 }
 
@@ -67,14 +77,14 @@ impl Entry {
     /// The entry of a line with these options; every option that cannot be used is a problem.
     pub fn new(file: &str, line: usize, options: &Map<String, Value>) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
-        let mut wrong = |message: String| {
+        let mut wrong = |message: Text| {
             problems.push(Problem { file: file.to_owned(), line, message, is_error: true });
         };
         let mut infotext = Infotext::default();
         let mut images = 1u64;
         for (key, value) in options {
             let Some(text) = text_of(value) else {
-                wrong(format!("`{key}` is neither text nor a number"));
+                wrong(say!("`{key}` is neither text nor a number", "`{key}` が文字列でも数値でもありません"));
                 continue;
             };
             match key.as_str() {
@@ -83,9 +93,14 @@ impl Entry {
                 // The two multiply, as in webui; each image has a seed of its own either way.
                 "batch_size" | "n_iter" => match text.parse::<u64>() {
                     Ok(count @ 1..) => images = images.saturating_mul(count),
-                    _ => wrong(format!("`{key}` is {text}; it must be 1 or more")),
+                    _ => wrong(say!(
+                        "`{key}` is {text}; it must be 1 or more",
+                        "`{key}` が {text} です。1 以上にしてください"
+                    )),
                 },
-                "restore_faces" | "tiling" if text == "true" => wrong(format!("`{key}` is something lbw does not do")),
+                "restore_faces" | "tiling" if text == "true" => {
+                    wrong(say!("`{key}` is something lbw does not do", "`{key}` は lbw にできないことです"));
+                }
                 "seed" if text == "-1" => {}
                 key if IGNORED.contains(&key) => {}
                 key => match FIELDS.iter().find(|(name, _)| *name == key) {
@@ -101,7 +116,10 @@ impl Entry {
             }
         }
         if images > MAX_IMAGES {
-            wrong(format!("the line asks for {images} images; at most {MAX_IMAGES} are drawn from one"));
+            wrong(say!(
+                "the line asks for {images} images; at most {MAX_IMAGES} are drawn from one",
+                "この行は {images} 枚を求めています。1 行から描けるのは {MAX_IMAGES} 枚までです"
+            ));
         }
         match problems.is_empty() {
             true => Ok(Entry { file: file.to_owned(), line, infotext, images }),
@@ -116,15 +134,18 @@ impl Entry {
 }
 
 /// Says that there is no such option, and which one may be meant.
-pub fn unknown_option(name: &str) -> String {
+pub fn unknown_option(name: &str) -> Text {
     let bare = name.trim_start_matches('-');
     let known = FIELDS.iter().map(|(name, _)| *name).chain(["prompt", "negative_prompt", "batch_size", "n_iter"]);
     let near = known
         .min_by_key(|k| strsim::damerau_levenshtein(k, bare))
         .filter(|k| strsim::damerau_levenshtein(k, bare) <= 2);
     match near {
-        Some(near) => format!("there is no option `{name}`; did you mean `--{near}`?"),
-        None => format!("there is no option `{name}`"),
+        Some(near) => say!(
+            "there is no option `{name}`; did you mean `--{near}`?",
+            "オプション `{name}` はありません。`--{near}` ではありませんか"
+        ),
+        None => LineError::UnknownOption(name.to_owned()).said(),
     }
 }
 

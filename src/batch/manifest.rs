@@ -12,20 +12,52 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::diagnostic::{Said, Text};
+use crate::say;
+
 const NAME: &str = "manifest.jsonl";
 const FORMAT: u32 = 1;
 
 /// Why a manifest is of no use.
 #[derive(Debug, thiserror::Error)]
+#[error("{}", self.said())]
 pub enum ManifestError {
-    #[error("{}: {source}", path.display())]
     Io { path: PathBuf, source: std::io::Error },
-    #[error("{}: there is no {NAME} here, so this is not the folder of a batch", path.display())]
     Absent { path: PathBuf },
-    #[error("{}: the first line is not that of a batch, or of a newer lbw", path.display())]
     NotOurs { path: PathBuf },
-    #[error("{}: this folder belongs to another batch ({theirs}); choose a folder of its own with -o", path.display())]
     OtherBatch { path: PathBuf, theirs: String },
+}
+
+impl Said for ManifestError {
+    fn said(&self) -> Text {
+        match self {
+            ManifestError::Io { path, source } => {
+                let (path, source) = (path.display(), source.said());
+                say!("{path}: {source}", "{path}: {source}", with source)
+            }
+            ManifestError::Absent { path } => {
+                let path = path.display();
+                say!(
+                    "{path}: there is no {NAME} here, so this is not the folder of a batch",
+                    "{path}: {NAME} がないので、バッチのフォルダーではありません"
+                )
+            }
+            ManifestError::NotOurs { path } => {
+                let path = path.display();
+                say!(
+                    "{path}: the first line is not that of a batch, or of a newer lbw",
+                    "{path}: 1 行目がバッチのものではないか、新しい lbw のものです"
+                )
+            }
+            ManifestError::OtherBatch { path, theirs } => {
+                let path = path.display();
+                say!(
+                    "{path}: this folder belongs to another batch ({theirs}); choose a folder of its own with -o",
+                    "{path}: ほかのバッチ ({theirs}) のフォルダーです。-o で別のフォルダーを指定してください"
+                )
+            }
+        }
+    }
 }
 
 /// How far a job is.

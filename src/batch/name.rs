@@ -2,6 +2,9 @@
 //!
 //! A name never leaves the output folder: what is filled in loses its separators, and the pattern itself may not climb.
 
+use crate::diagnostic::{Said, Text};
+use crate::say;
+
 /// What a pattern can say about a job.
 #[derive(Debug, Clone, Default)]
 pub struct NameParts {
@@ -26,15 +29,34 @@ pub struct NameParts {
 
 /// Why a pattern is none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.said())]
 pub enum NameError {
-    #[error("`{0}` is not closed")]
     Open(String),
-    #[error("there is nothing called `{name}` to put into a name; there are {}", NAMES.join(", "))]
     Unknown { name: String },
-    #[error("`{0}` is not a width such as :04")]
     Width(String),
-    #[error("a name stays in the output folder: `{0}` does not")]
     Outside(String),
+}
+
+impl Said for NameError {
+    fn said(&self) -> Text {
+        match self {
+            NameError::Open(part) => say!("`{part}` is not closed", "`{part}` が閉じられていません"),
+            NameError::Unknown { name } => {
+                let names = NAMES.join(", ");
+                say!(
+                    "there is nothing called `{name}` to put into a name; there are {names}",
+                    "ファイル名に `{name}` は使えません。使えるのは {names} です"
+                )
+            }
+            NameError::Width(width) => {
+                say!("`{width}` is not a width such as :04", "`{width}` は :04 のような桁数ではありません")
+            }
+            NameError::Outside(part) => say!(
+                "a name stays in the output folder: `{part}` does not",
+                "出力フォルダーの外を指す名前は使えません: `{part}`"
+            ),
+        }
+    }
 }
 
 const NAMES: [&str; 17] = [

@@ -13,7 +13,9 @@
 use pest::Parser;
 use serde_json::{Map, Value};
 
+use crate::diagnostic::{Expected, Said, Text};
 use crate::plan::Sampler;
+use crate::say;
 use crate::syntax::python;
 
 #[derive(pest_derive::Parser)]
@@ -22,17 +24,40 @@ struct LineGrammar;
 
 /// Why a line is no command line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.said())]
 pub enum LineError {
-    #[error("a quotation is not closed, or a backslash stands at the end (an apostrophe opens a quotation: write \\')")]
     OpenQuotation,
-    #[error("`{0}` stands where an option that begins with `--` should")]
     NotAnOption(String),
-    #[error("there is no option `{0}`")]
     UnknownOption(String),
-    #[error("`{0}` needs a value after it")]
     NoValue(String),
-    #[error("`{value}` is not {what}, which `{option}` needs")]
-    BadValue { option: String, value: String, what: &'static str },
+    BadValue { option: String, value: String, what: Expected },
+}
+
+impl Said for LineError {
+    fn said(&self) -> Text {
+        match self {
+            LineError::OpenQuotation => say!(
+                "a quotation is not closed, or a backslash stands at the end (an apostrophe opens a quotation: write \\')",
+                "引用符が閉じられていないか、末尾がバックスラッシュです (アポストロフィも引用符として読まれます。\\' と書いてください)"
+            ),
+            LineError::NotAnOption(word) => say!(
+                "`{word}` stands where an option that begins with `--` should",
+                "`--` で始まるオプションのあるべき所に `{word}` があります"
+            ),
+            LineError::UnknownOption(option) => {
+                say!("there is no option `{option}`", "オプション `{option}` はありません")
+            }
+            LineError::NoValue(option) => say!("`{option}` needs a value after it", "`{option}` の後に値が必要です"),
+            LineError::BadValue { option, value, what } => {
+                let what = what.said();
+                say!(
+                    "`{value}` is not {what}, which `{option}` needs",
+                    "`{option}` には{what}が必要です (`{value}` は違います)",
+                    with what
+                )
+            }
+        }
+    }
 }
 
 enum Kind {
@@ -106,13 +131,13 @@ fn convert(
 ) -> Result<Value, LineError> {
     let kind = OPTIONS.iter().find(|(known, _)| *known == name).map(|(_, kind)| kind);
     let kind = kind.ok_or_else(|| LineError::UnknownOption(option.to_string()))?;
-    let converted: Result<Value, &'static str> = match kind {
+    let converted: Result<Value, Expected> = match kind {
         Kind::Text => Ok(value.as_str().into()),
         Kind::Bool => Ok((value == "true").into()),
-        Kind::Int => python::int(&value).map(Value::from).ok_or("a whole number"),
-        Kind::Float => python::float(&value).map(Value::from).ok_or("a number"),
+        Kind::Int => python::int(&value).map(Value::from).ok_or(Expected::Whole),
+        Kind::Float => python::float(&value).map(Value::from).ok_or(Expected::Number),
         Kind::Sampler => Ok(Sampler::from_name(&value).map(Sampler::label).into()),
-        Kind::Checkpoint => checkpoint(&value).map(Value::from).ok_or("a known checkpoint"),
+        Kind::Checkpoint => checkpoint(&value).map(Value::from).ok_or(Expected::Checkpoint),
     };
     converted.map_err(|what| LineError::BadValue { option: option.to_string(), value, what })
 }

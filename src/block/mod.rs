@@ -18,6 +18,8 @@ pub use range::{BlockList, UnknownBlock, block_list, word_list};
 
 use serde::{Deserialize, Serialize};
 
+use crate::diagnostic::Text;
+
 /// A model family, as far as block names and module names depend on it. Only SDXL can be run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -201,6 +203,12 @@ impl Layout {
         Self::ALL.into_iter().find(|l| l.len() == len)
     }
 
+    /// All lengths as alternatives: `12, 17, 20, 26 or 61`.
+    pub fn lengths() -> Text {
+        Text::alternatives(&Self::ALL.map(Layout::len))
+    }
+
+    /// How many entries a vector of this layout has.
     #[expect(clippy::len_without_is_empty, reason = "no layout is empty")]
     pub fn len(self) -> usize {
         match self {

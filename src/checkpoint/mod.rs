@@ -4,10 +4,12 @@
 //! Opening reads the header alone. Widths and depths are inferred from the tensors' shapes, by whoever builds a model
 //! from the checkpoint ([`crate::model::Builder`]); tensors no model asked for are counted.
 
+mod carried;
 mod detect;
 pub mod generated;
 mod safetensors_file;
 
+pub(crate) use carried::carried;
 pub use detect::Refusal;
 pub use safetensors_file::{Entry, FileError, SafetensorsFile};
 
@@ -16,6 +18,9 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
+
+use crate::diagnostic::{Said, Text};
+use crate::say;
 
 /// Prefixes of the parts of a checkpoint.
 pub mod prefix {
@@ -27,13 +32,34 @@ pub mod prefix {
 
 /// Why a checkpoint is not used.
 #[derive(Debug, thiserror::Error)]
+#[error("{}", self.said())]
 pub enum CheckpointError {
     #[error(transparent)]
     File(#[from] FileError),
-    #[error("{}: {refusal}", path.display())]
-    Refused { path: PathBuf, refusal: Refusal },
-    #[error("{}: {}", path.display(), list_problems(problems))]
-    Tensors { path: PathBuf, problems: Vec<TensorProblem> },
+    Refused {
+        path: PathBuf,
+        refusal: Refusal,
+    },
+    Tensors {
+        path: PathBuf,
+        problems: Vec<TensorProblem>,
+    },
+}
+
+impl Said for CheckpointError {
+    fn said(&self) -> Text {
+        match self {
+            CheckpointError::File(error) => error.said(),
+            CheckpointError::Refused { path, refusal } => {
+                let (path, refusal) = (path.display(), refusal.said());
+                say!("{path}: {refusal}", "{path}: {refusal}", with refusal)
+            }
+            CheckpointError::Tensors { path, problems } => {
+                let (path, problems) = (path.display(), list_problems(problems));
+                say!("{path}: {problems}", "{path}: {problems}", with problems)
+            }
+        }
+    }
 }
 
 /// A tensor that is not as the model needs it.
@@ -44,23 +70,35 @@ pub enum TensorProblem {
     Dtype { name: String, found: String },
 }
 
-impl std::fmt::Display for TensorProblem {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl Said for TensorProblem {
+    fn said(&self) -> Text {
         match self {
-            TensorProblem::Missing { name, shape } if shape.is_empty() => write!(f, "missing: {name}"),
-            TensorProblem::Missing { name, shape } => write!(f, "missing: {name} {shape:?}"),
-            TensorProblem::Shape { name, expected, found } => {
-                write!(f, "wrong shape: {name} is {found:?}, expected {expected:?}")
+            TensorProblem::Missing { name, shape } if shape.is_empty() => say!("missing: {name}", "ありません: {name}"),
+            TensorProblem::Missing { name, shape } => say!("missing: {name} {shape:?}", "ありません: {name} {shape:?}"),
+            TensorProblem::Shape { name, expected, found } => say!(
+                "wrong shape: {name} is {found:?}, expected {expected:?}",
+                "形が違います: {name} は {expected:?} のはずが {found:?} です"
+            ),
+            TensorProblem::Dtype { name, found } => {
+                say!("unsupported type: {name} is {found}", "使えない型です: {name} は {found} です")
             }
-            TensorProblem::Dtype { name, found } => write!(f, "unsupported type: {name} is {found}"),
         }
     }
 }
 
-fn list_problems(problems: &[TensorProblem]) -> String {
-    let lines: String = problems.iter().map(|p| format!("\n  {p}")).collect();
-    let noun = if problems.len() == 1 { "tensor is" } else { "tensors are" };
-    format!("{} {noun} not what an SDXL checkpoint needs:{lines}", problems.len())
+fn list_problems(problems: &[TensorProblem]) -> Text {
+    let count = problems.len();
+    let head = match count {
+        1 => say!(
+            "{count} tensor is not what an SDXL checkpoint needs:",
+            "{count} 個のテンソルが SDXL のチェックポイントに必要なものと違います:"
+        ),
+        _ => say!(
+            "{count} tensors are not what an SDXL checkpoint needs:",
+            "{count} 個のテンソルが SDXL のチェックポイントに必要なものと違います:"
+        ),
+    };
+    Text::join(std::iter::once(head).chain(problems.iter().map(TensorProblem::said)), "\n  ")
 }
 
 /// An open SDXL checkpoint.

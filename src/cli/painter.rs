@@ -12,11 +12,11 @@ use super::exit::Failure;
 use super::files::{ModelFiles, cache_dir};
 use super::report;
 use crate::checkpoint::{Checkpoint, cached_sha256, sha256_of_file};
-use crate::diagnostic::Text;
+use crate::diagnostic::Said;
 use crate::engine::{Engine, EngineError, EngineOptions, InitImage, ModelType, ModelTypeSource, Observer};
 use crate::image_io::{self, Existing, read_picture, write_png};
 use crate::infotext::{ModelInfo, infotext};
-use crate::lora::{KeyTable, LoraHashes, LoraIndex, Network, Quirk};
+use crate::lora::{KeyTable, LoraHashes, LoraIndex, Network};
 use crate::model::Held;
 use crate::plan::{LoraPlan, Plan, check, job_id};
 use crate::sampling::Parameterization;
@@ -306,20 +306,8 @@ fn say_about(lora: &LoraPlan, network: &Network, plan: &Plan) {
         module.quirks().into_iter().for_each(|quirk| *quirks.entry(quirk).or_default() += 1);
     }
     for (quirk, modules) in quirks {
-        report::diagnostics(&[check::nonlinear_kind(name, &told(quirk), modules)]);
+        report::diagnostics(&[check::nonlinear_kind(name, &quirk.said(), modules)]);
     }
-}
-
-/// Why block weights are not a plain scaling.
-fn told(quirk: Quirk) -> Text {
-    let japanese = match quirk {
-        Quirk::Dora => "DoRA は階層別の重みに比例せず、重み 0 でも切れません",
-        Quirk::HalfScaled => "GLoRA では二つの積の片方にだけ重みが掛かります",
-        Quirk::BiasUnscaled => "バイアスの差分は重みによらず比率 1 のままです",
-        Quirk::AddendUnscaled => "差分に加わる `bias` は重みによらず比率 1 のままです",
-        Quirk::ExtensionFails => "最初の行列が分解された LoKr で拡張機能は止まります。lbw は重みを掛けます",
-    };
-    Text::new(quirk.to_string(), japanese.to_owned())
 }
 
 /// Names and settings are the user's text; everything else concerns files and devices.

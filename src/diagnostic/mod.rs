@@ -15,14 +15,18 @@
 //! ```
 
 pub mod code;
+mod expected;
 mod json;
 mod language;
 mod render;
+mod said;
 mod text;
 
 pub use code::Code;
+pub use expected::Expected;
 pub use language::Language;
 pub use render::Style;
+pub use said::Said;
 pub use text::{Text, same_arguments};
 
 use std::ops::Range;

@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use crate::diagnostic::{Said, Text};
+use crate::say;
+
 /// The model's name, in paths and in infotext.
 pub const NAME: &str = "shapes-xl";
 
@@ -24,10 +27,21 @@ pub const SIZE: u32 = 128;
 
 /// Why the embedded model could not be put into place.
 #[derive(Debug, thiserror::Error)]
-#[error("the embedded model cannot be written to {}: {source}; LBW_CACHE_DIR names another folder", path.display())]
+#[error("{}", self.said())]
 pub struct EmbeddedError {
     path: PathBuf,
     source: std::io::Error,
+}
+
+impl Said for EmbeddedError {
+    fn said(&self) -> Text {
+        let (path, source) = (self.path.display(), self.source.said());
+        say!(
+            "the embedded model cannot be written to {path}: {source}; LBW_CACHE_DIR names another folder",
+            "内蔵のモデルを {path} に書き込めません: {source}。LBW_CACHE_DIR で別のフォルダーを指定できます",
+            with source
+        )
+    }
 }
 
 /// Where the embedded files are.

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::paste::{NotUnderstood, Pasted, Why, number, value_text, whole};
+use crate::diagnostic::Expected;
 use crate::plan::{Hires, HiresSize, LatentUpscaler, Sampler, ScheduleType};
 
 /// Fields that are read here.
@@ -56,13 +57,13 @@ fn take(hires: &mut Hires, pasted: &mut Pasted, key: &str, value: &str) -> Resul
         },
         "Hires sampler" if value == "Use same sampler" => {}
         "Hires sampler" => {
-            let (sampler, schedule) = Sampler::from_any_name(value).ok_or(Why::NotA("a sampler"))?;
+            let (sampler, schedule) = Sampler::from_any_name(value).ok_or(Why::NotA(Expected::Sampler))?;
             hires.sampler = Some(sampler);
             hires.schedule_type = schedule.or(hires.schedule_type);
         }
         "Hires schedule type" if value == "Use same scheduler" => {}
         "Hires schedule type" => {
-            hires.schedule_type = Some(ScheduleType::from_any_name(value).ok_or(Why::NotA("a schedule type"))?);
+            hires.schedule_type = Some(ScheduleType::from_any_name(value).ok_or(Why::NotA(Expected::ScheduleType))?);
         }
         "Hires prompt" => pasted.hires_prompt = value.to_owned(),
         "Hires negative prompt" => pasted.hires_negative_prompt = value.to_owned(),

@@ -7,6 +7,9 @@
 //! assert_eq!(pasted.text("Size-2"), Some("1216"));
 //! ```
 
+use crate::diagnostic::{Said, Text};
+use crate::say;
+
 mod check;
 mod defaults;
 mod format;
@@ -28,9 +31,23 @@ pub use sampler::{resolve_hires_sampler, resolve_sampler};
 
 /// Why an infotext cannot be pasted as a whole; webui fails here too.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.said())]
 pub enum Problem {
-    #[error("a weight in the prompt is not a number, as in `(text:1.2.3)`")]
     BadEmphasis,
-    #[error("`{key}` of the pasted parameters is no usable size")]
     BadSize { key: String },
+}
+
+impl Said for Problem {
+    fn said(&self) -> Text {
+        match self {
+            Problem::BadEmphasis => say!(
+                "a weight in the prompt is not a number, as in `(text:1.2.3)`",
+                "プロンプトの中の重みが数値ではありません (`(text:1.2.3)` など)"
+            ),
+            Problem::BadSize { key } => say!(
+                "`{key}` of the pasted parameters is no usable size",
+                "貼り付けた生成情報の `{key}` は大きさとして使えません"
+            ),
+        }
+    }
 }

@@ -5,7 +5,9 @@ use std::sync::LazyLock;
 use serde_json::{Map, Value};
 
 use super::{Infotext, Problem, hires};
+use crate::diagnostic::{Expected, Said, Text};
 use crate::plan::{Dialect, Emphasis, NoiseSource, PadConds, Sampler, ScheduleType, Settings};
+use crate::say;
 use crate::syntax::python;
 
 /// Everything an infotext says that is not a setting.
@@ -52,24 +54,43 @@ impl Pasted {
 
 /// A written field that did not become a setting.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{key}: {value}` {why}")]
+#[error("{}", self.said())]
 pub struct NotUnderstood {
     pub key: String,
     pub value: String,
     pub why: Why,
 }
 
+impl Said for NotUnderstood {
+    fn said(&self) -> Text {
+        let (key, value, why) = (&self.key, &self.value, self.why.said());
+        say!("`{key}: {value}` {why}", "`{key}: {value}` {why}", with why)
+    }
+}
+
 /// What is wrong with a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.said())]
 pub enum Why {
-    #[error("is not a field of infotext that lbw knows")]
     Unknown,
-    #[error("is not {0}")]
-    NotA(&'static str),
-    #[error("has no value")]
+    NotA(Expected),
     Empty,
-    #[error("asks for something lbw does not do")]
     Unsupported,
+}
+
+/// What is wrong with the field, behind it.
+impl Said for Why {
+    fn said(&self) -> Text {
+        match self {
+            Why::Unknown => say!("is not a field of infotext that lbw knows", "は lbw の知らない生成情報の項目です"),
+            Why::NotA(expected) => {
+                let expected = expected.said();
+                say!("is not {expected}", "は{expected}ではありません", with expected)
+            }
+            Why::Empty => say!("has no value", "に値がありません"),
+            Why::Unsupported => say!("asks for something lbw does not do", "は lbw にできないことです"),
+        }
+    }
 }
 
 /// Fields that say something about the image but have no influence on it.
@@ -162,7 +183,7 @@ impl Pasted {
             "Size-1" => settings.width = whole(value)?,
             "Size-2" => settings.height = whole(value)?,
             "Clip skip" => settings.clip_skip = whole(value)?,
-            "ENSD" => settings.eta_noise_seed_delta = python::int(value).ok_or(Why::NotA("a whole number"))?,
+            "ENSD" => settings.eta_noise_seed_delta = python::int(value).ok_or(Why::NotA(Expected::Whole))?,
             "RNG" => settings.noise_source = noise_source(value)?,
             "Variation seed" => drop(take_seed(value, &mut settings.subseed)?),
             "Variation seed strength" => settings.subseed_strength = number(value)?,
@@ -184,7 +205,7 @@ impl Pasted {
             "Skip Early CFG" => settings.skip_early_cond = number(value)?,
             "Discard penultimate sigma" => settings.always_discard_next_to_last_sigma = flag(value)?,
             "SGM noise multiplier" => settings.sgm_noise_multiplier = flag(value)?,
-            "LBW dialect" => settings.lbw_dialect = Dialect::from_name(value).ok_or(Why::NotA("a dialect"))?,
+            "LBW dialect" => settings.lbw_dialect = Dialect::from_name(value).ok_or(Why::NotA(Expected::Dialect))?,
             "Model" => self.model = Some(value.to_string()),
             "Model hash" => self.model_hash = Some(value.to_string()),
             "VAE" => self.vae = Some(value.to_string()),
@@ -193,9 +214,12 @@ impl Pasted {
             "Pad conds" if flag(value)? => settings.pad_conds = PadConds::EmptyPrompts,
             "Noise Schedule" => settings.zero_terminal_snr = noise_schedule(value)?,
             "Extra noise" => settings.extra_noise = number(value)?,
-            "UniPC variant" => settings.unipc.variant = named(value).ok_or(Why::NotA("bh1, bh2 or vary_coeff"))?,
+            "UniPC variant" => {
+                settings.unipc.variant =
+                    named(value).ok_or(Why::NotA(Expected::OneOf(&["bh1", "bh2", "vary_coeff"])))?
+            }
             "UniPC skip type" => {
-                let kinds = Why::NotA("time_uniform, time_quadratic or logSNR");
+                let kinds = Why::NotA(Expected::OneOf(&["time_uniform", "time_quadratic", "logSNR"]));
                 settings.unipc.skip_type = named(value).ok_or(kinds)?;
             }
             "UniPC order" => settings.unipc.order = whole(value)?,
@@ -229,11 +253,11 @@ impl NotUnderstood {
 fn take_sampler(settings: &mut Settings, name: Option<&str>, schedule: Option<&str>) -> Result<(), NotUnderstood> {
     if let Some(schedule) = schedule {
         settings.schedule_type = ScheduleType::from_any_name(schedule)
-            .ok_or_else(|| NotUnderstood::new("Schedule type", schedule, Why::NotA("a schedule type")))?;
+            .ok_or_else(|| NotUnderstood::new("Schedule type", schedule, Why::NotA(Expected::ScheduleType)))?;
     }
     let Some(name) = name else { return Ok(()) };
     let found = Sampler::from_any_name(name);
-    let (sampler, legacy) = found.ok_or_else(|| NotUnderstood::new("Sampler", name, Why::NotA("a sampler")))?;
+    let (sampler, legacy) = found.ok_or_else(|| NotUnderstood::new("Sampler", name, Why::NotA(Expected::Sampler)))?;
     settings.sampler = sampler;
     if let Some(legacy) = legacy.filter(|s| *s != ScheduleType::Automatic) {
         settings.schedule_type = legacy;
@@ -254,18 +278,18 @@ fn is_default(key: &str, value: &str) -> bool {
 }
 
 pub(super) fn whole(value: &str) -> Result<u32, Why> {
-    python::int(value).and_then(|n| u32::try_from(n).ok()).ok_or(Why::NotA("a whole number of at least 0"))
+    python::int(value).and_then(|n| u32::try_from(n).ok()).ok_or(Why::NotA(Expected::Count))
 }
 
 pub(super) fn number(value: &str) -> Result<f64, Why> {
-    python::float(value).filter(|n| n.is_finite()).ok_or(Why::NotA("a number"))
+    python::float(value).filter(|n| n.is_finite()).ok_or(Why::NotA(Expected::Number))
 }
 
 fn flag(value: &str) -> Result<bool, Why> {
     match value {
         "True" | "true" => Ok(true),
         "False" | "false" => Ok(false),
-        _ => Err(Why::NotA("True or False")),
+        _ => Err(Why::NotA(Expected::OneOf(&["True", "False"]))),
     }
 }
 
@@ -274,10 +298,10 @@ fn take_seed(value: &str, seed: &mut u64) -> Result<bool, Why> {
     match python::int(value) {
         Some(-1) => Ok(false),
         Some(n) => {
-            *seed = u64::try_from(n).map_err(|_| Why::NotA("a seed"))?;
+            *seed = u64::try_from(n).map_err(|_| Why::NotA(Expected::Seed))?;
             Ok(true)
         }
-        None => Err(Why::NotA("a seed")),
+        None => Err(Why::NotA(Expected::Seed)),
     }
 }
 
@@ -285,7 +309,7 @@ fn noise_source(value: &str) -> Result<NoiseSource, Why> {
     match value {
         "GPU" | "NV" => Ok(NoiseSource::Gpu),
         "CPU" => Ok(NoiseSource::Cpu),
-        _ => Err(Why::NotA("GPU, CPU or NV")),
+        _ => Err(Why::NotA(Expected::OneOf(&["GPU", "CPU", "NV"]))),
     }
 }
 
@@ -293,7 +317,7 @@ fn noise_schedule(value: &str) -> Result<bool, Why> {
     match value {
         "Default" => Ok(false),
         "Zero Terminal SNR" => Ok(true),
-        _ => Err(Why::NotA("Default or Zero Terminal SNR")),
+        _ => Err(Why::NotA(Expected::OneOf(&["Default", "Zero Terminal SNR"]))),
     }
 }
 
@@ -308,7 +332,7 @@ fn emphasis(value: &str) -> Result<Emphasis, Why> {
         "No norm" => Ok(Emphasis::NoNorm),
         "Ignore" => Ok(Emphasis::Ignore),
         "None" => Ok(Emphasis::None),
-        _ => Err(Why::NotA("Original, No norm, Ignore or None")),
+        _ => Err(Why::NotA(Expected::OneOf(&["Original", "No norm", "Ignore", "None"]))),
     }
 }
 
@@ -420,11 +444,11 @@ mod tests {
             named,
             [
                 ("Eta", Why::Empty),
-                ("Steps", Why::NotA("a whole number of at least 0")),
-                ("CFG scale", Why::NotA("a number")),
+                ("Steps", Why::NotA(Expected::Count)),
+                ("CFG scale", Why::NotA(Expected::Number)),
                 ("Hires checkpoint", Why::Unsupported),
                 ("Mood", Why::Unknown),
-                ("Sampler", Why::NotA("a sampler")),
+                ("Sampler", Why::NotA(Expected::Sampler)),
             ]
         );
     }

@@ -22,20 +22,54 @@ use super::module::NetworkModule;
 use super::network::{KeyTable, Network};
 use super::table::ModuleTable;
 use crate::checkpoint::{FileError, SafetensorsFile};
+use crate::diagnostic::{Said, Text};
+use crate::say;
 
 /// Why a file was not baked. Nothing is written then.
 #[derive(Debug, thiserror::Error)]
+#[error("{}", self.said())]
 pub enum BakeError {
     #[error(transparent)]
     Lora(#[from] LoraError),
-    #[error("`{module}` is {kind}, whose delta cannot be scaled within a file of the same kind")]
-    CannotScale { module: String, kind: String },
-    #[error("the weight of `{module}` is {weight}, which is not a finite number")]
-    NotFinite { module: String, weight: f64 },
-    #[error("{} exists already", path.display())]
-    Exists { path: PathBuf },
-    #[error("cannot write {}: {source}", path.display())]
-    Write { path: PathBuf, source: std::io::Error },
+    CannotScale {
+        module: String,
+        kind: String,
+    },
+    NotFinite {
+        module: String,
+        weight: f64,
+    },
+    Exists {
+        path: PathBuf,
+    },
+    Write {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+}
+
+impl Said for BakeError {
+    fn said(&self) -> Text {
+        match self {
+            BakeError::Lora(error) => error.said(),
+            BakeError::CannotScale { module, kind } => say!(
+                "`{module}` is {kind}, whose delta cannot be scaled within a file of the same kind",
+                "`{module}` は {kind} です。同じ種類のファイルのままでは差分に重みを掛けられません"
+            ),
+            BakeError::NotFinite { module, weight } => say!(
+                "the weight of `{module}` is {weight}, which is not a finite number",
+                "`{module}` の重みは {weight} で、有限の数値ではありません"
+            ),
+            BakeError::Exists { path } => {
+                let path = path.display();
+                say!("{path} exists already", "{path} はすでにあります")
+            }
+            BakeError::Write { path, source } => {
+                let (path, source) = (path.display(), source.said());
+                say!("cannot write {path}: {source}", "{path} に書き込めません: {source}", with source)
+            }
+        }
+    }
 }
 
 impl From<FileError> for BakeError {

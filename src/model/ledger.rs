@@ -12,7 +12,9 @@ use rayon::prelude::*;
 use super::kernels::LowRank;
 use super::weights::{Param, Weights};
 use crate::checkpoint::FileError;
+use crate::diagnostic::{Said, Text};
 use crate::lora::{Network, NetworkModule};
+use crate::say;
 
 /// What multiplies a module's delta.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -33,14 +35,32 @@ pub struct ActiveNetwork {
     pub exact: bool,
 }
 
+/// Why the factors asked for are not in force.
 #[derive(Debug, thiserror::Error)]
+#[error("{}", self.said())]
 pub enum MergeError {
     #[error(transparent)]
     File(#[from] FileError),
-    #[error("{module} of {network}: {source}")]
-    Delta { network: String, module: String, source: candle_core::Error },
+    Delta {
+        network: String,
+        module: String,
+        source: candle_core::Error,
+    },
     #[error(transparent)]
     Candle(#[from] candle_core::Error),
+}
+
+impl Said for MergeError {
+    fn said(&self) -> Text {
+        match self {
+            MergeError::File(error) => error.said(),
+            MergeError::Delta { network, module, source } => {
+                let source = source.said();
+                say!("{module} of {network}: {source}", "{network} の {module}: {source}", with source)
+            }
+            MergeError::Candle(error) => error.said(),
+        }
+    }
 }
 
 /// The contributions to each parameter now in force.

@@ -13,7 +13,7 @@ use safetensors::tensor::Dtype;
 
 use super::kernels::{self, Isa, LowRank, NumberType, Panels, Shape, Stored, Weight};
 use super::ledger::Ledger;
-use crate::checkpoint::{Checkpoint, FileError};
+use crate::checkpoint::{Checkpoint, FileError, carried};
 
 /// How the weights of linear layers and convolutions are held by our kernels on the CPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -98,7 +98,7 @@ impl Param {
             Some(Weight::Tensor(tensor)) => tensor.index_select(&Tensor::new(ids, &self.device)?, 0),
             Some(Weight::Panels(_)) => candle_core::bail!("{} is packed", self.name),
             None => {
-                let rows = self.checkpoint.file().f32_rows(&self.name, ids).map_err(candle_core::Error::wrap)?;
+                let rows = self.checkpoint.file().f32_rows(&self.name, ids).map_err(carried)?;
                 rows.to_device(&self.device)
             }
         }
@@ -157,10 +157,10 @@ impl Param {
     /// The checkpoint's value; with `changes` only where it is packed.
     fn make(&self, changes: &[LowRank]) -> candle_core::Result<Weight> {
         let Some((isa, shape)) = self.panels_shape()? else {
-            return self.plain(&self.base().map_err(candle_core::Error::wrap)?);
+            return self.plain(&self.base().map_err(carried)?);
         };
         let file = self.checkpoint.file();
-        let bytes = file.finite(&self.name).map_err(candle_core::Error::wrap)?;
+        let bytes = file.finite(&self.name).map_err(carried)?;
         let number = match file.entry(&self.name).map(|entry| entry.dtype) {
             Some(Dtype::F16) => NumberType::F16,
             Some(Dtype::BF16) => NumberType::BF16,

@@ -13,14 +13,23 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{Emphasis, PadConds, Sampler, Settings};
+use crate::diagnostic::{Expected, Said, Text};
+use crate::say;
 
 /// A value that the option cannot have.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[error("`{name}` is {value}, not {expected}")]
+#[error("{}", self.said())]
 pub struct WrongValue {
     pub name: String,
     pub value: Value,
-    pub expected: &'static str,
+    pub expected: Expected,
+}
+
+impl Said for WrongValue {
+    fn said(&self) -> Text {
+        let (name, value, expected) = (&self.name, &self.value, self.expected.said());
+        say!("`{name}` is {value}, not {expected}", "`{name}` が {value} です。{expected}にしてください", with expected)
+    }
 }
 
 /// Changes what option `name` stands for. Says whether the option is a setting of the picture; the rest of webui's
@@ -30,16 +39,17 @@ pub struct WrongValue {
 pub fn set(settings: &mut Settings, name: &str, value: &Value) -> Result<bool, WrongValue> {
     let s = settings;
     let wrong = |expected| WrongValue { name: name.to_owned(), value: value.clone(), expected };
-    let number = || value.as_f64().filter(|n| n.is_finite()).ok_or_else(|| wrong("a number"));
-    let count = || whole(value).ok_or_else(|| wrong("a whole number of at least 0"));
-    let switch = || value.as_bool().ok_or_else(|| wrong("true or false"));
+    let number = || value.as_f64().filter(|n| n.is_finite()).ok_or_else(|| wrong(Expected::Number));
+    let count = || whole(value).ok_or_else(|| wrong(Expected::Count));
+    let switch = || value.as_bool().ok_or_else(|| wrong(Expected::OneOf(&["true", "false"])));
     match name {
-        "randn_source" => s.noise_source = named(value).ok_or_else(|| wrong("GPU, CPU or NV"))?,
+        "randn_source" => s.noise_source = named(value).ok_or_else(|| wrong(Expected::OneOf(&["GPU", "CPU", "NV"])))?,
         "eta_noise_seed_delta" => {
-            s.eta_noise_seed_delta = signed(value).ok_or_else(|| wrong("a whole number"))?;
+            s.eta_noise_seed_delta = signed(value).ok_or_else(|| wrong(Expected::Whole))?;
         }
         "emphasis" => {
-            s.emphasis = named::<Emphasis>(value).ok_or_else(|| wrong("Original, No norm, Ignore or None"))?;
+            s.emphasis = named::<Emphasis>(value)
+                .ok_or_else(|| wrong(Expected::OneOf(&["Original", "No norm", "Ignore", "None"])))?;
         }
         // How webui before 1.10 wrote it.
         "enable_emphasis" if !switch()? => s.emphasis = Emphasis::None,
@@ -66,9 +76,12 @@ pub fn set(settings: &mut Settings, name: &str, value: &Value) -> Result<bool, W
         "always_discard_next_to_last_sigma" => s.always_discard_next_to_last_sigma = switch()?,
         "sgm_noise_multiplier" => s.sgm_noise_multiplier = switch()?,
         "use_old_karras_scheduler_sigmas" => s.use_old_karras_scheduler_sigmas = switch()?,
-        "uni_pc_variant" => s.unipc.variant = named(value).ok_or_else(|| wrong("bh1, bh2 or vary_coeff"))?,
+        "uni_pc_variant" => {
+            s.unipc.variant = named(value).ok_or_else(|| wrong(Expected::OneOf(&["bh1", "bh2", "vary_coeff"])))?
+        }
         "uni_pc_skip_type" => {
-            s.unipc.skip_type = named(value).ok_or_else(|| wrong("time_uniform, time_quadratic or logSNR"))?;
+            s.unipc.skip_type =
+                named(value).ok_or_else(|| wrong(Expected::OneOf(&["time_uniform", "time_quadratic", "logSNR"])))?;
         }
         "uni_pc_order" => s.unipc.order = count()?,
         "uni_pc_lower_order_final" => s.unipc.lower_order_final = switch()?,
@@ -81,7 +94,7 @@ pub fn set(settings: &mut Settings, name: &str, value: &Value) -> Result<bool, W
             s.zero_terminal_snr = match value.as_str() {
                 Some("Default") => false,
                 Some("Zero Terminal SNR") => true,
-                _ => return Err(wrong("Default or Zero Terminal SNR")),
+                _ => return Err(wrong(Expected::OneOf(&["Default", "Zero Terminal SNR"]))),
             }
         }
         "enable_quantization" => s.quantize_timesteps = switch()?,

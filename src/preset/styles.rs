@@ -10,6 +10,8 @@
 //! assert_eq!(film.apply("a cat", "dog"), ("35mm, a cat, grain".to_string(), "dog, blurry".to_string()));
 //! ```
 
+use crate::diagnostic::{Said, Text};
+use crate::say;
 use crate::syntax::python;
 
 /// The styles of a file, in its order.
@@ -27,11 +29,24 @@ pub struct Style {
 
 /// Why a text is no `styles.csv`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.said())]
 pub enum StylesError {
-    #[error("line {line}: a quotation is not closed")]
     OpenQuotation { line: usize },
-    #[error("the first line has no column `{0}`; a styles file begins with `name,prompt,negative_prompt`")]
     NoColumn(&'static str),
+}
+
+impl Said for StylesError {
+    fn said(&self) -> Text {
+        match self {
+            StylesError::OpenQuotation { line } => {
+                say!("line {line}: a quotation is not closed", "{line} 行目: 引用符が閉じられていません")
+            }
+            StylesError::NoColumn(column) => say!(
+                "the first line has no column `{column}`; a styles file begins with `name,prompt,negative_prompt`",
+                "1 行目に列 `{column}` がありません。スタイルのファイルは `name,prompt,negative_prompt` で始まります"
+            ),
+        }
+    }
 }
 
 impl Styles {

@@ -94,7 +94,7 @@ impl Ignored {
             Ignored::Count(entries) if entries > 2 && line.contains(':') => (
                 line.find(':')? + 1,
                 say!("the line has {entries} entries and is ignored", "この行は {entries} 個なので無視されます"),
-                say!("a vector has 12, 17, 20, 26 or 61 entries", "ベクトルは 12、17、20、26、61 個のどれかです"),
+                lengths_help(),
             ),
             _ => return None,
         };
@@ -123,6 +123,12 @@ fn redefined(source: &Source, start: usize, old: &Preset) -> Diagnostic {
         .label(start..start + old.name.len(), say!("this definition counts", "この定義が有効です"))
         .note(say!("the first one stands in line {line}", "最初の定義は {line} 行目です"))
         .help(say!("remove one of them", "どちらかを消してください"))
+}
+
+/// What to do about a vector of another length.
+pub(super) fn lengths_help() -> Text {
+    let lengths = Layout::lengths();
+    say!("a vector has {lengths} entries", "ベクトルは {lengths} 個のどれかです", with lengths)
 }
 
 pub(super) fn said_twice(name: &str) -> Text {

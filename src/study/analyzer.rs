@@ -5,7 +5,9 @@ use image::RgbImage;
 
 use super::xyz_weights::{Axis, AxisKind, CELL_LIMIT, Error as PlotError, Request, Run};
 use crate::block::{Layout, Space};
+use crate::diagnostic::{Said, Text};
 use crate::infotext::float_text;
+use crate::say;
 use crate::syntax::python;
 
 /// What to analyse, as the user writes it.
@@ -50,15 +52,31 @@ pub struct Table {
 
 /// Why an analysis cannot be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.said())]
 pub enum Error {
-    #[error("the range `{0}` needs two weights, as in `0,1`")]
     Range(String),
     #[error(transparent)]
     Plot(#[from] PlotError),
-    #[error("the threshold `{0}` is not a whole number")]
     Threshold(String),
-    #[error("images of different sizes cannot be compared")]
     Sizes,
+}
+
+impl Said for Error {
+    fn said(&self) -> Text {
+        match self {
+            Error::Range(range) => say!(
+                "the range `{range}` needs two weights, as in `0,1`",
+                "範囲 `{range}` には `0,1` のように重みが二つ必要です"
+            ),
+            Error::Plot(error) => error.said(),
+            Error::Threshold(threshold) => {
+                say!("the threshold `{threshold}` is not a whole number", "しきい値 `{threshold}` は整数ではありません")
+            }
+            Error::Sizes => {
+                say!("images of different sizes cannot be compared", "大きさの違う画像は比べられません")
+            }
+        }
+    }
 }
 
 /// The vector of the analysis has these entries, whatever the model.

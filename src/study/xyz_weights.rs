@@ -12,7 +12,9 @@
 //! ```
 
 use crate::block::Layout;
+use crate::diagnostic::{Said, Text};
 use crate::infotext::float_text;
+use crate::say;
 use crate::syntax::python;
 
 /// What an axis varies.
@@ -102,23 +104,49 @@ pub struct Plot {
 
 /// Why a plot cannot be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.said())]
 pub enum Error {
-    #[error("an entry of the vector `{0}` is empty")]
     EmptyEntry(String),
-    #[error("`{0}` is not a number")]
     NotANumber(String),
-    #[error("`{0}` is not a seed")]
     NotASeed(String),
-    #[error("there is no preset `{0}`")]
     UnknownPreset(String),
-    #[error("`{block}` is not a block of a vector with {entries} entries")]
     UnknownBlock { block: String, entries: usize },
-    #[error("a vector has {0} entries; 12, 17, 20, 26 or 61 are possible")]
     Length(usize),
-    #[error("`{0}` and `{1}` have different lengths and cannot be added")]
     Lengths(String, String),
-    #[error("the plot has {0} cells; {CELL_LIMIT} are possible")]
     TooLarge(usize),
+}
+
+impl Said for Error {
+    fn said(&self) -> Text {
+        match self {
+            Error::EmptyEntry(vector) => {
+                say!("an entry of the vector `{vector}` is empty", "ベクトル `{vector}` に空の項目があります")
+            }
+            Error::NotANumber(value) => say!("`{value}` is not a number", "`{value}` は数値ではありません"),
+            Error::NotASeed(value) => say!("`{value}` is not a seed", "`{value}` はシードではありません"),
+            Error::UnknownPreset(name) => say!("there is no preset `{name}`", "プリセット `{name}` はありません"),
+            Error::UnknownBlock { block, entries } => say!(
+                "`{block}` is not a block of a vector with {entries} entries",
+                "`{block}` は {entries} 個のベクトルのブロックではありません"
+            ),
+            Error::Length(entries) => {
+                let lengths = Layout::lengths();
+                say!(
+                    "a vector has {entries} entries; {lengths} are possible",
+                    "ベクトルが {entries} 個です。{lengths} 個のどれかにしてください",
+                    with lengths
+                )
+            }
+            Error::Lengths(a, b) => say!(
+                "`{a}` and `{b}` have different lengths and cannot be added",
+                "`{a}` と `{b}` は長さが違うので足せません"
+            ),
+            Error::TooLarge(cells) => say!(
+                "the plot has {cells} cells; {CELL_LIMIT} are possible",
+                "プロットの画像が {cells} 枚になります。{CELL_LIMIT} 枚までです"
+            ),
+        }
+    }
 }
 
 /// The most cells of all grids together.

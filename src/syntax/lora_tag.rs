@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{python, tokens};
-use crate::diagnostic::Text;
+use crate::diagnostic::{Said, Text};
 use crate::say;
 
 /// The tokens inside a LoRA tag.
@@ -40,16 +40,16 @@ pub enum Weight {
 
 /// Why an entry cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{}", self.text())]
+#[error("{}", self.said())]
 pub enum WeightError {
     Empty,
     NotANumber,
     BadShift,
 }
 
-impl WeightError {
-    /// What is wrong with the entry, behind its name.
-    pub fn text(self) -> Text {
+/// What is wrong with the entry, behind its name.
+impl Said for WeightError {
+    fn said(&self) -> Text {
         match self {
             WeightError::Empty => say!("is empty", "空です"),
             WeightError::NotANumber => say!("is not a number, nor R, U or X", "数値でも R、U、X でもありません"),

@@ -7,6 +7,8 @@
 use std::ops::Range;
 
 use super::{Mapped, PromptGrammar, Rule, tokens};
+use crate::diagnostic::{Said, Text};
+use crate::say;
 
 pub use super::timeline::Timeline;
 
@@ -48,11 +50,21 @@ impl Edit {
 
 /// Why a schedule cannot be laid out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.said())]
 pub enum LayoutError {
-    #[error("the step number is too large")]
     StepOverflow(Range<usize>),
-    #[error("the texts of all steps together are too large")]
     TooLarge,
+}
+
+impl Said for LayoutError {
+    fn said(&self) -> Text {
+        match self {
+            LayoutError::StepOverflow(_) => say!("the step number is too large", "ステップ数が大きすぎます"),
+            LayoutError::TooLarge => {
+                say!("the texts of all steps together are too large", "全ステップのプロンプトを合わせると長すぎます")
+            }
+        }
+    }
 }
 
 /// A text and the last step at which it is used.

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{Options, Read};
+use crate::say;
 
 pub(super) fn read(name: &str, text: &str, options: &Options, read: &mut Read) {
     let mut block = Block::default();
@@ -20,7 +21,7 @@ pub(super) fn read(name: &str, text: &str, options: &Options, read: &mut Read) {
             block.line = if block.line == 0 { number } else { block.line };
             block.negative = Some(rest.trim().to_owned());
         } else if block.line == 0 && !trimmed.is_empty() && !trimmed.starts_with('#') {
-            read.wrong(name, number, "the line stands before `positive:`");
+            read.wrong(name, number, say!("the line stands before `positive:`", "`positive:` より前に行があります"));
         } else if block.line != 0 && !trimmed.is_empty() {
             let text = block.negative.as_mut().unwrap_or(&mut block.positive);
             text.push('\n');

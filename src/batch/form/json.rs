@@ -3,12 +3,14 @@
 use serde_json::Value;
 
 use super::{Options, Read};
+use crate::diagnostic::Text;
+use crate::say;
 
 pub(super) fn read(name: &str, text: &str, options: &Options, read: &mut Read) {
     if text.trim_start().starts_with('[') {
         match serde_json::from_str::<Vec<Value>>(text) {
             Ok(list) => list.into_iter().for_each(|value| push(name, 1, value, options, read)),
-            Err(e) => read.wrong(name, e.line(), format!("not JSON: {e}")),
+            Err(e) => read.wrong(name, e.line(), not_json(&e)),
         }
         return;
     }
@@ -18,7 +20,7 @@ pub(super) fn read(name: &str, text: &str, options: &Options, read: &mut Read) {
         }
         match serde_json::from_str(line) {
             Ok(value) => push(name, number, value, options, read),
-            Err(e) => read.wrong(name, number, format!("not JSON: {e}")),
+            Err(e) => read.wrong(name, number, not_json(&e)),
         }
     }
 }
@@ -29,6 +31,17 @@ fn push(name: &str, line: usize, value: Value, options: &Options, read: &mut Rea
             // null says the same as a key that is not there.
             read.push(name, line, values.into_iter().filter(|(_, v)| !v.is_null()).collect(), options);
         }
-        _ => read.wrong(name, line, "not an object like {\"prompt\": \"a cat\", \"steps\": 20}"),
+        _ => {
+            let example = r#"{"prompt": "a cat", "steps": 20}"#;
+            read.wrong(
+                name,
+                line,
+                say!("not an object like {example}", "{example} のようなオブジェクトではありません"),
+            );
+        }
     }
+}
+
+fn not_json(error: &serde_json::Error) -> Text {
+    say!("not JSON: {error}", "JSON として読めません: {error}")
 }

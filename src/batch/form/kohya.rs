@@ -3,6 +3,9 @@
 use serde_json::{Map, Value};
 
 use super::{Options, Read};
+use crate::batch::LineError;
+use crate::diagnostic::Said;
+use crate::say;
 
 /// Options by kohya's letters.
 const LETTERS: [(&str, &str); 6] =
@@ -32,12 +35,15 @@ pub(super) fn read(name: &str, text: &str, options: &Options, read: &mut Read) {
                     values.insert((*option).to_owned(), value.trim().into());
                 }
                 Some(_) => {
-                    read.wrong(name, number, format!("`--{letter}` needs a value after it"));
+                    read.wrong(name, number, LineError::NoValue(format!("--{letter}")).said());
                     good = false;
                 }
                 None => {
-                    let known = "--n, --w, --h, --s, --d and --l";
-                    read.wrong(name, number, format!("`--{letter}` is not one of {known}, the options of this form"));
+                    let unknown = say!(
+                        "`--{letter}` is not one of --n, --w, --h, --s, --d and --l, the options of this form",
+                        "`--{letter}` はこの形式のオプション (--n、--w、--h、--s、--d、--l) ではありません"
+                    );
+                    read.wrong(name, number, unknown);
                     good = false;
                 }
             }

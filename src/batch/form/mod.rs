@@ -10,6 +10,7 @@ mod webui;
 use serde_json::{Map, Value};
 
 use super::entry::{Entry, Problem};
+use crate::diagnostic::Text;
 
 /// How a prompt file is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,12 +92,12 @@ impl Read {
         }
     }
 
-    fn wrong(&mut self, name: &str, line: usize, message: impl Into<String>) {
-        self.problems.push(Problem { file: name.to_owned(), line, message: message.into(), is_error: true });
+    fn wrong(&mut self, name: &str, line: usize, message: Text) {
+        self.problems.push(Problem { file: name.to_owned(), line, message, is_error: true });
     }
 
-    fn warn(&mut self, name: &str, line: usize, message: impl Into<String>) {
-        self.problems.push(Problem { file: name.to_owned(), line, message: message.into(), is_error: false });
+    fn warn(&mut self, name: &str, line: usize, message: Text) {
+        self.problems.push(Problem { file: name.to_owned(), line, message, is_error: false });
     }
 }
 

@@ -6,6 +6,8 @@ use serde_json::{Map, Value};
 use super::{Options, Read};
 use crate::batch::entry::unknown_option;
 use crate::batch::{LineError, Position, PromptFile, Seeds, parse_line};
+use crate::diagnostic::{Said, Text};
+use crate::say;
 use crate::syntax::python;
 
 /// Our own addition: a line that sets defaults for those after it. webui would draw it as an empty prompt.
@@ -28,7 +30,11 @@ pub(super) fn read(name: &str, text: &str, options: &Options, read: &mut Read) {
             continue;
         }
         if line.starts_with('#') {
-            read.warn(name, number, "in webui's form this is no comment: it draws the empty prompt, as webui does");
+            let message = say!(
+                "in webui's form this is no comment: it draws the empty prompt, as webui does",
+                "webui の形式ではコメントになりません。webui と同じく空のプロンプトで描きます"
+            );
+            read.warn(name, number, message);
         }
         let values = match command {
             Ok(values) => values,
@@ -39,8 +45,11 @@ pub(super) fn read(name: &str, text: &str, options: &Options, read: &mut Read) {
         };
         // webui forgets such a sampler and takes its default.
         if values.get("sampler_name").is_some_and(Value::is_null) {
-            let advice = "a wrong one is answered by the list in `lbw txt2img x --sampler ?`";
-            read.wrong(name, number, format!("--sampler_name names no sampler that there is; {advice}"));
+            let message = say!(
+                "--sampler_name names no sampler that there is; a wrong one is answered by the list in `lbw txt2img x --sampler ?`",
+                "--sampler_name のサンプラーはありません。`lbw txt2img x --sampler ?` で一覧が出ます"
+            );
+            read.wrong(name, number, message);
             continue;
         }
         read.push(name, number, values, &options);
@@ -67,7 +76,13 @@ fn read_as_webui(name: &str, text: &str, options: &Options, read: &mut Read) {
         &mut || -1,
     );
     for (number, line, error) in &file.failed {
-        read.warn(name, *number, format!("drawn as the prompt `{line}`, as webui does: {}", said(error)));
+        let error = said(error);
+        let message = say!(
+            "drawn as the prompt `{line}`, as webui does: {error}",
+            "webui と同じく `{line}` をプロンプトとして描きます: {error}",
+            with error
+        );
+        read.warn(name, *number, message);
     }
     let lines = (1..).zip(python::split_lines(text)).filter(|(_, line)| !python::strip(line).is_empty());
     for ((number, _), mut values) in lines.zip(file.jobs) {
@@ -82,9 +97,9 @@ fn read_as_webui(name: &str, text: &str, options: &Options, read: &mut Read) {
     }
 }
 
-fn said(error: &LineError) -> String {
+fn said(error: &LineError) -> Text {
     match error {
         LineError::UnknownOption(option) => unknown_option(option),
-        other => other.to_string(),
+        other => other.said(),
     }
 }

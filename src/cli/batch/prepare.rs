@@ -17,11 +17,12 @@ use crate::cli::modules::LoraModules;
 use crate::cli::report;
 use crate::cli::request::{Asked, read_text, request};
 use crate::cli::settings::without_size;
-use crate::diagnostic::{Code, Diagnostic, Severity};
+use crate::diagnostic::{Code, Diagnostic, Said, Severity, Text};
 use crate::engine::{check_limits, embedded};
 use crate::image_io;
 use crate::infotext::{self, Infotext, Pasted, Why};
 use crate::plan::{Plan, Request, Settings};
+use crate::say;
 
 /// So many notes with one code are said in full; a long file would bury its errors under them.
 const NOTES_SAID: usize = 3;
@@ -123,7 +124,7 @@ fn read_images(
     };
     for path in paths.into_iter().filter(is_image) {
         let name = path.display().to_string();
-        let problem = |message: String| Problem { file: name.clone(), line: 1, message, is_error: true };
+        let problem = |message: Text| Problem { file: name.clone(), line: 1, message, is_error: true };
         match image_io::read_text(&path) {
             Ok(text) => match text.parameters {
                 Some(parameters) => {
@@ -131,9 +132,9 @@ fn read_images(
                     entries.extend(read.entries);
                     problems.extend(read.problems);
                 }
-                None => problems.push(problem("the image has no infotext".to_owned())),
+                None => problems.push(problem(say!("the image has no infotext", "画像に生成情報がありません"))),
             },
-            Err(error) => problems.push(problem(error.to_string())),
+            Err(error) => problems.push(problem(error.said())),
         }
     }
     Ok(())
@@ -151,7 +152,7 @@ impl Prepared {
         let (mut pasted, mut settings) = match read {
             Ok(read) => read,
             Err(error) => {
-                self.wrong(entry, error.to_string(), true);
+                self.wrong(entry, error.said(), true);
                 return None;
             }
         };
@@ -160,7 +161,7 @@ impl Prepared {
             // What the user wrote here must be understood; what another program wrote into an image may be passed over.
             let is_error = !is_pasted(&entry.infotext) && matches!(said.why, Why::Unknown | Why::NotA(_) | Why::Empty);
             good &= !is_error;
-            self.wrong(entry, said.to_string(), is_error);
+            self.wrong(entry, said.said(), is_error);
         }
         let model = models.entry((pasted.model.clone(), pasted.vae.clone())).or_insert_with(|| {
             let mut files = Files::resolve(&args.files, pasted.model.as_deref()).map_err(|e| e.message)?;
@@ -171,7 +172,7 @@ impl Prepared {
         let model = match model {
             Ok(model) => model.clone(),
             Err(message) => {
-                let message = message.clone();
+                let message = Text::same(message);
                 self.wrong(entry, message, true);
                 return None;
             }
@@ -198,7 +199,7 @@ impl Prepared {
         good &= !report::refuses(&found, args.strict);
         self.found.extend(found.into_iter().map(|d| (entry.file.clone(), entry.line, d)));
         if let Some(error) = plans.iter().find_map(|plan| check_limits(plan).err()) {
-            self.wrong(entry, error.to_string(), true);
+            self.wrong(entry, error.said(), true);
             return;
         }
         if !good {
@@ -214,7 +215,7 @@ impl Prepared {
         }
     }
 
-    fn wrong(&mut self, entry: &Entry, message: String, is_error: bool) {
+    fn wrong(&mut self, entry: &Entry, message: Text, is_error: bool) {
         self.problems.push(Problem { file: entry.file.clone(), line: entry.line, message, is_error });
     }
 
@@ -229,7 +230,7 @@ impl Prepared {
             // The images of a line come one after another.
             let is_said = self.problems.last().is_some_and(|p| p.file == job.source && p.line == job.line);
             if !is_said {
-                let (file, line, message) = (job.source, job.line, failure.message);
+                let (file, line, message) = (job.source, job.line, Text::same(failure.message));
                 self.problems.push(Problem { file, line, message, is_error: true });
             }
         }

@@ -5,20 +5,40 @@ use std::sync::OnceLock;
 use candle_core::Device;
 
 use super::simd::Isa;
+use crate::checkpoint::carried;
+use crate::diagnostic::{Said, Text};
+use crate::say;
 
 /// The environment variable that forces a path: `avx512`, `avx2`, `portable`, or `candle` for candle's operators.
 pub const VARIABLE: &str = "LBW_KERNELS";
 
 /// Why the kernels that were asked for do not run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.said())]
 pub enum KernelError {
-    #[error("{VARIABLE}={asked} is not known; use {} or candle, or leave it unset for the fastest", names(|_| true))]
     Unknown { asked: String },
-    #[error(
-        "{VARIABLE}={asked}: this processor does not have these instructions; it can run {} and candle",
-        names(Isa::is_available)
-    )]
     Unavailable { asked: String },
+}
+
+impl Said for KernelError {
+    fn said(&self) -> Text {
+        match self {
+            KernelError::Unknown { asked } => {
+                let names = names(|_| true);
+                say!(
+                    "{VARIABLE}={asked} is not known; use {names} or candle, or leave it unset for the fastest",
+                    "{VARIABLE}={asked} は知りません。{names}、candle のどれかにするか、設定しなければ最速のものになります"
+                )
+            }
+            KernelError::Unavailable { asked } => {
+                let names = names(Isa::is_available);
+                say!(
+                    "{VARIABLE}={asked}: this processor does not have these instructions; it can run {names} and candle",
+                    "{VARIABLE}={asked}: このプロセッサーにはこの命令がありません。使えるのは {names}、candle です"
+                )
+            }
+        }
+    }
 }
 
 fn names(which: impl Fn(Isa) -> bool) -> String {
@@ -33,7 +53,7 @@ pub fn choice() -> Result<Option<Isa>, KernelError> {
 
 /// The path for tensors on `device`: all but the CPU use candle's operators.
 pub(in crate::model) fn choice_for(device: &Device) -> candle_core::Result<Option<Isa>> {
-    if device.is_cpu() { choice().map_err(candle_core::Error::wrap) } else { Ok(None) }
+    if device.is_cpu() { choice().map_err(carried) } else { Ok(None) }
 }
 
 fn choose(asked: Option<&str>) -> Result<Option<Isa>, KernelError> {
