@@ -27,4 +27,5 @@ pub mod sampling;
 pub mod text;
 
 pub mod cli;
+pub mod files;
 pub mod image_io;

@@ -20,10 +20,10 @@ fn the_numeric_half_knows_no_grammars_and_no_terminal() {
 }
 
 #[test]
-fn diagnostics_know_no_other_room() {
+fn what_lies_below_everything_knows_no_other_room() {
     let rooms = ["block", "syntax", "preset", "plan", "infotext", "batch", "study", "image_io", "cli"];
     let forbidden: Vec<_> = NUMERIC_HALF.iter().chain(&rooms).map(|room| format!("crate::{room}")).collect();
-    assert_imports_none(&["diagnostic"], &forbidden);
+    assert_imports_none(&["diagnostic", "files"], &forbidden);
 }
 
 /// Looks at every line of code of the rooms, comments left out.

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::LineError;
-use crate::diagnostic::{Said, Text};
+use crate::diagnostic::{Said, Text, did_you_mean};
 use crate::infotext::Infotext;
 use crate::say;
 
@@ -137,10 +137,7 @@ impl Entry {
 pub fn unknown_option(name: &str) -> Text {
     let bare = name.trim_start_matches('-');
     let known = FIELDS.iter().map(|(name, _)| *name).chain(["prompt", "negative_prompt", "batch_size", "n_iter"]);
-    let near = known
-        .min_by_key(|k| strsim::damerau_levenshtein(k, bare))
-        .filter(|k| strsim::damerau_levenshtein(k, bare) <= 2);
-    match near {
+    match did_you_mean(bare, known) {
         Some(near) => say!(
             "there is no option `{name}`; did you mean `--{near}`?",
             "オプション `{name}` はありません。`--{near}` ではありませんか"

@@ -3,6 +3,7 @@
 use candle_core::{Device, Result, Tensor};
 use sha2::{Digest, Sha256};
 
+use crate::files::hex;
 use crate::image_io::Rgb;
 use crate::plan::ResizeMode;
 
@@ -20,8 +21,7 @@ impl InitImage {
             hash.update((side as u32).to_le_bytes());
         }
         hash.update(&picture.bytes);
-        let id = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
-        InitImage { picture, id }
+        InitImage { picture, id: hex(&hash.finalize()) }
     }
 
     /// What [`crate::plan::Img2Img::image`] holds.

@@ -12,10 +12,11 @@ mod resample;
 mod tests;
 mod write;
 
+pub use crate::files::Existing;
 pub use picture::read_picture;
 pub use read::{ImageText, read_text};
 pub use resample::Rgb;
-pub use write::{Existing, encode_png, write_file, write_png};
+pub use write::{encode_png, write_file, write_png};
 
 use std::path::PathBuf;
 

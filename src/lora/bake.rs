@@ -6,7 +6,6 @@
 //! refused.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use candle_core::DType;
@@ -23,6 +22,7 @@ use super::network::{KeyTable, Network};
 use super::table::ModuleTable;
 use crate::checkpoint::{FileError, SafetensorsFile};
 use crate::diagnostic::{Said, Text};
+use crate::files::{self, Existing};
 use crate::say;
 
 /// Why a file was not baked. Nothing is written then.
@@ -216,15 +216,11 @@ fn write(
         };
         views.push((name.as_str(), view.map_err(other)?));
     }
-    let folder = output.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let temporary = tempfile::Builder::new().prefix(".lbw-").tempfile_in(folder).map_err(failed)?;
-    safetensors::serialize_to_file(views, Some(metadata), temporary.path()).map_err(other)?;
-    File::open(temporary.path()).and_then(|written| written.sync_all()).map_err(failed)?;
-    match temporary.persist_noclobber(output) {
-        Ok(_) => Ok(()),
-        Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => {
-            Err(BakeError::Exists { path: output.to_owned() })
-        }
-        Err(error) => Err(failed(error.error)),
-    }
+    let written = files::write(output, Existing::Keep, |temporary| {
+        safetensors::serialize_to_file(views, Some(metadata), temporary.path()).map_err(std::io::Error::other)
+    });
+    written.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => BakeError::Exists { path: output.to_owned() },
+        _ => failed(error),
+    })
 }

@@ -135,6 +135,11 @@ impl Sampler {
         matches!(self, Sampler::Ddim | Sampler::DdimCfgPp | Sampler::Plms | Sampler::UniPc)
     }
 
+    /// The eta that webui starts from: 0 for DDIM and what else works on timesteps, 1 for ancestral samplers and all others.
+    pub fn default_eta(self) -> f64 {
+        if self.is_timestep() { 0.0 } else { 1.0 }
+    }
+
     /// Moves along the unconditional prediction, not along the guided one alone.
     pub fn uses_uncond(self) -> bool {
         self == Sampler::DdimCfgPp

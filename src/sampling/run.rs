@@ -203,10 +203,9 @@ fn brownian_tree(settings: &Settings, levels: &NoiseLevels, start: &Start, x: &T
 /// The sampler's arguments as webui passes them: a sampler that it does not give an option keeps the default.
 fn args(settings: &Settings) -> Args {
     use Sampler::*;
-    let default_eta = if settings.sampler.is_timestep() { 0.0 } else { 1.0 };
     let takes_noise_strength = !matches!(settings.sampler, EulerA | DpmAdaptive | Restart | Lcm);
     Args {
-        eta: settings.eta.unwrap_or(default_eta),
+        eta: settings.eta.unwrap_or(settings.sampler.default_eta()),
         s_churn: settings.s_churn,
         s_tmin: settings.s_tmin,
         s_tmax: if settings.s_tmax == 0.0 { f64::INFINITY } else { settings.s_tmax },
