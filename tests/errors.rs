@@ -48,7 +48,7 @@ fn errors_of_every_room() {
     let mut settings = Settings::default();
     let wrong = webui_option::set(&mut settings, "randn_source", &"TPU".into()).unwrap_err();
     assert_speaks(wrong, "`randn_source`", "GPU、CPU、NV のどれかにしてください");
-    let pasted = Infotext::parse("a\nSteps: many").apply(&mut settings).unwrap();
+    let pasted = Infotext::parse("a\nSteps: many, Sampler: Euler, CFG scale: 7").apply(&mut settings).unwrap();
     assert_speaks(pasted.not_understood[0].clone(), "`Steps: many`", "0 以上の整数ではありません");
 }
 

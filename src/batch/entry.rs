@@ -13,6 +13,7 @@ const MAX_IMAGES: u64 = 10_000;
 /// What one line asks for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
+    /// The prompt file as the user named it.
     pub file: String,
     /// Counted from 1.
     pub line: usize,
@@ -25,8 +26,11 @@ pub struct Entry {
 /// Something to say about a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
+    /// The prompt file as the user named it.
     pub file: String,
+    /// Counted from 1.
     pub line: usize,
+    /// What is wrong, without the place.
     pub message: Text,
     /// Nothing can be drawn from the line.
     pub is_error: bool,

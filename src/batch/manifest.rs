@@ -21,6 +21,7 @@ const FORMAT: u32 = 1;
 /// Why a manifest is of no use.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", self.said())]
+#[allow(missing_docs, reason = "`said` tells what each of them is")]
 pub enum ManifestError {
     Io { path: PathBuf, source: std::io::Error },
     Absent { path: PathBuf },
@@ -64,8 +65,11 @@ impl Said for ManifestError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
+    /// Not begun, or begun by a worker that ended before it was done.
     Planned,
+    /// The picture is there, whole.
     Done,
+    /// Tried, with [`Job::error`].
     Failed,
     /// Done once, and no longer asked for. Its picture is left alone and counts again when the line comes back.
     Former,
@@ -80,12 +84,16 @@ pub struct Job {
     pub file: String,
     /// The prompt file and its line.
     pub source: String,
+    /// Counted from 1.
     pub line: usize,
+    /// The seed of the picture, whether it was written or drawn.
     pub seed: u64,
+    /// The last that was noted.
     pub state: State,
     /// CRC-32 of the finished file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crc32: Option<u32>,
+    /// Why a failed job failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
@@ -191,6 +199,7 @@ impl Manifest {
         self.jobs.iter().map(|job| job.file.as_str())
     }
 
+    /// The prompt files of the batch, by name.
     pub fn sources(&self) -> &[String] {
         &self.header.sources
     }

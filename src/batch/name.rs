@@ -8,28 +8,44 @@ use crate::say;
 /// What a pattern can say about a job.
 #[derive(Debug, Clone, Default)]
 pub struct NameParts {
+    /// The prompt file's name without folders and extension.
     pub file: String,
+    /// The line of the prompt file, from 1.
     pub line: usize,
     /// The number of the job in the batch, from 1.
     pub number: usize,
+    /// webui's `[seed]`.
     pub seed: u64,
+    /// The seed of the variation.
     pub subseed: u64,
+    /// Sampling steps.
     pub steps: u32,
+    /// Under the name `cfg`.
     pub cfg_scale: f64,
+    /// Of the finished picture, in pixels.
     pub width: u32,
+    /// Of the finished picture, in pixels.
     pub height: u32,
+    /// The sampler's label.
     pub sampler: String,
+    /// The schedule's label; under the name `scheduler`.
     pub schedule_type: String,
+    /// The checkpoint's file name without extension.
     pub model_name: String,
+    /// The ten digits that webui shows.
     pub model_hash: String,
+    /// The names of the LoRAs, joined; empty for none.
     pub lora: String,
+    /// As written; what a file name cannot hold is replaced later.
     pub prompt: String,
+    /// As written.
     pub negative_prompt: String,
 }
 
 /// Why a pattern is none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.said())]
+#[allow(missing_docs, reason = "`said` tells what each of them is")]
 pub enum NameError {
     Open(String),
     Unknown { name: String },

@@ -25,6 +25,7 @@ struct LineGrammar;
 /// Why a line is no command line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.said())]
+#[allow(missing_docs, reason = "`said` tells what each of them is")]
 pub enum LineError {
     OpenQuotation,
     NotAnOption(String),

@@ -10,6 +10,7 @@ pub struct Shard {
 }
 
 impl Shard {
+    /// Whether job number `job` (from 0) is one of them.
     pub fn has(&self, job: usize) -> bool {
         job % self.count == self.index
     }

@@ -24,9 +24,13 @@ use crate::diagnostic::Text;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Family {
+    /// Stable Diffusion 1.x.
     Sd1,
+    /// Stable Diffusion 2.x.
     Sd2,
+    /// Stable Diffusion XL and what was trained from it.
     Sdxl,
+    /// Flux.1: transformer blocks instead of a UNet.
     Flux,
 }
 
@@ -106,10 +110,12 @@ impl Block {
         space.names().iter().position(|n| *n == name).and_then(|i| Block::new(space, i))
     }
 
+    /// Its place among [`Space::names`].
     pub fn index(self) -> usize {
         self.index as usize
     }
 
+    /// `IN04`: its name among [`Space::names`].
     pub fn name(self) -> &'static str {
         self.space.names()[self.index()]
     }
@@ -196,6 +202,7 @@ const SD17: [usize; 17] = [0, 2, 3, 5, 6, 8, 9, 13, 17, 18, 19, 20, 21, 22, 23, 
 const SDXL20: [usize; 20] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22];
 
 impl Layout {
+    /// From the shortest to the longest.
     pub const ALL: [Layout; 5] = [Layout::Sdxl12, Layout::Sd17, Layout::Sdxl20, Layout::Full26, Layout::Flux61];
 
     /// The layout with `len` entries.

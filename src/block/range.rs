@@ -26,6 +26,7 @@ pub struct BlockList {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.said())]
 pub struct UnknownBlock {
+    /// As it is written in the list.
     pub name: String,
     /// Where the name stands in the list.
     pub span: Range<usize>,

@@ -7,16 +7,27 @@ use crate::say;
 /// A file that is recognised and not supported, or not a checkpoint at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
+    /// Stable Diffusion 1.x.
     Sd1,
+    /// Stable Diffusion 2.x.
     Sd2,
+    /// The refiner of SDXL, which has one text encoder.
     Refiner,
+    /// A UNet with nine input channels.
     Inpainting,
+    /// Flux.
     Flux,
+    /// Stable Diffusion 3.
     Sd3,
+    /// A VAE alone.
     VaeOnly,
+    /// Where a VAE was asked for, none.
     NoVae,
+    /// A LoRA or another network.
     Lora,
+    /// One of the files of a model in diffusers' layout.
     DiffusersPart,
+    /// None of these.
     Unknown,
 }
 

@@ -19,6 +19,7 @@ use crate::say;
 /// Why a manifest gives no file.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", self.said())]
+#[allow(missing_docs, reason = "`said` tells what each of them is")]
 pub enum ManifestError {
     Json(#[from] serde_json::Error),
     Format(String),

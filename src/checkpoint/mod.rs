@@ -6,6 +6,7 @@
 
 mod carried;
 mod detect;
+#[doc(hidden)]
 pub mod generated;
 mod safetensors_file;
 
@@ -21,15 +22,20 @@ use crate::say;
 
 /// Prefixes of the parts of a checkpoint.
 pub mod prefix {
+    /// The UNet, in the original (CompVis) naming.
     pub const UNET: &str = "model.diffusion_model.";
+    /// The autoencoder.
     pub const VAE: &str = "first_stage_model.";
+    /// CLIP ViT-L/14, in transformers' naming.
     pub const CLIP_L: &str = "conditioner.embedders.0.transformer.text_model.";
+    /// OpenCLIP ViT-bigG/14, in OpenCLIP's naming.
     pub const CLIP_G: &str = "conditioner.embedders.1.model.";
 }
 
 /// Why a checkpoint is not used.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", self.said())]
+#[allow(missing_docs, reason = "`said` tells what each of them is")]
 pub enum CheckpointError {
     #[error(transparent)]
     File(#[from] FileError),
@@ -60,6 +66,7 @@ impl Said for CheckpointError {
 }
 
 /// A tensor that is not as the model needs it.
+#[allow(missing_docs, reason = "`said` tells what each of them is")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TensorProblem {
     Missing { name: String, shape: Vec<usize> },
@@ -137,10 +144,12 @@ impl Checkpoint {
         }
     }
 
+    /// The tensors.
     pub fn file(&self) -> &SafetensorsFile {
         &self.file
     }
 
+    /// The file's path, or the name that bytes in memory were given.
     pub fn path(&self) -> &Path {
         self.file.path()
     }

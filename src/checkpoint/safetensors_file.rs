@@ -15,6 +15,7 @@ use crate::say;
 /// Why a file is not read.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", self.said())]
+#[allow(missing_docs, reason = "`said` tells what each of them is")]
 pub enum FileError {
     Io {
         path: PathBuf,
@@ -93,7 +94,9 @@ impl Said for FileError {
 /// Where a tensor lies and what it is.
 #[derive(Debug, Clone)]
 pub struct Entry {
+    /// As stored.
     pub dtype: Dtype,
+    /// Outermost dimension first.
     pub shape: Vec<usize>,
     bytes: Range<usize>,
 }
@@ -165,6 +168,7 @@ impl SafetensorsFile {
         self.entries = std::mem::take(&mut self.entries).into_iter().map(|(old, entry)| (name(&old), entry)).collect();
     }
 
+    /// The file's path, or the name that bytes in memory were given.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -174,14 +178,17 @@ impl SafetensorsFile {
         &self.metadata
     }
 
+    /// The names of all tensors, in their order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.entries.keys().map(String::as_str)
     }
 
+    /// What tensor `name` is, if there is one.
     pub fn entry(&self, name: &str) -> Option<&Entry> {
         self.entries.get(name)
     }
 
+    /// The shape of tensor `name`, if there is one.
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
         Some(&self.entries.get(name)?.shape)
     }

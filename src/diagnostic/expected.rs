@@ -6,15 +6,21 @@ use crate::say;
 /// What a written value has to be, behind "is not".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expected {
+    /// A finite number.
     Number,
     /// A whole number, also a negative one.
     Whole,
     /// A whole number of at least 0.
     Count,
+    /// A whole number of at least 0.
     Seed,
+    /// A name of a sampler.
     Sampler,
+    /// A name of a schedule.
     ScheduleType,
+    /// A name of a dialect of block weights.
     Dialect,
+    /// A name of a checkpoint that is there.
     Checkpoint,
     /// One of these names.
     OneOf(&'static [&'static str]),

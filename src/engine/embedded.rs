@@ -47,7 +47,9 @@ impl Said for EmbeddedError {
 
 /// Where the embedded files are.
 pub struct Installed {
+    /// The checkpoint's file.
     pub checkpoint: PathBuf,
+    /// The folder of its LoRAs.
     pub lora_dir: PathBuf,
 }
 

@@ -10,6 +10,7 @@ use crate::say;
 /// Why a plan did not become an image.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", self.said())]
+#[allow(missing_docs, reason = "`said` tells what each of them is")]
 pub enum EngineError {
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),

@@ -15,6 +15,7 @@ pub struct InitImage {
 }
 
 impl InitImage {
+    /// Names `picture` by the sha256 of its size and bytes.
     pub fn new(picture: Rgb) -> Self {
         let mut hash = Sha256::new();
         for side in [picture.width, picture.height] {

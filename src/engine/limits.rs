@@ -8,6 +8,7 @@ use crate::say;
 
 /// Longest side in pixels.
 pub const MAX_SIDE: u32 = 4096;
+/// Steps of one pass.
 pub const MAX_STEPS: u32 = 1000;
 /// webui's slider ends here.
 const MAX_UNIPC_ORDER: u32 = 50;

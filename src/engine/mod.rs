@@ -44,14 +44,17 @@ use crate::text::{Embeddings, EncodeOptions, TextEncoders};
 
 /// What an engine is opened with.
 pub struct EngineOptions {
+    /// Where tensors live.
     pub device: Device,
     /// Where LoRA names are looked up.
     pub loras: LoraIndex,
+    /// How the tensors of LoRAs are matched to modules.
     pub lora_keys: KeyTable,
     /// Block weights scale the whole delta of every kind, also where the extension does something else.
     pub exact_block_weights: bool,
     /// What the network predicts; `None` is found out from the checkpoint.
     pub model_type: Option<ModelType>,
+    /// Textual inversions by name.
     pub embeddings: Embeddings,
     /// A VAE that replaces the checkpoint's, [`Checkpoint::open_vae`].
     pub vae: Option<Checkpoint>,
@@ -82,21 +85,28 @@ impl Default for EngineOptions {
 pub enum Event<'a> {
     /// LoRA factors were put in force; this many parameters were made anew.
     Merged {
+        /// How many were made anew.
         parameters: usize,
     },
     /// The text encoders ran.
     Encoded,
     /// The UNet answered: raw outputs for each part of the prompt, then for the negative prompt unless it was skipped.
     Predicted {
+        /// What the network predicts, (1, 4, h, w) each.
         outputs: &'a [Tensor],
     },
     /// A step of `steps` begins (0-based), as webui's callback has it.
     Step {
+        /// From 0.
         index: usize,
+        /// How many there are.
         steps: usize,
+        /// The noisy latent (1, 4, h, w).
         x: &'a Tensor,
+        /// What the network takes it for, of the same shape.
         denoised: &'a Tensor,
     },
+    /// The VAE begins.
     Decoding,
 }
 
@@ -107,7 +117,9 @@ pub type Observer<'a> = &'a mut dyn FnMut(Event<'_>);
 
 /// A finished image.
 pub struct Image {
+    /// In pixels.
     pub width: u32,
+    /// In pixels.
     pub height: u32,
     /// Rows of interleaved RGB.
     pub rgb: Vec<u8>,
@@ -180,6 +192,7 @@ impl Engine {
         })
     }
 
+    /// The checkpoint it was opened with.
     pub fn checkpoint(&self) -> &Checkpoint {
         self.weights.checkpoint()
     }

@@ -31,6 +31,7 @@ const PLAN: &str = "lbw";
 /// Why an image could not be read or written.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", self.said())]
+#[allow(missing_docs, reason = "`said` tells what each of them is")]
 pub enum Error {
     Read { path: PathBuf, source: std::io::Error },
     Write { path: PathBuf, source: std::io::Error },

@@ -28,6 +28,7 @@ use crate::say;
 /// Why a file was not baked. Nothing is written then.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", self.said())]
+#[allow(missing_docs, reason = "`said` tells what each of them is")]
 pub enum BakeError {
     #[error(transparent)]
     Lora(#[from] LoraError),
@@ -81,7 +82,9 @@ impl From<FileError> for BakeError {
 /// What baking did, in modules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
 pub struct Baked {
+    /// Weight 1.
     pub unchanged: usize,
+    /// Any other weight.
     pub scaled: usize,
     /// Weight 0: the module is not in the new file.
     pub dropped: usize,

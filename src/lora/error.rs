@@ -11,6 +11,7 @@ use crate::say;
 /// A LoRA file that cannot be used, and what to do about it.
 #[derive(Debug, Error)]
 #[error("{}", self.said())]
+#[allow(missing_docs, reason = "`said` tells what each of them is")]
 pub enum LoraError {
     #[error(transparent)]
     File(#[from] FileError),

@@ -20,6 +20,7 @@ pub struct LoraHashes {
 }
 
 impl LoraHashes {
+    /// Reads the whole file at `path`.
     pub fn of_file(path: &Path) -> Result<Self, FileError> {
         Ok(Self::of(&SafetensorsFile::open(path)?))
     }

@@ -21,6 +21,7 @@ const MAX_LIKENESS_LEN: usize = 200;
 /// Why a name gives no file. Names are escaped: they may hold control characters.
 #[derive(Debug, Error)]
 #[error("{}", self.said())]
+#[allow(missing_docs, reason = "`said` tells what each of them is")]
 pub enum IndexError {
     Folder { path: PathBuf, source: std::io::Error },
 
@@ -72,6 +73,7 @@ fn list(names: &[String]) -> String {
 /// A file of the index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IndexEntry {
+    /// Where it is.
     pub path: PathBuf,
     /// The file name without its extension: the name prompts use.
     pub name: String,
@@ -99,6 +101,7 @@ impl LoraIndex {
         Ok(LoraIndex { entries: scan.entries, aliases: OnceLock::new() })
     }
 
+    /// In the order of their sub-paths, folder by folder.
     pub fn entries(&self) -> &[IndexEntry] {
         &self.entries
     }

@@ -27,6 +27,7 @@ pub struct Factors<'m> {
     pub up: &'m Tensor,
     /// (rank, columns), in the file's dtype; the columns of a convolution are (input, height, width).
     pub down: &'m Tensor,
+    /// `alpha` over the rank, or what the file says.
     pub scale: f64,
 }
 
@@ -173,6 +174,7 @@ impl NetworkModule {
         &self.name
     }
 
+    /// The weight it changes.
     pub fn target(&self) -> &Target {
         &self.target
     }
@@ -187,6 +189,7 @@ impl NetworkModule {
         self.strength
     }
 
+    /// What its tensors are.
     pub fn kind(&self) -> Kind {
         self.update.kind()
     }

@@ -76,6 +76,7 @@ impl Network {
         Ok(Network { path, metadata, modules, unmatched, without_effect, leniently_matched })
     }
 
+    /// The file it was read from.
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -24,6 +24,7 @@ pub struct Builder {
 }
 
 impl Builder {
+    /// A builder that takes tensors of `checkpoint` to `device`.
     pub fn new(checkpoint: Arc<Checkpoint>, device: &Device) -> Self {
         Builder { checkpoint, device: device.clone(), held: Held::Exact, params: BTreeMap::new(), problems: Vec::new() }
     }
@@ -33,14 +34,17 @@ impl Builder {
         Builder { held, ..self }
     }
 
+    /// Where the tensors come from.
     pub fn checkpoint(&self) -> &Arc<Checkpoint> {
         &self.checkpoint
     }
 
+    /// Where the parameters go.
     pub fn device(&self) -> &Device {
         &self.device
     }
 
+    /// Whether the checkpoint has a tensor of this name.
     pub fn has(&self, name: &str) -> bool {
         self.checkpoint.file().entry(name).is_some()
     }

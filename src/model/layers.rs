@@ -21,6 +21,7 @@ impl Linear {
         Self::activated(b, prefix, inputs, outputs, Activation::None)
     }
 
+    /// A layer with the tensor `prefix.weight`, (outputs, inputs), alone.
     pub fn without_bias(b: &mut Builder, prefix: &str, inputs: usize, outputs: usize) -> Self {
         let weight = b.matrix(&format!("{prefix}.weight"), outputs, inputs, Order::Plain);
         Linear { weight, bias: None, activation: Activation::None }
@@ -69,11 +70,13 @@ pub struct LayerNorm {
 }
 
 impl LayerNorm {
+    /// The layer of the tensors `prefix.weight` and `prefix.bias`, both of `width` numbers.
     pub fn new(b: &mut Builder, prefix: &str, width: usize) -> Self {
         let weight = b.param(&format!("{prefix}.weight"), &[width]);
         LayerNorm { weight, bias: b.param(&format!("{prefix}.bias"), &[width]) }
     }
 
+    /// `x` with its last dimension, of the layer's width, normalised.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         kernels::layer_norm(x, &self.weight.get()?, &self.bias.get()?, 1e-5)
     }

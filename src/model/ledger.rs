@@ -28,6 +28,7 @@ pub struct Factor {
 /// A network with the factor of each of its modules.
 #[derive(Clone)]
 pub struct ActiveNetwork {
+    /// The network.
     pub network: Arc<Network>,
     /// In the order of `network.modules()`.
     pub factors: Vec<Factor>,
@@ -38,6 +39,7 @@ pub struct ActiveNetwork {
 /// Why the factors asked for are not in force.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", self.said())]
+#[allow(missing_docs, reason = "`said` tells what each of them is")]
 pub enum MergeError {
     #[error(transparent)]
     File(#[from] FileError),

@@ -6,16 +6,28 @@
 
 mod attention;
 mod builder;
+#[doc(hidden)]
 pub mod kernels;
 mod layers;
 mod ledger;
 mod unet;
+#[doc(hidden)]
 pub mod vae;
 mod weights;
 
+pub use ledger::MergeError;
+pub use weights::Held;
+
+// For the engine, tests and benches.
+#[doc(hidden)]
 pub use builder::{Builder, unused_tensors};
+#[doc(hidden)]
 pub use layers::{LayerNorm, Linear};
-pub use ledger::{ActiveNetwork, Factor, MergeError};
+#[doc(hidden)]
+pub use ledger::{ActiveNetwork, Factor};
+#[doc(hidden)]
 pub use unet::{Unet, UnetConfig, timestep_embedding};
+#[doc(hidden)]
 pub use vae::Vae;
-pub use weights::{Held, Param, Weights};
+#[doc(hidden)]
+pub use weights::{Param, Weights};

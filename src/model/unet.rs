@@ -19,6 +19,7 @@ const RES_BLOCKS: usize = 2;
 /// Sizes that callers need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnetConfig {
+    /// Channels behind the first convolution: 320 in SDXL.
     pub model_channels: usize,
     /// Width of the text conditioning: CLIP-L's and CLIP-G's together.
     pub context_dim: usize,
@@ -129,6 +130,7 @@ impl Unet {
         }
     }
 
+    /// What was read from the shapes.
     pub fn config(&self) -> UnetConfig {
         self.config
     }

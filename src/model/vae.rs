@@ -31,6 +31,7 @@ impl Vae {
         self.decoder.forward(&x)?.permute((0, 3, 1, 2))?.contiguous()
     }
 
+    /// Whether the checkpoint has the encoder's tensors.
     pub fn can_encode(&self) -> bool {
         self.encoder.is_some()
     }

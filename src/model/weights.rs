@@ -64,6 +64,7 @@ impl Param {
         Param { table: true, ..self }
     }
 
+    /// The tensor's name in the checkpoint.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -197,10 +198,12 @@ impl Weights {
         Weights { checkpoint, params, ledger: Ledger::default() }
     }
 
+    /// Where base values come from.
     pub fn checkpoint(&self) -> &Checkpoint {
         &self.checkpoint
     }
 
+    /// The parameter of tensor `name`, if a model uses it.
     pub fn get(&self, name: &str) -> Option<&Arc<Param>> {
         self.params.get(name)
     }

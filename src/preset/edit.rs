@@ -8,6 +8,7 @@ use crate::syntax::python;
 /// The language of a preset file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
+    /// lbw's own, for weights and elements.
     Yaml,
     /// webui's `lbwpresets.txt`.
     Weights,
@@ -30,13 +31,16 @@ impl Format {
 /// What a preset stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
+    /// A weight vector.
     Weights,
+    /// Element rules.
     Elements,
 }
 
 /// Why a preset cannot be added.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.said())]
+#[allow(missing_docs, reason = "`said` tells what each of them is")]
 pub enum AddError {
     Exists(String, usize),
     NoElements,

@@ -20,16 +20,21 @@ pub struct Styles {
     styles: Vec<Style>,
 }
 
+/// A named pair of texts that prompts are put into.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Style {
+    /// As users choose it.
     pub name: String,
+    /// Put behind the prompt, or around it where `{prompt}` stands in it.
     pub prompt: String,
+    /// The same for the negative prompt.
     pub negative_prompt: String,
 }
 
 /// Why a text is no `styles.csv`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.said())]
+#[allow(missing_docs, reason = "`said` tells what each of them is")]
 pub enum StylesError {
     OpenQuotation { line: usize },
     NoColumn(&'static str),
@@ -83,10 +88,12 @@ impl Styles {
         later.styles.into_iter().for_each(|style| self.add(style));
     }
 
+    /// The style called `name`, exactly.
     pub fn get(&self, name: &str) -> Option<&Style> {
         self.styles.iter().find(|s| s.name == name)
     }
 
+    /// In the order of their first definition.
     pub fn iter(&self) -> impl Iterator<Item = &Style> {
         self.styles.iter()
     }

@@ -10,9 +10,14 @@ use crate::diagnostic::{Diagnostic, FINDINGS_LIMIT, Source, Text, at_most, code}
 use crate::say;
 use crate::syntax::python;
 
-#[derive(pest_derive::Parser)]
-#[grammar = "grammar/preset.pest"]
-struct PresetGrammar;
+/// What pest makes of the grammar, kept out of sight.
+mod grammar {
+    #[derive(pest_derive::Parser)]
+    #[grammar = "grammar/preset.pest"]
+    pub(super) struct PresetGrammar;
+}
+
+use grammar::{PresetGrammar, Rule};
 
 /// Reads `lbwpresets.txt`.
 ///
@@ -71,7 +76,9 @@ pub fn weights_line(line: &str) -> Result<(&str, &str), Ignored> {
 /// Why a line of `lbwpresets.txt` does not count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ignored {
+    /// It has a `#` anywhere.
     Hash,
+    /// No colon ends a name.
     NoColon,
     /// Entries told by the commas of the line.
     Count(usize),

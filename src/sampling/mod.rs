@@ -33,11 +33,13 @@ use crate::diagnostic::{Said, Text};
 use crate::plan::ScheduleType;
 use crate::say;
 
+/// What sampling gives, or why it stopped.
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// Why sampling stopped.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", self.said())]
+#[allow(missing_docs, reason = "`said` tells what each of them is")]
 pub enum Error {
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),
@@ -108,6 +110,7 @@ impl Error {
 
 /// Source of the noise that a sampler adds when it goes from `sigma` to `sigma_next`, with variance 1.
 pub trait NoiseSampler {
+    /// Noise of the latent's shape.
     fn sample(&mut self, sigma: f32, sigma_next: f32) -> Result<Tensor>;
 }
 
@@ -125,9 +128,11 @@ impl<F: FnMut(f32, f32) -> Result<Tensor>> NoiseSampler for F {
 pub struct Step<'a> {
     /// 0-based; webui's `sampling_step` from here until the next report.
     pub index: usize,
+    /// The noisy latent.
     pub x: &'a Tensor,
     /// 0 for samplers over timesteps.
     pub sigma: f32,
+    /// What the network takes it for.
     pub denoised: &'a Tensor,
 }
 

@@ -30,15 +30,18 @@ pub struct Analysis<'a> {
 /// The images of an analysis.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AnalysisPlan {
+    /// The images, in the order they are made.
     pub runs: Vec<Run>,
     /// How many images the extension announces; not always how many there are.
     pub job_count: usize,
+    /// The comparisons, in the order they are made.
     pub tables: Vec<Table>,
 }
 
 /// One comparison of all blocks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
+    /// What stands in the corner of the grid.
     pub origin: String,
     /// The block ids, one comparison each.
     pub ids: Vec<String>,
@@ -53,6 +56,7 @@ pub struct Table {
 /// Why an analysis cannot be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.said())]
+#[allow(missing_docs, reason = "`said` tells what each of them is")]
 pub enum Error {
     Range(String),
     #[error(transparent)]
@@ -179,8 +183,11 @@ impl Comparison {
 /// What stands in a cell of an analyzer's grid; the number is that of the id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cell {
+    /// The picture of the differences.
     Difference(usize),
+    /// The image with the block changed.
     Modified(usize),
+    /// The image with nothing changed.
     Reference,
 }
 
@@ -188,7 +195,9 @@ pub enum Cell {
 /// per id with these from bottom to top.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CellGrid {
+    /// Above the columns.
     pub x_labels: Vec<String>,
+    /// Left of the rows.
     pub y_labels: Vec<String>,
     /// Row by row.
     pub cells: Vec<Cell>,

@@ -50,6 +50,7 @@ enum Kind {
 /// Why no LoRA is under test.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.said())]
+#[allow(missing_docs, reason = "`said` tells what each of them is")]
 pub enum Error {
     NoLora,
     NotLoaded { name: String, loaded: Vec<String> },

@@ -8,7 +8,9 @@ use serde::Serialize;
 /// What is to come back from the plain base model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Goal {
+    /// The colours.
     pub colors: bool,
+    /// The lines.
     pub lines: bool,
 }
 
@@ -47,6 +49,7 @@ const KEPT_HERE: f64 = 0.92;
 pub const GAIN: f64 = 0.3;
 /// Errors below these are not worth a change: a just noticeable difference of colour, and a twentieth more gradient energy.
 pub const LEAST_COLORS: f64 = 1.0;
+/// See [`LEAST_COLORS`].
 pub const LEAST_LINES: f64 = 0.05;
 
 impl Errors {
@@ -84,7 +87,9 @@ pub type Weights = Vec<(usize, f64)>;
 /// A vector that was tried.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Candidate {
+    /// What it changes.
     pub weights: Weights,
+    /// Its distance from the plain base.
     pub errors: Errors,
 }
 

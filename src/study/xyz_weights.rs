@@ -20,13 +20,17 @@ use crate::syntax::python;
 /// What an axis varies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AxisKind {
+    /// Nothing: one value that changes nothing.
     None,
     /// Weights put into the blocks of a Block ID axis.
     Values,
+    /// Block ids, or lists of them, that get the weights of a Values axis.
     BlockId,
+    /// Seeds; −1 is drawn.
     Seed,
     /// Preset names whose vectors take the place of `XYZ`.
     OriginalWeights,
+    /// Element rules that are added to the LoRA's.
     Elements,
     /// Something that is not of the extension's plot; its values are labels here.
     Other,
@@ -50,7 +54,9 @@ impl AxisKind {
 /// An axis and its values, separated by commas.
 #[derive(Debug, Clone, Copy)]
 pub struct Axis<'a> {
+    /// What it varies.
     pub kind: AxisKind,
+    /// As typed.
     pub values: &'a str,
 }
 
@@ -77,6 +83,7 @@ pub struct Run {
     pub xyz: String,
     /// The text of preset `ZYX`, its complement.
     pub zyx: String,
+    /// The seed of the image.
     pub seed: i64,
     /// Element rules that are added.
     pub elements: Option<String>,
@@ -87,7 +94,9 @@ pub struct Run {
 /// One picture of cells; there is one for each z.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grid {
+    /// Above the columns.
     pub x_labels: Vec<String>,
+    /// Left of the rows.
     pub y_labels: Vec<String>,
     /// What stands in the corner.
     pub origin: String,
@@ -98,13 +107,16 @@ pub struct Grid {
 /// The images of a plot and their places.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plot {
+    /// The images, in the order they are made.
     pub runs: Vec<Run>,
+    /// One for each value of z.
     pub grids: Vec<Grid>,
 }
 
 /// Why a plot cannot be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.said())]
+#[allow(missing_docs, reason = "`said` tells what each of them is")]
 pub enum Error {
     EmptyEntry(String),
     NotANumber(String),

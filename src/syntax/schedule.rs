@@ -34,13 +34,22 @@ pub enum Failure {
 /// A construct webui acts on.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Edit {
-    /// `[from:to:N]`, with the span of `N`.
-    Scheduled { span: Range<usize>, when: Range<usize> },
+    /// `[from:to:N]`.
+    Scheduled {
+        /// From bracket to bracket.
+        span: Range<usize>,
+        /// Of `N`.
+        when: Range<usize>,
+    },
     /// `[a|b|…]`.
-    Alternate { span: Range<usize> },
+    Alternate {
+        /// From bracket to bracket.
+        span: Range<usize>,
+    },
 }
 
 impl Edit {
+    /// From bracket to bracket.
     pub fn span(&self) -> &Range<usize> {
         match self {
             Edit::Scheduled { span, .. } | Edit::Alternate { span } => span,
@@ -51,8 +60,11 @@ impl Edit {
 /// Why a schedule cannot be laid out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.said())]
+#[allow(missing_docs, reason = "`said` tells what each of them is")]
 pub enum LayoutError {
+    /// The number at this place, times the steps, is beyond all steps that can be counted.
     StepOverflow(Range<usize>),
+    /// More bytes than the limit.
     TooLarge,
 }
 

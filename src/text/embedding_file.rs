@@ -20,6 +20,7 @@ const MAX_BYTES: usize = 16 << 20;
 /// Why the file of an embedding is not used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.said())]
+#[allow(missing_docs, reason = "`said` tells what each of them is")]
 pub enum Unusable {
     Pickle,
     NotSdxl,
@@ -66,7 +67,9 @@ impl Said for Unusable {
 /// The widths of the two text encoders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Widths {
+    /// CLIP-L's: 768 in SDXL.
     pub clip_l: usize,
+    /// CLIP-G's: 1280 in SDXL.
     pub clip_g: usize,
 }
 
@@ -84,8 +87,11 @@ impl Widths {
 /// A file that may hold an embedding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EmbeddingFile {
+    /// Where it is.
     pub path: PathBuf,
+    /// What prompts write: the file name without extension.
     pub name: String,
+    /// Those of its vectors, or why it is not used.
     pub widths: Result<Widths, Unusable>,
 }
 
@@ -108,10 +114,12 @@ impl EmbeddingFiles {
         Ok(found)
     }
 
+    /// One of each name.
     pub fn files(&self) -> &[EmbeddingFile] {
         &self.files
     }
 
+    /// The file of the embedding called `name`.
     pub fn get(&self, name: &str) -> Option<&EmbeddingFile> {
         self.files.iter().find(|file| file.name == name)
     }

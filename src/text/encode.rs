@@ -19,9 +19,11 @@ pub struct TextEncoders {
 /// How prompts are encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct EncodeOptions {
+    /// What weights do to the vectors.
     pub emphasis: Emphasis,
     /// CLIP-L's layer counted from the last (1); SDXL's own choice is 2.
     pub clip_l_layer: u32,
+    /// How many tokens before the end of a chunk a comma may still break it.
     pub comma_padding_backtrack: u32,
 }
 

@@ -32,7 +32,9 @@ pub enum Form {
 /// What a prompt file asks for, and everything that is wrong with it.
 #[derive(Debug, Default)]
 pub struct Read {
+    /// In the order of the file.
     pub entries: Vec<Entry>,
+    /// In the order of the file.
     pub problems: Vec<Problem>,
 }
 

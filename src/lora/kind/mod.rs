@@ -30,22 +30,32 @@ use crate::say;
 /// A kind of network, as LyCORIS names them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 pub enum Kind {
+    /// up · down on a linear layer.
     #[serde(rename = "LoRA")]
     Lora,
+    /// up · down on a convolution, perhaps with a core between them.
     #[serde(rename = "LoCon")]
     Locon,
+    /// The Hadamard product of two products.
     #[serde(rename = "LoHa")]
     Loha,
+    /// The Kronecker product of two factors, each perhaps a product itself.
     #[serde(rename = "LoKr")]
     Lokr,
+    /// The weight itself, every row or column times a number.
     #[serde(rename = "IA3")]
     Ia3,
+    /// The difference itself.
     Full,
+    /// Differences of a normalisation layer's weight and bias.
     Norm,
+    /// W·a₂·a₁ + b₂·b₁ for the weight W.
     #[serde(rename = "GLoRA")]
     Glora,
+    /// Orthogonal rotations of blocks of rows.
     #[serde(rename = "OFT")]
     Oft,
+    /// Several such rotations, the rows permuted in between (butterfly).
     #[serde(rename = "BOFT")]
     Boft,
 }

@@ -15,6 +15,7 @@ pub const VARIABLE: &str = "LBW_KERNELS";
 /// Why the kernels that were asked for do not run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.said())]
+#[allow(missing_docs, reason = "`said` tells what each of them is")]
 pub enum KernelError {
     Unknown { asked: String },
     Unavailable { asked: String },

@@ -39,6 +39,7 @@ const JAPANESE: [&str; 16] = [
 /// Why a font file cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", self.said())]
+#[allow(missing_docs, reason = "`said` tells what each of them is")]
 pub enum FontError {
     Read { path: PathBuf, source: std::io::Error },
     TooLarge { path: PathBuf },
@@ -91,7 +92,9 @@ enum System {
 /// A character's place in a font.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Glyph {
+    /// The font's number among those in use.
     pub face: usize,
+    /// The glyph's number in its font.
     pub id: GlyphId,
     /// Width in em.
     pub advance: f32,

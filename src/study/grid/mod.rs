@@ -37,7 +37,9 @@ pub const PIXEL_LIMIT: u64 = 1 << 28;
 /// What stands around the cells. A grid has as many columns and rows as there are labels; labels may be empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Labels {
+    /// Above the columns, from the left.
     pub columns: Vec<String>,
+    /// Left of the rows, from the top.
     pub rows: Vec<String>,
     /// The text in the upper left.
     pub corner: String,
@@ -46,6 +48,7 @@ pub struct Labels {
 /// Why a grid cannot be drawn.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.said())]
+#[allow(missing_docs, reason = "`said` tells what each of them is")]
 pub enum GridError {
     Empty,
     TooLarge { width: u64, height: u64 },
@@ -191,6 +194,7 @@ impl Sheet<'_> {
         Ok(())
     }
 
+    /// The picture as far as its cells were put in.
     pub fn into_image(self) -> RgbImage {
         self.image
     }

@@ -20,9 +20,13 @@ pub enum AxisType {
 /// What an axis can vary besides block weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Setting {
+    /// Sampling steps.
     Steps,
+    /// The CFG scale.
     CfgScale,
+    /// The sampler, by any of its names.
     Sampler,
+    /// The schedule, by its name.
     ScheduleType,
     /// Search and replace: the first value is what is replaced by each.
     PromptSr,
@@ -33,13 +37,16 @@ pub enum Setting {
 /// An axis with its values as they are applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Axis {
+    /// What it varies.
     pub kind: AxisType,
+    /// At least one, checked.
     pub values: Vec<String>,
 }
 
 /// What is wrong with an axis.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.said())]
+#[allow(missing_docs, reason = "`said` tells what each of them is")]
 pub enum AxisError {
     Form(String),
     Unknown { name: String, near: Option<&'static str> },
@@ -126,6 +133,7 @@ impl AxisType {
         TYPES.iter().find(|(known, _)| plain(known) == name).map(|(_, kind)| *kind)
     }
 
+    /// As it is written before the `=`.
     pub fn name(self) -> &'static str {
         TYPES.iter().find(|(_, kind)| *kind == self).map_or("none", |(name, _)| name)
     }

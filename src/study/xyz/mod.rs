@@ -1,6 +1,6 @@
 //! XYZ plots: up to three axes, a picture for every combination of their values, a grid for every z.
 //!
-//! Axes of block weights behave, and are labelled, as in the extension's plot ([`xyz_weights`](super::xyz_weights)): they
+//! Axes of block weights behave, and are labelled, as in the extension's plot ([`xyz_weights`]): they
 //! vary what the name `XYZ` (and its complement `ZYX`) in a tag stands for. All others behave as in webui's X/Y/Z plot.
 //! A cell is a prompt with settings and presets like any other, so it is drawn, recorded and repeated like any other.
 
@@ -25,6 +25,7 @@ use crate::syntax::Prompt;
 pub struct Study<'a> {
     /// The picture that the axes vary.
     pub request: &'a plan::Request,
+    /// What names in vectors stand for.
     pub presets: &'a PresetSet,
     /// What `XYZ` stands for before an axis changes it: a preset or a vector; without one the preset `XYZ`, or ones.
     pub base: Option<&'a str>,
@@ -37,13 +38,16 @@ pub struct Study<'a> {
 /// The cells and their places.
 #[derive(Debug, Clone, Default)]
 pub struct Plot {
+    /// The images, in the order they are made.
     pub runs: Vec<Run>,
+    /// One for each value of z.
     pub grids: Vec<Grid>,
 }
 
 /// One picture of cells.
 #[derive(Debug, Clone)]
 pub struct Grid {
+    /// What stands around the cells.
     pub labels: Labels,
     /// Indices of runs, row by row.
     pub cells: Vec<usize>,
@@ -52,6 +56,7 @@ pub struct Grid {
 /// Why a plot cannot be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.said())]
+#[allow(missing_docs, reason = "`said` tells what each of them is")]
 pub enum Error {
     #[error(transparent)]
     Axis(#[from] AxisError),
@@ -218,7 +223,7 @@ impl Study<'_> {
         };
         match self.presets.weights.get(base) {
             Some(preset) => Ok(preset.value.clone()),
-            None if crate::block::Layout::from_len(base.split(',').count()).is_some() => Ok(base.to_owned()),
+            None if Layout::from_len(base.split(',').count()).is_some() => Ok(base.to_owned()),
             None => Err(Error::Base(base.to_owned())),
         }
     }
