@@ -32,7 +32,7 @@ pub mod model;
 pub mod sampling;
 pub mod text;
 
-#[allow(missing_docs, reason = "the binary's own; programs use the rooms below")]
+// The binary's own.
 #[doc(hidden)]
 pub mod cli;
 pub mod files;

@@ -5,6 +5,9 @@
 
 use serde::Serialize;
 
+use crate::diagnostic::Text;
+use crate::say;
+
 /// What is to come back from the plain base model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Goal {
@@ -15,15 +18,20 @@ pub struct Goal {
 }
 
 impl std::str::FromStr for Goal {
-    type Err = String;
+    type Err = Text;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, Text> {
         let mut goal = Goal { colors: false, lines: false };
         for word in text.split(',').map(str::trim) {
             match word {
                 "base-colors" => goal.colors = true,
                 "base-lines" => goal.lines = true,
-                _ => return Err(format!("`{word}` is no goal; there are base-colors and base-lines")),
+                _ => {
+                    return Err(say!(
+                        "`{word}` is no goal; there are base-colors and base-lines",
+                        "`{word}` は目標になりません。あるのは base-colors と base-lines です"
+                    ));
+                }
             }
         }
         Ok(goal)
