@@ -10,10 +10,16 @@
 //! the numeric half ([`checkpoint`], [`lora`], [`text`], [`model`], [`sampling`], [`engine`]) never reads prompt syntax.
 //! The `Plan` is all that passes between them.
 
+#![warn(missing_docs)]
+// Nothing a user gives may end the program. Tests may.
+#![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::todo)]
+
 pub mod batch;
 pub mod block;
 pub mod diagnostic;
+#[allow(missing_docs, reason = "the settings become a table that documents itself")]
 pub mod infotext;
+#[allow(missing_docs, reason = "the settings become a table that documents itself")]
 pub mod plan;
 pub mod preset;
 pub mod study;
@@ -28,5 +34,8 @@ pub mod text;
 
 pub mod app;
 
+// The binary's own.
+#[doc(hidden)]
 pub mod cli;
+pub mod files;
 pub mod image_io;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::batch::ManifestError;
-use crate::diagnostic::{Code, Diagnostic, Severity, Text, code};
+use crate::diagnostic::{Code, Diagnostic, Said, Severity, Text, code};
 use crate::engine::EngineError;
 use crate::image_io;
 use crate::lora::{IndexError, LoraError};
@@ -59,14 +59,14 @@ impl Error {
 
     /// The system cannot read or list something.
     pub fn reading(path: &Path, error: &std::io::Error) -> Self {
-        let path = path.display();
-        Error::file(code::NO_FILE, say!("{path}: {error}", "{path}: {error}"))
+        let (path, why) = (path.display(), error.said());
+        Error::file(code::NO_FILE, say!("{path}: {why}", "{path}: {why}", with why))
     }
 
     /// The system cannot write something.
     pub fn writing(path: &Path, error: &std::io::Error) -> Self {
-        let path = path.display();
-        Error::file(code::NOT_WRITTEN, say!("{path}: {error}", "{path}: {error}"))
+        let (path, why) = (path.display(), error.said());
+        Error::file(code::NOT_WRITTEN, say!("{path}: {why}", "{path}: {why}", with why))
     }
 
     /// The same with advice.
@@ -104,20 +104,15 @@ pub fn refuses(found: &[Diagnostic], strict: bool) -> bool {
     found.iter().any(|d| d.severity >= least)
 }
 
-/// The words of a library's error.
-fn text(error: &dyn std::fmt::Display) -> Text {
-    Text::new(error.to_string(), error.to_string())
-}
-
 impl From<crate::checkpoint::FileError> for Error {
     fn from(error: crate::checkpoint::FileError) -> Self {
-        Error::file(code::UNUSABLE_FILE, text(&error))
+        Error::file(code::UNUSABLE_FILE, error.said())
     }
 }
 
 impl From<LoraError> for Error {
     fn from(error: LoraError) -> Self {
-        Error::file(code::UNUSABLE_FILE, text(&error))
+        Error::file(code::UNUSABLE_FILE, error.said())
     }
 }
 
@@ -125,26 +120,26 @@ impl From<IndexError> for Error {
     fn from(error: IndexError) -> Self {
         match error {
             IndexError::Folder { path, source } => Error::reading(&path, &source),
-            error => Error::words(code::UNKNOWN_LORA, text(&error)),
+            error => Error::words(code::UNKNOWN_LORA, error.said()),
         }
     }
 }
 
 impl From<crate::checkpoint::CheckpointError> for Error {
     fn from(error: crate::checkpoint::CheckpointError) -> Self {
-        Error::file(code::UNUSABLE_FILE, text(&error))
+        Error::file(code::UNUSABLE_FILE, error.said())
     }
 }
 
 impl From<crate::engine::embedded::EmbeddedError> for Error {
     fn from(error: crate::engine::embedded::EmbeddedError) -> Self {
-        Error::file(code::NOT_WRITTEN, text(&error))
+        Error::file(code::NOT_WRITTEN, error.said())
     }
 }
 
 impl From<candle_core::Error> for Error {
     fn from(error: candle_core::Error) -> Self {
-        Error::file(code::PICTURE_FAILED, text(&error))
+        Error::file(code::PICTURE_FAILED, error.said())
     }
 }
 
@@ -155,11 +150,11 @@ impl From<EngineError> for Error {
             EngineError::Lora(error) => error.into(),
             EngineError::Checkpoint(error) => error.into(),
             EngineError::Limit(error) => Error::refused(vec![error.diagnostic()]),
-            EngineError::Family(_) => Error::words(code::BAD_PLAN, text(&error)),
-            EngineError::Stopped => Error::new(ErrorKind::Interrupted, code::INTERRUPTED, text(&error)),
-            EngineError::Operators(_) => Error::new(ErrorKind::Device, code::NO_DEVICE, text(&error)),
-            EngineError::InitImage(_) => Error::file(code::NO_PICTURE, text(&error)),
-            error => Error::file(code::PICTURE_FAILED, text(&error)),
+            EngineError::Family(_) => Error::words(code::BAD_PLAN, error.said()),
+            EngineError::Stopped => Error::new(ErrorKind::Interrupted, code::INTERRUPTED, error.said()),
+            EngineError::Operators(_) => Error::new(ErrorKind::Device, code::NO_DEVICE, error.said()),
+            EngineError::InitImage(_) => Error::file(code::NO_PICTURE, error.said()),
+            error => Error::file(code::PICTURE_FAILED, error.said()),
         }
     }
 }
@@ -172,54 +167,54 @@ impl From<image_io::Error> for Error {
             image_io::Error::Read { .. } => code::NO_FILE,
             _ => code::UNUSABLE_FILE,
         };
-        Error::file(code, text(&error))
+        Error::file(code, error.said())
     }
 }
 
 impl From<ManifestError> for Error {
     fn from(error: ManifestError) -> Self {
         match &error {
-            ManifestError::OtherBatch { .. } => Error::words(code::OTHER_FOLDER, text(&error)),
+            ManifestError::OtherBatch { .. } => Error::words(code::OTHER_FOLDER, error.said()),
             ManifestError::NotOurs { .. } | ManifestError::Absent { .. } => {
-                Error::file(code::OTHER_FOLDER, text(&error))
+                Error::file(code::OTHER_FOLDER, error.said())
             }
-            ManifestError::Io { .. } => Error::file(code::NOT_WRITTEN, text(&error)),
+            ManifestError::Io { .. } => Error::file(code::NOT_WRITTEN, error.said()),
         }
     }
 }
 
 impl From<crate::batch::NameError> for Error {
     fn from(error: crate::batch::NameError) -> Self {
-        Error::words(code::USAGE, text(&error))
+        Error::words(code::USAGE, error.said())
     }
 }
 
 impl From<crate::study::grid::GridError> for Error {
     fn from(error: crate::study::grid::GridError) -> Self {
-        Error::words(code::STUDY, text(&error))
+        Error::words(code::STUDY, error.said())
     }
 }
 
 impl From<crate::study::xyz::Error> for Error {
     fn from(error: crate::study::xyz::Error) -> Self {
-        Error::words(code::STUDY, text(&error))
+        Error::words(code::STUDY, error.said())
     }
 }
 
 impl From<crate::study::xyz_weights::Error> for Error {
     fn from(error: crate::study::xyz_weights::Error) -> Self {
-        Error::words(code::STUDY, text(&error))
+        Error::words(code::STUDY, error.said())
     }
 }
 
 impl From<crate::study::analyzer::Error> for Error {
     fn from(error: crate::study::analyzer::Error) -> Self {
-        Error::words(code::STUDY, text(&error))
+        Error::words(code::STUDY, error.said())
     }
 }
 
 impl From<crate::study::analyzer_prompt::Error> for Error {
     fn from(error: crate::study::analyzer_prompt::Error) -> Self {
-        Error::words(code::STUDY, text(&error))
+        Error::words(code::STUDY, error.said())
     }
 }

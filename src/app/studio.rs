@@ -11,11 +11,11 @@ use super::catalogue::ModelFiles;
 use super::error::{Error, ErrorKind, Result};
 use super::session::Session;
 use crate::checkpoint::{Checkpoint, cached_sha256, sha256_of_file};
-use crate::diagnostic::{Diagnostic, Text, code};
+use crate::diagnostic::{Diagnostic, Said, code};
 use crate::engine::{Engine, EngineOptions, InitImage, ModelType, ModelTypeSource, Observer};
 use crate::image_io::{self, Existing, encode_png, write_file};
 use crate::infotext::{ModelInfo, infotext};
-use crate::lora::{KeyTable, LoraHashes, Network, Quirk};
+use crate::lora::{KeyTable, LoraHashes, Network};
 use crate::model::{Held, OperatorChoice};
 use crate::plan::{LoraPlan, Plan, check, job_id};
 use crate::say;
@@ -375,18 +375,6 @@ fn about(lora: &LoraPlan, network: &Network, plan: &Plan) -> Vec<Diagnostic> {
     for module in network.modules().iter().filter(|m| lora.ratio(plan.family, m.name()) != 1.0) {
         module.quirks().into_iter().for_each(|quirk| *quirks.entry(quirk).or_default() += 1);
     }
-    found.extend(quirks.into_iter().map(|(quirk, modules)| check::nonlinear_kind(name, &told(quirk), modules)));
+    found.extend(quirks.into_iter().map(|(quirk, modules)| check::nonlinear_kind(name, &quirk.said(), modules)));
     found
-}
-
-/// Why block weights are not a plain scaling.
-fn told(quirk: Quirk) -> Text {
-    let japanese = match quirk {
-        Quirk::Dora => "DoRA は階層別の重みに比例せず、重み 0 でも切れません",
-        Quirk::HalfScaled => "GLoRA では二つの積の片方にだけ重みが掛かります",
-        Quirk::BiasUnscaled => "バイアスの差分は重みによらず比率 1 のままです",
-        Quirk::AddendUnscaled => "差分に加わる `bias` は重みによらず比率 1 のままです",
-        Quirk::ExtensionFails => "最初の行列が分解された LoKr で拡張機能は止まります。lbw は重みを掛けます",
-    };
-    Text::new(quirk.to_string(), japanese.to_owned())
 }

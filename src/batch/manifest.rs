@@ -12,28 +12,64 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::diagnostic::{Said, Text};
+use crate::say;
+
 const NAME: &str = "manifest.jsonl";
 const FORMAT: u32 = 1;
 
 /// Why a manifest is of no use.
 #[derive(Debug, thiserror::Error)]
+#[error("{}", self.said())]
+#[allow(missing_docs, reason = "`said` tells what each of them is")]
 pub enum ManifestError {
-    #[error("{}: {source}", path.display())]
     Io { path: PathBuf, source: std::io::Error },
-    #[error("{}: there is no {NAME} here, so this is not the folder of a batch", path.display())]
     Absent { path: PathBuf },
-    #[error("{}: the first line is not that of a batch, or of a newer lbw", path.display())]
     NotOurs { path: PathBuf },
-    #[error("{}: this folder belongs to another batch ({theirs}); choose a folder of its own with -o", path.display())]
     OtherBatch { path: PathBuf, theirs: String },
+}
+
+impl Said for ManifestError {
+    fn said(&self) -> Text {
+        match self {
+            ManifestError::Io { path, source } => {
+                let (path, source) = (path.display(), source.said());
+                say!("{path}: {source}", "{path}: {source}", with source)
+            }
+            ManifestError::Absent { path } => {
+                let path = path.display();
+                say!(
+                    "{path}: there is no {NAME} here, so this is not the folder of a batch",
+                    "{path}: {NAME} がないので、バッチのフォルダーではありません"
+                )
+            }
+            ManifestError::NotOurs { path } => {
+                let path = path.display();
+                say!(
+                    "{path}: the first line is not that of a batch, or of a newer lbw",
+                    "{path}: 1 行目がバッチのものではないか、新しい lbw のものです"
+                )
+            }
+            ManifestError::OtherBatch { path, theirs } => {
+                let path = path.display();
+                say!(
+                    "{path}: this folder belongs to another batch ({theirs}); choose a folder of its own with -o",
+                    "{path}: ほかのバッチ ({theirs}) のフォルダーです。-o で別のフォルダーを指定してください"
+                )
+            }
+        }
+    }
 }
 
 /// How far a job is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
+    /// Not begun, or begun by a worker that ended before it was done.
     Planned,
+    /// The picture is there, whole.
     Done,
+    /// Tried, with [`Job::error`].
     Failed,
     /// Done once, and no longer asked for. Its picture is left alone and counts again when the line comes back.
     Former,
@@ -48,12 +84,16 @@ pub struct Job {
     pub file: String,
     /// The prompt file and its line.
     pub source: String,
+    /// Counted from 1.
     pub line: usize,
+    /// The seed of the picture, whether it was written or drawn.
     pub seed: u64,
+    /// The last that was noted.
     pub state: State,
     /// CRC-32 of the finished file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crc32: Option<u32>,
+    /// Why a failed job failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
@@ -159,6 +199,7 @@ impl Manifest {
         self.jobs.iter().map(|job| job.file.as_str())
     }
 
+    /// The prompt files of the batch, by name.
     pub fn sources(&self) -> &[String] {
         &self.header.sources
     }

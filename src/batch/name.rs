@@ -2,39 +2,77 @@
 //!
 //! A name never leaves the output folder: what is filled in loses its separators, and the pattern itself may not climb.
 
+use crate::diagnostic::{Said, Text};
+use crate::say;
+
 /// What a pattern can say about a job.
 #[derive(Debug, Clone, Default)]
 pub struct NameParts {
+    /// The prompt file's name without folders and extension.
     pub file: String,
+    /// The line of the prompt file, from 1.
     pub line: usize,
     /// The number of the job in the batch, from 1.
     pub number: usize,
+    /// webui's `[seed]`.
     pub seed: u64,
+    /// The seed of the variation.
     pub subseed: u64,
+    /// Sampling steps.
     pub steps: u32,
+    /// Under the name `cfg`.
     pub cfg_scale: f64,
+    /// Of the finished picture, in pixels.
     pub width: u32,
+    /// Of the finished picture, in pixels.
     pub height: u32,
+    /// The sampler's label.
     pub sampler: String,
+    /// The schedule's label; under the name `scheduler`.
     pub schedule_type: String,
+    /// The checkpoint's file name without extension.
     pub model_name: String,
+    /// The ten digits that webui shows.
     pub model_hash: String,
+    /// The names of the LoRAs, joined; empty for none.
     pub lora: String,
+    /// As written; what a file name cannot hold is replaced later.
     pub prompt: String,
+    /// As written.
     pub negative_prompt: String,
 }
 
 /// Why a pattern is none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.said())]
+#[allow(missing_docs, reason = "`said` tells what each of them is")]
 pub enum NameError {
-    #[error("`{0}` is not closed")]
     Open(String),
-    #[error("there is nothing called `{name}` to put into a name; there are {}", NAMES.join(", "))]
     Unknown { name: String },
-    #[error("`{0}` is not a width such as :04")]
     Width(String),
-    #[error("a name stays in the output folder: `{0}` does not")]
     Outside(String),
+}
+
+impl Said for NameError {
+    fn said(&self) -> Text {
+        match self {
+            NameError::Open(part) => say!("`{part}` is not closed", "`{part}` が閉じられていません"),
+            NameError::Unknown { name } => {
+                let names = NAMES.join(", ");
+                say!(
+                    "there is nothing called `{name}` to put into a name; there are {names}",
+                    "ファイル名に `{name}` は使えません。使えるのは {names} です"
+                )
+            }
+            NameError::Width(width) => {
+                say!("`{width}` is not a width such as :04", "`{width}` は :04 のような桁数ではありません")
+            }
+            NameError::Outside(part) => say!(
+                "a name stays in the output folder: `{part}` does not",
+                "出力フォルダーの外を指す名前は使えません: `{part}`"
+            ),
+        }
+    }
 }
 
 const NAMES: [&str; 17] = [

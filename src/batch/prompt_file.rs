@@ -10,12 +10,14 @@ use crate::syntax::python;
 pub enum Position {
     /// The line comes first.
     Start,
+    /// The settings' prompt comes first.
     End,
 }
 
 /// How seeds go on from line to line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Seeds {
+    /// A line without a seed has that of the settings.
     AsWritten,
     /// Each line adds the number of images that the *settings* ask for.
     IterateEveryLine,
@@ -26,6 +28,7 @@ pub enum Seeds {
 /// The jobs of a prompt file: webui's values for each, by webui's names.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PromptFile {
+    /// In the order of the lines.
     pub jobs: Vec<Map<String, Value>>,
     /// Lines with `--` that are no command lines, by line number from 1; all of such a line is its prompt.
     pub failed: Vec<(usize, String, LineError)>,

@@ -35,7 +35,7 @@ pub enum LineError {
     /// An option stands at the end of the line.
     NoValue(String),
     /// A value of the wrong type.
-    BadValue { option: String, value: String, what: &'static str },
+    BadValue { option: String, value: String, what: Text },
 }
 
 impl LineError {
@@ -55,7 +55,11 @@ impl LineError {
             }
             LineError::NoValue(option) => say!("`{option}` needs a value after it", "`{option}` の後に値が要ります"),
             LineError::BadValue { option, value, what } => {
-                say!("`{value}` is not {what}, which `{option}` needs", "`{option}` の値 `{value}` が正しくありません ({what})")
+                say!(
+                    "`{value}` is not {what}, which `{option}` needs",
+                    "`{option}` の値 `{value}` は{what}ではありません",
+                    with what
+                )
             }
         }
     }
@@ -164,13 +168,13 @@ fn convert(
 ) -> Result<Value, LineError> {
     let kind = OPTIONS.iter().find(|(known, _)| *known == name).map(|(_, kind)| kind);
     let kind = kind.ok_or_else(|| LineError::UnknownOption(option.to_string()))?;
-    let converted: Result<Value, &'static str> = match kind {
+    let converted: Result<Value, Text> = match kind {
         Kind::Text => Ok(value.as_str().into()),
         Kind::Bool => Ok((value == "true").into()),
-        Kind::Int => python::int(&value).map(Value::from).ok_or("a whole number"),
-        Kind::Float => python::float(&value).map(Value::from).ok_or("a number"),
+        Kind::Int => python::int(&value).map(Value::from).ok_or_else(|| say!("a whole number", "整数")),
+        Kind::Float => python::float(&value).map(Value::from).ok_or_else(|| say!("a number", "数値")),
         Kind::Sampler => Ok(Sampler::from_name(&value).map(Sampler::label).into()),
-        Kind::Checkpoint => checkpoint(&value).map(Value::from).ok_or("a known checkpoint"),
+        Kind::Checkpoint => checkpoint(&value).map(Value::from).ok_or_else(|| say!("a known checkpoint", "ここにあるチェックポイント")),
     };
     converted.map_err(|what| LineError::BadValue { option: option.to_string(), value, what })
 }

@@ -2,6 +2,9 @@
 
 use std::str::FromStr;
 
+use crate::diagnostic::Text;
+use crate::say;
+
 /// Every `count`-th job, beginning with number `index` (from 0).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shard {
@@ -10,53 +13,74 @@ pub struct Shard {
 }
 
 impl Shard {
+    /// Whether job number `job` (from 0) is one of them.
     pub fn has(&self, job: usize) -> bool {
         job % self.count == self.index
     }
 
     /// What a job scheduler says in the environment: SLURM's array tasks, or Kubernetes' index with `count` from the user.
-    pub fn from_environment(count: Option<usize>, variable: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
+    pub fn from_environment(count: Option<usize>, variable: impl Fn(&str) -> Option<String>) -> Result<Self, Text> {
         let number = |name: &str| variable(name).and_then(|v| v.trim().parse::<usize>().ok());
         let (index, found) = if let Some(id) = number("SLURM_ARRAY_TASK_ID") {
             let first = number("SLURM_ARRAY_TASK_MIN").unwrap_or(0);
             (
-                id.checked_sub(first).ok_or("SLURM_ARRAY_TASK_ID is below SLURM_ARRAY_TASK_MIN")?,
+                id.checked_sub(first).ok_or_else(|| {
+                    say!(
+                        "SLURM_ARRAY_TASK_ID is below SLURM_ARRAY_TASK_MIN",
+                        "SLURM_ARRAY_TASK_ID が SLURM_ARRAY_TASK_MIN より小さい値です"
+                    )
+                })?,
                 number("SLURM_ARRAY_TASK_COUNT"),
             )
         } else if let Some(index) = number("JOB_COMPLETION_INDEX") {
             (index, None)
         } else {
-            return Err(
-                "neither SLURM_ARRAY_TASK_ID nor JOB_COMPLETION_INDEX is set; say which shard, as in --shard 1/4"
-                    .into(),
-            );
+            return Err(say!(
+                "neither SLURM_ARRAY_TASK_ID nor JOB_COMPLETION_INDEX is set; say which shard, as in --shard 1/4",
+                "SLURM_ARRAY_TASK_ID も JOB_COMPLETION_INDEX もありません。--shard 1/4 のように指定してください"
+            ));
         };
-        let count = count.or(found).ok_or("the number of shards is not known; write --shard auto/N")?;
-        match index < count {
-            true => Ok(Shard { index, count }),
-            false => Err(format!("shard {} of {count} does not exist", index + 1)),
+        let count = count.or(found).ok_or_else(|| {
+            say!(
+                "the number of shards is not known; write --shard auto/N",
+                "分割の数が分かりません。--shard auto/N と書いてください"
+            )
+        })?;
+        if index < count {
+            return Ok(Shard { index, count });
         }
+        let number = index + 1;
+        Err(say!("shard {number} of {count} does not exist", "{count} 個のうちの {number} 番目はありません"))
     }
 }
 
 /// `2/4` is the second of four.
 impl FromStr for Shard {
-    type Err = String;
+    type Err = Text;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, Text> {
         let environment = |name: &str| std::env::var(name).ok();
         let (index, count) = match text.split_once('/') {
             None if text == "auto" => return Shard::from_environment(None, environment),
             Some(("auto", count)) => {
-                let count = count.parse().map_err(|_| format!("`{count}` is not a number of shards"))?;
+                let unknown = |_| say!("`{count}` is not a number of shards", "`{count}` は分割の数ではありません");
+                let count = count.parse().map_err(unknown)?;
                 return Shard::from_environment(Some(count), environment);
             }
             Some((index, count)) => (index.parse::<usize>(), count.parse::<usize>()),
-            None => return Err(format!("`{text}` is not a shard; write 1/4 for the first of four, or auto")),
+            None => {
+                return Err(say!(
+                    "`{text}` is not a shard; write 1/4 for the first of four, or auto",
+                    "`{text}` は分割の指定ではありません。4 個のうちの最初なら 1/4、または auto と書いてください"
+                ));
+            }
         };
         match (index, count) {
             (Ok(index), Ok(count)) if (1..=count).contains(&index) => Ok(Shard { index: index - 1, count }),
-            _ => Err(format!("`{text}` is not a shard; write 1/4 for the first of four")),
+            _ => Err(say!(
+                "`{text}` is not a shard; write 1/4 for the first of four",
+                "`{text}` は分割の指定ではありません。4 個のうちの最初なら 1/4 と書いてください"
+            )),
         }
     }
 }

@@ -18,13 +18,19 @@ pub use range::{BlockList, UnknownBlock, block_list, word_list};
 
 use serde::{Deserialize, Serialize};
 
+use crate::diagnostic::Text;
+
 /// A model family, as far as block names and module names depend on it. Only SDXL can be run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Family {
+    /// Stable Diffusion 1.x.
     Sd1,
+    /// Stable Diffusion 2.x.
     Sd2,
+    /// Stable Diffusion XL and what was trained from it.
     Sdxl,
+    /// Flux.1: transformer blocks instead of a UNet.
     Flux,
 }
 
@@ -106,10 +112,12 @@ impl Block {
         space.names().iter().position(|n| *n == name).and_then(|i| Block::new(space, i))
     }
 
+    /// Its place among [`Space::names`].
     pub fn index(self) -> usize {
         self.index as usize
     }
 
+    /// `IN04`: its name among [`Space::names`].
     pub fn name(self) -> &'static str {
         self.space.names()[self.index()]
     }
@@ -196,6 +204,7 @@ const SD17: [usize; 17] = [0, 2, 3, 5, 6, 8, 9, 13, 17, 18, 19, 20, 21, 22, 23, 
 const SDXL20: [usize; 20] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22];
 
 impl Layout {
+    /// From the shortest to the longest.
     pub const ALL: [Layout; 5] = [Layout::Sdxl12, Layout::Sd17, Layout::Sdxl20, Layout::Full26, Layout::Flux61];
 
     /// The layout with `len` entries.
@@ -203,6 +212,12 @@ impl Layout {
         Self::ALL.into_iter().find(|l| l.len() == len)
     }
 
+    /// All lengths as alternatives: `12, 17, 20, 26 or 61`.
+    pub fn lengths() -> Text {
+        Text::alternatives(&Self::ALL.map(Layout::len))
+    }
+
+    /// How many entries a vector of this layout has.
     #[expect(clippy::len_without_is_empty, reason = "no layout is empty")]
     pub fn len(self) -> usize {
         match self {

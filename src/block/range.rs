@@ -6,6 +6,8 @@ use pest::Parser;
 use pest::iterators::Pair;
 
 use super::Space;
+use crate::diagnostic::{Said, Text};
+use crate::say;
 
 #[derive(pest_derive::Parser)]
 #[grammar = "grammar/block_range.pest"]
@@ -22,11 +24,19 @@ pub struct BlockList {
 
 /// A range names a block that the space does not have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no block `{name}`")]
+#[error("{}", self.said())]
 pub struct UnknownBlock {
+    /// As it is written in the list.
     pub name: String,
     /// Where the name stands in the list.
     pub span: Range<usize>,
+}
+
+impl Said for UnknownBlock {
+    fn said(&self) -> Text {
+        let name = &self.name;
+        say!("there is no block `{name}`", "ブロック `{name}` はありません")
+    }
 }
 
 /// Reads `text`, expanding `A-B` (in either order) over the names of `space`. Of `A-B-C` only the first two count. Words

@@ -1,42 +1,84 @@
 //! What a file is, when it is not an SDXL checkpoint.
 
 use super::{SafetensorsFile, prefix};
+use crate::diagnostic::{Said, Text};
+use crate::say;
 
 /// A file that is recognised and not supported, or not a checkpoint at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
+    /// Stable Diffusion 1.x.
     Sd1,
+    /// Stable Diffusion 2.x.
     Sd2,
+    /// The refiner of SDXL, which has one text encoder.
     Refiner,
+    /// A UNet with nine input channels.
     Inpainting,
+    /// Flux.
     Flux,
+    /// Stable Diffusion 3.
     Sd3,
+    /// A VAE alone.
     VaeOnly,
+    /// Where a VAE was asked for, none.
     NoVae,
+    /// A LoRA or another network.
     Lora,
+    /// One of the files of a model in diffusers' layout.
     DiffusersPart,
+    /// None of these.
     Unknown,
 }
 
-impl std::fmt::Display for Refusal {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Refusal::Sd1 => "this is an SD 1.x checkpoint; lbw runs SDXL checkpoints only",
-            Refusal::Sd2 => "this is an SD 2.x checkpoint; lbw runs SDXL checkpoints only",
-            Refusal::Refiner => "this is the SDXL refiner; give the SDXL base checkpoint (or one merged from it)",
-            Refusal::Inpainting => "this is an inpainting checkpoint; lbw needs an ordinary SDXL checkpoint",
-            Refusal::Flux => "this is a Flux checkpoint; lbw runs SDXL checkpoints only",
-            Refusal::Sd3 => "this is a Stable Diffusion 3 checkpoint; lbw runs SDXL checkpoints only",
-            Refusal::VaeOnly => "this is a VAE, not a checkpoint; give an SDXL checkpoint as the model",
-            Refusal::NoVae => "there is no VAE in this file; give an SDXL VAE (sdxl_vae.safetensors)",
-            Refusal::Lora => {
-                "this is a LoRA, not a checkpoint; put it into the LoRA folder and name it in the prompt: <lora:NAME:1>"
-            }
-            Refusal::DiffusersPart => {
-                "this is one part of a model in diffusers' layout; lbw needs the single-file checkpoint that webui uses"
-            }
-            Refusal::Unknown => "this is not a Stable Diffusion checkpoint that lbw knows",
-        })
+impl Said for Refusal {
+    fn said(&self) -> Text {
+        match self {
+            Refusal::Sd1 => say!(
+                "this is an SD 1.x checkpoint; lbw runs SDXL checkpoints only",
+                "SD 1.x のチェックポイントです。lbw で動くのは SDXL のチェックポイントだけです"
+            ),
+            Refusal::Sd2 => say!(
+                "this is an SD 2.x checkpoint; lbw runs SDXL checkpoints only",
+                "SD 2.x のチェックポイントです。lbw で動くのは SDXL のチェックポイントだけです"
+            ),
+            Refusal::Refiner => say!(
+                "this is the SDXL refiner; give the SDXL base checkpoint (or one merged from it)",
+                "SDXL の refiner です。SDXL の base のチェックポイント (またはそれをマージしたもの) を指定してください"
+            ),
+            Refusal::Inpainting => say!(
+                "this is an inpainting checkpoint; lbw needs an ordinary SDXL checkpoint",
+                "inpainting 用のチェックポイントです。lbw には通常の SDXL のチェックポイントが必要です"
+            ),
+            Refusal::Flux => say!(
+                "this is a Flux checkpoint; lbw runs SDXL checkpoints only",
+                "Flux のチェックポイントです。lbw で動くのは SDXL のチェックポイントだけです"
+            ),
+            Refusal::Sd3 => say!(
+                "this is a Stable Diffusion 3 checkpoint; lbw runs SDXL checkpoints only",
+                "Stable Diffusion 3 のチェックポイントです。lbw で動くのは SDXL のチェックポイントだけです"
+            ),
+            Refusal::VaeOnly => say!(
+                "this is a VAE, not a checkpoint; give an SDXL checkpoint as the model",
+                "チェックポイントではなく VAE です。モデルには SDXL のチェックポイントを指定してください"
+            ),
+            Refusal::NoVae => say!(
+                "there is no VAE in this file; give an SDXL VAE (sdxl_vae.safetensors)",
+                "このファイルに VAE はありません。SDXL の VAE (sdxl_vae.safetensors) を指定してください"
+            ),
+            Refusal::Lora => say!(
+                "this is a LoRA, not a checkpoint; put it into the LoRA folder and name it in the prompt: <lora:NAME:1>",
+                "チェックポイントではなく LoRA です。LoRA のフォルダーに置き、プロンプトに名前を書いてください: <lora:NAME:1>"
+            ),
+            Refusal::DiffusersPart => say!(
+                "this is one part of a model in diffusers' layout; lbw needs the single-file checkpoint that webui uses",
+                "diffusers 形式のモデルの一部です。lbw には webui で使う一つのファイルのチェックポイントが必要です"
+            ),
+            Refusal::Unknown => say!(
+                "this is not a Stable Diffusion checkpoint that lbw knows",
+                "lbw の知っている Stable Diffusion のチェックポイントではありません"
+            ),
+        }
     }
 }
 

@@ -12,21 +12,48 @@ use half::f16;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
+use crate::diagnostic::{Said, Text};
+use crate::files::hex;
+use crate::say;
+
 /// Why a manifest gives no file.
 #[derive(Debug, thiserror::Error)]
+#[error("{}", self.said())]
+#[allow(missing_docs, reason = "`said` tells what each of them is")]
 pub enum ManifestError {
-    #[error("the manifest is not in the form expected: {0}")]
     Json(#[from] serde_json::Error),
-    #[error("the manifest's format is `{0}`, expected `lbw-tiny-1`")]
     Format(String),
-    #[error("the manifest asks for more than {MAX_BYTES} bytes")]
     TooLarge,
-    #[error("`{entry}` does not fit tensor `{tensor}`")]
     Misfit { tensor: String, entry: &'static str },
-    #[error("the generated file has sha256 {found}, the manifest says {expected}")]
     Hash { expected: String, found: String },
 }
 
+impl Said for ManifestError {
+    fn said(&self) -> Text {
+        match self {
+            ManifestError::Json(error) => {
+                say!("the manifest is not in the form expected: {error}", "マニフェストの形が違います: {error}")
+            }
+            ManifestError::Format(format) => say!(
+                "the manifest's format is `{format}`, expected `{FORMAT}`",
+                "マニフェストの形式が `{FORMAT}` ではなく `{format}` です"
+            ),
+            ManifestError::TooLarge => say!(
+                "the manifest asks for more than {MAX_BYTES} bytes",
+                "マニフェストの求める大きさが {MAX_BYTES} バイトを超えています"
+            ),
+            ManifestError::Misfit { tensor, entry } => {
+                say!("`{entry}` does not fit tensor `{tensor}`", "`{entry}` がテンソル `{tensor}` に合いません")
+            }
+            ManifestError::Hash { expected, found } => say!(
+                "the generated file has sha256 {found}, the manifest says {expected}",
+                "作られたファイルの sha256 は {found} で、マニフェストの {expected} と違います"
+            ),
+        }
+    }
+}
+
+const FORMAT: &str = "lbw-tiny-1";
 const MAX_BYTES: usize = 1 << 30;
 
 #[derive(Deserialize)]
@@ -53,7 +80,7 @@ struct TensorRule {
 /// The safetensors file that `manifest` (JSON text) describes, checked against its hash.
 pub fn from_manifest(manifest: &str) -> Result<Vec<u8>, ManifestError> {
     let manifest: Manifest = serde_json::from_str(manifest)?;
-    if manifest.format != "lbw-tiny-1" {
+    if manifest.format != FORMAT {
         return Err(ManifestError::Format(manifest.format));
     }
     let mut tensors: BTreeMap<&str, (&[usize], Vec<f64>)> = BTreeMap::new();
@@ -141,10 +168,6 @@ fn splitmix64(z: u64) -> u64 {
     let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     z ^ (z >> 31)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -9,29 +9,94 @@ use candle_core::{Device, Tensor};
 use half::slice::HalfFloatSliceExt;
 use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors};
 
+use crate::diagnostic::{Said, Text};
+use crate::say;
+
 /// Why a file is not read.
 #[derive(Debug, thiserror::Error)]
+#[error("{}", self.said())]
+#[allow(missing_docs, reason = "`said` tells what each of them is")]
 pub enum FileError {
-    #[error("{}: {source}", path.display())]
-    Io { path: PathBuf, source: std::io::Error },
-    #[error("{}: this is a pickle file (.ckpt/.pt), which can run code when it is opened; convert it to .safetensors", path.display())]
-    Pickle { path: PathBuf },
-    #[error("{}: not a safetensors file, or damaged: {reason}", path.display())]
-    Damaged { path: PathBuf, reason: String },
-    #[error("{}: tensor `{tensor}` has type {dtype}, which is not supported (f32, f16 and bf16 are)", path.display())]
-    Dtype { path: PathBuf, tensor: String, dtype: String },
-    #[error("{}: tensor `{tensor}` holds a NaN or an infinity at element {index}", path.display())]
-    NotFinite { path: PathBuf, tensor: String, index: usize },
-    #[error("{}: there is no tensor `{tensor}`", path.display())]
-    NoTensor { path: PathBuf, tensor: String },
+    Io {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    Pickle {
+        path: PathBuf,
+    },
+    Damaged {
+        path: PathBuf,
+        reason: Text,
+    },
+    Dtype {
+        path: PathBuf,
+        tensor: String,
+        dtype: String,
+    },
+    NotFinite {
+        path: PathBuf,
+        tensor: String,
+        index: usize,
+    },
+    NoTensor {
+        path: PathBuf,
+        tensor: String,
+    },
     #[error(transparent)]
     Candle(#[from] candle_core::Error),
+}
+
+impl Said for FileError {
+    fn said(&self) -> Text {
+        match self {
+            FileError::Io { path, source } => {
+                let (path, source) = (path.display(), source.said());
+                say!("{path}: {source}", "{path}: {source}", with source)
+            }
+            FileError::Pickle { path } => {
+                let path = path.display();
+                say!(
+                    "{path}: this is a pickle file (.ckpt/.pt), which can run code when it is opened; convert it to .safetensors",
+                    "{path}: pickle ファイル (.ckpt/.pt) で、開くだけでコードが動きえます。.safetensors に変換してください"
+                )
+            }
+            FileError::Damaged { path, reason } => {
+                let path = path.display();
+                say!(
+                    "{path}: not a safetensors file, or damaged: {reason}",
+                    "{path}: safetensors ファイルではないか、壊れています: {reason}",
+                    with reason
+                )
+            }
+            FileError::Dtype { path, tensor, dtype } => {
+                let path = path.display();
+                say!(
+                    "{path}: tensor `{tensor}` has type {dtype}, which is not supported (f32, f16 and bf16 are)",
+                    "{path}: テンソル `{tensor}` の型 {dtype} は使えません (使えるのは f32、f16、bf16 です)"
+                )
+            }
+            FileError::NotFinite { path, tensor, index } => {
+                let path = path.display();
+                say!(
+                    "{path}: tensor `{tensor}` holds a NaN or an infinity at element {index}",
+                    "{path}: テンソル `{tensor}` の要素 {index} が NaN か無限大です"
+                )
+            }
+            FileError::NoTensor { path, tensor } => {
+                let path = path.display();
+                say!("{path}: there is no tensor `{tensor}`", "{path}: テンソル `{tensor}` がありません")
+            }
+            FileError::Candle(error) => error.said(),
+        }
+    }
 }
 
 /// Where a tensor lies and what it is.
 #[derive(Debug, Clone)]
 pub struct Entry {
+    /// As stored.
     pub dtype: Dtype,
+    /// Outermost dimension first.
     pub shape: Vec<usize>,
     bytes: Range<usize>,
 }
@@ -74,14 +139,17 @@ impl SafetensorsFile {
         if is_pickle(slice) {
             return Err(FileError::Pickle { path });
         }
-        let damaged = |reason: String| FileError::Damaged { path: path.clone(), reason };
+        let damaged = |reason: Text| FileError::Damaged { path: path.clone(), reason };
         let (header_len, header) = SafeTensors::read_metadata(slice).map_err(|e| damaged(why_unreadable(slice, &e)))?;
         let data_start = header_len + size_of::<u64>();
         // An empty tensor takes no bytes, so nothing else bounds its other dimensions.
         let is_endless =
             |shape: &[usize]| shape.iter().try_fold(1usize, |n, dim| n.checked_mul((*dim).max(1))).is_none();
         if let Some((name, _)) = header.tensors().into_iter().find(|(_, info)| is_endless(&info.shape)) {
-            return Err(damaged(format!("tensor `{name}` has impossible dimensions")));
+            return Err(damaged(say!(
+                "tensor `{name}` has impossible dimensions",
+                "テンソル `{name}` の形がありえない大きさです"
+            )));
         }
         let entries = header
             .tensors()
@@ -100,6 +168,7 @@ impl SafetensorsFile {
         self.entries = std::mem::take(&mut self.entries).into_iter().map(|(old, entry)| (name(&old), entry)).collect();
     }
 
+    /// The file's path, or the name that bytes in memory were given.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -109,14 +178,17 @@ impl SafetensorsFile {
         &self.metadata
     }
 
+    /// The names of all tensors, in their order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.entries.keys().map(String::as_str)
     }
 
+    /// What tensor `name` is, if there is one.
     pub fn entry(&self, name: &str) -> Option<&Entry> {
         self.entries.get(name)
     }
 
+    /// The shape of tensor `name`, if there is one.
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
         Some(&self.entries.get(name)?.shape)
     }
@@ -222,21 +294,31 @@ fn is_pickle(bytes: &[u8]) -> bool {
 }
 
 /// What a file whose header cannot be read looks like, in words that help.
-fn why_unreadable(bytes: &[u8], error: &SafeTensorError) -> String {
+fn why_unreadable(bytes: &[u8], error: &SafeTensorError) -> Text {
     if bytes.is_empty() {
-        return "it is empty".to_owned();
+        return say!("it is empty", "空のファイルです");
     }
     if bytes.starts_with(b"version https://git-lfs") {
-        return "it is a Git LFS pointer; fetch the file itself with `git lfs pull`".to_owned();
+        return say!(
+            "it is a Git LFS pointer; fetch the file itself with `git lfs pull`",
+            "Git LFS のポインターです。`git lfs pull` で本体を取得してください"
+        );
     }
     if bytes.starts_with(b"<") && bytes.get(8) != Some(&b'{') {
-        return "it is a web page that was saved in place of the file; download it again".to_owned();
+        return say!(
+            "it is a web page that was saved in place of the file; download it again",
+            "ファイルの代わりに保存されたウェブページです。ダウンロードし直してください"
+        );
     }
     match error {
         SafeTensorError::MetadataIncompleteBuffer | SafeTensorError::InvalidHeaderLength => {
-            format!("its header does not describe its {} bytes; it may have been cut short", bytes.len())
+            let size = bytes.len();
+            say!(
+                "its header does not describe its {size} bytes; it may have been cut short",
+                "ヘッダーが全 {size} バイトと合いません。途中で切れているのかもしれません"
+            )
         }
-        error => error.to_string(),
+        error => Text::same(error),
     }
 }
 

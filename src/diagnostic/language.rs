@@ -3,12 +3,15 @@
 /// A language of the diagnostics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Language {
+    /// English.
     #[default]
     En,
+    /// Japanese.
     Ja,
 }
 
 impl Language {
+    /// English first.
     pub const ALL: [Language; 2] = [Language::En, Language::Ja];
 
     /// The language of a locale such as `ja_JP.UTF-8` or `ja-JP`; English for all that lbw does not speak.

@@ -18,11 +18,13 @@ pub mod code;
 mod json;
 mod language;
 mod render;
+mod said;
 mod text;
 
 pub use code::Code;
 pub use language::Language;
 pub use render::Style;
+pub use said::Said;
 pub use text::{Text, same_arguments};
 
 use std::ops::Range;
@@ -37,12 +39,14 @@ use crate::say;
 pub struct Source {
     /// What the user calls it: `prompt`, `negative prompt`, `presets.yaml`.
     pub name: Arc<str>,
+    /// All of it; spans are byte ranges in it.
     pub text: Arc<str>,
     /// Line number of the text's first line in what the user sees, 1 unless it is a piece of a file.
     pub first_line: usize,
 }
 
 impl Source {
+    /// A text whose first line is line 1.
     pub fn new(name: impl Into<Arc<str>>, text: impl Into<Arc<str>>) -> Self {
         Source { name: name.into(), text: text.into(), first_line: 1 }
     }
@@ -61,6 +65,7 @@ impl Source {
     }
 }
 
+/// How much a finding weighs, the least first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
@@ -75,13 +80,16 @@ pub enum Severity {
 /// A byte range of the source with a few words about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Label {
+    /// Bytes of the source.
     pub span: Range<usize>,
+    /// What to say of the place; may be empty.
     pub text: Text,
 }
 
 /// One finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
+    /// That of the code, unless a caller raised it.
     pub severity: Severity,
     /// `E0101`, `W0203`, …: stable, explained by `lbw explain`.
     pub code: Code,
@@ -91,12 +99,14 @@ pub struct Diagnostic {
     pub source: Option<Source>,
     /// The first label is the place; others give context.
     pub labels: Vec<Label>,
+    /// What else is worth knowing.
     pub notes: Vec<Text>,
     /// What to do.
     pub help: Vec<Text>,
 }
 
 impl Diagnostic {
+    /// A finding without a place, of the code's severity.
     pub fn new(code: Code, message: Text) -> Self {
         Diagnostic {
             severity: code.severity(),
@@ -128,11 +138,13 @@ impl Diagnostic {
         self.label(span, Text::default())
     }
 
+    /// Adds something worth knowing.
     pub fn note(mut self, note: Text) -> Self {
         self.notes.push(note);
         self
     }
 
+    /// Adds what to do.
     pub fn help(mut self, help: Text) -> Self {
         self.help.push(help);
         self

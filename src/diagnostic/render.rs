@@ -9,6 +9,7 @@ use super::{Diagnostic, Label, Language, Severity, Source, Text};
 /// How a diagnostic is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
+    /// Without escape sequences.
     Plain,
     /// With ANSI colours.
     Colour,
@@ -151,7 +152,7 @@ warning[W0203]: weight vector has 17 entries
     #[test]
     fn spans_beside_the_text_are_harmless() {
         let source = Source::new("x", "é".repeat(100_000));
-        let backwards = std::ops::Range { start: 5, end: 3 };
+        let backwards = Range { start: 5, end: 3 };
         for span in [0..1, backwards, 199_999..200_000, 400_000..500_000, 0..200_000] {
             let found =
                 Diagnostic::new(code::BAD_NUMBER, say!("x", "x")).within(&source).label(span, say!("here", "ここ"));

@@ -26,11 +26,34 @@ pub struct Text {
 }
 
 impl Text {
-    /// The text that [`say!`](crate::say) made. Words that are no language, such as a list of names, are the same in both.
+    /// The text that [`say!`](crate::say) made.
     pub fn new(en: String, ja: String) -> Self {
         Text { en, ja }
     }
 
+    /// Words that are the same in every language, such as names, numbers and what foreign code says.
+    pub fn same(words: impl std::fmt::Display) -> Self {
+        let words = words.to_string();
+        Text { ja: words.clone(), en: words }
+    }
+
+    /// The texts one after the other, with `separator` between them.
+    pub fn join(texts: impl IntoIterator<Item = Text>, separator: &str) -> Self {
+        let (en, ja): (Vec<_>, Vec<_>) = texts.into_iter().map(|text| (text.en, text.ja)).unzip();
+        Text { en: en.join(separator), ja: ja.join(separator) }
+    }
+
+    /// `a, b or c`.
+    pub fn alternatives<T: std::fmt::Display>(names: &[T]) -> Self {
+        let names: Vec<String> = names.iter().map(T::to_string).collect();
+        let en = match names.as_slice() {
+            [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),
+            names => names.concat(),
+        };
+        Text { en, ja: names.join("、") }
+    }
+
+    /// The words in one language.
     pub fn in_language(&self, language: Language) -> &str {
         match language {
             Language::En => &self.en,
@@ -52,6 +75,9 @@ impl std::fmt::Display for Text {
         f.write_str(&self.en)
     }
 }
+
+/// So that a text can travel inside an error of foreign code and still be told in every language.
+impl std::error::Error for Text {}
 
 impl PartialEq<&str> for Text {
     fn eq(&self, other: &&str) -> bool {
@@ -144,6 +170,12 @@ mod tests {
         for (a, b) in [("{a}", "a"), ("a", "{a}"), ("{a}", "{ab}"), ("{ab}", "{a}"), ("{{a}}", "{a}")] {
             assert!(!same_arguments(a, b), "{a} {b}");
         }
+    }
+
+    #[test]
+    fn alternatives_are_read_aloud() {
+        assert_eq!(Text::alternatives(&["x"]), Text::same("x"));
+        assert_eq!(Text::alternatives(&[1, 2, 3]), say!("1, 2 or 3", "1、2、3"));
     }
 
     #[test]

@@ -7,6 +7,10 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use crate::diagnostic::{Said, Text};
+use crate::files::{self, Existing, hex};
+use crate::say;
+
 /// The model's name, in paths and in infotext.
 pub const NAME: &str = "shapes-xl";
 
@@ -24,16 +28,29 @@ pub const SIZE: u32 = 128;
 
 /// Why the embedded model could not be put into place.
 #[derive(Debug, thiserror::Error)]
-#[error("the embedded model cannot be written to {}: {source}; LBW_CACHE_DIR names another folder", path.display())]
+#[error("{}", self.said())]
 pub struct EmbeddedError {
     path: PathBuf,
     source: std::io::Error,
 }
 
+impl Said for EmbeddedError {
+    fn said(&self) -> Text {
+        let (path, source) = (self.path.display(), self.source.said());
+        say!(
+            "the embedded model cannot be written to {path}: {source}; LBW_CACHE_DIR names another folder",
+            "内蔵のモデルを {path} に書き込めません: {source}。LBW_CACHE_DIR で別のフォルダーを指定できます",
+            with source
+        )
+    }
+}
+
 /// Where the embedded files are.
 #[derive(Debug, Clone)]
 pub struct Installed {
+    /// The checkpoint's file.
     pub checkpoint: PathBuf,
+    /// The folder of its LoRAs.
     pub lora_dir: PathBuf,
 }
 
@@ -46,7 +63,7 @@ pub fn install(cache: &Path) -> Result<Installed, EmbeddedError> {
         hash.update(name);
         hash.update(bytes);
     });
-    let version: String = hash.finalize().iter().take(6).map(|b| format!("{b:02x}")).collect();
+    let version = hex(&hash.finalize()[..6]);
     let dir = cache.join(format!("{NAME}-{version}"));
     let lora_dir = dir.join("lora");
     std::fs::create_dir_all(&lora_dir).map_err(|source| EmbeddedError { path: lora_dir.clone(), source })?;
@@ -64,15 +81,8 @@ pub fn install(cache: &Path) -> Result<Installed, EmbeddedError> {
     Ok(Installed { checkpoint, lora_dir })
 }
 
-/// Whole or not at all: another process may be doing the same.
+/// Another process may be doing the same.
 fn write(path: &Path, bytes: &[u8]) -> Result<(), EmbeddedError> {
-    let dir = path.parent().unwrap_or(Path::new("."));
-    let write = || {
-        let mut file = tempfile::NamedTempFile::new_in(dir)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|e| e.error)?;
-        Ok(())
-    };
-    write().map_err(|source| EmbeddedError { path: path.to_owned(), source })
+    let written = files::write(path, Existing::Replace, |file| file.write_all(bytes));
+    written.map_err(|source| EmbeddedError { path: path.to_owned(), source })
 }

@@ -1,11 +1,15 @@
 //! Why a plan did not become an image.
 
 use crate::checkpoint::CheckpointError;
+use crate::diagnostic::{Said, Text};
 use crate::lora::LoraError;
 use crate::model::{MergeError, ModelError};
+use crate::say;
 
 /// Why a plan did not become an image.
 #[derive(Debug, thiserror::Error)]
+#[error("{}", self.said())]
+#[allow(missing_docs, reason = "`said` tells what each of them is")]
 pub enum EngineError {
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
@@ -17,24 +21,25 @@ pub enum EngineError {
     Merge(MergeError),
     #[error(transparent)]
     Operators(#[from] crate::model::OperatorError),
-    #[error(transparent)]
     Limit(#[from] crate::plan::LimitError),
-    #[error("the plan is for {0}; lbw runs SDXL only")]
     Family(&'static str),
-    #[error("{}: {source}", path.display())]
-    Config { path: std::path::PathBuf, source: std::io::Error },
-    #[error("{lora}: the factor of {module} is {factor}; a strength or block weight is not a finite number")]
-    NotFinite { lora: String, module: String, factor: f64 },
-    #[error("the plan draws over the picture {0}, which is not there; give it with --init")]
+    Config {
+        path: std::path::PathBuf,
+        source: std::io::Error,
+    },
+    NotFinite {
+        lora: String,
+        module: String,
+        factor: f64,
+    },
     InitImage(String),
     /// The observer said so.
-    #[error("stopped")]
     Stopped,
-    #[error("the latent is not a number at step {step}; the checkpoint, a LoRA or the CFG scale drove it out of range")]
-    NanLatent { step: usize },
+    NanLatent {
+        step: usize,
+    },
     #[error(transparent)]
     Sampling(crate::sampling::Error),
-    #[error("{0}")]
     Tensor(#[from] candle_core::Error),
 }
 
@@ -52,6 +57,44 @@ impl From<MergeError> for EngineError {
         match error {
             MergeError::Stopped => EngineError::Stopped,
             other => EngineError::Merge(other),
+        }
+    }
+}
+
+impl Said for EngineError {
+    fn said(&self) -> Text {
+        match self {
+            EngineError::Checkpoint(error) => error.said(),
+            EngineError::Lora(error) => error.said(),
+            EngineError::LoraName(error) => error.said(),
+            EngineError::Merge(error) => error.said(),
+            EngineError::Operators(error) => error.said(),
+            EngineError::Limit(error) => error.said(),
+            EngineError::Family(family) => {
+                say!(
+                    "the plan is for {family}; lbw runs SDXL only",
+                    "この plan は {family} 用です。lbw で動くのは SDXL だけです"
+                )
+            }
+            EngineError::Stopped => say!("stopped", "中断しました"),
+            EngineError::Config { path, source } => {
+                let (path, source) = (path.display(), source.said());
+                say!("{path}: {source}", "{path}: {source}", with source)
+            }
+            EngineError::NotFinite { lora, module, factor } => say!(
+                "{lora}: the factor of {module} is {factor}; a strength or block weight is not a finite number",
+                "{lora}: {module} に掛かる値が {factor} です。強度か階層別の重みが有限の数値ではありません"
+            ),
+            EngineError::InitImage(picture) => say!(
+                "the plan draws over the picture {picture}, which is not there; give it with --init",
+                "この plan は画像 {picture} の上に描きますが、その画像がありません。--init で指定してください"
+            ),
+            EngineError::NanLatent { step } => say!(
+                "the latent is not a number at step {step}; the checkpoint, a LoRA or the CFG scale drove it out of range",
+                "ステップ {step} で潜在画像が数値でなくなりました (NaN)。チェックポイント、LoRA、CFG スケールのどれかのため範囲を超えました"
+            ),
+            EngineError::Sampling(error) => error.said(),
+            EngineError::Tensor(error) => error.said(),
         }
     }
 }

@@ -128,7 +128,7 @@ impl GuidedUnet<'_> {
         negative: Option<&Conditioning>,
         keeps_negative: bool,
     ) -> Result<Vec<Batch>, Error> {
-        let pads = self.plan.settings.pad_conds;
+        let pads = self.pass.settings.pad_conds;
         let tensors = |c: &&Conditioning| [Some(c.crossattn.id()), c.vector.as_ref().map(Tensor::id)];
         let key = Key {
             parts: parts.iter().map(tensors).collect(),

@@ -3,6 +3,7 @@
 use candle_core::{Device, Result, Tensor};
 use sha2::{Digest, Sha256};
 
+use crate::files::hex;
 use crate::image_io::Rgb;
 use crate::plan::ResizeMode;
 
@@ -14,14 +15,14 @@ pub struct InitImage {
 }
 
 impl InitImage {
+    /// Names `picture` by the sha256 of its size and bytes.
     pub fn new(picture: Rgb) -> Self {
         let mut hash = Sha256::new();
         for side in [picture.width, picture.height] {
             hash.update((side as u32).to_le_bytes());
         }
         hash.update(&picture.bytes);
-        let id = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
-        InitImage { picture, id }
+        InitImage { picture, id: hex(&hash.finalize()) }
     }
 
     /// The size of an image that is drawn over it where none is asked for: its own in whole multiples of 8.

@@ -44,16 +44,19 @@ use event::{tell, watched};
 
 /// What an engine is opened with.
 pub struct EngineOptions {
+    /// Where tensors live.
     pub device: Device,
     /// What the models compute with.
     pub operators: OperatorChoice,
     /// Where LoRA names are looked up.
     pub loras: LoraIndex,
+    /// How the tensors of LoRAs are matched to modules.
     pub lora_keys: KeyTable,
     /// Block weights scale the whole delta of every kind, also where the extension does something else.
     pub exact_block_weights: bool,
     /// What the network predicts; `None` is found out from the checkpoint.
     pub model_type: Option<ModelType>,
+    /// Textual inversions by name.
     pub embeddings: Embeddings,
     /// A VAE that replaces the checkpoint's, [`Checkpoint::open_vae`].
     pub vae: Option<Checkpoint>,
@@ -83,7 +86,9 @@ impl Default for EngineOptions {
 
 /// A finished image.
 pub struct Image {
+    /// In pixels.
     pub width: u32,
+    /// In pixels.
     pub height: u32,
     /// Rows of interleaved RGB.
     pub rgb: Vec<u8>,
@@ -162,6 +167,7 @@ impl Engine {
         })
     }
 
+    /// The checkpoint it was opened with.
     pub fn checkpoint(&self) -> &Checkpoint {
         self.weights.checkpoint()
     }

@@ -8,6 +8,7 @@ use crate::sampling::{NoiseLevels, Parameterization};
 /// A parameterisation and its noise levels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ModelType {
+    /// What the network predicts.
     pub parameterization: Parameterization,
     /// The noise levels are rescaled so that the last one is pure noise.
     pub zero_terminal_snr: bool,
@@ -23,11 +24,13 @@ impl ModelType {
 /// How a model type is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ModelTypeSource {
+    /// The caller said it.
     Given,
     /// `parameterization:` in the YAML file beside the checkpoint, as webui reads it.
     Yaml,
     /// The marker tensors `v_pred` and `ztsnr`, which webui 1.10 does not look at.
     Markers,
+    /// Nothing says it, so it is noise.
     Default,
 }
 

@@ -10,7 +10,9 @@ use crate::text::{CHUNK, Conditioning, Embeddings, EncodeOptions, Sizes, TextEnc
 /// Conditioning per step for every part of the prompt and for the negative prompt.
 #[derive(Debug, Clone)]
 pub struct PromptConditioning {
+    /// Each with its weight.
     pub parts: Vec<(f64, Scheduled)>,
+    /// Of the negative prompt.
     pub negative: Scheduled,
 }
 

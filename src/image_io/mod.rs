@@ -12,12 +12,16 @@ mod resample;
 mod tests;
 mod write;
 
+pub use crate::files::Existing;
 pub use picture::read_picture;
 pub use read::{ImageText, read_text};
 pub use resample::Rgb;
-pub use write::{Existing, encode_png, write_file, write_png};
+pub use write::{encode_png, write_file, write_png};
 
 use std::path::PathBuf;
+
+use crate::diagnostic::{Said, Text};
+use crate::say;
 
 /// PNG keyword of webui's infotext.
 const PARAMETERS: &str = "parameters";
@@ -26,19 +30,54 @@ const PLAN: &str = "lbw";
 
 /// Why an image could not be read or written.
 #[derive(Debug, thiserror::Error)]
+#[error("{}", self.said())]
+#[allow(missing_docs, reason = "`said` tells what each of them is")]
 pub enum Error {
-    #[error("cannot read {path}: {source}")]
     Read { path: PathBuf, source: std::io::Error },
-    #[error("cannot write {path}: {source}")]
     Write { path: PathBuf, source: std::io::Error },
-    #[error("{path} exists already; it is not overwritten")]
     Exists { path: PathBuf },
-    #[error("{path} is damaged: {what}")]
-    Damaged { path: PathBuf, what: String },
-    #[error("{path} is not a PNG, JPEG, WebP or text file")]
+    Damaged { path: PathBuf, what: Text },
     UnknownFormat { path: PathBuf },
-    #[error("the text of {path} is longer than {limit} bytes")]
     TooLong { path: PathBuf, limit: u64 },
-    #[error("the image cannot be encoded: {0}")]
     Encode(#[from] png::EncodingError),
+}
+
+impl Said for Error {
+    fn said(&self) -> Text {
+        match self {
+            Error::Read { path, source } => {
+                let (path, source) = (path.display(), source.said());
+                say!("cannot read {path}: {source}", "{path} が読めません: {source}", with source)
+            }
+            Error::Write { path, source } => {
+                let (path, source) = (path.display(), source.said());
+                say!("cannot write {path}: {source}", "{path} に書き込めません: {source}", with source)
+            }
+            Error::Exists { path } => {
+                let path = path.display();
+                say!("{path} exists already; it is not overwritten", "{path} はすでにあるので、上書きしません")
+            }
+            Error::Damaged { path, what } => {
+                let path = path.display();
+                say!("{path} is damaged: {what}", "{path} は壊れています: {what}", with what)
+            }
+            Error::UnknownFormat { path } => {
+                let path = path.display();
+                say!(
+                    "{path} is not a PNG, JPEG, WebP or text file",
+                    "{path} は PNG、JPEG、WebP、テキストのどのファイルでもありません"
+                )
+            }
+            Error::TooLong { path, limit } => {
+                let path = path.display();
+                say!(
+                    "the text of {path} is longer than {limit} bytes",
+                    "{path} のテキストが {limit} バイトを超えています"
+                )
+            }
+            Error::Encode(error) => {
+                say!("the image cannot be encoded: {error}", "画像をエンコードできません: {error}")
+            }
+        }
+    }
 }

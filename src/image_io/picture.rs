@@ -5,6 +5,7 @@ use std::path::Path;
 use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
 
 use super::{Error, Rgb};
+use crate::diagnostic::Text;
 
 /// Longest side of a picture that is read.
 const MAX_SIDE: u32 = 16_384;
@@ -14,7 +15,7 @@ const MEMORY: u64 = 2 << 30;
 /// The picture at `path` (PNG, JPEG or WebP) upright, as RGB; what is transparent becomes white, as in webui.
 pub fn read_picture(path: &Path) -> Result<Rgb, Error> {
     let read = |source| Error::Read { path: path.to_path_buf(), source };
-    let damaged = |e: image::ImageError| Error::Damaged { path: path.to_path_buf(), what: e.to_string() };
+    let damaged = |e: image::ImageError| Error::Damaged { path: path.to_path_buf(), what: Text::same(e) };
     let mut reader = ImageReader::open(path).and_then(ImageReader::with_guessed_format).map_err(read)?;
     if reader.format().is_none() {
         return Err(Error::UnknownFormat { path: path.to_path_buf() });

@@ -5,6 +5,8 @@ use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use super::{Error, PARAMETERS, PLAN, exif_comment};
+use crate::diagnostic::Text;
+use crate::say;
 
 /// Nobody's prompt is longer; what is longer is an attack or a mistake.
 const TEXT_LIMIT: u64 = 16 << 20;
@@ -69,16 +71,19 @@ fn text_file(path: &Path) -> Result<ImageText, Error> {
     if bytes.len() as u64 > TEXT_LIMIT {
         return Err(Error::TooLong { path: path.to_path_buf(), limit: TEXT_LIMIT });
     }
-    let text = String::from_utf8(bytes).map_err(|e| Error::Damaged {
-        path: path.to_path_buf(),
-        what: format!("byte {} is not UTF-8", e.utf8_error().valid_up_to()),
+    let text = String::from_utf8(bytes).map_err(|e| {
+        let at = e.utf8_error().valid_up_to();
+        Error::Damaged {
+            path: path.to_path_buf(),
+            what: say!("byte {at} is not UTF-8", "{at} バイト目が UTF-8 ではありません"),
+        }
     })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     Ok(ImageText { parameters: Some(text.to_string()), plan: None })
 }
 
 fn png_text(path: &Path, file: File) -> Result<ImageText, Error> {
-    let damaged = |e: png::DecodingError| Error::Damaged { path: path.to_path_buf(), what: e.to_string() };
+    let damaged = |e: png::DecodingError| Error::Damaged { path: path.to_path_buf(), what: Text::same(e) };
     let mut options = png::DecodeOptions::default();
     options.set_skip_ancillary_crc_failures(false);
     let mut decoder = png::Decoder::new_with_options(BufReader::new(file), options);
@@ -90,7 +95,7 @@ fn png_text(path: &Path, file: File) -> Result<ImageText, Error> {
     let parameters = png_keyword(info, PARAMETERS).map_err(damaged)?;
     let parameters = match &info.exif_metadata {
         Some(exif) if parameters.is_none() => exif_comment::from_tiff(exif.to_vec())
-            .map_err(|e| Error::Damaged { path: path.to_path_buf(), what: e.to_string() })?,
+            .map_err(|e| Error::Damaged { path: path.to_path_buf(), what: Text::same(e) })?,
         _ => parameters,
     };
     Ok(ImageText { parameters, plan: png_keyword(info, PLAN).map_err(damaged)? })
@@ -112,6 +117,6 @@ fn png_keyword(info: &png::Info, keyword: &str) -> Result<Option<String>, png::D
 
 fn exif_text(path: &Path, file: File) -> Result<ImageText, Error> {
     let parameters = exif_comment::from_container(&mut BufReader::new(file))
-        .map_err(|e| Error::Damaged { path: path.to_path_buf(), what: e.to_string() })?;
+        .map_err(|e| Error::Damaged { path: path.to_path_buf(), what: Text::same(e) })?;
     Ok(ImageText { parameters, plan: None })
 }

@@ -13,8 +13,11 @@ const PRECISION: u32 = 22;
 /// An RGB picture, rows of interleaved bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rgb {
+    /// In pixels.
     pub width: usize,
+    /// In pixels.
     pub height: usize,
+    /// height × width × 3.
     pub bytes: Vec<u8>,
 }
 
@@ -51,6 +54,7 @@ impl Rgb {
         Rgb { width: self.height, height: self.width, bytes }
     }
 
+    /// The three bytes at column `x` of row `y`, both inside the picture.
     pub fn pixel(&self, x: usize, y: usize) -> &[u8] {
         let at = 3 * (y * self.width + x);
         &self.bytes[at..at + 3]

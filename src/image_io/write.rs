@@ -4,17 +4,9 @@ use std::io::Write;
 use std::path::Path;
 
 use image::RgbImage;
-use tempfile::NamedTempFile;
 
 use super::{Error, PARAMETERS, PLAN};
-
-/// What to do when the file exists already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Existing {
-    /// Fail and leave it alone.
-    Keep,
-    Replace,
-}
+use crate::files::{self, Existing};
 
 /// Writes `image` to `path` with its infotext and its plan (JSON). The file is whole or absent at any moment.
 pub fn write_png(
@@ -49,33 +41,10 @@ pub fn encode_png(image: &RgbImage, parameters: &str, plan: Option<&str>) -> Res
     Ok(bytes)
 }
 
-/// Writes a file under a temporary name beside `path`, brings it to the disk and gives it its name.
+/// Writes `bytes` to `path`. The file is whole or absent at any moment.
 pub fn write_file(path: &Path, bytes: &[u8], existing: Existing) -> Result<(), Error> {
-    let failed = |source| Error::Write { path: path.to_path_buf(), source };
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = new_file_in(folder).map_err(failed)?;
-    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
-    let renamed = match existing {
-        Existing::Keep => file.persist_noclobber(path),
-        Existing::Replace => file.persist(path),
-    };
-    match renamed {
-        Ok(_) => Ok(()),
-        Err(e) if e.error.kind() == std::io::ErrorKind::AlreadyExists => {
-            Err(Error::Exists { path: path.to_path_buf() })
-        }
-        Err(e) => Err(failed(e.error)),
-    }
-}
-
-/// A temporary file that others may read as they may read any new file; temporary files are private otherwise.
-fn new_file_in(folder: &Path) -> std::io::Result<NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".lbw-").suffix(".part");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    builder.tempfile_in(folder)
+    files::write(path, existing, |file| file.write_all(bytes)).map_err(|source| match source.kind() {
+        std::io::ErrorKind::AlreadyExists => Error::Exists { path: path.to_path_buf() },
+        _ => Error::Write { path: path.to_path_buf(), source },
+    })
 }

@@ -42,6 +42,7 @@ impl PartialOrd for Dev {
     }
 }
 
+#[expect(clippy::expect_used, reason = "the text is constant and every test reads it")]
 static PEP_440: LazyLock<Regex> = LazyLock::new(|| {
     let pattern = r"(?ix)^\s* v? (?:(?<epoch>[0-9]+)!)? (?<release>[0-9]+(?:\.[0-9]+)*)
         (?:[-_.]?(?<stage>alpha|a|beta|b|preview|pre|c|rc)[-_.]?(?<stage_n>[0-9]+)?)?

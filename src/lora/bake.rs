@@ -6,7 +6,6 @@
 //! refused.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use candle_core::DType;
@@ -22,20 +21,56 @@ use super::module::NetworkModule;
 use super::network::{KeyTable, Network};
 use super::table::ModuleTable;
 use crate::checkpoint::{FileError, SafetensorsFile};
+use crate::diagnostic::{Said, Text};
+use crate::files::{self, Existing};
+use crate::say;
 
 /// Why a file was not baked. Nothing is written then.
 #[derive(Debug, thiserror::Error)]
+#[error("{}", self.said())]
+#[allow(missing_docs, reason = "`said` tells what each of them is")]
 pub enum BakeError {
     #[error(transparent)]
     Lora(#[from] LoraError),
-    #[error("`{module}` is {kind}, whose delta cannot be scaled within a file of the same kind")]
-    CannotScale { module: String, kind: String },
-    #[error("the weight of `{module}` is {weight}, which is not a finite number")]
-    NotFinite { module: String, weight: f64 },
-    #[error("{} exists already", path.display())]
-    Exists { path: PathBuf },
-    #[error("cannot write {}: {source}", path.display())]
-    Write { path: PathBuf, source: std::io::Error },
+    CannotScale {
+        module: String,
+        kind: String,
+    },
+    NotFinite {
+        module: String,
+        weight: f64,
+    },
+    Exists {
+        path: PathBuf,
+    },
+    Write {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+}
+
+impl Said for BakeError {
+    fn said(&self) -> Text {
+        match self {
+            BakeError::Lora(error) => error.said(),
+            BakeError::CannotScale { module, kind } => say!(
+                "`{module}` is {kind}, whose delta cannot be scaled within a file of the same kind",
+                "`{module}` は {kind} です。同じ種類のファイルのままでは差分に重みを掛けられません"
+            ),
+            BakeError::NotFinite { module, weight } => say!(
+                "the weight of `{module}` is {weight}, which is not a finite number",
+                "`{module}` の重みは {weight} で、有限の数値ではありません"
+            ),
+            BakeError::Exists { path } => {
+                let path = path.display();
+                say!("{path} exists already", "{path} はすでにあります")
+            }
+            BakeError::Write { path, source } => {
+                let (path, source) = (path.display(), source.said());
+                say!("cannot write {path}: {source}", "{path} に書き込めません: {source}", with source)
+            }
+        }
+    }
 }
 
 impl From<FileError> for BakeError {
@@ -47,7 +82,9 @@ impl From<FileError> for BakeError {
 /// What baking did, in modules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
 pub struct Baked {
+    /// Weight 1.
     pub unchanged: usize,
+    /// Any other weight.
     pub scaled: usize,
     /// Weight 0: the module is not in the new file.
     pub dropped: usize,
@@ -182,15 +219,11 @@ fn write(
         };
         views.push((name.as_str(), view.map_err(other)?));
     }
-    let folder = output.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let temporary = tempfile::Builder::new().prefix(".lbw-").tempfile_in(folder).map_err(failed)?;
-    safetensors::serialize_to_file(views, Some(metadata), temporary.path()).map_err(other)?;
-    File::open(temporary.path()).and_then(|written| written.sync_all()).map_err(failed)?;
-    match temporary.persist_noclobber(output) {
-        Ok(_) => Ok(()),
-        Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => {
-            Err(BakeError::Exists { path: output.to_owned() })
-        }
-        Err(error) => Err(failed(error.error)),
-    }
+    let written = files::write(output, Existing::Keep, |temporary| {
+        safetensors::serialize_to_file(views, Some(metadata), temporary.path()).map_err(std::io::Error::other)
+    });
+    written.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => BakeError::Exists { path: output.to_owned() },
+        _ => failed(error),
+    })
 }

@@ -36,7 +36,9 @@ pub struct Deltas {
 /// The measures of one block.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct BlockDeltas {
+    /// Its name; `outside` for what lies outside the blocks.
     pub block: &'static str,
+    /// How many of the network's modules it has.
     pub modules: usize,
     /// √ of the sum of squares of the block's deltas (Frobenius).
     pub norm: f64,

@@ -5,6 +5,7 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use crate::checkpoint::{FileError, SafetensorsFile};
+use crate::files::hex;
 
 /// The hashes of one file, in lower-case hex.
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
@@ -19,6 +20,7 @@ pub struct LoraHashes {
 }
 
 impl LoraHashes {
+    /// Reads the whole file at `path`.
     pub fn of_file(path: &Path) -> Result<Self, FileError> {
         Ok(Self::of(&SafetensorsFile::open(path)?))
     }
@@ -28,10 +30,10 @@ impl LoraHashes {
         let header_len = bytes.first_chunk().map_or(0, |len| u64::from_le_bytes(*len));
         let data =
             usize::try_from(header_len).ok().and_then(|len| bytes.get(len.checked_add(8)?..)).unwrap_or_default();
-        let addnet = hex(data);
+        let addnet = sha256(data);
         let stated = file.metadata().get("sshs_model_hash").filter(|hash| !hash.is_empty());
         let webui = stated.unwrap_or(&addnet).chars().take(12).collect();
-        LoraHashes { sha256: hex(bytes), addnet, webui }
+        LoraHashes { sha256: sha256(bytes), addnet, webui }
     }
 
     /// Whether `hash`, from an infotext, names this file: webui's hash, or the beginning (8 digits at least) of one of
@@ -43,8 +45,8 @@ impl LoraHashes {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+fn sha256(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
 }
 
 #[cfg(test)]

@@ -10,6 +10,8 @@ use std::sync::OnceLock;
 use thiserror::Error;
 
 use crate::checkpoint::SafetensorsFile;
+use crate::diagnostic::{Said, Text};
+use crate::say;
 
 /// How deep folders are searched; deeper ones are taken for a loop.
 const MAX_DEPTH: usize = 32;
@@ -18,22 +20,50 @@ const MAX_LIKENESS_LEN: usize = 200;
 
 /// Why a name gives no file. Names are escaped: they may hold control characters.
 #[derive(Debug, Error)]
+#[error("{}", self.said())]
+#[allow(missing_docs, reason = "`said` tells what each of them is")]
 pub enum IndexError {
-    #[error("cannot list {}: {source}", path.display())]
     Folder { path: PathBuf, source: std::io::Error },
 
-    #[error("there is no LoRA called `{}`{}", name.escape_debug(), did_you_mean(similar))]
     NotFound { name: String, similar: Vec<String> },
 
-    #[error("`{}` may be any of {}; write one of these instead", name.escape_debug(), list(candidates))]
     Ambiguous { name: String, candidates: Vec<String> },
 
-    #[error("{} is a pickle file, which can run any program when it is opened; convert it to .safetensors", path.display())]
     Pickle { path: PathBuf },
 }
 
-fn did_you_mean(similar: &[String]) -> String {
-    if similar.is_empty() { String::new() } else { format!("; is it {}?", list(similar)) }
+impl Said for IndexError {
+    fn said(&self) -> Text {
+        match self {
+            IndexError::Folder { path, source } => {
+                let (path, source) = (path.display(), source.said());
+                say!("cannot list {path}: {source}", "フォルダー {path} の中を調べられません: {source}", with source)
+            }
+            IndexError::NotFound { name, similar } => {
+                let (name, hint) = (name.escape_debug(), did_you_mean(similar));
+                say!("there is no LoRA called `{name}`{hint}", "LoRA `{name}` はありません{hint}", with hint)
+            }
+            IndexError::Ambiguous { name, candidates } => {
+                let (name, candidates) = (name.escape_debug(), list(candidates));
+                say!(
+                    "`{name}` may be any of {candidates}; write one of these instead",
+                    "`{name}` に当たるものがいくつもあります。{candidates} のどれかを書いてください"
+                )
+            }
+            IndexError::Pickle { path } => {
+                let path = path.display();
+                say!(
+                    "{path} is a pickle file, which can run any program when it is opened; convert it to .safetensors",
+                    "{path} は pickle ファイルで、開くだけで任意のプログラムが動きえます。.safetensors に変換してください"
+                )
+            }
+        }
+    }
+}
+
+fn did_you_mean(similar: &[String]) -> Text {
+    let names = list(similar);
+    if names.is_empty() { Text::default() } else { say!("; is it {names}?", "。{names} ではありませんか") }
 }
 
 fn list(names: &[String]) -> String {
@@ -43,6 +73,7 @@ fn list(names: &[String]) -> String {
 /// A file of the index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IndexEntry {
+    /// Where it is.
     pub path: PathBuf,
     /// The file name without its extension: the name prompts use.
     pub name: String,
@@ -70,6 +101,7 @@ impl LoraIndex {
         Ok(LoraIndex { entries: scan.entries, aliases: OnceLock::new() })
     }
 
+    /// In the order of their sub-paths, folder by folder.
     pub fn entries(&self) -> &[IndexEntry] {
         &self.entries
     }

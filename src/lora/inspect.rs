@@ -22,6 +22,7 @@ use crate::model::Architecture;
 pub struct Inspection {
     /// The family that names, shapes and metadata speak of.
     pub made_for: Option<&'static str>,
+    /// What sites and infotexts know it by.
     pub hashes: LoraHashes,
     /// Modules by kind.
     pub kinds: BTreeMap<Kind, usize>,
@@ -46,6 +47,7 @@ pub struct Inspection {
     pub leniently_matched: usize,
     /// Tensors that belong to no module.
     pub unmatched: Vec<String>,
+    /// The header's free-form entries (`ss_…`, `modelspec.…`).
     pub metadata: BTreeMap<String, String>,
 }
 

@@ -8,6 +8,8 @@ use super::kind::{Dora, Kind, Misfit, Parts, Update, product, read};
 use super::names::Strength;
 use super::table::Target;
 use crate::block::Block;
+use crate::diagnostic::{Said, Text};
+use crate::say;
 
 /// What is added to a module's parameters. `None` is nothing at all.
 #[derive(Debug, Clone, Default)]
@@ -25,6 +27,7 @@ pub struct Factors<'m> {
     pub up: &'m Tensor,
     /// (rank, columns), in the file's dtype; the columns of a convolution are (input, height, width).
     pub down: &'m Tensor,
+    /// `alpha` over the rank, or what the file says.
     pub scale: f64,
 }
 
@@ -44,19 +47,30 @@ pub enum Quirk {
     ExtensionFails,
 }
 
-impl std::fmt::Display for Quirk {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Quirk::Dora => {
-                "DoRA modules are not scaled in proportion to a block weight, and weight 0 does not switch them off"
-            }
-            Quirk::HalfScaled => "of GLoRA modules only one of two products is scaled by a block weight",
-            Quirk::BiasUnscaled => "bias deltas keep ratio 1 whatever the block weight",
-            Quirk::AddendUnscaled => "the `bias` added to a delta keeps ratio 1 whatever the block weight",
-            Quirk::ExtensionFails => {
-                "the extension fails on LoKr modules with a factored first matrix; lbw scales them"
-            }
-        })
+impl Said for Quirk {
+    fn said(&self) -> Text {
+        match self {
+            Quirk::Dora => say!(
+                "DoRA modules are not scaled in proportion to a block weight, and weight 0 does not switch them off",
+                "DoRA は階層別の重みに比例せず、重み 0 でも切れません"
+            ),
+            Quirk::HalfScaled => say!(
+                "of GLoRA modules only one of two products is scaled by a block weight",
+                "GLoRA では二つの積の片方にだけ重みが掛かります"
+            ),
+            Quirk::BiasUnscaled => say!(
+                "bias deltas keep ratio 1 whatever the block weight",
+                "バイアスの差分は重みによらず比率 1 のままです"
+            ),
+            Quirk::AddendUnscaled => say!(
+                "the `bias` added to a delta keeps ratio 1 whatever the block weight",
+                "差分に加わる `bias` は重みによらず比率 1 のままです"
+            ),
+            Quirk::ExtensionFails => say!(
+                "the extension fails on LoKr modules with a factored first matrix; lbw scales them",
+                "最初の行列が分解された LoKr で拡張機能は止まります。lbw は重みを掛けます"
+            ),
+        }
     }
 }
 
@@ -74,6 +88,14 @@ pub struct NetworkModule {
     dora: Option<Dora>,
     /// Added to the layer's bias.
     bias: Option<Tensor>,
+}
+
+fn bias_misfit(part: &str, bias: &Tensor, target: &Target) -> Misfit {
+    let (bias, weight) = (bias.dims(), &target.shape);
+    Misfit::Pair(say!(
+        "`{part}` is {bias:?} for a weight of {weight:?}",
+        "重み {weight:?} に対して `{part}` は {bias:?} です"
+    ))
 }
 
 /// What [`NetworkModule::read`] is told besides the tensors.
@@ -116,11 +138,11 @@ impl NetworkModule {
             (None, None, _) => 1.0,
         };
         if !scale.is_finite() {
-            return Err(Misfit::Pair("its rank is 0".to_owned()));
+            return Err(Misfit::Pair(say!("its rank is 0", "rank が 0 です")));
         }
         let addend = parts.get("bias").cloned();
         if let Some(bias) = addend.as_ref().filter(|bias| bias.elem_count() != product(&target.shape)) {
-            return Err(Misfit::Pair(format!("`bias` is {:?} for a weight of {:?}", bias.dims(), target.shape)));
+            return Err(bias_misfit("bias", bias, &target));
         }
         let dora = match (parts.get("dora_scale"), parts.get("lora_magnitude_vector")) {
             (Some(scale), _) => Some(Dora::read(scale, &target.shape, as_meant)?),
@@ -132,7 +154,7 @@ impl NetworkModule {
         let carries_bias = matches!(update.kind(), Kind::Norm | Kind::Full);
         let bias = parts.get(bias_part).filter(|_| carries_bias && target.bias.is_some()).cloned();
         if let Some(bias) = bias.as_ref().filter(|bias| Some(&bias.elem_count()) != target.shape.first()) {
-            return Err(Misfit::Pair(format!("`{bias_part}` is {:?} for a weight of {:?}", bias.dims(), target.shape)));
+            return Err(bias_misfit(bias_part, bias, &target));
         }
         Ok(NetworkModule {
             strength: Strength::of_module(&name),
@@ -152,6 +174,7 @@ impl NetworkModule {
         &self.name
     }
 
+    /// The weight it changes.
     pub fn target(&self) -> &Target {
         &self.target
     }
@@ -166,6 +189,7 @@ impl NetworkModule {
         self.strength
     }
 
+    /// What its tensors are.
     pub fn kind(&self) -> Kind {
         self.update.kind()
     }

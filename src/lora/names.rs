@@ -15,7 +15,9 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Strength {
+    /// The strength of the text encoders (`te=`).
     Te,
+    /// The strength of the UNet (`unet=`).
     Unet,
 }
 

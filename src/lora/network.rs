@@ -13,6 +13,8 @@ use super::module::{NetworkModule, Place};
 use super::table::ModuleTable;
 use crate::block::Block;
 use crate::checkpoint::{FileError, SafetensorsFile};
+use crate::diagnostic::{Said, Text};
+use crate::say;
 
 /// Which keys of a file are understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -74,6 +76,7 @@ impl Network {
         Ok(Network { path, metadata, modules, unmatched, without_effect, leniently_matched })
     }
 
+    /// The file it was read from.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -120,7 +123,7 @@ struct ModuleReader<'f> {
 
 impl ModuleReader<'_> {
     /// The module `name`, or in words why its tensors do not fit.
-    fn read(&self, name: &str, group: &Group) -> Result<Result<NetworkModule, String>, LoraError> {
+    fn read(&self, name: &str, group: &Group) -> Result<Result<NetworkModule, Text>, LoraError> {
         let unknown_kind = || LoraError::UnknownKind {
             path: self.file.path().to_owned(),
             module: name.to_owned(),
@@ -142,12 +145,18 @@ impl ModuleReader<'_> {
             |rank| group.origin.as_ref().and_then(|(component, path)| self.adapter.scale(*component, path, rank));
         let module = NetworkModule::read(place, &parts, scale).ok_or_else(unknown_kind)?;
         Ok(module.map_err(|misfit| match misfit {
-            Misfit::Pair(why) => format!("`{name}`: {why}"),
-            Misfit::Target { rows, columns } => {
-                format!("`{name}` is made for a weight of {rows}×{columns}, and this model's is {shape:?}")
+            Misfit::Pair(why) => say!("`{name}`: {why}", "`{name}`: {why}", with why),
+            Misfit::Target { rows, columns } => say!(
+                "`{name}` is made for a weight of {rows}×{columns}, and this model's is {shape:?}",
+                "`{name}` は {rows}×{columns} の重み用ですが、このモデルの重みは {shape:?} です"
+            ),
+            Misfit::Layer(why) => {
+                say!("`{name}` has shape {shape:?}: {why}", "`{name}` の形は {shape:?} です: {why}", with why)
             }
-            Misfit::Layer(why) => format!("`{name}` has shape {shape:?}: {why}"),
-            Misfit::Tensor(error) => format!("`{name}`: {error}"),
+            Misfit::Tensor(error) => {
+                let error = error.said();
+                say!("`{name}`: {error}", "`{name}`: {error}", with error)
+            }
         }))
     }
 }

@@ -44,7 +44,9 @@ pub struct MappedKey {
     pub converted: String,
     /// The module, or `None` when the model has none of that name and the key is dropped.
     pub module: Option<String>,
+    /// The block of the module.
     pub block: Option<Block>,
+    /// Which of a tag's strengths counts for the module.
     pub strength: Option<Strength>,
 }
 
@@ -86,6 +88,7 @@ impl ModuleTable {
         Self::new(family, tensors.iter().map(|(name, shape)| (name.as_str(), shape.as_slice())))
     }
 
+    /// The family of the model.
     pub fn family(&self) -> Family {
         self.family
     }

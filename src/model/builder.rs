@@ -42,6 +42,7 @@ impl Builder {
         Builder { held, ..self }
     }
 
+    /// Where the tensors come from.
     pub fn checkpoint(&self) -> &Arc<Checkpoint> {
         &self.checkpoint
     }
@@ -63,6 +64,7 @@ impl Builder {
         built
     }
 
+    /// Whether the checkpoint has a tensor of this name.
     pub fn has(&self, name: &str) -> bool {
         self.checkpoint.file().entry(name).is_some()
     }

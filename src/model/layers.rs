@@ -23,6 +23,7 @@ impl Linear {
         Self::activated(b, prefix, inputs, outputs, Activation::None)
     }
 
+    /// A layer with the tensor `prefix.weight`, (outputs, inputs), alone.
     pub fn without_bias(b: &mut Builder, prefix: &str, inputs: usize, outputs: usize) -> Self {
         let weight = b.matrix(&format!("{prefix}.weight"), outputs, inputs, Order::Plain);
         Linear { operators: b.operators().clone(), weight, bias: None, activation: Activation::None }
@@ -74,12 +75,14 @@ pub struct LayerNorm {
 }
 
 impl LayerNorm {
+    /// The layer of the tensors `prefix.weight` and `prefix.bias`, both of `width` numbers.
     pub fn new(b: &mut Builder, prefix: &str, width: usize) -> Self {
         let weight = b.param(&format!("{prefix}.weight"), &[width]);
         let bias = b.param(&format!("{prefix}.bias"), &[width]);
         LayerNorm { operators: b.operators().clone(), weight, bias }
     }
 
+    /// `x` with its last dimension, of the layer's width, normalised.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         self.operators.layer_norm(x, &self.weight.get()?, &self.bias.get()?, 1e-5)
     }

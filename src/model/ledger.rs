@@ -13,7 +13,9 @@ use super::ops::LowRank;
 use super::watch::{ModelError, Watch};
 use super::weights::{Param, Weights, at_once};
 use crate::checkpoint::FileError;
+use crate::diagnostic::{Said, Text};
 use crate::lora::{Network, NetworkModule};
+use crate::say;
 
 /// What multiplies a module's delta.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -27,6 +29,7 @@ pub struct Factor {
 /// A network with the factor of each of its modules.
 #[derive(Clone)]
 pub struct ActiveNetwork {
+    /// The network.
     pub network: Arc<Network>,
     /// In the order of `network.modules()`.
     pub factors: Vec<Factor>,
@@ -34,13 +37,14 @@ pub struct ActiveNetwork {
     pub exact: bool,
 }
 
+/// Why the factors asked for are not in force.
 #[derive(Debug, thiserror::Error)]
+#[error("{}", self.said())]
+#[allow(missing_docs, reason = "`said` tells what each of them is")]
 pub enum MergeError {
     #[error(transparent)]
     File(#[from] FileError),
-    #[error("{module} of {network}: {source}")]
     Delta { network: String, module: String, source: candle_core::Error },
-    #[error("stopped")]
     Stopped,
     #[error(transparent)]
     Candle(#[from] candle_core::Error),
@@ -51,6 +55,20 @@ impl From<ModelError> for MergeError {
         match error {
             ModelError::Stopped => MergeError::Stopped,
             ModelError::Tensor(error) => MergeError::Candle(error),
+        }
+    }
+}
+
+impl Said for MergeError {
+    fn said(&self) -> Text {
+        match self {
+            MergeError::File(error) => error.said(),
+            MergeError::Delta { network, module, source } => {
+                let source = source.said();
+                say!("{module} of {network}: {source}", "{network} の {module}: {source}", with source)
+            }
+            MergeError::Stopped => say!("stopped", "中断しました"),
+            MergeError::Candle(error) => error.said(),
         }
     }
 }

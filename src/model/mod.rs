@@ -11,6 +11,7 @@ mod layers;
 mod ledger;
 pub mod ops;
 mod unet;
+#[doc(hidden)]
 pub mod vae;
 mod watch;
 mod weights;
@@ -20,6 +21,7 @@ pub use architecture::{
     VaeArchitecture,
 };
 pub use builder::{Builder, unused_tensors};
+#[doc(hidden)]
 pub use layers::{LayerNorm, Linear};
 pub use ledger::{ActiveNetwork, Factor, MergeError};
 pub use ops::{Held, OperatorChoice, OperatorError, Operators};

@@ -41,6 +41,7 @@ impl Vae {
         self.decoder.parts()
     }
 
+    /// Whether the checkpoint has the encoder's tensors.
     pub fn can_encode(&self) -> bool {
         self.encoder.is_some()
     }

@@ -14,7 +14,7 @@ use safetensors::tensor::Dtype;
 use super::ledger::Ledger;
 use super::ops::{Held, LowRank, NumberType, Operators, Shape, Stored, Weight};
 use super::watch::{Watch, Watched};
-use crate::checkpoint::{Checkpoint, FileError};
+use crate::checkpoint::{Checkpoint, FileError, carried};
 
 /// One parameter of a model.
 pub struct Param {
@@ -55,6 +55,7 @@ impl Param {
         Param { table: true, ..self }
     }
 
+    /// The tensor's name in the checkpoint.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -136,10 +137,10 @@ impl Param {
     /// The checkpoint's value; with `changes` only where it is a weight of operators.
     fn make(&self, changes: &[LowRank]) -> candle_core::Result<Weight> {
         let Some(shape) = self.packed else {
-            return self.plain(&self.base().map_err(candle_core::Error::wrap)?);
+            return self.plain(&self.base().map_err(carried)?);
         };
         let file = self.checkpoint.file();
-        let bytes = file.finite(&self.name).map_err(candle_core::Error::wrap)?;
+        let bytes = file.finite(&self.name).map_err(carried)?;
         let number = match file.entry(&self.name).map(|entry| entry.dtype) {
             Some(Dtype::F16) => NumberType::F16,
             Some(Dtype::BF16) => NumberType::BF16,
@@ -167,10 +168,12 @@ impl Weights {
         Weights { checkpoint, params, ledger: Ledger::default() }
     }
 
+    /// Where base values come from.
     pub fn checkpoint(&self) -> &Checkpoint {
         &self.checkpoint
     }
 
+    /// The parameter of tensor `name`, if a model uses it.
     pub fn get(&self, name: &str) -> Option<&Arc<Param>> {
         self.params.get(name)
     }

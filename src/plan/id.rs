@@ -3,6 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use super::Plan;
+use crate::files::hex;
 
 /// Sixteen hex digits that stand for the picture `plan` gives with the files of these hashes: two jobs with one id draw the
 /// same picture, and whoever finds a finished file with the id of a job need not draw it again.
@@ -14,7 +15,7 @@ pub fn job_id<'a>(plan: &Plan, hashes: impl Iterator<Item = &'a str>) -> String 
         hasher.update([0]);
         hasher.update(hash.as_bytes());
     }
-    hasher.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    hex(&hasher.finalize()[..8])
 }
 
 #[cfg(test)]

@@ -1,11 +1,14 @@
 //! Adding a preset to the text of a preset file, leaving the rest of it as it is.
 
 use super::{PresetFile, PresetSet, webui, yaml};
+use crate::diagnostic::{Said, Text};
+use crate::say;
 use crate::syntax::python;
 
 /// The language of a preset file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
+    /// lbw's own, for weights and elements.
     Yaml,
     /// webui's `lbwpresets.txt`.
     Weights,
@@ -28,23 +31,47 @@ impl Format {
 /// What a preset stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
+    /// A weight vector.
     Weights,
+    /// Element rules.
     Elements,
 }
 
 /// Why a preset cannot be added.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.said())]
+#[allow(missing_docs, reason = "`said` tells what each of them is")]
 pub enum AddError {
-    #[error("`{0}` is there already (line {1})")]
     Exists(String, usize),
-    #[error("a lbwpresets.txt cannot hold element presets; they go into an elempresets.txt or a YAML file")]
     NoElements,
-    #[error("an elempresets.txt cannot hold weight vectors; they go into a lbwpresets.txt or a YAML file")]
     NoWeights,
-    #[error("this file cannot hold `{0}` with this value")]
     Unfit(String),
-    #[error("the file is laid out in a way that cannot be added to; write the preset into it by hand")]
     Layout,
+}
+
+impl Said for AddError {
+    fn said(&self) -> Text {
+        match self {
+            AddError::Exists(name, line) => {
+                say!("`{name}` is there already (line {line})", "`{name}` はすでにあります ({line} 行目)")
+            }
+            AddError::NoElements => say!(
+                "a lbwpresets.txt cannot hold element presets; they go into an elempresets.txt or a YAML file",
+                "lbwpresets.txt に要素別のプリセットは書けません。elempresets.txt か YAML のファイルに書いてください"
+            ),
+            AddError::NoWeights => say!(
+                "an elempresets.txt cannot hold weight vectors; they go into a lbwpresets.txt or a YAML file",
+                "elempresets.txt に重みベクトルは書けません。lbwpresets.txt か YAML のファイルに書いてください"
+            ),
+            AddError::Unfit(name) => {
+                say!("this file cannot hold `{name}` with this value", "この値の `{name}` はこのファイルには書けません")
+            }
+            AddError::Layout => say!(
+                "the file is laid out in a way that cannot be added to; write the preset into it by hand",
+                "このファイルの書き方には追加できません。プリセットを手で書き込んでください"
+            ),
+        }
+    }
 }
 
 /// `text` with one more preset, at the end of its kind. `known` are presets of other files, which `of:` may name.

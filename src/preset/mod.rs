@@ -44,8 +44,11 @@ impl std::fmt::Display for Origin {
 /// A name and what it stands for: a vector text, or the text of element rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Preset {
+    /// As tags write it.
     pub name: String,
+    /// As the file writes it, spaces included.
     pub value: String,
+    /// Where it is defined.
     pub origin: Origin,
 }
 
@@ -69,14 +72,17 @@ impl Presets {
         self.index.get(name).map(|at| &self.list[*at])
     }
 
+    /// In the order of their first definition.
     pub fn iter(&self) -> impl Iterator<Item = &Preset> {
         self.list.iter()
     }
 
+    /// How many there are.
     pub fn len(&self) -> usize {
         self.list.len()
     }
 
+    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
@@ -102,7 +108,9 @@ impl Presets {
 /// What one preset file holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PresetFile {
+    /// Weight vectors.
     pub weights: Presets,
+    /// Element rules.
     pub elements: Presets,
     /// Comments in their order.
     pub comments: Vec<Comment>,
@@ -111,6 +119,7 @@ pub struct PresetFile {
 /// A comment line, without its `#`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Comment {
+    /// Without the `#`.
     pub text: String,
     /// How many presets, of either kind, stand before it.
     pub before: usize,
@@ -119,7 +128,9 @@ pub struct Comment {
 /// All presets known, later files over earlier ones.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PresetSet {
+    /// Weight vectors, for `lbw=`.
     pub weights: Presets,
+    /// Element rules, for `lbwe=`.
     pub elements: Presets,
 }
 
@@ -137,6 +148,7 @@ impl PresetSet {
         &BUILTIN
     }
 
+    /// Adds the presets of a later file, which replace those of the same name.
     pub fn add(&mut self, file: PresetFile) {
         for preset in file.weights.list {
             self.weights.insert(preset);

@@ -10,6 +10,8 @@
 //! assert_eq!(film.apply("a cat", "dog"), ("35mm, a cat, grain".to_string(), "dog, blurry".to_string()));
 //! ```
 
+use crate::diagnostic::{Said, Text};
+use crate::say;
 use crate::syntax::python;
 
 /// The styles of a file, in its order.
@@ -18,20 +20,38 @@ pub struct Styles {
     styles: Vec<Style>,
 }
 
+/// A named pair of texts that prompts are put into.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Style {
+    /// As users choose it.
     pub name: String,
+    /// Put behind the prompt, or around it where `{prompt}` stands in it.
     pub prompt: String,
+    /// The same for the negative prompt.
     pub negative_prompt: String,
 }
 
 /// Why a text is no `styles.csv`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.said())]
+#[allow(missing_docs, reason = "`said` tells what each of them is")]
 pub enum StylesError {
-    #[error("line {line}: a quotation is not closed")]
     OpenQuotation { line: usize },
-    #[error("the first line has no column `{0}`; a styles file begins with `name,prompt,negative_prompt`")]
     NoColumn(&'static str),
+}
+
+impl Said for StylesError {
+    fn said(&self) -> Text {
+        match self {
+            StylesError::OpenQuotation { line } => {
+                say!("line {line}: a quotation is not closed", "{line} 行目: 引用符が閉じられていません")
+            }
+            StylesError::NoColumn(column) => say!(
+                "the first line has no column `{column}`; a styles file begins with `name,prompt,negative_prompt`",
+                "1 行目に列 `{column}` がありません。スタイルのファイルは `name,prompt,negative_prompt` で始まります"
+            ),
+        }
+    }
 }
 
 impl Styles {
@@ -68,10 +88,12 @@ impl Styles {
         later.styles.into_iter().for_each(|style| self.add(style));
     }
 
+    /// The style called `name`, exactly.
     pub fn get(&self, name: &str) -> Option<&Style> {
         self.styles.iter().find(|s| s.name == name)
     }
 
+    /// In the order of their first definition.
     pub fn iter(&self) -> impl Iterator<Item = &Style> {
         self.styles.iter()
     }

@@ -10,9 +10,14 @@ use crate::diagnostic::{Diagnostic, FINDINGS_LIMIT, Source, Text, at_most, code}
 use crate::say;
 use crate::syntax::python;
 
-#[derive(pest_derive::Parser)]
-#[grammar = "grammar/preset.pest"]
-struct PresetGrammar;
+/// What pest makes of the grammar, kept out of sight.
+mod grammar {
+    #[derive(pest_derive::Parser)]
+    #[grammar = "grammar/preset.pest"]
+    pub(super) struct PresetGrammar;
+}
+
+use grammar::{PresetGrammar, Rule};
 
 /// Reads `lbwpresets.txt`.
 ///
@@ -71,7 +76,9 @@ pub fn weights_line(line: &str) -> Result<(&str, &str), Ignored> {
 /// Why a line of `lbwpresets.txt` does not count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ignored {
+    /// It has a `#` anywhere.
     Hash,
+    /// No colon ends a name.
     NoColon,
     /// Entries told by the commas of the line.
     Count(usize),
@@ -94,7 +101,7 @@ impl Ignored {
             Ignored::Count(entries) if entries > 2 && line.contains(':') => (
                 line.find(':')? + 1,
                 say!("the line has {entries} entries and is ignored", "この行は {entries} 個なので無視されます"),
-                say!("a vector has 12, 17, 20, 26 or 61 entries", "ベクトルは 12、17、20、26、61 個のどれかです"),
+                lengths_help(),
             ),
             _ => return None,
         };
@@ -123,6 +130,12 @@ fn redefined(source: &Source, start: usize, old: &Preset) -> Diagnostic {
         .label(start..start + old.name.len(), say!("this definition counts", "この定義が有効です"))
         .note(say!("the first one stands in line {line}", "最初の定義は {line} 行目です"))
         .help(say!("remove one of them", "どちらかを消してください"))
+}
+
+/// What to do about a vector of another length.
+pub(super) fn lengths_help() -> Text {
+    let lengths = Layout::lengths();
+    say!("a vector has {lengths} entries", "ベクトルは {lengths} 個のどれかです", with lengths)
 }
 
 pub(super) fn said_twice(name: &str) -> Text {

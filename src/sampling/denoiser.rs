@@ -40,6 +40,7 @@ pub trait Guided {
 
 /// D(x, σ): the denoised latent that a k-diffusion sampler steps towards.
 pub trait Denoiser {
+    /// The denoised latent for `x` = latent + noise of standard deviation `sigma`, of the same shape.
     fn denoise(&mut self, x: &Tensor, sigma: f32) -> Result<Tensor>;
 }
 
@@ -52,6 +53,7 @@ impl<F: FnMut(&Tensor, f32) -> Result<Tensor>> Denoiser for F {
 /// A guided noise prediction.
 #[derive(Debug, Clone)]
 pub struct Eps {
+    /// With guidance.
     pub guided: Tensor,
     /// The negative prompt's own prediction, which CFG++ steps along.
     pub uncond: Tensor,
@@ -59,6 +61,7 @@ pub struct Eps {
 
 /// The noise in `x` at timestep `t`, for samplers over timesteps.
 pub trait EpsModel {
+    /// The noise in `x`, (1, 4, h, w), at timestep `t`.
     fn eps(&mut self, x: &Tensor, t: f32) -> Result<Eps>;
 }
 
@@ -104,9 +107,13 @@ pub fn scaled_input(x: &Tensor, sigma: f32) -> Result<Tensor> {
 
 /// Drives a network for samplers over sigmas; guidance acts on the denoised latents.
 pub struct SigmaDenoiser<'a> {
+    /// The network with its prompts.
     pub model: &'a mut dyn Guided,
+    /// Sigma for each timestep.
     pub levels: &'a NoiseLevels,
+    /// What the network predicts.
     pub parameterization: Parameterization,
+    /// How far guidance goes; 1 is the conditional prediction.
     pub cfg_scale: f64,
 }
 
@@ -121,10 +128,13 @@ impl Denoiser for SigmaDenoiser<'_> {
 ///
 /// Source: Luo et al., "Latent Consistency Models" (2023): boundary scalings with data deviation 0.5 and timestep scaling 10.
 pub struct LcmDenoiser<'a> {
+    /// The network with its prompts.
     pub model: &'a mut dyn Guided,
     /// LCM's own table, [`NoiseLevels::for_lcm`].
     pub levels: NoiseLevels,
+    /// What the network predicts.
     pub parameterization: Parameterization,
+    /// How far guidance goes; 1 is the conditional prediction.
     pub cfg_scale: f64,
 }
 
@@ -144,9 +154,13 @@ impl Denoiser for LcmDenoiser<'_> {
 
 /// Drives a network for samplers over timesteps; guidance acts on noise predictions.
 pub struct TimestepDenoiser<'a> {
+    /// The network with its prompts.
     pub model: &'a mut dyn Guided,
+    /// Sigma for each timestep.
     pub levels: &'a NoiseLevels,
+    /// What the network predicts.
     pub parameterization: Parameterization,
+    /// How far guidance goes; 1 is the conditional prediction.
     pub cfg_scale: f64,
 }
 

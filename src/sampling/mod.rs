@@ -29,30 +29,76 @@ pub use upscale::upscale;
 
 use candle_core::Tensor;
 
+use crate::diagnostic::{Said, Text};
 use crate::plan::ScheduleType;
+use crate::say;
 
+/// What sampling gives, or why it stopped.
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// Why sampling stopped.
 #[derive(Debug, thiserror::Error)]
+#[error("{}", self.said())]
+#[allow(missing_docs, reason = "`said` tells what each of them is")]
 pub enum Error {
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),
     /// The network or the step callback gave up; its own error.
-    #[error("{0}")]
     Caller(#[source] Box<dyn std::error::Error + Send + Sync>),
-    #[error("0 sampling steps leave nothing to sample; use at least 1")]
     NoSteps,
-    #[error("{steps} sampling steps are more than the {limit} this sampler can take")]
-    TooManySteps { steps: usize, limit: usize },
-    #[error("the schedule {} cannot reach from sigma {sigma_max} to {sigma_min}; both must be positive", .kind.label())]
-    BadSchedule { kind: ScheduleType, sigma_min: f64, sigma_max: f64 },
-    #[error("the Beta schedule works with alpha and beta between 0.01 and 100, not {alpha} and {beta}")]
-    BadBeta { alpha: f64, beta: f64 },
-    #[error("DPM adaptive found no usable step size within {steps} steps; the model's predictions may not be finite")]
-    NoConvergence { steps: usize },
-    #[error("the model gave a prediction for none of the prompt's parts")]
+    TooManySteps {
+        steps: usize,
+        limit: usize,
+    },
+    BadSchedule {
+        kind: ScheduleType,
+        sigma_min: f64,
+        sigma_max: f64,
+    },
+    BadBeta {
+        alpha: f64,
+        beta: f64,
+    },
+    NoConvergence {
+        steps: usize,
+    },
     NoParts,
+}
+
+impl Said for Error {
+    fn said(&self) -> Text {
+        match self {
+            Error::Tensor(error) => error.said(),
+            Error::Caller(error) => Text::same(error),
+            Error::NoSteps => say!(
+                "0 sampling steps leave nothing to sample; use at least 1",
+                "ステップ数が 0 では何も描けません。1 以上にしてください"
+            ),
+            Error::TooManySteps { steps, limit } => say!(
+                "{steps} sampling steps are more than the {limit} this sampler can take",
+                "ステップ数 {steps} は多すぎます。このサンプラーでは {limit} までです"
+            ),
+            Error::BadSchedule { kind, sigma_min, sigma_max } => {
+                let kind = kind.label();
+                say!(
+                    "the schedule {kind} cannot reach from sigma {sigma_max} to {sigma_min}; both must be positive",
+                    "スケジュールタイプ {kind} では sigma を {sigma_max} から {sigma_min} まで下げられません。どちらも正の数にしてください"
+                )
+            }
+            Error::BadBeta { alpha, beta } => say!(
+                "the Beta schedule works with alpha and beta between 0.01 and 100, not {alpha} and {beta}",
+                "スケジュールタイプ Beta の alpha と beta は 0.01 から 100 までです ({alpha} と {beta} は使えません)"
+            ),
+            Error::NoConvergence { steps } => say!(
+                "DPM adaptive found no usable step size within {steps} steps; the model's predictions may not be finite",
+                "DPM adaptive は {steps} ステップのうちに使える刻み幅を見つけられませんでした。モデルの予測が有限の数値でないのかもしれません"
+            ),
+            Error::NoParts => say!(
+                "the model gave a prediction for none of the prompt's parts",
+                "プロンプトのどの部分についてもモデルの予測がありません"
+            ),
+        }
+    }
 }
 
 impl Error {
@@ -64,6 +110,7 @@ impl Error {
 
 /// Source of the noise that a sampler adds when it goes from `sigma` to `sigma_next`, with variance 1.
 pub trait NoiseSampler {
+    /// Noise of the latent's shape.
     fn sample(&mut self, sigma: f32, sigma_next: f32) -> Result<Tensor>;
 }
 
@@ -81,9 +128,11 @@ impl<F: FnMut(f32, f32) -> Result<Tensor>> NoiseSampler for F {
 pub struct Step<'a> {
     /// 0-based; webui's `sampling_step` from here until the next report.
     pub index: usize,
+    /// The noisy latent.
     pub x: &'a Tensor,
     /// 0 for samplers over timesteps.
     pub sigma: f32,
+    /// What the network takes it for.
     pub denoised: &'a Tensor,
 }
 

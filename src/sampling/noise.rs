@@ -24,6 +24,7 @@ enum Stream {
 }
 
 impl Generator {
+    /// The generator as torch makes it with `manual_seed(seed)` on the device of `source`.
     pub fn new(source: NoiseSource, seed: u64) -> Self {
         Generator(match source {
             NoiseSource::Gpu => Stream::Philox(Philox::new(seed)),

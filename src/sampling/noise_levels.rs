@@ -97,10 +97,12 @@ impl NoiseLevels {
         &self.sigmas
     }
 
+    /// The lowest sigma the network was trained on.
     pub fn sigma_min(&self) -> f32 {
         self.sigmas[0]
     }
 
+    /// The highest sigma the network was trained on.
     pub fn sigma_max(&self) -> f32 {
         self.sigmas[self.sigmas.len() - 1]
     }

@@ -12,12 +12,17 @@ use crate::plan::{Sampler, Settings};
 
 /// Everything that sampling one image needs.
 pub struct Run<'a> {
+    /// Sampler, schedule, steps, seed and the rest.
     pub settings: &'a Settings,
+    /// Sigma for each timestep.
     pub levels: &'a NoiseLevels,
+    /// What the network predicts.
     pub parameterization: Parameterization,
+    /// The network with its prompts.
     pub model: &'a mut dyn Guided,
     /// The image's own generator: its next draw is the initial noise.
     pub rng: &'a mut ImageRng,
+    /// Noise alone, or a latent that is drawn over.
     pub start: Start,
 }
 
@@ -29,6 +34,7 @@ pub enum Start {
     /// A scaled latent (1, 4, h, w) that is partly covered with noise: img2img, or the second pass of hires. fix, which
     /// takes a fresh [`ImageRng`] of the larger size and `fix_steps`.
     Latent {
+        /// What is drawn over, (1, 4, h, w), in the network's scale.
         latent: Tensor,
         /// Denoising strength, 0 to 1: the share of the schedule that is run.
         strength: f64,

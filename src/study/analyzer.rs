@@ -5,7 +5,9 @@ use image::RgbImage;
 
 use super::xyz_weights::{Axis, AxisKind, CELL_LIMIT, Error as PlotError, Request, Run};
 use crate::block::{Layout, Space};
+use crate::diagnostic::{Said, Text};
 use crate::infotext::float_text;
+use crate::say;
 use crate::syntax::python;
 
 /// What to analyse, as the user writes it.
@@ -28,15 +30,18 @@ pub struct Analysis<'a> {
 /// The images of an analysis.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AnalysisPlan {
+    /// The images, in the order they are made.
     pub runs: Vec<Run>,
     /// How many images the extension announces; not always how many there are.
     pub job_count: usize,
+    /// The comparisons, in the order they are made.
     pub tables: Vec<Table>,
 }
 
 /// One comparison of all blocks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
+    /// What stands in the corner of the grid.
     pub origin: String,
     /// The block ids, one comparison each.
     pub ids: Vec<String>,
@@ -50,15 +55,32 @@ pub struct Table {
 
 /// Why an analysis cannot be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.said())]
+#[allow(missing_docs, reason = "`said` tells what each of them is")]
 pub enum Error {
-    #[error("the range `{0}` needs two weights, as in `0,1`")]
     Range(String),
     #[error(transparent)]
     Plot(#[from] PlotError),
-    #[error("the threshold `{0}` is not a whole number")]
     Threshold(String),
-    #[error("images of different sizes cannot be compared")]
     Sizes,
+}
+
+impl Said for Error {
+    fn said(&self) -> Text {
+        match self {
+            Error::Range(range) => say!(
+                "the range `{range}` needs two weights, as in `0,1`",
+                "範囲 `{range}` には `0,1` のように重みが二つ必要です"
+            ),
+            Error::Plot(error) => error.said(),
+            Error::Threshold(threshold) => {
+                say!("the threshold `{threshold}` is not a whole number", "しきい値 `{threshold}` は整数ではありません")
+            }
+            Error::Sizes => {
+                say!("images of different sizes cannot be compared", "大きさの違う画像は比べられません")
+            }
+        }
+    }
 }
 
 /// The vector of the analysis has these entries, whatever the model.
@@ -161,8 +183,11 @@ impl Comparison {
 /// What stands in a cell of an analyzer's grid; the number is that of the id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cell {
+    /// The picture of the differences.
     Difference(usize),
+    /// The image with the block changed.
     Modified(usize),
+    /// The image with nothing changed.
     Reference,
 }
 
@@ -170,7 +195,9 @@ pub enum Cell {
 /// per id with these from bottom to top.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CellGrid {
+    /// Above the columns.
     pub x_labels: Vec<String>,
+    /// Left of the rows.
     pub y_labels: Vec<String>,
     /// Row by row.
     pub cells: Vec<Cell>,

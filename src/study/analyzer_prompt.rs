@@ -12,8 +12,10 @@
 
 use std::ops::Range;
 
+use crate::diagnostic::{Said, Text};
 use crate::plan::argument::{Found, find_weights};
 use crate::plan::network::lora_tags;
+use crate::say;
 use crate::syntax::{Prompt, Tag};
 
 /// A prompt with places for vectors.
@@ -47,13 +49,37 @@ enum Kind {
 
 /// Why no LoRA is under test.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.said())]
+#[allow(missing_docs, reason = "`said` tells what each of them is")]
 pub enum Error {
-    #[error("the prompt loads no LoRA: there is nothing to analyse (add a tag such as <lora:NAME:1>)")]
     NoLora,
-    #[error("the prompt has no tag of the LoRA `{name}`; it loads {}", loaded.join(", "))]
     NotLoaded { name: String, loaded: Vec<String> },
-    #[error("the prompt loads several LoRAs ({}): mark one with lbw=XYZ, or choose it with --lora", .0.join(", "))]
     Ambiguous(Vec<String>),
+}
+
+impl Said for Error {
+    fn said(&self) -> Text {
+        match self {
+            Error::NoLora => say!(
+                "the prompt loads no LoRA: there is nothing to analyse (add a tag such as <lora:NAME:1>)",
+                "プロンプトに LoRA がないので、調べるものがありません (<lora:NAME:1> のようなタグを書いてください)"
+            ),
+            Error::NotLoaded { name, loaded } => {
+                let loaded = loaded.join(", ");
+                say!(
+                    "the prompt has no tag of the LoRA `{name}`; it loads {loaded}",
+                    "プロンプトに LoRA `{name}` のタグはありません。あるのは {loaded} です"
+                )
+            }
+            Error::Ambiguous(loaded) => {
+                let loaded = loaded.join(", ");
+                say!(
+                    "the prompt loads several LoRAs ({loaded}): mark one with lbw=XYZ, or choose it with --lora",
+                    "プロンプトに LoRA がいくつもあります ({loaded})。lbw=XYZ を付けるか --lora で一つ選んでください"
+                )
+            }
+        }
+    }
 }
 
 impl Marked {

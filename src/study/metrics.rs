@@ -37,7 +37,9 @@ pub struct Change {
     pub delta_e: f64,
     /// Change of mean L*, a* (green to red), b* (blue to yellow).
     pub lightness: f64,
+    /// Change of mean a*, positive towards red.
     pub a: f64,
+    /// Change of mean b*, positive towards yellow.
     pub b: f64,
     /// Turn of the hues in degrees, −180 to 180, weighted by chroma; positive is from red towards yellow.
     pub hue: f64,
@@ -103,6 +105,7 @@ impl Change {
 }
 
 impl Measured {
+    /// Computes what comparisons need: L*a*b* of every pixel, and light at several scales.
     pub fn new(picture: &RgbImage) -> Self {
         let lab: Vec<[f32; 3]> = picture.pixels().map(|p| lab(p.0)).collect();
         let light = Plane::light(picture, &lab);

@@ -8,18 +8,25 @@ use super::suggest::{Candidate, Errors, GAIN, Goal, KEPT};
 /// An analysis: everything that its HTML page, table and CSV say.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
+    /// The version of this structure.
     pub format: u32,
+    /// As it was analysed.
     pub prompt: String,
     /// The LoRAs under test.
     pub loras: Vec<String>,
     /// The seed that was asked for or drawn; a run that goes on in the same folder takes it again.
     pub seed: i64,
+    /// The seeds of the pictures.
     pub seeds: Vec<i64>,
     /// Weight of the changed block and of all others.
     pub range: [String; 2],
+    /// The difference of a channel from which it counts, as it was given (0–255).
     pub threshold: String,
+    /// Sampling steps of each picture.
     pub steps: u32,
+    /// Whether the pictures were drawn with a quarter of the steps.
     pub quick: bool,
+    /// What it cost.
     pub work: Work,
     /// What the whole LoRA does to the plain base.
     pub effect: Change,
@@ -35,6 +42,7 @@ pub struct Report {
     pub grids: Vec<String>,
     /// One for each seed: the plain base and the whole LoRA.
     pub references: Vec<References>,
+    /// Only where a goal was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suggestion: Option<Suggestion>,
 }
@@ -52,16 +60,21 @@ pub struct Work {
     pub text_encodings: usize,
 }
 
+/// Files of one seed that the blocks are compared with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct References {
+    /// The seed of both.
     pub seed: i64,
+    /// Without the LoRA.
     pub base: String,
+    /// With the whole LoRA.
     pub full: String,
 }
 
 /// One block, or one list of blocks.
 #[derive(Debug, Clone, Serialize)]
 pub struct Block {
+    /// `IN04`, or several blocks as they were asked for.
     pub id: String,
     /// Modules whose factor changes. With 0 the picture is that of the whole LoRA and is not drawn.
     pub modules: usize,
@@ -75,34 +88,46 @@ pub struct Block {
     pub left: Change,
     /// The shares of the whole LoRA's distance from the plain base that go with the block.
     pub colors: f64,
+    /// The same of gradient energy: what is drawn, not its colours.
     pub lines: f64,
     /// How guilty the block is: the share of that distance, colours and lines together, that is gone without the block.
     pub guilt: f64,
+    /// The distance of the pictures without the block from the plain base.
     pub errors: Errors,
+    /// What the block does, in words.
     pub sentence: String,
+    /// One for each seed.
     pub pictures: Vec<Pictures>,
 }
 
 /// Files of one seed, in the folder of the report.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Pictures {
+    /// The seed of these.
     pub seed: i64,
+    /// The picture without the block.
     pub changed: String,
+    /// The picture of the differences from the whole LoRA's.
     pub difference: String,
+    /// As [`Block::percent`], of this seed.
     pub percent: f64,
 }
 
 /// A vector for a goal.
 #[derive(Debug, Clone, Serialize)]
 pub struct Suggestion {
+    /// What was asked for.
     pub goal: Goal,
     /// Nothing where no vector gains anything.
     pub found: Option<Found>,
+    /// What was found, in words.
     pub sentence: String,
 }
 
+/// A vector that comes nearer to the goal.
 #[derive(Debug, Clone, Serialize)]
 pub struct Found {
+    /// As it is written behind `lbw=`.
     pub vector: String,
     /// The blocks that are lowered.
     pub weights: Vec<(String, f64)>,
@@ -110,19 +135,26 @@ pub struct Found {
     pub errors: Errors,
     /// On other prompts and seeds: the whole LoRA, and the suggestion.
     pub verified_full: Errors,
+    /// On other prompts and seeds: the suggestion.
     pub verified: Errors,
     /// Whether the goal is reached on the other prompts and seeds.
     pub holds: bool,
+    /// One for each of the other prompts and seeds.
     pub pictures: Vec<Verified>,
 }
 
 /// Pictures of one prompt and seed that the suggestion was not made from.
 #[derive(Debug, Clone, Serialize)]
 pub struct Verified {
+    /// Another prompt.
     pub prompt: String,
+    /// Another seed.
     pub seed: u64,
+    /// The file without the LoRA.
     pub base: String,
+    /// The file with the whole LoRA.
     pub full: String,
+    /// The file with the suggested vector.
     pub suggested: String,
 }
 

@@ -5,23 +5,33 @@
 
 use serde::Serialize;
 
+use crate::diagnostic::Text;
+use crate::say;
+
 /// What is to come back from the plain base model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Goal {
+    /// The colours.
     pub colors: bool,
+    /// The lines.
     pub lines: bool,
 }
 
 impl std::str::FromStr for Goal {
-    type Err = String;
+    type Err = Text;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, Text> {
         let mut goal = Goal { colors: false, lines: false };
         for word in text.split(',').map(str::trim) {
             match word {
                 "base-colors" => goal.colors = true,
                 "base-lines" => goal.lines = true,
-                _ => return Err(format!("`{word}` is no goal; there are base-colors and base-lines")),
+                _ => {
+                    return Err(say!(
+                        "`{word}` is no goal; there are base-colors and base-lines",
+                        "`{word}` は目標になりません。あるのは base-colors と base-lines です"
+                    ));
+                }
             }
         }
         Ok(goal)
@@ -47,6 +57,7 @@ const KEPT_HERE: f64 = 0.92;
 pub const GAIN: f64 = 0.3;
 /// Errors below these are not worth a change: a just noticeable difference of colour, and a twentieth more gradient energy.
 pub const LEAST_COLORS: f64 = 1.0;
+/// See [`LEAST_COLORS`].
 pub const LEAST_LINES: f64 = 0.05;
 
 impl Errors {
@@ -84,7 +95,9 @@ pub type Weights = Vec<(usize, f64)>;
 /// A vector that was tried.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Candidate {
+    /// What it changes.
     pub weights: Weights,
+    /// Its distance from the plain base.
     pub errors: Errors,
 }
 

@@ -12,19 +12,25 @@
 //! ```
 
 use crate::block::Layout;
+use crate::diagnostic::{Said, Text};
 use crate::infotext::float_text;
+use crate::say;
 use crate::syntax::python;
 
 /// What an axis varies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AxisKind {
+    /// Nothing: one value that changes nothing.
     None,
     /// Weights put into the blocks of a Block ID axis.
     Values,
+    /// Block ids, or lists of them, that get the weights of a Values axis.
     BlockId,
+    /// Seeds; −1 is drawn.
     Seed,
     /// Preset names whose vectors take the place of `XYZ`.
     OriginalWeights,
+    /// Element rules that are added to the LoRA's.
     Elements,
     /// Something that is not of the extension's plot; its values are labels here.
     Other,
@@ -48,7 +54,9 @@ impl AxisKind {
 /// An axis and its values, separated by commas.
 #[derive(Debug, Clone, Copy)]
 pub struct Axis<'a> {
+    /// What it varies.
     pub kind: AxisKind,
+    /// As typed.
     pub values: &'a str,
 }
 
@@ -75,6 +83,7 @@ pub struct Run {
     pub xyz: String,
     /// The text of preset `ZYX`, its complement.
     pub zyx: String,
+    /// The seed of the image.
     pub seed: i64,
     /// Element rules that are added.
     pub elements: Option<String>,
@@ -85,7 +94,9 @@ pub struct Run {
 /// One picture of cells; there is one for each z.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grid {
+    /// Above the columns.
     pub x_labels: Vec<String>,
+    /// Left of the rows.
     pub y_labels: Vec<String>,
     /// What stands in the corner.
     pub origin: String,
@@ -96,29 +107,58 @@ pub struct Grid {
 /// The images of a plot and their places.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plot {
+    /// The images, in the order they are made.
     pub runs: Vec<Run>,
+    /// One for each value of z.
     pub grids: Vec<Grid>,
 }
 
 /// Why a plot cannot be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.said())]
+#[allow(missing_docs, reason = "`said` tells what each of them is")]
 pub enum Error {
-    #[error("an entry of the vector `{0}` is empty")]
     EmptyEntry(String),
-    #[error("`{0}` is not a number")]
     NotANumber(String),
-    #[error("`{0}` is not a seed")]
     NotASeed(String),
-    #[error("there is no preset `{0}`")]
     UnknownPreset(String),
-    #[error("`{block}` is not a block of a vector with {entries} entries")]
     UnknownBlock { block: String, entries: usize },
-    #[error("a vector has {0} entries; 12, 17, 20, 26 or 61 are possible")]
     Length(usize),
-    #[error("`{0}` and `{1}` have different lengths and cannot be added")]
     Lengths(String, String),
-    #[error("the plot has {0} cells; {CELL_LIMIT} are possible")]
     TooLarge(usize),
+}
+
+impl Said for Error {
+    fn said(&self) -> Text {
+        match self {
+            Error::EmptyEntry(vector) => {
+                say!("an entry of the vector `{vector}` is empty", "ベクトル `{vector}` に空の項目があります")
+            }
+            Error::NotANumber(value) => say!("`{value}` is not a number", "`{value}` は数値ではありません"),
+            Error::NotASeed(value) => say!("`{value}` is not a seed", "`{value}` はシードではありません"),
+            Error::UnknownPreset(name) => say!("there is no preset `{name}`", "プリセット `{name}` はありません"),
+            Error::UnknownBlock { block, entries } => say!(
+                "`{block}` is not a block of a vector with {entries} entries",
+                "`{block}` は {entries} 個のベクトルのブロックではありません"
+            ),
+            Error::Length(entries) => {
+                let lengths = Layout::lengths();
+                say!(
+                    "a vector has {entries} entries; {lengths} are possible",
+                    "ベクトルが {entries} 個です。{lengths} 個のどれかにしてください",
+                    with lengths
+                )
+            }
+            Error::Lengths(a, b) => say!(
+                "`{a}` and `{b}` have different lengths and cannot be added",
+                "`{a}` と `{b}` は長さが違うので足せません"
+            ),
+            Error::TooLarge(cells) => say!(
+                "the plot has {cells} cells; {CELL_LIMIT} are possible",
+                "プロットの画像が {cells} 枚になります。{CELL_LIMIT} 枚までです"
+            ),
+        }
+    }
 }
 
 /// The most cells of all grids together.

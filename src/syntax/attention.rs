@@ -22,6 +22,7 @@ const WORK_LIMIT: usize = 100_000_000;
 pub struct Attention {
     /// At least one piece; neighbours have different weights.
     pub pieces: Vec<Piece>,
+    /// In the order of the text.
     pub oddities: Vec<Oddity>,
 }
 
@@ -35,10 +36,13 @@ pub struct Piece {
 /// A place where the text does something its author hardly meant.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Oddity {
+    /// What it is.
     pub kind: OddityKind,
+    /// Bytes of the text.
     pub span: Range<usize>,
 }
 
+/// What a text does that its author hardly meant.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum OddityKind {
     /// `(a:1.2.3)`: webui stops with an exception. Here the group keeps its weight.

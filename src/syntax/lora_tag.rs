@@ -3,13 +3,18 @@
 use std::ops::Range;
 
 use super::{python, tokens};
-use crate::diagnostic::Text;
+use crate::diagnostic::{Said, Text};
 use crate::say;
 
-/// The tokens inside a LoRA tag.
-#[derive(pest_derive::Parser)]
-#[grammar = "grammar/lora_tag.pest"]
-struct LoraTagGrammar;
+/// What pest makes of the grammar, kept out of sight.
+mod grammar {
+    /// The tokens inside a LoRA tag.
+    #[derive(pest_derive::Parser)]
+    #[grammar = "grammar/lora_tag.pest"]
+    pub(super) struct LoraTagGrammar;
+}
+
+use grammar::{LoraTagGrammar, Rule};
 
 /// The ranges between colons, at least one.
 pub fn items(args: &str) -> Vec<Range<usize>> {
@@ -29,6 +34,7 @@ fn ranges(list: Rule, element: Rule, text: &str) -> Vec<Range<usize>> {
 /// One entry of a weight vector as written.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Weight {
+    /// A plain number.
     Number(f64),
     /// `R`: a random number in [0, 1).
     UnitDraw,
@@ -40,16 +46,20 @@ pub enum Weight {
 
 /// Why an entry cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{}", self.text())]
+#[error("{}", self.said())]
+#[allow(missing_docs, reason = "`said` tells what each of them is")]
 pub enum WeightError {
+    /// Nothing but spaces.
     Empty,
+    /// Neither a number nor one of the letters.
     NotANumber,
+    /// `X+` or `X-` without a number.
     BadShift,
 }
 
-impl WeightError {
-    /// What is wrong with the entry, behind its name.
-    pub fn text(self) -> Text {
+/// What is wrong with the entry, behind its name.
+impl Said for WeightError {
+    fn said(&self) -> Text {
         match self {
             WeightError::Empty => say!("is empty", "空です"),
             WeightError::NotANumber => say!("is not a number, nor R, U or X", "数値でも R、U、X でもありません"),

@@ -21,6 +21,7 @@ impl Mapped {
         mapped
     }
 
+    /// The text as it is now.
     pub fn text(&self) -> &str {
         &self.text
     }

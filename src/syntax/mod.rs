@@ -30,10 +30,15 @@ pub use mapped::Mapped;
 pub use prompt::Prompt;
 pub use tag::{Item, Tag};
 
-/// The tokens of the prompt language.
-#[derive(pest_derive::Parser)]
-#[grammar = "grammar/prompt.pest"]
-struct PromptGrammar;
+/// What pest makes of the grammar, kept out of sight.
+mod grammar {
+    /// The tokens of the prompt language.
+    #[derive(pest_derive::Parser)]
+    #[grammar = "grammar/prompt.pest"]
+    pub(super) struct PromptGrammar;
+}
+
+use grammar::{PromptGrammar, Rule};
 
 /// The tokens that the entry rule `rule` finds in `text`. Entry rules accept any text, so there is always one.
 fn tokens<'i, P: pest::Parser<R>, R: pest::RuleType>(rule: R, text: &'i str) -> Option<pest::iterators::Pairs<'i, R>> {

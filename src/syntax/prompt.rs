@@ -9,6 +9,7 @@ pub struct Prompt {
     pub shown: Mapped,
     /// The text without comments and tags: what is composed, scheduled and tokenized.
     pub body: Mapped,
+    /// In the order of the text.
     pub tags: Vec<Tag>,
 }
 

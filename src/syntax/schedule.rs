@@ -7,6 +7,8 @@
 use std::ops::Range;
 
 use super::{Mapped, PromptGrammar, Rule, tokens};
+use crate::diagnostic::{Said, Text};
+use crate::say;
 
 pub use super::timeline::Timeline;
 
@@ -32,13 +34,22 @@ pub enum Failure {
 /// A construct webui acts on.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Edit {
-    /// `[from:to:N]`, with the span of `N`.
-    Scheduled { span: Range<usize>, when: Range<usize> },
+    /// `[from:to:N]`.
+    Scheduled {
+        /// From bracket to bracket.
+        span: Range<usize>,
+        /// Of `N`.
+        when: Range<usize>,
+    },
     /// `[a|b|…]`.
-    Alternate { span: Range<usize> },
+    Alternate {
+        /// From bracket to bracket.
+        span: Range<usize>,
+    },
 }
 
 impl Edit {
+    /// From bracket to bracket.
     pub fn span(&self) -> &Range<usize> {
         match self {
             Edit::Scheduled { span, .. } | Edit::Alternate { span } => span,
@@ -48,11 +59,24 @@ impl Edit {
 
 /// Why a schedule cannot be laid out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.said())]
+#[allow(missing_docs, reason = "`said` tells what each of them is")]
 pub enum LayoutError {
-    #[error("the step number is too large")]
+    /// The number at this place, times the steps, is beyond all steps that can be counted.
     StepOverflow(Range<usize>),
-    #[error("the texts of all steps together are too large")]
+    /// More bytes than the limit.
     TooLarge,
+}
+
+impl Said for LayoutError {
+    fn said(&self) -> Text {
+        match self {
+            LayoutError::StepOverflow(_) => say!("the step number is too large", "ステップ数が大きすぎます"),
+            LayoutError::TooLarge => {
+                say!("the texts of all steps together are too large", "全ステップのプロンプトを合わせると長すぎます")
+            }
+        }
+    }
 }
 
 /// A text and the last step at which it is used.

@@ -9,6 +9,7 @@ use super::{Mapped, PromptGrammar, Rule, lora_tag, tokens};
 pub struct Tag {
     /// `lora`, `lyco`, `hypernet`, …: case sensitive.
     pub kind: String,
+    /// Where the kind stands in the original.
     pub kind_span: Range<usize>,
     /// From `<` to `>` in the original.
     pub span: Range<usize>,
@@ -19,6 +20,7 @@ pub struct Tag {
 /// A piece of a tag's arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
+    /// As written.
     pub text: String,
     /// Where it stands in the original.
     pub span: Range<usize>,

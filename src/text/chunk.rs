@@ -26,8 +26,11 @@ pub struct Chunk {
 /// Where an embedding's vectors replace the encoder's input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlacedEmbedding {
+    /// The first of its tokens, from 0 behind the start token.
     pub offset: usize,
+    /// The embedding's name.
     pub name: String,
+    /// How many of its vectors stand here.
     pub vectors: usize,
 }
 

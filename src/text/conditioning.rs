@@ -19,9 +19,13 @@ pub struct Conditioning {
 /// Sizes in pixels that models with a vector conditioning are told. The original and the target size are both the request's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Sizes {
+    /// The original height in pixels.
     pub height: u32,
+    /// The original width in pixels.
     pub width: u32,
+    /// Pixels cut off above.
     pub crop_top: u32,
+    /// Pixels cut off at the left.
     pub crop_left: u32,
 }
 

@@ -32,6 +32,7 @@ impl Embeddings {
         Ok(())
     }
 
+    /// The embedding called `name`, exactly.
     pub fn get(&self, name: &str) -> Option<&Embedding> {
         self.by_name.get(name)
     }

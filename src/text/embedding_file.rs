@@ -9,33 +9,67 @@ use std::path::{Path, PathBuf};
 use super::chunk::EmbeddingNames;
 use super::embedding::{Embedding, Embeddings};
 use crate::checkpoint::{Checkpoint, FileError, SafetensorsFile, prefix};
+use crate::diagnostic::{Said, Text};
 use crate::lora::{IndexError, LoraIndex};
 use crate::plan::Plan;
+use crate::say;
 
 /// Larger embeddings are taken for something else: this is hundreds of vectors.
 const MAX_BYTES: usize = 16 << 20;
 
 /// Why the file of an embedding is not used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.said())]
+#[allow(missing_docs, reason = "`said` tells what each of them is")]
 pub enum Unusable {
-    #[error("it is a pickle file, which can run any program when it is opened")]
     Pickle,
-    #[error("it is made for another family of models: it has not the tensors `clip_l` and `clip_g` of SDXL")]
     NotSdxl,
-    #[error("it is made for text encoders of width {} and {}, the model's have {} and {}", found.clip_l, found.clip_g, model.clip_l, model.clip_g)]
     Width { found: Widths, model: Widths },
-    #[error("its tensors are no list of vectors: clip_l has the shape {clip_l:?}, clip_g {clip_g:?}")]
     Shape { clip_l: Vec<usize>, clip_g: Vec<usize> },
-    #[error("it is larger than {} MiB, which no embedding is", MAX_BYTES >> 20)]
     TooLarge,
-    #[error("{0}")]
-    Damaged(String),
+    Damaged(Text),
+}
+
+impl Said for Unusable {
+    fn said(&self) -> Text {
+        match self {
+            Unusable::Pickle => say!(
+                "it is a pickle file, which can run any program when it is opened",
+                "pickle ファイルです。開くだけで任意のプログラムが動きえます"
+            ),
+            Unusable::NotSdxl => say!(
+                "it is made for another family of models: it has not the tensors `clip_l` and `clip_g` of SDXL",
+                "別の系統のモデルのものです。SDXL のテンソル `clip_l` と `clip_g` がありません"
+            ),
+            Unusable::Width { found: Widths { clip_l, clip_g }, model } => {
+                let Widths { clip_l: model_l, clip_g: model_g } = model;
+                say!(
+                    "it is made for text encoders of width {clip_l} and {clip_g}, the model's have {model_l} and {model_g}",
+                    "幅が {clip_l} と {clip_g} のテキストエンコーダー用です。このモデルの幅は {model_l} と {model_g} です"
+                )
+            }
+            Unusable::Shape { clip_l, clip_g } => say!(
+                "its tensors are no list of vectors: clip_l has the shape {clip_l:?}, clip_g {clip_g:?}",
+                "テンソルがベクトルの並びではありません: clip_l の形は {clip_l:?}、clip_g は {clip_g:?} です"
+            ),
+            Unusable::TooLarge => {
+                let limit = MAX_BYTES >> 20;
+                say!(
+                    "it is larger than {limit} MiB, which no embedding is",
+                    "{limit} MiB を超えています。embedding としては大きすぎます"
+                )
+            }
+            Unusable::Damaged(why) => why.clone(),
+        }
+    }
 }
 
 /// The widths of the two text encoders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Widths {
+    /// CLIP-L's: 768 in SDXL.
     pub clip_l: usize,
+    /// CLIP-G's: 1280 in SDXL.
     pub clip_g: usize,
 }
 
@@ -53,8 +87,11 @@ impl Widths {
 /// A file that may hold an embedding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EmbeddingFile {
+    /// Where it is.
     pub path: PathBuf,
+    /// What prompts write: the file name without extension.
     pub name: String,
+    /// Those of its vectors, or why it is not used.
     pub widths: Result<Widths, Unusable>,
 }
 
@@ -77,10 +114,12 @@ impl EmbeddingFiles {
         Ok(found)
     }
 
+    /// One of each name.
     pub fn files(&self) -> &[EmbeddingFile] {
         &self.files
     }
 
+    /// The file of the embedding called `name`.
     pub fn get(&self, name: &str) -> Option<&EmbeddingFile> {
         self.files.iter().find(|file| file.name == name)
     }
@@ -113,7 +152,7 @@ impl EmbeddingFile {
         if found != model {
             return Err(Unusable::Width { found, model });
         }
-        let damaged = |e: FileError| Unusable::Damaged(e.to_string());
+        let damaged = |e: FileError| Unusable::Damaged(e.said());
         let file = SafetensorsFile::open(&self.path).map_err(damaged)?;
         let read = |name| file.f32(name).map_err(damaged);
         let embedding = Embedding { clip_l: read("clip_l")?, clip_g: read("clip_g")? };
@@ -128,7 +167,7 @@ impl EmbeddingFile {
 fn widths(path: &Path) -> Result<Widths, Unusable> {
     let file = SafetensorsFile::open(path).map_err(|e| match e {
         FileError::Pickle { .. } => Unusable::Pickle,
-        e => Unusable::Damaged(e.to_string()),
+        e => Unusable::Damaged(e.said()),
     })?;
     let (Some(l), Some(g)) = (file.shape("clip_l"), file.shape("clip_g")) else { return Err(Unusable::NotSdxl) };
     if file.as_bytes().len() > MAX_BYTES {

@@ -28,6 +28,7 @@ enum Network {
 /// How prompts are encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct EncodeOptions {
+    /// What weights do to the vectors.
     pub emphasis: Emphasis,
     /// The layer, counted from the last (1), of the encoders that follow the setting "Clip skip"; `None` is their own.
     pub clip_skip: Option<u32>,

@@ -32,6 +32,7 @@ impl ClipL {
         ClipL { embeddings, layers, final_norm: encoder.final_norm.then_some(final_norm) }
     }
 
+    /// How many transformer layers there are.
     pub fn layers(&self) -> usize {
         self.layers.len()
     }
@@ -104,6 +105,7 @@ impl ClipG {
 
 /// A textual-inversion vector in place of a token's embedding.
 pub struct Insert {
+    /// The chunk's number, from 0.
     pub chunk: usize,
     /// Position in the chunk, counted with the start token.
     pub position: usize,

@@ -6,6 +6,7 @@ use candle_core::{Result, Tensor};
 use super::oft::{Rotation, difference};
 use super::tensor::as_matrix;
 use super::{Kind, Misfit, Update};
+use crate::say;
 
 #[derive(Debug)]
 pub(super) struct Boft {
@@ -22,7 +23,10 @@ impl Boft {
             size.is_multiple_of(2) && group.is_some_and(|group| group > 0 && rows.is_multiple_of(group))
         };
         if stages > 32 || !(0..stages).all(fits) {
-            return Err(Misfit::Pair(format!("`oft_blocks` has {stages} stages of blocks of {size} for {rows} rows")));
+            return Err(Misfit::Pair(say!(
+                "`oft_blocks` has {stages} stages of blocks of {size} for {rows} rows",
+                "`oft_blocks` は {rows} 行に対して大きさ {size} のブロックが {stages} 段です"
+            )));
         }
         Ok(Boft { rotation, rescale })
     }

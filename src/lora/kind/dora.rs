@@ -4,6 +4,7 @@ use candle_core::{Result, Tensor};
 
 use super::Misfit;
 use super::tensor::{as_matrix, f32, product};
+use crate::say;
 
 /// The magnitudes of a DoRA module, and what their norms run over.
 #[derive(Debug, Clone)]
@@ -22,7 +23,10 @@ impl Dora {
         as_meant: bool,
     ) -> std::result::Result<Self, Misfit> {
         let [rows, columns, ..] = *target else {
-            return Err(Misfit::Layer("DoRA works on linear and convolution layers"));
+            return Err(Misfit::Layer(say!(
+                "DoRA works on linear and convolution layers",
+                "DoRA が使えるのは線形層と畳み込み層です"
+            )));
         };
         let ones = |dims: &[usize]| dims.iter().all(|n| *n == 1);
         let mut dims = dora_scale.dims().to_vec();
@@ -42,8 +46,9 @@ impl Dora {
         let fits = dims.len() == target.len() && dims.iter().zip(target).all(|(n, size)| *n == 1 || n == size);
         if !fits || product(&dims) == 0 {
             let shape = dora_scale.dims();
-            return Err(Misfit::Pair(format!(
-                "`dora_scale` is {shape:?} and should be [1, {columns}] or [{rows}, 1] with ones for the kernel"
+            return Err(Misfit::Pair(say!(
+                "`dora_scale` is {shape:?} and should be [1, {columns}] or [{rows}, 1] with ones for the kernel",
+                "`dora_scale` は [1, {columns}] か [{rows}, 1] (カーネルの分は 1) のはずが {shape:?} です"
             )));
         }
         Ok(Dora { magnitude: dora_scale.reshape(dims)?, per_row })

@@ -3,7 +3,7 @@
 use candle_core::{Result, Tensor};
 
 use super::tensor::{check_target, f32, matrix_dims};
-use super::{Kind, Misfit, Parts, Read, Update};
+use super::{Kind, Parts, Read, Update};
 
 #[derive(Debug)]
 pub(super) struct Difference {
@@ -17,7 +17,7 @@ pub(super) fn read(parts: &Parts, target: &[usize]) -> Read {
 
 impl Difference {
     pub(super) fn read(kind: Kind, part: &str, parts: &Parts, target: &[usize]) -> Read {
-        let weight = parts.get(part).ok_or_else(|| Misfit::Pair(format!("`{part}` is missing")))?.clone();
+        let weight = parts.need(part)?.clone();
         let (rows, columns) = matrix_dims(weight.dims());
         check_target(rows, columns, target)?;
         Ok(Box::new(Difference { kind, weight }))

@@ -4,6 +4,7 @@ use candle_core::{Result, Tensor};
 
 use super::tensor::{as_matrix, check_product, check_target, matmul, matrix_dims};
 use super::{Kind, Misfit, Parts, Read, Update};
+use crate::say;
 
 #[derive(Debug)]
 struct Glora {
@@ -15,7 +16,10 @@ struct Glora {
 
 pub(super) fn read(parts: &Parts, target: &[usize]) -> Read {
     if target.len() < 2 || target[2..].iter().any(|kernel| *kernel != 1) {
-        return Err(Misfit::Layer("GLoRA works on linear layers and 1×1 convolutions"));
+        return Err(Misfit::Layer(say!(
+            "GLoRA works on linear layers and 1×1 convolutions",
+            "GLoRA が使えるのは線形層と 1×1 の畳み込み層です"
+        )));
     }
     let [a1, a2, b1, b2] = ["a1.weight", "a2.weight", "b1.weight", "b2.weight"].map(|part| parts.matrix(part));
     let (a1, a2, b1, b2) = (a1?, a2?, b1?, b2?);

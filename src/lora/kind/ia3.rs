@@ -4,6 +4,7 @@ use candle_core::{Result, Tensor};
 
 use super::tensor::{f32, product};
 use super::{Kind, Misfit, Parts, Read, Update};
+use crate::say;
 
 #[derive(Debug)]
 struct Ia3 {
@@ -14,13 +15,16 @@ struct Ia3 {
 
 pub(super) fn read(parts: &Parts, target: &[usize]) -> Read {
     let Some(on_input) = parts.scalar("on_input")? else {
-        return Err(Misfit::Pair("`on_input` is missing".to_owned()));
+        return Err(Misfit::Pair(say!("`on_input` is missing", "`on_input` がありません")));
     };
     let on_input = on_input != 0.0;
     let vector = parts.matrix("weight")?.flatten_all()?;
     let len = vector.dim(0)?;
     let [rows, columns, kernel @ ..] = target else {
-        return Err(Misfit::Layer("IA3 works on linear and convolution layers"));
+        return Err(Misfit::Layer(say!(
+            "IA3 works on linear and convolution layers",
+            "IA3 が使えるのは線形層と畳み込み層です"
+        )));
     };
     match on_input {
         true if len != *columns => Err(Misfit::Target { rows: *rows, columns: len * product(kernel) }),

@@ -4,6 +4,7 @@ use candle_core::{Result, Tensor};
 
 use super::tensor::{check_product, check_target, check_tucker, f32, matmul, tucker, tucker_columns};
 use super::{Kind, Misfit, Parts, Read, Update};
+use crate::say;
 
 #[derive(Debug)]
 struct Lokr {
@@ -25,7 +26,7 @@ pub(super) fn read(parts: &Parts, target: &[usize]) -> Read {
     let ((rows1, columns1), (rows2, columns2)) = (w1.dims()?, w2.dims()?);
     match (rows1.checked_mul(rows2), columns1.checked_mul(columns2)) {
         (Some(rows), Some(columns)) => check_target(rows, columns, target)?,
-        _ => return Err(Misfit::Pair("the Kronecker product is too large".to_owned())),
+        _ => return Err(Misfit::Pair(say!("the Kronecker product is too large", "クロネッカー積が大きすぎます"))),
     }
     let dim = parts.rank(Kind::Lokr);
     Ok(Box::new(Lokr { w1, w2, dim }))

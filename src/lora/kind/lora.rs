@@ -4,6 +4,7 @@ use candle_core::{Result, Tensor};
 
 use super::tensor::{check_product, check_target, check_tucker, matmul, slice_len, tucker, tucker_columns};
 use super::{Kind, Misfit, Parts, Read, Update};
+use crate::say;
 
 #[derive(Debug)]
 struct Lora {
@@ -20,7 +21,10 @@ struct Lora {
 
 pub(super) fn read(parts: &Parts, target: &[usize]) -> Read {
     if !matches!(target.len(), 2 | 4) {
-        return Err(Misfit::Layer("LoRA works on linear and convolution layers"));
+        return Err(Misfit::Layer(say!(
+            "LoRA works on linear and convolution layers",
+            "LoRA が使えるのは線形層と畳み込み層です"
+        )));
     }
     let (up, down) = (parts.matrix("lora_up.weight")?, parts.matrix("lora_down.weight")?);
     let mid = parts.get("lora_mid.weight").cloned();

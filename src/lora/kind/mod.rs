@@ -24,25 +24,38 @@ use candle_core::{DType, Result, Tensor};
 pub(super) use dora::Dora;
 pub(super) use tensor::product;
 
+use crate::diagnostic::Text;
+use crate::say;
+
 /// A kind of network, as LyCORIS names them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 pub enum Kind {
+    /// up · down on a linear layer.
     #[serde(rename = "LoRA")]
     Lora,
+    /// up · down on a convolution, perhaps with a core between them.
     #[serde(rename = "LoCon")]
     Locon,
+    /// The Hadamard product of two products.
     #[serde(rename = "LoHa")]
     Loha,
+    /// The Kronecker product of two factors, each perhaps a product itself.
     #[serde(rename = "LoKr")]
     Lokr,
+    /// The weight itself, every row or column times a number.
     #[serde(rename = "IA3")]
     Ia3,
+    /// The difference itself.
     Full,
+    /// Differences of a normalisation layer's weight and bias.
     Norm,
+    /// W·a₂·a₁ + b₂·b₁ for the weight W.
     #[serde(rename = "GLoRA")]
     Glora,
+    /// Orthogonal rotations of blocks of rows.
     #[serde(rename = "OFT")]
     Oft,
+    /// Several such rotations, the rows permuted in between (butterfly).
     #[serde(rename = "BOFT")]
     Boft,
 }
@@ -141,14 +154,14 @@ pub(super) trait Update: fmt::Debug + Send + Sync {
 #[derive(Debug)]
 pub(super) enum Misfit {
     /// Tensors that do not fit each other.
-    Pair(String),
+    Pair(Text),
     /// Tensors that make an update of another shape, flattened to (rows, columns), than the target has.
     Target {
         rows: usize,
         columns: usize,
     },
     /// The kind does not work on this layer.
-    Layer(&'static str),
+    Layer(Text),
     Tensor(candle_core::Error),
 }
 
@@ -178,17 +191,25 @@ impl Parts {
         kind.rank_parts().iter().find_map(|part| self.get(part)?.dims().first().copied())
     }
 
+    /// `part`, without which there is no update.
+    fn need(&self, part: &str) -> std::result::Result<&Tensor, Misfit> {
+        self.get(part).ok_or_else(|| Misfit::Pair(say!("`{part}` is missing", "`{part}` がありません")))
+    }
+
     /// `part` with its dimensions after the first flattened: (rows, columns).
     fn matrix(&self, part: &str) -> std::result::Result<Tensor, Misfit> {
-        let tensor = self.get(part).ok_or_else(|| Misfit::Pair(format!("`{part}` is missing")))?;
-        Ok(tensor::as_matrix(tensor)?)
+        Ok(tensor::as_matrix(self.need(part)?)?)
     }
 
     /// The one number in `part`.
     pub fn scalar(&self, part: &str) -> std::result::Result<Option<f64>, Misfit> {
         let Some(tensor) = self.get(part) else { return Ok(None) };
         if tensor.elem_count() != 1 {
-            return Err(Misfit::Pair(format!("`{part}` is {:?} and should be one number", tensor.dims())));
+            let shape = tensor.dims();
+            return Err(Misfit::Pair(say!(
+                "`{part}` is {shape:?} and should be one number",
+                "`{part}` は一つの数のはずが {shape:?} です"
+            )));
         }
         Ok(Some(tensor.flatten_all()?.to_dtype(DType::F64)?.to_vec1::<f64>()?[0]))
     }

@@ -2,10 +2,11 @@
 
 use super::full::Difference;
 use super::{Kind, Misfit, Parts, Read};
+use crate::say;
 
 pub(super) fn read(parts: &Parts, target: &[usize]) -> Read {
     if target.len() != 1 {
-        return Err(Misfit::Layer("Norm works on normalisation layers"));
+        return Err(Misfit::Layer(say!("Norm works on normalisation layers", "Norm が使えるのは正規化層です")));
     }
     Difference::read(Kind::Norm, "w_norm", parts, target)
 }

@@ -9,6 +9,7 @@ use candle_core::{Device, Result, Tensor};
 use super::boft::Boft;
 use super::tensor::{as_matrix, f32, matrix_dims};
 use super::{Kind, Misfit, Parts, Read, Update};
+use crate::say;
 
 #[derive(Debug)]
 struct Oft {
@@ -20,20 +21,32 @@ pub(super) fn read(parts: &Parts, target: &[usize]) -> Read {
     let (rows, columns) = matrix_dims(target);
     let is_rotation = !parts.has(&["oft_blocks"]);
     let part = if is_rotation { "oft_diag" } else { "oft_blocks" };
-    let blocks = parts.get(part).ok_or_else(|| Misfit::Pair(format!("`{part}` is missing")))?.clone();
+    let blocks = parts.need(part)?.clone();
     let stages = blocks.rank() == 4 && !is_rotation;
     let [.., count, size, width] = *blocks.dims() else {
-        return Err(Misfit::Pair(format!("`{part}` is {:?} and should be [blocks, size, size]", blocks.dims())));
+        let shape = blocks.dims();
+        return Err(Misfit::Pair(say!(
+            "`{part}` is {shape:?} and should be [blocks, size, size]",
+            "`{part}` は [blocks, size, size] のはずが {shape:?} です"
+        )));
     };
     if size != width || !(stages || blocks.rank() == 3) {
-        return Err(Misfit::Pair(format!("`{part}` is {:?} and should hold square blocks", blocks.dims())));
+        let shape = blocks.dims();
+        return Err(Misfit::Pair(say!(
+            "`{part}` is {shape:?} and should hold square blocks",
+            "`{part}` は正方形のブロックのはずが {shape:?} です"
+        )));
     }
     if count.checked_mul(size) != Some(rows) {
         return Err(Misfit::Target { rows: count.saturating_mul(size), columns });
     }
     let rescale = parts.get("rescale").map(|t| t.flatten_all()).transpose()?;
     if let Some(rescale) = rescale.as_ref().filter(|t| t.elem_count() != rows) {
-        return Err(Misfit::Pair(format!("`rescale` has {} numbers for {rows} rows", rescale.elem_count())));
+        let count = rescale.elem_count();
+        return Err(Misfit::Pair(say!(
+            "`rescale` has {count} numbers for {rows} rows",
+            "`rescale` の数は {rows} 行に対して {count} 個です"
+        )));
     }
     let constraint = if is_rotation { 0.0 } else { parts.scalar("alpha")?.unwrap_or(0.0) * rows as f64 };
     let rotation = Rotation { blocks, is_rotation, constraint, matrix: OnceLock::new() };

@@ -3,6 +3,7 @@
 use candle_core::{DType, Result, Tensor};
 
 use super::Misfit;
+use crate::say;
 
 /// Elements of a tensor of this shape. (Saturating: an empty tensor in a hostile file may have dimensions of any size.)
 pub(in crate::lora) fn product(shape: &[usize]) -> usize {
@@ -52,18 +53,21 @@ pub(super) fn check_product(a: (&str, &Tensor), b: (&str, &Tensor)) -> std::resu
     if a.dim(1)? == b.dim(0)? {
         return Ok(());
     }
-    Err(Misfit::Pair(format!("`{a_name}` is {:?} and `{b_name}` {:?}: their ranks differ", a.dims(), b.dims())))
+    let (a, b) = (a.dims(), b.dims());
+    Err(Misfit::Pair(say!(
+        "`{a_name}` is {a:?} and `{b_name}` {b:?}: their ranks differ",
+        "`{a_name}` は {a:?}、`{b_name}` は {b:?} で、rank が合いません"
+    )))
 }
 
 /// Checks that `core` is (i, j, k, l) for `out` (o, i) and `input` (j, n).
 pub(super) fn check_tucker(name: &str, core: &Tensor, out: &Tensor, input: &Tensor) -> std::result::Result<(), Misfit> {
-    match *core.dims() {
-        [i, j, _, _] if i == out.dim(1)? && j == input.dim(0)? => Ok(()),
-        _ => Err(Misfit::Pair(format!(
-            "`{name}` is {:?} and should be [{}, {}, height, width]",
-            core.dims(),
-            out.dim(1)?,
-            input.dim(0)?
+    let (shape, rows, columns) = (core.dims(), out.dim(1)?, input.dim(0)?);
+    match *shape {
+        [i, j, _, _] if i == rows && j == columns => Ok(()),
+        _ => Err(Misfit::Pair(say!(
+            "`{name}` is {shape:?} and should be [{rows}, {columns}, height, width]",
+            "`{name}` は [{rows}, {columns}, height, width] のはずが {shape:?} です"
         ))),
     }
 }

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use candle_core::{DType, Device};
 
 use super::{Candle, Cpu, Isa, Operators};
+use crate::diagnostic::{Said, Text};
+use crate::say;
 
 /// Which operators an engine computes with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -21,18 +23,42 @@ pub enum OperatorChoice {
 
 /// Why the operators that were asked for are not used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.said())]
+#[allow(missing_docs, reason = "`said` tells what each of them is")]
 pub enum OperatorError {
-    #[error("`{asked}` is not known; use {} or candle, or leave it out for the fastest", names(|_| true))]
     Unknown { asked: String },
-    #[error(
-        "{asked}: this processor does not have these instructions; it can run {} and candle",
-        names(Isa::is_available)
-    )]
     Unavailable { asked: &'static str },
-    #[error("{asked} is for the CPU only; leave it out for other devices, or use candle")]
     Device { asked: &'static str },
-    #[error("models do not compute in {asked}; use f32, f16 or bf16")]
     Type { asked: &'static str },
+}
+
+impl Said for OperatorError {
+    fn said(&self) -> Text {
+        match self {
+            OperatorError::Unknown { asked } => {
+                let names = names(|_| true);
+                say!(
+                    "`{asked}` is not known; use {names} or candle, or leave it out for the fastest",
+                    "`{asked}` はありません。{names}、candle のどれかにするか、最も速いものでよければ指定しないでください"
+                )
+            }
+            OperatorError::Unavailable { asked } => {
+                let names = names(Isa::is_available);
+                say!(
+                    "{asked}: this processor does not have these instructions; it can run {names} and candle",
+                    "{asked}: このプロセッサーにはこの命令がありません。{names} と candle は動きます"
+                )
+            }
+            OperatorError::Device { asked } => say!(
+                "{asked} is for the CPU only; leave it out for other devices, or use candle",
+                "{asked} は CPU 専用です。ほかのデバイスでは指定しないか、candle にしてください"
+            ),
+            OperatorError::Type { asked } => say!(
+                "models do not compute in {asked}; use f32, f16 or bf16",
+                "モデルは {asked} では計算しません。f32、f16、bf16 のどれかにしてください"
+            ),
+        }
+    }
 }
 
 fn names(which: impl Fn(Isa) -> bool) -> String {

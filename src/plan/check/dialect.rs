@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::vector;
 use crate::block::{Family, Layout};
-use crate::diagnostic::{Diagnostic, Source, Text, code};
+use crate::diagnostic::{Diagnostic, Said, Source, code};
 use crate::plan::{Dialect, DialectError, Request};
 use crate::preset::PresetSet;
 use crate::say;
@@ -36,28 +36,7 @@ pub fn unreadable(error: &DialectError, span: Range<usize>, source: &Source, pre
         DialectError::Flux => say!("use `--lbw-dialect webui`", "`--lbw-dialect webui` を使ってください"),
         DialectError::Preset(_) => say!("`lbw preset list` shows the names", "`lbw preset list` で名前の一覧が出ます"),
     };
-    Diagnostic::new(code::DIALECT_VECTOR, reason(error)).within(source).at(span).help(help)
-}
-
-fn reason(error: &DialectError) -> Text {
-    match error {
-        DialectError::Entry(entry) => {
-            say!("the entry `{entry}` is not a weight in this dialect", "項目 `{entry}` はこの方言の重みではありません")
-        }
-        DialectError::Length(count) => say!(
-            "a weight vector of {count} entries does not exist in this dialect",
-            "この方言に {count} 個の重みベクトルはありません"
-        ),
-        DialectError::Preset(name) => say!("there is no preset `{name}`", "プリセット `{name}` はありません"),
-        DialectError::Item(item) => {
-            say!("`{item}` is not an item of this notation", "`{item}` はこの書き方の項目ではありません")
-        }
-        DialectError::Several(entry) => say!(
-            "the entry `{entry}` gives one block several weights",
-            "項目 `{entry}` は一つのブロックに重みを複数与えています"
-        ),
-        DialectError::Flux => say!("this dialect is for UNet models", "この方言は UNet のモデルのためのものです"),
-    }
+    Diagnostic::new(code::DIALECT_VECTOR, error.said()).within(source).at(span).help(help)
 }
 
 /// The dialect in which `text`, found where webui looks for weights or a number, is a vector.

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::{dialect, vector};
 use crate::block::Layout;
-use crate::diagnostic::{Diagnostic, Source, Text, code, did_you_mean};
+use crate::diagnostic::{Diagnostic, Said, Source, Text, code, did_you_mean};
 use crate::plan::Request;
 use crate::plan::argument::{self, ArgumentError, ArgumentErrorKind, BaseRule, Found, Vector};
 use crate::plan::network::{LORA_KINDS, Networks, lora_tags};
@@ -66,7 +66,7 @@ pub fn argument_error(error: &ArgumentError, source: &Source, presets: &PresetSe
             })
         }
         ArgumentErrorKind::BadEntry { entry, error, preset } => {
-            let error = error.text();
+            let error = error.said();
             let message = match preset {
                 Some(name) => say!(
                     "the entry `{entry}` of `{name}` {error}",

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::block::{Family, Layout, Space};
-use crate::diagnostic::{Diagnostic, Source, Text, code, did_you_mean};
+use crate::diagnostic::{Diagnostic, Said, Source, Text, code, did_you_mean};
 use crate::plan::argument::Vector;
 use crate::plan::element::{self, RuleProblem, RuleProblemKind};
 use crate::plan::network::Network;
@@ -207,7 +207,7 @@ fn broken_vector(preset: &Preset) -> Option<Diagnostic> {
     let (range, error) = lora_tag::entries(&preset.value)
         .into_iter()
         .find_map(|range| Some((range.clone(), lora_tag::weight(&preset.value[range]).err()?)))?;
-    let (entry, error) = (python::strip(&preset.value[range.clone()]), error.text());
+    let (entry, error) = (python::strip(&preset.value[range.clone()]), error.said());
     let name = &preset.name;
     Some(
         Diagnostic::new(

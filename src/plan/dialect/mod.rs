@@ -27,7 +27,9 @@ use super::draw::Draws;
 use super::network::{Networks, lora_tags};
 use super::{ElementRule, Words};
 use crate::block::{Family, Space};
+use crate::diagnostic::{Said, Text};
 use crate::preset::{Preset, PresetSet};
+use crate::say;
 use crate::syntax::{Item, Tag};
 
 /// The tool whose reading of block weights is followed.
@@ -79,19 +81,40 @@ impl Dialect {
 
 /// Why a dialect cannot read a value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.said())]
 pub enum DialectError {
-    #[error("the entry `{0}` is not a weight in this dialect")]
     Entry(String),
-    #[error("a weight vector of {0} entries does not exist in this dialect")]
     Length(usize),
-    #[error("there is no preset `{0}`")]
     Preset(String),
-    #[error("`{0}` is not an item of this notation")]
     Item(String),
-    #[error("the entry `{0}` gives one block several weights")]
     Several(String),
-    #[error("this dialect is for UNet models")]
     Flux,
+}
+
+impl Said for DialectError {
+    fn said(&self) -> Text {
+        match self {
+            DialectError::Entry(entry) => {
+                say!(
+                    "the entry `{entry}` is not a weight in this dialect",
+                    "項目 `{entry}` はこの方言の重みではありません"
+                )
+            }
+            DialectError::Length(count) => say!(
+                "a weight vector of {count} entries does not exist in this dialect",
+                "この方言に {count} 個の重みベクトルはありません"
+            ),
+            DialectError::Preset(name) => say!("there is no preset `{name}`", "プリセット `{name}` はありません"),
+            DialectError::Item(item) => {
+                say!("`{item}` is not an item of this notation", "`{item}` はこの書き方の項目ではありません")
+            }
+            DialectError::Several(entry) => say!(
+                "the entry `{entry}` gives one block several weights",
+                "項目 `{entry}` は一つのブロックに重みを複数与えています"
+            ),
+            DialectError::Flux => say!("this dialect is for UNet models", "この方言は UNet のモデルのためのものです"),
+        }
+    }
 }
 
 /// What is known besides the tag.

@@ -13,10 +13,10 @@ use std::sync::Arc;
 
 use node::Node;
 
-use super::webui::{said_twice, size_check};
+use super::webui::{lengths_help, said_twice, size_check};
 use super::{Comment, Origin, Preset, PresetFile, PresetSet};
 use crate::block::{Layout, block_list};
-use crate::diagnostic::{Diagnostic, FINDINGS_LIMIT, Source, Text, at_most, code, did_you_mean};
+use crate::diagnostic::{Diagnostic, FINDINGS_LIMIT, Said, Source, Text, at_most, code, did_you_mean};
 use crate::say;
 use crate::syntax::{lora_tag, python};
 
@@ -419,11 +419,10 @@ fn vector_problem(value: &str) -> Option<(Text, Text)> {
     let entries = lora_tag::entries(value);
     let count = entries.len();
     if Layout::from_len(count).is_none() {
-        let help = say!("a vector has 12, 17, 20, 26 or 61 entries", "ベクトルは 12、17、20、26、61 個のどれかです");
-        return Some((say!("has {count} entries", " {count} 個です"), help));
+        return Some((say!("has {count} entries", " {count} 個です"), lengths_help()));
     }
     entries.into_iter().map(|range| &value[range]).find_map(|entry| {
-        let error = lora_tag::weight(entry).err()?.text();
+        let error = lora_tag::weight(entry).err()?.said();
         let entry = python::strip(entry);
         let message = say!("has an entry `{entry}` that {error}", "項目 `{entry}` が読めません ({error})", with error);
         Some((message, say!("write a number, or R, U, X, X+d, X-d", "数値か R、U、X、X+d、X-d を書いてください")))

@@ -12,7 +12,9 @@ use super::{Args, ancestral_step, sigma_fn, step, t_fn};
 /// The noise levels a run goes from and to.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SigmaRange {
+    /// Where it begins.
     pub max: f32,
+    /// Where it ends.
     pub min: f32,
 }
 

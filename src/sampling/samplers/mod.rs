@@ -39,8 +39,11 @@ pub type KSampler = fn(&mut dyn Denoiser, Tensor, &[f32], &Args, &mut dyn NoiseS
 pub struct Args {
     /// Share of the noise that ancestral and SDE steps replace; 0 makes them deterministic.
     pub eta: f64,
+    /// Noise added before steps, spread over all of them (Karras et al. 2022, algorithm 2).
     pub s_churn: f64,
+    /// The lowest sigma at which it is added.
     pub s_tmin: f64,
+    /// The highest sigma at which it is added.
     pub s_tmax: f64,
     /// Multiplies every noise that is added.
     pub s_noise: f64,

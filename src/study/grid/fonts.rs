@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 use ab_glyph::{Font, FontArc, FontRef, FontVec, GlyphId};
 use fontdb::Database;
 
+use crate::diagnostic::{Said, Text};
+use crate::say;
+
 /// DejaVu Sans 2.37 without the scripts and symbols that labels do not need; its licence lies beside it.
 const EMBEDDED: &[u8] = include_bytes!("../font/DejaVuSans-subset.ttf");
 
@@ -35,13 +38,37 @@ const JAPANESE: [&str; 16] = [
 
 /// Why a font file cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[error("{}", self.said())]
+#[allow(missing_docs, reason = "`said` tells what each of them is")]
 pub enum FontError {
-    #[error("{path}: {source}")]
     Read { path: PathBuf, source: std::io::Error },
-    #[error("{path} is larger than {FONT_LIMIT} bytes, which no font is")]
     TooLarge { path: PathBuf },
-    #[error("{path} is not a TrueType or OpenType font")]
     NotAFont { path: PathBuf },
+}
+
+impl Said for FontError {
+    fn said(&self) -> Text {
+        match self {
+            FontError::Read { path, source } => {
+                let (path, source) = (path.display(), source.said());
+                say!("{path}: {source}", "{path}: {source}", with source)
+            }
+            FontError::TooLarge { path } => {
+                let path = path.display();
+                say!(
+                    "{path} is larger than {FONT_LIMIT} bytes, which no font is",
+                    "{path} は {FONT_LIMIT} バイトを超えています。フォントとしては大きすぎます"
+                )
+            }
+            FontError::NotAFont { path } => {
+                let path = path.display();
+                say!(
+                    "{path} is not a TrueType or OpenType font",
+                    "{path} は TrueType や OpenType のフォントではありません"
+                )
+            }
+        }
+    }
 }
 
 /// The largest font file that is read.
@@ -65,7 +92,9 @@ enum System {
 /// A character's place in a font.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Glyph {
+    /// The font's number among those in use.
     pub face: usize,
+    /// The glyph's number in its font.
     pub id: GlyphId,
     /// Width in em.
     pub advance: f32,

@@ -28,13 +28,18 @@ use image::{Rgb, RgbImage};
 
 use text::{Fit, Text};
 
+use crate::diagnostic::{self, Said};
+use crate::say;
+
 /// The largest grid, in pixels: 0.8 GB while it is drawn.
 pub const PIXEL_LIMIT: u64 = 1 << 28;
 
 /// What stands around the cells. A grid has as many columns and rows as there are labels; labels may be empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Labels {
+    /// Above the columns, from the left.
     pub columns: Vec<String>,
+    /// Left of the rows, from the top.
     pub rows: Vec<String>,
     /// The text in the upper left.
     pub corner: String,
@@ -42,15 +47,35 @@ pub struct Labels {
 
 /// Why a grid cannot be drawn.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.said())]
+#[allow(missing_docs, reason = "`said` tells what each of them is")]
 pub enum GridError {
-    #[error("a grid needs at least one column, one row and cells of one pixel")]
     Empty,
-    #[error("the grid would be {width}×{height} pixels; {PIXEL_LIMIT} pixels are possible")]
     TooLarge { width: u64, height: u64 },
-    #[error("a cell of {found:?} pixels does not fit a grid of cells of {expected:?} pixels")]
     CellSize { expected: (u32, u32), found: (u32, u32) },
-    #[error("there is no cell in column {column}, row {row}")]
     NoCell { column: usize, row: usize },
+}
+
+impl Said for GridError {
+    fn said(&self) -> diagnostic::Text {
+        match self {
+            GridError::Empty => say!(
+                "a grid needs at least one column, one row and cells of one pixel",
+                "グリッドには少なくとも 1 列、1 行と 1 ピクセルの画像が必要です"
+            ),
+            GridError::TooLarge { width, height } => say!(
+                "the grid would be {width}×{height} pixels; {PIXEL_LIMIT} pixels are possible",
+                "グリッドが {width}×{height} ピクセルになります。{PIXEL_LIMIT} ピクセルまでです"
+            ),
+            GridError::CellSize { expected, found } => say!(
+                "a cell of {found:?} pixels does not fit a grid of cells of {expected:?} pixels",
+                "{found:?} ピクセルの画像は {expected:?} ピクセルのグリッドに入りません"
+            ),
+            GridError::NoCell { column, row } => {
+                say!("there is no cell in column {column}, row {row}", "列 {column}、行 {row} にセルはありません")
+            }
+        }
+    }
 }
 
 /// Where cells and labels go.
@@ -169,6 +194,7 @@ impl Sheet<'_> {
         Ok(())
     }
 
+    /// The picture as far as its cells were put in.
     pub fn into_image(self) -> RgbImage {
         self.image
     }

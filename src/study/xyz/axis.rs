@@ -2,9 +2,10 @@
 
 use super::super::xyz_weights::{AxisKind, CELL_LIMIT};
 use super::{Error, tags, values};
-use crate::diagnostic::did_you_mean;
+use crate::diagnostic::{Said, Text, did_you_mean};
 use crate::infotext::float_text;
 use crate::plan::{Request, Sampler, ScheduleType};
+use crate::say;
 use crate::syntax::python;
 
 /// What an axis varies.
@@ -19,9 +20,13 @@ pub enum AxisType {
 /// What an axis can vary besides block weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Setting {
+    /// Sampling steps.
     Steps,
+    /// The CFG scale.
     CfgScale,
+    /// The sampler, by any of its names.
     Sampler,
+    /// The schedule, by its name.
     ScheduleType,
     /// Search and replace: the first value is what is replaced by each.
     PromptSr,
@@ -32,29 +37,62 @@ pub enum Setting {
 /// An axis with its values as they are applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Axis {
+    /// What it varies.
     pub kind: AxisType,
+    /// At least one, checked.
     pub values: Vec<String>,
 }
 
 /// What is wrong with an axis.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.said())]
+#[allow(missing_docs, reason = "`said` tells what each of them is")]
 pub enum AxisError {
-    #[error("an axis is written TYPE=VALUES, as in `Block ID=IN04,IN05`; `{0}` is not")]
     Form(String),
-    #[error("there is no axis `{name}`{}; there are: {}", hint(.near), names())]
     Unknown { name: String, near: Option<&'static str> },
-    #[error("the axis `{0}` has no values")]
     Empty(&'static str),
-    #[error("`{value}` is not a value for the axis `{axis}`: {expected}")]
-    Value { axis: &'static str, value: String, expected: String },
-    #[error("`{0}` is not a seed: a whole number from 0, or -1 to draw one")]
+    Value { axis: &'static str, value: String, expected: Text },
     Seed(String),
-    #[error("the axis `{0}` has more than {CELL_LIMIT} values")]
     TooMany(&'static str),
 }
 
-fn hint(near: &Option<&str>) -> String {
-    near.map_or(String::new(), |near| format!(" (did you mean `{near}`?)"))
+impl Said for AxisError {
+    fn said(&self) -> Text {
+        match self {
+            AxisError::Form(text) => say!(
+                "an axis is written TYPE=VALUES, as in `Block ID=IN04,IN05`; `{text}` is not",
+                "軸は `Block ID=IN04,IN05` のように TYPE=VALUES と書きます。`{text}` は違います"
+            ),
+            AxisError::Unknown { name, near } => {
+                let (hint, names) = (hint(*near), names());
+                say!(
+                    "there is no axis `{name}`{hint}; there are: {names}",
+                    "軸 `{name}` はありません{hint}。あるのは次のとおりです: {names}",
+                    with hint
+                )
+            }
+            AxisError::Empty(axis) => say!("the axis `{axis}` has no values", "軸 `{axis}` に値がありません"),
+            AxisError::Value { axis, value, expected } => say!(
+                "`{value}` is not a value for the axis `{axis}`: {expected}",
+                "`{value}` は軸 `{axis}` の値になりません: {expected}",
+                with expected
+            ),
+            AxisError::Seed(value) => say!(
+                "`{value}` is not a seed: a whole number from 0, or -1 to draw one",
+                "`{value}` はシードではありません。0 以上の整数か、ランダムにする -1 を書いてください"
+            ),
+            AxisError::TooMany(axis) => {
+                say!(
+                    "the axis `{axis}` has more than {CELL_LIMIT} values",
+                    "軸 `{axis}` の値が {CELL_LIMIT} 個を超えています"
+                )
+            }
+        }
+    }
+}
+
+fn hint(near: Option<&str>) -> Text {
+    near.map_or(Text::default(), |near| say!(" (did you mean `{near}`?)", " (`{near}` ではありませんか)"))
 }
 
 fn names() -> String {
@@ -95,6 +133,7 @@ impl AxisType {
         TYPES.iter().find(|(known, _)| plain(known) == name).map(|(_, kind)| *kind)
     }
 
+    /// As it is written before the `=`.
     pub fn name(self) -> &'static str {
         TYPES.iter().find(|(_, kind)| *kind == self).map_or("none", |(name, _)| name)
     }
@@ -167,10 +206,13 @@ impl Axis {
 }
 
 fn integers(kind: AxisType, list: &str) -> Result<Vec<String>, AxisError> {
-    let expected = "whole numbers, or a range as in 1-5 or 1-10 (+3)";
+    let expected = say!(
+        "whole numbers, or a range as in 1-5 or 1-10 (+3)",
+        "整数か、1-5 や 1-10 (+3) のような範囲を書いてください"
+    );
     let numbers = values::list(list).into_iter().map(|value| match values::integers(&value) {
         Some(numbers) if !numbers.is_empty() => Ok(numbers),
-        _ => Err(AxisError::Value { axis: kind.name(), value, expected: expected.to_owned() }),
+        _ => Err(AxisError::Value { axis: kind.name(), value, expected: expected.clone() }),
     });
     Ok(numbers.collect::<Result<Vec<_>, _>>()?.concat().iter().map(i64::to_string).collect())
 }
@@ -183,10 +225,13 @@ fn seeds(kind: AxisType, list: &str) -> Result<Vec<String>, AxisError> {
 }
 
 fn floats(kind: AxisType, list: &str) -> Result<Vec<String>, AxisError> {
-    let expected = "numbers, or a range as in 1-5, 0-1 (+0.25) or 4-8 [3]";
+    let expected = say!(
+        "numbers, or a range as in 1-5, 0-1 (+0.25) or 4-8 [3]",
+        "数値か、1-5、0-1 (+0.25)、4-8 [3] のような範囲を書いてください"
+    );
     let numbers = values::list(list).into_iter().map(|value| match values::floats(&value) {
         Some(numbers) if numbers.iter().all(|n| n.is_finite()) && !numbers.is_empty() => Ok(numbers),
-        _ => Err(AxisError::Value { axis: kind.name(), value, expected: expected.to_owned() }),
+        _ => Err(AxisError::Value { axis: kind.name(), value, expected: expected.clone() }),
     });
     // webui labels numbers with eight places.
     let text = |number: &f64| float_text((number * 1e8).round_ties_even() / 1e8);
@@ -200,7 +245,8 @@ fn named(
     find: impl Fn(&str) -> Option<&'static str>,
     known: impl Iterator<Item = &'static str>,
 ) -> Result<Vec<String>, AxisError> {
-    let expected = format!("there are {}", known.collect::<Vec<_>>().join(", "));
+    let known = known.collect::<Vec<_>>().join(", ");
+    let expected = say!("there are {known}", "あるのは {known} です");
     let name = |value: String| match find(&value) {
         Some(label) => Ok(label.to_owned()),
         None => Err(AxisError::Value { axis: kind.name(), value, expected: expected.clone() }),
@@ -214,7 +260,9 @@ impl Setting {
         let settings = &mut request.settings;
         let wrong = || {
             let axis = AxisType::Setting(self).name();
-            AxisError::Value { axis, value: value.to_owned(), expected: "it is out of range".to_owned() }
+            AxisError::Value {
+                axis, value: value.to_owned(), expected: say!("it is out of range", "範囲の外です")
+            }
         };
         match self {
             Setting::Steps => settings.steps = value.parse().map_err(|_| wrong())?,

@@ -1,6 +1,6 @@
 //! XYZ plots: up to three axes, a picture for every combination of their values, a grid for every z.
 //!
-//! Axes of block weights behave, and are labelled, as in the extension's plot ([`xyz_weights`](super::xyz_weights)): they
+//! Axes of block weights behave, and are labelled, as in the extension's plot ([`xyz_weights`]): they
 //! vary what the name `XYZ` (and its complement `ZYX`) in a tag stands for. All others behave as in webui's X/Y/Z plot.
 //! A cell is a prompt with settings and presets like any other, so it is drawn, recorded and repeated like any other.
 
@@ -14,14 +14,18 @@ pub use axis::{Axis, AxisError, AxisType, Setting};
 
 use super::grid::Labels;
 use super::xyz_weights::{self, AxisKind, Run};
+use crate::block::Layout;
+use crate::diagnostic::{Said, Text};
 use crate::plan;
 use crate::preset::{Origin, Preset, PresetSet};
+use crate::say;
 use crate::syntax::Prompt;
 
 /// A plot to be made.
 pub struct Study<'a> {
     /// The picture that the axes vary.
     pub request: &'a plan::Request,
+    /// What names in vectors stand for.
     pub presets: &'a PresetSet,
     /// What `XYZ` stands for before an axis changes it: a preset or a vector; without one the preset `XYZ`, or ones.
     pub base: Option<&'a str>,
@@ -34,13 +38,16 @@ pub struct Study<'a> {
 /// The cells and their places.
 #[derive(Debug, Clone, Default)]
 pub struct Plot {
+    /// The images, in the order they are made.
     pub runs: Vec<Run>,
+    /// One for each value of z.
     pub grids: Vec<Grid>,
 }
 
 /// One picture of cells.
 #[derive(Debug, Clone)]
 pub struct Grid {
+    /// What stands around the cells.
     pub labels: Labels,
     /// Indices of runs, row by row.
     pub cells: Vec<usize>,
@@ -48,25 +55,64 @@ pub struct Grid {
 
 /// Why a plot cannot be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.said())]
+#[allow(missing_docs, reason = "`said` tells what each of them is")]
 pub enum Error {
     #[error(transparent)]
     Axis(#[from] AxisError),
     #[error(transparent)]
     Weights(#[from] xyz_weights::Error),
-    #[error("an axis varies block weights, but no LoRA tag says where they go: write lbw=XYZ{example}")]
-    NoPlace { example: String },
-    #[error("an axis varies element rules, but no LoRA tag says where they go: write lbwe=XYZ into it")]
+    NoPlace {
+        example: Text,
+    },
     NoPlaceForElements,
-    #[error("a `{0}` axis alone changes nothing: `Block ID` says where, `values` says what; both are needed")]
     Unpaired(&'static str),
-    #[error("--webui-quirks is about the extension's own plot, which has no axis `{0}`")]
     NotInExtension(&'static str),
-    #[error("which LoRA is `strength` about? The prompt has {0} LoRAs; write lbw=XYZ into the tag of one")]
     WhichLora(usize),
-    #[error("`{0}` is neither in the prompt nor in the negative prompt")]
     NothingToReplace(String),
-    #[error("`{0}` is not a preset, nor a vector of 12, 17, 20, 26 or 61 weights")]
     Base(String),
+}
+
+impl Said for Error {
+    fn said(&self) -> Text {
+        match self {
+            Error::Axis(error) => error.said(),
+            Error::Weights(error) => error.said(),
+            Error::NoPlace { example } => say!(
+                "an axis varies block weights, but no LoRA tag says where they go: write lbw=XYZ{example}",
+                "階層別の重みの軸がありますが、どの LoRA に掛けるかを示すタグがありません。lbw=XYZ と書いてください{example}",
+                with example
+            ),
+            Error::NoPlaceForElements => say!(
+                "an axis varies element rules, but no LoRA tag says where they go: write lbwe=XYZ into it",
+                "要素別の指定の軸がありますが、どの LoRA に掛けるかを示すタグがありません。タグに lbwe=XYZ と書いてください"
+            ),
+            Error::Unpaired(axis) => say!(
+                "a `{axis}` axis alone changes nothing: `Block ID` says where, `values` says what; both are needed",
+                "`{axis}` の軸だけでは何も変わりません。どこをの `Block ID` と、いくつにの `values` の両方が必要です"
+            ),
+            Error::NotInExtension(axis) => say!(
+                "--webui-quirks is about the extension's own plot, which has no axis `{axis}`",
+                "--webui-quirks は拡張機能のプロットをまねるもので、そこに軸 `{axis}` はありません"
+            ),
+            Error::WhichLora(count) => say!(
+                "which LoRA is `strength` about? The prompt has {count} LoRAs; write lbw=XYZ into the tag of one",
+                "`strength` はどの LoRA の強度ですか。プロンプトに {count} 個あります。一つのタグに lbw=XYZ と書いてください"
+            ),
+            Error::NothingToReplace(text) => say!(
+                "`{text}` is neither in the prompt nor in the negative prompt",
+                "`{text}` はプロンプトにもネガティブプロンプトにもありません"
+            ),
+            Error::Base(text) => {
+                let lengths = Layout::lengths();
+                say!(
+                    "`{text}` is not a preset, nor a vector of {lengths} weights",
+                    "`{text}` はプリセットでも、{lengths} 個の重みのベクトルでもありません",
+                    with lengths
+                )
+            }
+        }
+    }
 }
 
 /// Ones for every block of SDXL: what XYZ stands for is the LoRA as it is until an axis changes it.
@@ -177,7 +223,7 @@ impl Study<'_> {
         };
         match self.presets.weights.get(base) {
             Some(preset) => Ok(preset.value.clone()),
-            None if crate::block::Layout::from_len(base.split(',').count()).is_some() => Ok(base.to_owned()),
+            None if Layout::from_len(base.split(',').count()).is_some() => Ok(base.to_owned()),
             None => Err(Error::Base(base.to_owned())),
         }
     }
@@ -194,10 +240,13 @@ fn corner(origin: &str) -> String {
     origin.strip_suffix(", ").unwrap_or(origin).trim_start_matches(", ").to_owned()
 }
 
-fn example(prompt: &str) -> String {
+fn example(prompt: &str) -> Text {
     let tags = Prompt::parse(prompt).tags;
     let first = tags.iter().find(|tag| tags::is_lora(tag));
-    first.map_or_else(String::new, |tag| format!(" as in <{}:{}:1:lbw=XYZ>", tag.kind, tag.items[0].text))
+    first.map_or_else(Text::default, |tag| {
+        let (kind, name) = (&tag.kind, &tag.items[0].text);
+        say!(" as in <{kind}:{name}:1:lbw=XYZ>", " (例: <{kind}:{name}:1:lbw=XYZ>)")
+    })
 }
 
 fn made(name: &str, value: String) -> Preset {

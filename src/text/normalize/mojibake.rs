@@ -94,6 +94,7 @@ static LOST_BYTES: LazyLock<BytesRegex> = LazyLock::new(|| {
     ])
 });
 
+#[expect(clippy::expect_used, reason = "the text is constant and every test reads it")]
 fn bytes_pattern(alternatives: &[&str]) -> BytesRegex {
     BytesRegex::new(&format!("(?-u){}", alternatives.join("|"))).expect("the pattern is constant")
 }
@@ -181,6 +182,7 @@ fn utf8_like(chars: &[char]) -> usize {
 
 /// Whether characters stand side by side that hardly do so in real text.
 fn is_bad(text: &str) -> bool {
+    #[expect(clippy::expect_used, reason = "the text is constant and every test reads it")]
     static BAD: LazyLock<Regex> = LazyLock::new(|| {
         let mut pattern = IMPROBABLE.join("|").replace(r"\w", r"[\p{L}\p{N}_]").replace(r"\s", r"[\s\x1c-\x1f]");
         for (name, characters) in CATEGORIES {

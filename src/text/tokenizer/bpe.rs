@@ -29,6 +29,7 @@ impl Vocabulary {
         }
         let mut merges = HashMap::new();
         for (id, line) in (FIRST_MERGE..).zip(MERGES.lines()) {
+            #[expect(clippy::expect_used, reason = "the text is constant and every test reads it")]
             let (left, right) = line.split_once(' ').expect("merges.txt has pairs");
             merges.insert((ids[left], ids[right]), id);
             ids.insert(format!("{left}{right}"), id);

@@ -119,6 +119,7 @@ fn word_pattern(encoder: Encoder) -> Regex {
     pattern(&format!(r"(?i:{start}|{end}|'s|'t|'re|'ve|'m|'ll|'d)|\p{{L}}+|\p{{N}}|[^\s\p{{L}}\p{{N}}\u{{345}}]+"))
 }
 
+#[expect(clippy::expect_used, reason = "the text is constant and every test reads it")]
 fn pattern(text: &str) -> Regex {
     Regex::new(text).expect("the pattern is constant")
 }

@@ -1,0 +1,7 @@
+//! Files: written whole or not at all, and known by the hash of what they hold.
+
+mod hash;
+mod write;
+
+pub use hash::{cached_sha256, hex, sha256_of_file};
+pub use write::{Existing, write};
