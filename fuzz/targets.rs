@@ -5,9 +5,9 @@
 #![allow(dead_code, reason = "each target uses one of them")]
 
 use lbw::batch::parse_line;
-use lbw::diagnostic::{Diagnostic, Language, Style};
-use lbw::infotext::{Infotext, looks_like_infotext};
-use lbw::plan::{Request, Sampler, Settings, check, lower};
+use lbw::diagnostic::{Diagnostic, Language, Source, Style};
+use lbw::infotext::{self, looks_like_infotext};
+use lbw::plan::{Request, Sampler, Wanted, check, lower};
 use lbw::preset::{PresetSet, styles::Styles, webui, yaml};
 use lbw::syntax::Prompt;
 
@@ -53,10 +53,15 @@ pub fn preset(text: &str) {
 /// A pasted text is read, its settings are applied, and its prompt is read in turn.
 pub fn infotext(text: &str) {
     looks_like_infotext(text);
-    let mut settings = Settings::default();
-    if let Ok(pasted) = Infotext::parse(text).apply(&mut settings) {
+    let (pasted, found) = infotext::paste(&Source::new("prompt", text));
+    findings(&found);
+    if let Some(pasted) = pasted {
         pasted.not_understood.iter().for_each(|said| assert!(!said.to_string().is_empty()));
-        findings(&lower(&Request::new(&pasted.prompt, &pasted.negative_prompt), PresetSet::builtin()).diagnostics);
+        let mut wanted = Wanted::default();
+        pasted.patch.apply(&mut wanted);
+        let Wanted { texts, settings, .. } = wanted;
+        let request = Request { settings, ..Request::new(&texts.prompt, &texts.negative_prompt) };
+        findings(&lower(&request, PresetSet::builtin()).diagnostics);
     }
 }
 

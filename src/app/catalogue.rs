@@ -41,7 +41,7 @@ impl Default for Places {
             styles: Vec::new(),
             presets: Vec::new(),
             element_presets: Vec::new(),
-            cache: dirs::cache_dir().map_or_else(|| std::env::temp_dir().join("lbw"), |dir| dir.join("lbw")),
+            cache: dirs::cache_dir().map_or_else(|| tempfile::env::temp_dir().join("lbw"), |dir| dir.join("lbw")),
         }
     }
 }
@@ -112,10 +112,7 @@ impl Catalogue {
             vaes: inside("models/VAE"),
             config,
             loras: with(webui.into_iter().flat_map(webui::lora_folders).collect(), &places.loras),
-            embeddings: with(
-                inside("embeddings").filter(|d| d.is_dir()).into_iter().collect(),
-                &places.embeddings,
-            ),
+            embeddings: with(inside("embeddings").filter(|d| d.is_dir()).into_iter().collect(), &places.embeddings),
             styles: with(webui.into_iter().flat_map(webui::styles_files).collect(), &places.styles),
             presets: with(of_extension("lbwpresets.txt"), &places.presets),
             element_presets: with(of_extension("elempresets.txt"), &places.element_presets),

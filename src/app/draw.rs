@@ -75,7 +75,8 @@ pub struct Kept {
     pub crc32: Option<u32>,
 }
 
-/// What happens while jobs are drawn.
+/// What happens while jobs are drawn. `done` of `of` pictures are there.
+#[allow(missing_docs, reason = "the variants tell what their fields are")]
 pub enum Event<'a> {
     /// Something is to be said.
     Found(&'a Diagnostic),

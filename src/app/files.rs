@@ -26,7 +26,8 @@ pub fn read_text(path: &Path) -> Result<String> {
     }
     let text = String::from_utf8(bytes).map_err(|e| {
         let at = e.utf8_error().valid_up_to();
-        let message = say!("{name}: not UTF-8 text (at byte {at})", "{name}: UTF-8 の文書ではありません ({at} バイト目)");
+        let message =
+            say!("{name}: not UTF-8 text (at byte {at})", "{name}: UTF-8 の文書ではありません ({at} バイト目)");
         Error::file(code::NO_FILE, message).help(say!("save it as UTF-8", "UTF-8 で保存してください"))
     })?;
     Ok(text.strip_prefix('\u{feff}').map_or(text.clone(), str::to_owned))

@@ -191,14 +191,16 @@ impl Session {
         let names: Vec<&str> = styles.iter().map(|style| style.name.as_str()).collect();
         let message = say!("--style `{name}`: there is no such style", "--style `{name}`: そのスタイルはありません");
         let listed = names.join(", ");
-        Error::words(code::NO_STYLE, message).help(match (did_you_mean(name, names.iter().copied()), names.is_empty()) {
-            (Some(near), _) => say!("did you mean `{near}`?", "`{near}` のことですか?"),
-            (None, true) => say!(
-                "name the file with --styles-file, or the webui folder with --webui-dir",
-                "--styles-file でファイルを、または --webui-dir で webui のフォルダーを指定してください"
-            ),
-            (None, false) => say!("there are: {listed}", "あるもの: {listed}"),
-        })
+        Error::words(code::NO_STYLE, message).help(
+            match (did_you_mean(name, names.iter().copied()), names.is_empty()) {
+                (Some(near), _) => say!("did you mean `{near}`?", "`{near}` のことですか?"),
+                (None, true) => say!(
+                    "name the file with --styles-file, or the webui folder with --webui-dir",
+                    "--styles-file でファイルを、または --webui-dir で webui のフォルダーを指定してください"
+                ),
+                (None, false) => say!("there are: {listed}", "あるもの: {listed}"),
+            },
+        )
     }
 
     /// The plans of all pictures of `asked`, and what is to be said about it, once. No plans where something is wrong.

@@ -19,7 +19,12 @@ pub enum Output {
     /// Named by the user.
     File(PathBuf),
     /// `NNNNN-SEED.png` from this number on.
-    Folder { folder: PathBuf, next: u64 },
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// The next number.
+        next: u64,
+    },
 }
 
 impl Output {

@@ -155,7 +155,8 @@ impl Studio {
             // Everything else was seen before there was a model.
             if matches!(why, Unusable::Width { .. }) && self.said.insert((file.path.clone(), String::new())) {
                 let path = file.path.display();
-                let message = say!("{path}: {why}; the name is read as words", "{path}: {why} 名前は単語として読まれます");
+                let message =
+                    say!("{path}: {why}; the name is read as words", "{path}: {why} 名前は単語として読まれます");
                 found.push(Diagnostic::new(code::UNUSABLE_EMBEDDING, message));
             }
         }

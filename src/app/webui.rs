@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use crate::diagnostic::{Diagnostic, code};
+use crate::diagnostic::{Diagnostic, Said, code};
 use crate::plan::settings::table;
 use crate::plan::{Patch, Sampler, webui_option};
 use crate::say;
@@ -74,10 +74,8 @@ impl WebuiConfig {
             }
             Err(why) => {
                 let path = path.display();
-                let message = say!(
-                    "{path}: {why}; webui's defaults are used",
-                    "{path}: {why}。webui の既定値を使います"
-                );
+                let message =
+                    say!("{path}: {why}; webui's defaults are used", "{path}: {why}。webui の既定値を使います");
                 (WebuiConfig::default(), vec![Diagnostic::new(code::WEBUI_OPTION, message)])
             }
         }

@@ -170,13 +170,7 @@ fn jobs(plot: &Plot, plans: Vec<Plan>, asked: &Asked, renderer: &mut Studios) ->
 }
 
 /// Draws a grid from its cells, one in memory at a time.
-fn write_grid(
-    path: &Path,
-    grid: &Grid,
-    layout: &Layout,
-    files: &[PathBuf],
-    cell_size: Option<u32>,
-) -> Result<()> {
+fn write_grid(path: &Path, grid: &Grid, layout: &Layout, files: &[PathBuf], cell_size: Option<u32>) -> Result<()> {
     let columns = grid.labels.columns.len();
     let mut sheet = layout.sheet();
     for (place, run) in grid.cells.iter().enumerate() {
@@ -243,9 +237,8 @@ fn lower(study: &Study<'_>, plot: &Plot, session: &Session, sink: &mut dyn Sink)
 fn layouts(plot: &Plot, plans: &[Plan], wish: &Wish, sink: &mut dyn Sink) -> Result<Vec<Layout>> {
     let mut fonts = Fonts::system();
     if let Some(path) = &wish.font {
-        fonts = fonts
-            .with_file(path)
-            .map_err(|e| Error::file(code::UNUSABLE_FILE, say!("--font: {e}", "--font: {e}")))?;
+        fonts =
+            fonts.with_file(path).map_err(|e| Error::file(code::UNUSABLE_FILE, say!("--font: {e}", "--font: {e}")))?;
     }
     let size = shrunk_size(plans.first().map(Plan::size).unwrap_or_default(), wish.cell_size);
     let layout = |grid: &Grid| {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::diagnostic::{Diagnostic, Source, code};
+use crate::diagnostic::{Diagnostic, Said, Source, code};
 use crate::infotext::{self, Known, Pasted};
 use crate::plan::settings::table;
 use crate::plan::{Patch, PatchError};

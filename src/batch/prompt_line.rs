@@ -13,7 +13,7 @@
 use pest::Parser;
 use serde_json::{Map, Value};
 
-use crate::diagnostic::Text;
+use crate::diagnostic::{Said, Text};
 use crate::plan::Sampler;
 use crate::plan::settings::table;
 use crate::say;
@@ -25,6 +25,7 @@ struct LineGrammar;
 
 /// Why a line is no command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "`said` tells what each of them is")]
 pub enum LineError {
     /// A quotation or an escape has no end.
     OpenQuotation,
@@ -38,9 +39,8 @@ pub enum LineError {
     BadValue { option: String, value: String, what: Text },
 }
 
-impl LineError {
-    /// One sentence.
-    pub fn said(&self) -> Text {
+impl Said for LineError {
+    fn said(&self) -> Text {
         match self {
             LineError::OpenQuotation => say!(
                 "a quotation is not closed, or a backslash stands at the end (an apostrophe opens a quotation: write \\')",
@@ -115,10 +115,14 @@ const OPTIONS: [(&str, Kind); 24] = [
 /// `checkpoint` finds a checkpoint by a part of its name. A sampler that does not exist is null, as in webui.
 pub fn parse_line(line: &str, checkpoint: &dyn Fn(&str) -> Option<String>) -> Result<Map<String, Value>, LineError> {
     let mut options = Map::new();
-    each_option(line, |name| matches!(name, "prompt" | "negative_prompt"), |option, name, value| {
-        options.insert(name.to_string(), convert(option, name, value, checkpoint)?);
-        Ok(())
-    })?;
+    each_option(
+        line,
+        |name| matches!(name, "prompt" | "negative_prompt"),
+        |option, name, value| {
+            options.insert(name.to_string(), convert(option, name, value, checkpoint)?);
+            Ok(())
+        },
+    )?;
     Ok(options)
 }
 
@@ -174,7 +178,9 @@ fn convert(
         Kind::Int => python::int(&value).map(Value::from).ok_or_else(|| say!("a whole number", "整数")),
         Kind::Float => python::float(&value).map(Value::from).ok_or_else(|| say!("a number", "数値")),
         Kind::Sampler => Ok(Sampler::from_name(&value).map(Sampler::label).into()),
-        Kind::Checkpoint => checkpoint(&value).map(Value::from).ok_or_else(|| say!("a known checkpoint", "ここにあるチェックポイント")),
+        Kind::Checkpoint => {
+            checkpoint(&value).map(Value::from).ok_or_else(|| say!("a known checkpoint", "ここにあるチェックポイント"))
+        }
     };
     converted.map_err(|what| LineError::BadValue { option: option.to_string(), value, what })
 }

@@ -1,6 +1,5 @@
 //! Which jobs of a batch one machine of several does.
 
-use std::str::FromStr;
 
 use crate::diagnostic::Text;
 use crate::say;
@@ -54,12 +53,9 @@ impl Shard {
     }
 }
 
-/// `2/4` is the second of four.
-impl FromStr for Shard {
-    type Err = Text;
-
-    fn from_str(text: &str) -> Result<Self, Text> {
-        let environment = |name: &str| std::env::var(name).ok();
+impl Shard {
+    /// `2/4` is the second of four; `auto` asks the `environment`, in which variables are looked up.
+    pub fn parse(text: &str, environment: impl Fn(&str) -> Option<String>) -> Result<Self, Text> {
         let (index, count) = match text.split_once('/') {
             None if text == "auto" => return Shard::from_environment(None, environment),
             Some(("auto", count)) => {
@@ -89,14 +85,18 @@ impl FromStr for Shard {
 mod tests {
     use super::*;
 
+    fn none(_: &str) -> Option<String> {
+        None
+    }
+
     #[test]
     fn shards_share_all_jobs() {
-        let shards: Vec<Shard> = (1..=3).map(|i| format!("{i}/3").parse().unwrap()).collect();
+        let shards: Vec<Shard> = (1..=3).map(|i| Shard::parse(&format!("{i}/3"), none).unwrap()).collect();
         for job in 0..20 {
             assert_eq!(shards.iter().filter(|s| s.has(job)).count(), 1);
         }
         for wrong in ["0/3", "4/3", "1", "a/b", "1/0", ""] {
-            assert!(wrong.parse::<Shard>().is_err(), "{wrong}");
+            assert!(Shard::parse(wrong, none).is_err(), "{wrong}");
         }
     }
 
@@ -113,6 +113,6 @@ mod tests {
         assert_eq!(Shard::from_environment(Some(3), kubernetes), Ok(Shard { index: 2, count: 3 }));
         assert!(Shard::from_environment(None, kubernetes).is_err());
         assert!(Shard::from_environment(Some(2), kubernetes).is_err());
-        assert!(Shard::from_environment(Some(2), |_| None).is_err());
+        assert!(Shard::from_environment(Some(2), none).is_err());
     }
 }

@@ -35,6 +35,7 @@ pub enum Family {
 }
 
 impl Family {
+    /// All families, in the order in which names are tried.
     pub const ALL: [Family; 4] = [Family::Sd1, Family::Sd2, Family::Sdxl, Family::Flux];
 
     /// The space this family's block weights live in.

@@ -136,10 +136,8 @@ impl Progress {
             let each = self.busy / self.drawn;
             let left = (each * u32::try_from(of.saturating_sub(done)).unwrap_or(u32::MAX)).as_secs();
             let each = each.as_secs_f64();
-            let said = say!(
-                "{done}/{of}, {each:.1} s each, ETA {left} s",
-                "{done}/{of}、1 枚 {each:.1} 秒、残り約 {left} 秒"
-            );
+            let said =
+                say!("{done}/{of}, {each:.1} s each, ETA {left} s", "{done}/{of}、1 枚 {each:.1} 秒、残り約 {left} 秒");
             self.terminal.talk(self.terminal.words(&said));
         }
     }

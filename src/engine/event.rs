@@ -9,6 +9,7 @@ use crate::model::Progress;
 
 /// What happens while a plan runs. `part` of `of` parts are done.
 #[derive(Debug, Clone, Copy)]
+#[allow(missing_docs, reason = "the variants tell what their fields are")]
 pub enum Event<'a> {
     /// Weights are read ([`Engine::load`](super::Engine::load)).
     Loading { part: usize, of: usize },

@@ -282,12 +282,7 @@ impl Engine {
     }
 
     /// What the sampling of `pass` starts from; `previous` is the latent of the pass before.
-    fn start(
-        &self,
-        pass: &Pass,
-        previous: Option<Tensor>,
-        observer: Observer<'_>,
-    ) -> Result<Start, EngineError> {
+    fn start(&self, pass: &Pass, previous: Option<Tensor>, observer: Observer<'_>) -> Result<Start, EngineError> {
         match (&pass.start, previous) {
             (PassStart::Noise, _) | (PassStart::Previous { .. }, None) => Ok(Start::Noise),
             (PassStart::Picture { image: id, denoising_strength, fix_steps, resize_mode, noise_multiplier }, _) => {

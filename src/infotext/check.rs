@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::parse::{FEWEST_PAIRS, pairs};
 use super::paste::{NotUnderstood, Pasted, Why};
 use super::{Infotext, looks_like_infotext};
-use crate::diagnostic::{Diagnostic, Source, code};
+use crate::diagnostic::{Diagnostic, Said, Source, code};
 use crate::plan::{Patch, Sampler, check};
 use crate::say;
 use crate::syntax::python;

@@ -7,7 +7,7 @@
 //! assert_eq!(pasted.text("Size-2"), Some("1216"));
 //! ```
 
-use crate::diagnostic::Text;
+use crate::diagnostic::{Said, Text};
 use crate::say;
 
 mod check;
@@ -37,9 +37,8 @@ pub enum Problem {
     BadSize { key: String },
 }
 
-impl Problem {
-    /// One sentence.
-    pub fn said(&self) -> Text {
+impl Said for Problem {
+    fn said(&self) -> Text {
         match self {
             Problem::BadEmphasis => say!(
                 "a weight in the prompt is not a number, as in `(text:1.2.3)`",

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use serde_json::{Map, Value};
 
 use super::{Infotext, Problem};
-use crate::diagnostic::Text;
+use crate::diagnostic::{Said, Text};
 use crate::plan::settings::table;
 use crate::plan::{Choice, PadConds, Patch, PatchError};
 use crate::say;
@@ -66,9 +66,8 @@ pub enum Why {
     Unsupported,
 }
 
-impl NotUnderstood {
-    /// One sentence.
-    pub fn said(&self) -> Text {
+impl Said for NotUnderstood {
+    fn said(&self) -> Text {
         let (key, value) = (&self.key, &self.value);
         match &self.why {
             Why::Unknown => say!(
@@ -152,7 +151,8 @@ impl Infotext {
         let fields = self.with_defaults()?;
         let text = |key: &str| fields.get(key).map(value_text).unwrap_or_default();
         let mut pasted = Pasted::default();
-        let empty = self.empty.iter().map(|key| NotUnderstood { key: key.clone(), value: String::new(), why: Why::Empty });
+        let empty =
+            self.empty.iter().map(|key| NotUnderstood { key: key.clone(), value: String::new(), why: Why::Empty });
         pasted.not_understood.extend(empty);
         pasted.patch.put_named("prompt", text("Prompt"));
         pasted.patch.put_named("negative_prompt", self.negative_prompt.as_str());

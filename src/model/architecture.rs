@@ -9,18 +9,24 @@ use crate::checkpoint::{SafetensorsFile, prefix};
 /// Everything that tells one model from another but its weights.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Architecture {
+    /// The family, which decides what blocks there are.
     pub family: Family,
+    /// The network that is sampled.
     pub unet: UnetArchitecture,
     /// The text encoders, in the order in which their outputs stand in the context.
     pub text: Vec<TextEncoder>,
+    /// The autoencoder.
     pub vae: VaeArchitecture,
+    /// How an empty negative prompt is conditioned.
     pub empty_text: EmptyText,
     /// Side in pixels that the model was trained at.
     pub native_size: u32,
 }
 
+/// The structure of a UNet.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UnetArchitecture {
+    /// What the names of its tensors begin with.
     pub prefix: &'static str,
     /// Channels that go in: 4 of the latent, or 9 where a mask and a masked picture come with it.
     pub inputs: usize,
@@ -28,7 +34,9 @@ pub struct UnetArchitecture {
     pub levels: Vec<Level>,
     /// Transformer blocks in the middle.
     pub middle: usize,
+    /// How its attention is divided.
     pub heads: Heads,
+    /// How it goes into and out of its transformers.
     pub projection: Projection,
     /// Width of the text conditioning.
     pub context: usize,
@@ -39,6 +47,7 @@ pub struct UnetArchitecture {
 /// The residual blocks of one resolution.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Level {
+    /// Channels of the level.
     pub channels: usize,
     /// Transformer blocks behind each residual block on the way down; 0 is no transformer.
     pub down: Vec<usize>,
@@ -49,6 +58,7 @@ pub struct Level {
 /// How the channels of an attention are divided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Heads {
+    /// So many, whatever the width.
     Count(usize),
     /// As many heads of this width as fit, at least one.
     Width(usize),
@@ -57,19 +67,26 @@ pub enum Heads {
 /// What `proj_in` and `proj_out` of a transformer are; the arithmetic is the same, the tensors' shapes are not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Projection {
+    /// By a linear layer over the channels.
     Linear,
+    /// By a convolution of 1×1.
     Conv1x1,
 }
 
+/// The structure of a text encoder.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TextEncoder {
+    /// Whose it is.
     pub kind: TextEncoderKind,
     /// Of its tensors' names in the checkpoint.
     pub prefix: &'static str,
+    /// Width of its vectors.
     pub width: usize,
+    /// Its transformer layers.
     pub layers: usize,
     /// The layer whose output is used, counted from the last (1).
     pub layer: u32,
+    /// Whether clip skip acts on it.
     pub clip_skip: ClipSkip,
     /// Whether the final norm is applied to that layer's output.
     pub final_norm: bool,
@@ -89,14 +106,18 @@ pub enum TextEncoderKind {
 /// When the setting "Clip skip" chooses an encoder's layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClipSkip {
+    /// It does.
     Always,
     /// With webui's option "Clip skip SDXL".
     WithOption,
+    /// It does not.
     Never,
 }
 
+/// The structure of an autoencoder.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct VaeArchitecture {
+    /// What the names of its tensors begin with.
     pub prefix: &'static str,
     /// Latents are encoder means times this number.
     pub scale: f64,
@@ -105,6 +126,7 @@ pub struct VaeArchitecture {
 /// What stands for an empty negative prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EmptyText {
+    /// All zeros, the pooled text too.
     Zeros,
     /// The empty text, encoded like any other.
     Encoded,

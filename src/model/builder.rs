@@ -47,10 +47,12 @@ impl Builder {
         &self.checkpoint
     }
 
+    /// What the models are made as.
     pub fn architecture(&self) -> &Arc<Architecture> {
         &self.architecture
     }
 
+    /// What the models compute with.
     pub fn operators(&self) -> &Arc<dyn Operators> {
         &self.operators
     }

@@ -44,7 +44,11 @@ pub struct ActiveNetwork {
 pub enum MergeError {
     #[error(transparent)]
     File(#[from] FileError),
-    Delta { network: String, module: String, source: candle_core::Error },
+    Delta {
+        network: String,
+        module: String,
+        source: candle_core::Error,
+    },
     Stopped,
     #[error(transparent)]
     Candle(#[from] candle_core::Error),

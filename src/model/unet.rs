@@ -115,6 +115,7 @@ impl Unet {
         }
     }
 
+    /// What it is made as.
     pub fn architecture(&self) -> &UnetArchitecture {
         &self.architecture.unet
     }

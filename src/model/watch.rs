@@ -7,7 +7,9 @@ use candle_core::Tensor;
 /// How far a piece of work is: `part` of `of` parts are done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
+    /// Parts that are done.
     pub part: usize,
+    /// Parts in all.
     pub of: usize,
 }
 
@@ -17,8 +19,10 @@ pub type Tap<'a> = &'a mut dyn FnMut(&str, &Tensor) -> ControlFlow<()>;
 /// Why a model gave no result.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
+    /// Whoever watches said so.
     #[error("stopped")]
     Stopped,
+    /// A tensor operation failed.
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),
 }

@@ -6,8 +6,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 use super::{
-    Hires, HiresSize, LatentUpscaler, LoraPlan, Part, Pass, Plan, ResizeMode, Sampler, Schedule, ScheduleType, Settings,
-    Start, UniPcOptions,
+    Hires, HiresSize, LatentUpscaler, LoraPlan, Part, Pass, Plan, ResizeMode, Sampler, Schedule, ScheduleType,
+    Settings, Start, UniPcOptions,
 };
 use crate::block::Family;
 
@@ -155,7 +155,8 @@ mod tests {
 
     #[test]
     fn plans_of_the_old_format_are_read() {
-        let part = json!([{ "weight": 1.0, "schedule": [{ "last_step": 20, "pieces": [{ "text": "a", "weight": 1.0 }] }] }]);
+        let part =
+            json!([{ "weight": 1.0, "schedule": [{ "last_step": 20, "pieces": [{ "text": "a", "weight": 1.0 }] }] }]);
         let hires = json!({
             "size": { "resize": { "width": 256, "height": 128 } }, "steps": 7, "upscaler": "Latent", "denoising_strength": 0.4,
             "sampler": "Heun", "schedule_type": null,
@@ -168,7 +169,10 @@ mod tests {
         let plan: Plan = serde_json::from_value(old.clone()).unwrap();
         let [second] = plan.later.as_slice() else { panic!("{plan:?}") };
         assert_eq!((plan.first.settings.unipc_order, second.settings.steps), (2, 7));
-        assert_eq!((second.settings.sampler, second.prompt.as_str(), second.negative_prompt.as_str()), (Sampler::Heun, "b", ""));
+        assert_eq!(
+            (second.settings.sampler, second.prompt.as_str(), second.negative_prompt.as_str()),
+            (Sampler::Heun, "b", "")
+        );
         let Start::Previous { cut, denoising_strength, .. } = second.start else { panic!("{:?}", second.start) };
         assert_eq!((second.settings.width, second.settings.height, cut, denoising_strength), (256, 256, [0, 16], 0.4));
         assert_eq!((plan.size(), second.size()), ((256, 128), (256, 128)));
@@ -176,7 +180,9 @@ mod tests {
         let new = serde_json::to_value(&plan).unwrap();
         assert_eq!(new["format"], json!(FORMAT));
         assert_eq!(serde_json::from_value::<Plan>(new).unwrap(), plan);
-        for wrong in [json!({ "format": 3 }), json!({ "format": 2, "family": "sdxl", "passes": [] }), json!(5), json!({})] {
+        for wrong in
+            [json!({ "format": 3 }), json!({ "format": 2, "family": "sdxl", "passes": [] }), json!(5), json!({})]
+        {
             assert!(serde_json::from_value::<Plan>(wrong).is_err());
         }
     }

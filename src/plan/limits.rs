@@ -2,7 +2,7 @@
 
 use super::settings::table;
 use super::{Pass, Plan, Setting, Settings, Start, Wanted};
-use crate::diagnostic::{Diagnostic, Text, code};
+use crate::diagnostic::{Diagnostic, Said, Text, code};
 use crate::say;
 
 /// Texts over all steps of a prompt and its parts.
@@ -28,12 +28,6 @@ impl LimitError {
         LimitError { what, value: value.to_string(), rule, nearest: None }
     }
 
-    /// One sentence.
-    pub fn said(&self) -> Text {
-        let (what, value, rule) = (&self.what, &self.value, &self.rule);
-        say!("{what} is {value}; {rule}", "{what}が {value} です。{rule}", with what, rule)
-    }
-
     /// The finding, with what to write instead.
     pub fn diagnostic(&self) -> Diagnostic {
         let found = Diagnostic::new(code::OUT_OF_LIMITS, self.said());
@@ -41,6 +35,13 @@ impl LimitError {
             Some(nearest) => found.help(say!("the nearest is {nearest}", "最も近いのは {nearest} です")),
             None => found,
         }
+    }
+}
+
+impl Said for LimitError {
+    fn said(&self) -> Text {
+        let (what, value, rule) = (&self.what, &self.value, &self.rule);
+        say!("{what} is {value}; {rule}", "{what}が {value} です。{rule}", with what, rule)
     }
 }
 
@@ -101,7 +102,11 @@ fn of_pass(pass: &Pass, number: usize, found: &mut Vec<LimitError>) {
         && width.min(height) >= 8
     {
         let rule = say!("nothing would be left of the picture", "画像が残りません");
-        found.push(LimitError::new(say!("what the second pass cuts off", "第 2 パスで切り落とす量"), format!("{x}×{y}"), rule));
+        found.push(LimitError::new(
+            say!("what the second pass cuts off", "第 2 パスで切り落とす量"),
+            format!("{x}×{y}"),
+            rule,
+        ));
     }
     if let Start::Picture { noise_multiplier, .. } = &pass.start
         && !noise_multiplier.is_finite()

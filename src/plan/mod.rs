@@ -13,8 +13,8 @@ mod hires;
 mod id;
 mod limits;
 mod lower;
-mod pass;
 pub mod network;
+mod pass;
 mod sampler;
 mod sampler_name;
 pub mod settings;
@@ -30,9 +30,7 @@ pub use limits::{LimitError, limits};
 pub use lower::{Lowering, Options, PROMPT_LIMIT, Request, SCHEDULE_LIMIT, lower, lower_with_files};
 pub use pass::{Pass, ResizeMode, Start};
 pub use sampler::{Sampler, ScheduleType};
-pub use settings::{
-    Choice, Emphasis, NoiseSource, PadConds, Patch, PatchError, Setting, Settings, Wanted,
-};
+pub use settings::{Choice, Emphasis, NoiseSource, PadConds, Patch, PatchError, Setting, Settings, Wanted};
 pub use unipc::{UniPcOptions, UniPcSkipType, UniPcVariant};
 
 use serde::{Deserialize, Serialize};

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::settings::{Kind, table};
 use super::{Choice, Emphasis, PadConds, Patch, Sampler};
-use crate::diagnostic::Text;
+use crate::diagnostic::{Said, Text};
 use crate::say;
 
 /// A value that the option cannot have.
@@ -24,11 +24,16 @@ pub struct WrongValue {
     pub expected: Text,
 }
 
-impl WrongValue {
-    /// One sentence.
-    pub fn said(&self) -> Text {
+impl Said for WrongValue {
+    fn said(&self) -> Text {
         let (name, value, expected) = (&self.name, &self.value, &self.expected);
         say!("`{name}` is {value}, not {expected}", "`{name}` が {value} です。{expected}ではありません", with expected)
+    }
+}
+
+impl std::fmt::Display for WrongValue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.said())
     }
 }
 

@@ -29,7 +29,9 @@ pub struct Attention {
 /// A run of text with one emphasis weight. `BREAK` with weight exactly −1 ends a chunk.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Piece {
+    /// The text, escapes resolved.
     pub text: String,
+    /// Its emphasis; 1 is none.
     pub weight: f64,
 }
 

@@ -32,6 +32,7 @@ pub struct EncodeOptions {
     pub emphasis: Emphasis,
     /// The layer, counted from the last (1), of the encoders that follow the setting "Clip skip"; `None` is their own.
     pub clip_skip: Option<u32>,
+    /// How far back a full chunk may end at a comma, in tokens; 0 is off.
     pub comma_padding_backtrack: u32,
 }
 

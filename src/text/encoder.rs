@@ -74,6 +74,7 @@ impl ClipG {
         ClipG { embeddings, layers, ln_final, text_projection }
     }
 
+    /// Its transformer layers.
     pub fn layers(&self) -> usize {
         self.layers.len()
     }

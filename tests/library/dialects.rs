@@ -292,16 +292,24 @@ fn infotext_keeps_the_dialect_and_the_drawn_weights() {
         first.settings.seed = 1234;
         let plan = lower(&first, &presets()).plan.unwrap();
         assert_eq!(plan.first.drawn.len(), count);
-        assert_eq!([plan.first.loras[0].blocks[5], plan.first.loras[0].blocks[6], plan.first.loras[0].blocks[19]], plan.first.drawn[..]);
+        assert_eq!(
+            [plan.first.loras[0].blocks[5], plan.first.loras[0].blocks[6], plan.first.loras[0].blocks[19]],
+            plan.first.drawn[..]
+        );
         let text = infotext(&plan, &ModelInfo::default());
         let drawn = plan.first.drawn.iter().map(f64::to_string).collect::<Vec<_>>().join(" ");
         assert!(text.contains(&format!("LBW drawn weights: {drawn}")), "{text}");
         assert_eq!(text.contains("LBW dialect: inspire"), dialect == Dialect::Inspire);
         let mut again = request(Dialect::Webui, Family::Sdxl, "");
-        let pasted = Infotext::parse(&text).apply(&mut again.settings).unwrap();
+        let pasted = Infotext::parse(&text).paste().unwrap();
         assert_eq!(pasted.not_understood, []);
-        let again = Request { prompt: lbw::diagnostic::Source::new("prompt", pasted.prompt), ..again };
-        assert_eq!(lower(&again, &presets()).plan.unwrap(), lbw::plan::Plan { settings: again.settings, ..plan });
+        let mut wanted = lbw::plan::Wanted::default();
+        pasted.patch.apply(&mut wanted);
+        again.settings = wanted.settings;
+        let again = Request { prompt: lbw::diagnostic::Source::new("prompt", wanted.texts.prompt), ..again };
+        let mut same = plan;
+        same.first.settings = again.settings.clone();
+        assert_eq!(lower(&again, &presets()).plan.unwrap(), same);
     }
 }
 

@@ -3,6 +3,7 @@
 mod diagnostics;
 mod dialects;
 mod embedding_files;
+mod errors;
 mod fuzz_smoke;
 mod hostile_lora;
 mod lora_bake;

@@ -124,7 +124,7 @@ fn plans(case: &Value) -> Vec<Plan> {
             let mut request = Request::new(case["prompt"].as_str().unwrap(), case["negative"].as_str().unwrap());
             request.settings = settings;
             let mut plan = lower(&request, PresetSet::builtin()).plan.expect("the prompt can be lowered");
-            plan.loras = loras(case);
+            plan.first.loras = loras(case);
             plan
         })
         .collect()
@@ -197,10 +197,10 @@ fn check(
 ) -> Result<(), String> {
     let get = |name: &str| tensors.get(&format!("{i}.{name}"));
     let plans = plans(case);
-    let conditioning = engine.condition(&plans[0], &mut unobserved).map_err(|e| e.to_string())?;
+    let conditioning = engine.condition(&plans[0].first, &mut unobserved).map_err(|e| e.to_string())?;
     check_conditioning(&conditioning, plans.len(), i, tensors, conds, tolerance.conditioning)?;
 
-    let noise: Vec<Tensor> = plans.iter().map(|p| ImageRng::new(&p.settings, &Device::Cpu).draw().unwrap()).collect();
+    let noise: Vec<Tensor> = plans.iter().map(|p| ImageRng::new(p.settings(), &Device::Cpu).draw().unwrap()).collect();
     let noise = Tensor::cat(&noise, 0).unwrap();
     if let Some(expected) = get("noise") {
         within("noise", rel_to_max(&noise, expected), 2e-6)?;
@@ -210,7 +210,7 @@ fn check(
             Some(true) => NoiseLevels::scaled_linear().with_zero_terminal_snr(),
             _ => NoiseLevels::scaled_linear(),
         };
-        let sigmas = sampling_sigmas(&plans[0].settings, &levels, &Start::Noise).map_err(|e| e.to_string())?;
+        let sigmas = sampling_sigmas(plans[0].settings(), &levels, &Start::Noise).map_err(|e| e.to_string())?;
         let sigmas: Vec<f64> = sigmas.into_iter().map(f64::from).collect();
         within("sigmas", max_rel_diff(&sigmas, &values(expected)), 3e-6)?;
     }

@@ -33,12 +33,12 @@ fn embedded_model() {
         ..Settings::default()
     };
     let plan = lower(&request, PresetSet::builtin()).plan.unwrap();
-    let noise = ImageRng::new(&plan.settings, &Device::Cpu).draw().unwrap();
+    let noise = ImageRng::new(plan.settings(), &Device::Cpu).draw().unwrap();
     within("noise", rel_to_max(&noise, &tensors["noise"]), 2e-6).unwrap();
 
     let checkpoint = Checkpoint::open(&dir.join(text("checkpoint"))).unwrap();
     let mut engine = Engine::new(checkpoint, EngineOptions::default()).unwrap();
-    let conditioning = engine.condition(&plan, &mut unobserved).unwrap();
+    let conditioning = engine.condition(&plan.first, &mut unobserved).unwrap();
     let positive = &conditioning.parts[0].1.0[0].1;
     within("text", rel_to_max(&positive.crossattn.get(0).unwrap(), &tensors["cond.crossattn"]), 2e-5).unwrap();
 

@@ -133,9 +133,9 @@ impl Case<'_> {
             s_tmin: self.kw("s_tmin").unwrap_or(0.0),
             s_tmax: self.kw("s_tmax").unwrap_or(0.0),
             s_noise: self.kw("s_noise").unwrap_or(1.0),
-            unipc: self.unipc_options(),
             ..Settings::default()
         }
+        .with_unipc(self.unipc_options())
     }
 
     fn args(&self) -> Args {

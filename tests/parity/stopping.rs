@@ -9,7 +9,7 @@ use lbw::engine::{Engine, EngineError, EngineOptions, Event, Image, InitImage, u
 use lbw::image_io::Rgb;
 use lbw::lora::LoraIndex;
 use lbw::model::Held;
-use lbw::plan::{Img2Img, Plan, Request, ResizeMode, Sampler, Settings, lower};
+use lbw::plan::{Plan, Request, ResizeMode, Sampler, Settings, Start, lower};
 use lbw::preset::PresetSet;
 
 const SIDE: u32 = 64;
@@ -32,15 +32,16 @@ fn plan(prompt: &str, over_a_picture: bool) -> Plan {
     let mut request = Request::new(prompt, "blue");
     let sampler = Sampler::from_name("Euler").unwrap();
     request.settings = Settings { sampler, steps: 2, seed: 5, width: SIDE, height: SIDE, ..Settings::default() };
-    let mut plan = lower(&request, PresetSet::builtin()).plan.unwrap();
-    plan.settings.img2img = over_a_picture.then(|| Img2Img {
-        image: picture().id().to_owned(),
-        denoising_strength: 0.75,
-        resize_mode: ResizeMode::Just,
-        fix_steps: true,
-        noise_multiplier: 1.0,
-    });
-    plan
+    if over_a_picture {
+        request.start = Start::Picture {
+            image: picture().id().to_owned(),
+            denoising_strength: 0.75,
+            resize_mode: ResizeMode::Just,
+            fix_steps: true,
+            noise_multiplier: 1.0,
+        };
+    }
+    lower(&request, PresetSet::builtin()).plan.unwrap()
 }
 
 fn kind(event: Event<'_>) -> &'static str {

@@ -98,7 +98,8 @@ fn report(wish: &Wish, subject: &Subject, plan: &AnalysisPlan, pictures: &Drawin
     let full = errors_of(&effects, &[]);
     let ids = plan.tables.first().map_or(&[][..], |table| &table.ids);
     let block = |(at, id): (usize, &String)| {
-        let of = |what: fn(&OneBlock) -> Change| -> Vec<Change> { tables.iter().map(|t| what(&t.blocks[at])).collect() };
+        let of =
+            |what: fn(&OneBlock) -> Change| -> Vec<Change> { tables.iter().map(|t| what(&t.blocks[at])).collect() };
         let (effects, left) = (of(|b| b.effect), of(|b| b.left));
         let percents: Vec<f64> = tables.iter().map(|t| t.blocks[at].pictures.percent).collect();
         let (percent, spread) = mean_and_spread(&percents);

@@ -1,12 +1,12 @@
 //! The suggested vector: looked for on the pictures of the analysis, verified on others.
 
 use super::pictures::{Drawing, errors_of};
-use crate::block::Layout;
 use crate::app::error::{Error, Result};
 use crate::app::store::read_cell;
+use crate::block::Layout;
 use crate::diagnostic::code;
-use crate::say;
 use crate::infotext::float_text;
+use crate::say;
 use crate::study::analyzer_prompt::tags_behind;
 use crate::study::metrics::{Change, Measured};
 use crate::study::report::{Found, Report, Suggestion, Verified, suggestion_sentence};

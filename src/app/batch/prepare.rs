@@ -111,9 +111,10 @@ impl Batch {
                 }
                 Err(error) => {
                     // The images of a line come one after another.
-                    let is_said = self.found.last().is_some_and(|last| {
-                        last.place == job.place && error.findings.contains(&last.diagnostic)
-                    });
+                    let is_said = self
+                        .found
+                        .last()
+                        .is_some_and(|last| last.place == job.place && error.findings.contains(&last.diagnostic));
                     if !is_said {
                         let place = job.place;
                         let all = error.findings.into_iter();

@@ -26,13 +26,7 @@ pub struct Running {
 }
 
 /// Draws `batch` into `folder`.
-pub fn run(
-    batch: Batch,
-    wish: &Wish,
-    folder: &Path,
-    renderer: &mut Studios,
-    sink: &mut dyn Sink,
-) -> Result<Running> {
+pub fn run(batch: Batch, wish: &Wish, folder: &Path, renderer: &mut Studios, sink: &mut dyn Sink) -> Result<Running> {
     let Batch { names, jobs: planned, .. } = batch;
     // Files are hashed here and not under the manifest's lock: other workers need not wait for it.
     for planned in &planned {

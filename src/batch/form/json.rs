@@ -35,7 +35,11 @@ fn push(number: usize, line: &str, value: &Value, read: &mut Read) {
         }
         _ => {
             let example = "{\"prompt\": \"a cat\", \"steps\": 20}";
-            read.wrong(number, line, say!("not an object like {example}", "{example} のようなオブジェクトではありません"));
+            read.wrong(
+                number,
+                line,
+                say!("not an object like {example}", "{example} のようなオブジェクトではありません"),
+            );
         }
     }
 }

@@ -33,7 +33,11 @@ pub(super) fn read(text: &str, read: &mut Read) {
                     values.push((option, value.trim().into()));
                 }
                 Some(_) => {
-                    read.wrong(number, whole, say!("`--{letter}` needs a value after it", "`--{letter}` の後に値が要ります"));
+                    read.wrong(
+                        number,
+                        whole,
+                        say!("`--{letter}` needs a value after it", "`--{letter}` の後に値が要ります"),
+                    );
                     good = false;
                 }
                 None => {

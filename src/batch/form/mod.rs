@@ -156,11 +156,20 @@ mod tests {
     fn every_form_says_the_same() {
         let wanted = json!({ "steps": 5, "seed": 7, "width": 64, "height": 96, "cfg_scale": 4.0 });
         for (name, text) in [
-            ("a.txt", "--prompt \"a cat\" --negative_prompt \"dog\" --steps 5 --seed 7 --width 64 --height 96 --cfg_scale 4"),
+            (
+                "a.txt",
+                "--prompt \"a cat\" --negative_prompt \"dog\" --steps 5 --seed 7 --width 64 --height 96 --cfg_scale 4",
+            ),
             ("a.txt", "#lbw --steps 5 --cfg-scale 4\n--prompt \"a cat\" --negative_prompt dog --seed 7 --size 64x96"),
             ("k.txt", "a cat --n dog --s 5 --d 7 --w 64 --h 96 --l 4"),
-            ("a.jsonl", r#"{"prompt":"a cat","negative_prompt":"dog","steps":5,"seed":7,"width":64,"height":96,"cfg_scale":4}"#),
-            ("a.json", r#"[{"Prompt":"a cat","Negative prompt":"dog","Steps":"5","Seed":7,"Size":"64x96","CFG scale":4.0}]"#),
+            (
+                "a.jsonl",
+                r#"{"prompt":"a cat","negative_prompt":"dog","steps":5,"seed":7,"width":64,"height":96,"cfg_scale":4}"#,
+            ),
+            (
+                "a.json",
+                r#"[{"Prompt":"a cat","Negative prompt":"dog","Steps":"5","Seed":7,"Size":"64x96","CFG scale":4.0}]"#,
+            ),
             ("a.csv", "prompt,negative_prompt,steps,seed,width,height,cfg_scale\na cat,dog,5,7,64,96,4"),
             ("a.csv", "Prompt;Negative prompt;Steps;Seed;Size;CFG scale\na cat;dog;5;7;64x96;4"),
             ("a.tsv", "prompt\tnegative_prompt\tsteps\tseed\tsize\tcfg\na cat\tdog\t5\t7\t64x96\t4"),
@@ -169,7 +178,9 @@ mod tests {
             let read = all(name, text);
             let (_, prompt, negative, settings) = &read[0];
             assert_eq!((read.len(), prompt.as_str(), negative.as_str()), (1, "a cat", "dog"), "{text}");
-            let sorted = |value: &Value| value.as_object().unwrap().clone().into_iter().collect::<std::collections::BTreeMap<_, _>>();
+            let sorted = |value: &Value| {
+                value.as_object().unwrap().clone().into_iter().collect::<std::collections::BTreeMap<_, _>>()
+            };
             assert_eq!(sorted(settings), sorted(&wanted), "{text}");
         }
     }

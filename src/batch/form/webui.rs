@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::{Options, Read};
 use crate::batch::prompt_line::options_of;
 use crate::batch::{Finding, LineError, Position, PromptFile, Seeds};
-use crate::diagnostic::code;
+use crate::diagnostic::{Said, code};
 use crate::plan::Patch;
 use crate::say;
 use crate::syntax::python;

@@ -98,9 +98,9 @@ fn is_half(setting: &Setting) -> bool {
 }
 
 fn sizes(groups: &'static [Group]) -> impl Iterator<Item = table::Size> {
-    table::SIZES.into_iter().filter(move |size| {
-        table::named(size.parts[0]).is_some_and(|setting| groups.contains(&setting.group))
-    })
+    table::SIZES
+        .into_iter()
+        .filter(move |size| table::named(size.parts[0]).is_some_and(|setting| groups.contains(&setting.group)))
 }
 
 fn augment(command: Command, groups: &'static [Group]) -> Command {
@@ -115,9 +115,8 @@ fn augment(command: Command, groups: &'static [Group]) -> Command {
         command = command.arg(arg.help_heading(heading(group)).hide(size.flag == "size"));
     }
     if groups.contains(&Group::Hires) {
-        command = command.arg(
-            Arg::new("no-hires").long("no-hires").action(ArgAction::SetTrue).hide(true).conflicts_with("hires"),
-        );
+        command = command
+            .arg(Arg::new("no-hires").long("no-hires").action(ArgAction::SetTrue).hide(true).conflicts_with("hires"));
     }
     command
 }
@@ -131,20 +130,13 @@ fn flag(setting: &'static Setting, taken: &mut HashSet<String>) -> Arg {
     });
     let is_flag = |name: &String| name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
     let hidden: Vec<String> = others.filter(is_flag).filter(|name| taken.insert(name.clone())).collect();
-    let mut arg = Arg::new(setting.name)
-        .long(long)
-        .aliases(hidden)
-        .help(words(setting))
-        .help_heading(heading(setting.group));
+    let mut arg =
+        Arg::new(setting.name).long(long).aliases(hidden).help(words(setting)).help_heading(heading(setting.group));
     if let Some(short) = setting.short {
         arg = arg.short(short);
     }
     match setting.kind {
-        Kind::Switch => arg
-            .value_name("BOOL")
-            .num_args(0..=1)
-            .require_equals(true)
-            .default_missing_value("true"),
+        Kind::Switch => arg.value_name("BOOL").num_args(0..=1).require_equals(true).default_missing_value("true"),
         Kind::Texts => arg.value_name(setting.value).action(ArgAction::Append),
         _ => arg.value_name(if setting.value.is_empty() { "VALUE" } else { setting.value }).allow_hyphen_values(true),
     }

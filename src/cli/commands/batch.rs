@@ -46,7 +46,7 @@ pub struct BatchArgs {
     #[arg(long)]
     pub dry_run: bool,
     /// Draw one part of several, as in 1/4; `auto` or `auto/4` asks SLURM_ARRAY_TASK_ID or JOB_COMPLETION_INDEX
-    #[arg(long, value_name = "I/N")]
+    #[arg(long, value_name = "I/N", value_parser = shard)]
     pub shard: Option<Shard>,
     /// Share the folder with other workers: each picture is drawn by one of them
     #[arg(long)]
@@ -64,6 +64,10 @@ pub struct BatchArgs {
     pub places: PlaceArgs,
     #[command(flatten)]
     pub engine: EngineArgs,
+}
+
+fn shard(text: &str) -> Result<Shard, Text> {
+    Shard::parse(text, |name| std::env::var(name).ok())
 }
 
 #[derive(Debug, Subcommand)]
@@ -166,7 +170,11 @@ pub fn run(args: &BatchArgs, terminal: Terminal) -> CommandResult {
         )?;
     } else {
         let folder = folder.display();
-        let there = if there > 0 { say!(" ({there} were there)", " (うち {there} 枚はすでにありました)") } else { Text::default() };
+        let there = if there > 0 {
+            say!(" ({there} were there)", " (うち {there} 枚はすでにありました)")
+        } else {
+            Text::default()
+        };
         let said = say!(
             "{done} of {of} pictures are in {folder}{there}",
             "{of} 枚のうち {done} 枚が {folder} にあります{there}",
@@ -231,11 +239,11 @@ fn print_state(folder: &Path, json: bool, terminal: Terminal) -> CommandResult {
     let state = state(folder)?;
     let (all, done, failed) = (state.pictures, state.done, state.failed.len());
     if json {
-        return terminal
-            .line(json!({ "pictures": all, "done": done, "failed": failed, "sources": state.sources }));
+        return terminal.line(json!({ "pictures": all, "done": done, "failed": failed, "sources": state.sources }));
     }
     let sources = state.sources.join(", ");
-    let said = say!("{done} of {all} pictures of {sources} are done", "{sources} の {all} 枚のうち {done} 枚ができています");
+    let said =
+        say!("{done} of {all} pictures of {sources} are done", "{sources} の {all} 枚のうち {done} 枚ができています");
     terminal.line(terminal.words(&said))?;
     for job in &state.failed {
         let (source, line, file) = (&job.source, job.line, &job.file);
@@ -251,8 +259,9 @@ fn print_verified(folder: &Path, json: bool, terminal: Terminal) -> CommandResul
     for bad in &bad {
         let (job, what) = (&bad.job, terminal.words(&bad.what));
         match json {
-            true => terminal
-                .line(json!({ "file": job.file, "source": job.source, "line": job.line, "is": &*bad.what }))?,
+            true => {
+                terminal.line(json!({ "file": job.file, "source": job.source, "line": job.line, "is": &*bad.what }))?
+            }
             false => terminal.line(format!("{what}: {} ({}:{})", job.file, job.source, job.line))?,
         }
     }

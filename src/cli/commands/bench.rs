@@ -98,8 +98,7 @@ struct BlockReport {
 
 pub fn run(args: &BenchArgs, terminal: Terminal) -> CommandResult {
     let started = Instant::now();
-    let session =
-        Session::open(&args.places.places(), Caller { patch: args.model.patch()?, ..Caller::default() })?;
+    let session = Session::open(&args.places.places(), Caller { patch: args.model.patch()?, ..Caller::default() })?;
     let model = session.model()?;
     let is_embedded = session.is_embedded();
     let lora = args.lora.clone().or_else(|| is_embedded.then(|| "overcooked".to_owned()));

@@ -40,7 +40,10 @@ pub fn run(args: &Img2imgArgs, terminal: Terminal) -> CommandResult {
     }
     caller.patch = caller.patch.with(&args.picture.patch()?);
     if caller.patch.get("init").is_none() {
-        let message = say!("img2img draws over a picture: give it with --init", "img2img は画像の上に描きます。--init で指定してください");
+        let message = say!(
+            "img2img draws over a picture: give it with --init",
+            "img2img は画像の上に描きます。--init で指定してください"
+        );
         return Err(Error::words(code::USAGE, message).into());
     }
     let session = Arc::new(Session::open(&args.places.places(), caller)?);

@@ -81,10 +81,8 @@ fn show(name: &str, places: &PlaceArgs, json: bool, terminal: Terminal) -> Comma
     let presets = load(places, terminal)?;
     let found: Vec<_> = all(&presets).filter(|(_, p)| p.name == *name).collect();
     if found.is_empty() {
-        let error = Error::words(
-            code::UNKNOWN_PRESET,
-            say!("there is no preset `{name}`", "プリセット `{name}` はありません"),
-        );
+        let error =
+            Error::words(code::UNKNOWN_PRESET, say!("there is no preset `{name}`", "プリセット `{name}` はありません"));
         let near = presets.weights.nearest(name).or(presets.elements.nearest(name));
         return Err(match near {
             Some(near) => error.help(say!("did you mean `{near}`?", "`{near}` のことですか?")).into(),
@@ -203,12 +201,9 @@ fn all(presets: &PresetSet) -> impl Iterator<Item = (&'static str, &Preset)> {
 fn print(kind: &str, preset: &Preset, json: bool, terminal: Terminal) -> CommandResult {
     let Preset { name, value, origin } = preset;
     match json {
-        true => terminal.line(
-            json!({ "kind": kind, "name": name, "value": value, "file": &*origin.file, "line": origin.line }),
-        ),
-        false => {
-            terminal.line(format!("{:<12} {}  [{origin}]", escaped(name), escaped(value).replace('\n', " / ")))
-        }
+        true => terminal
+            .line(json!({ "kind": kind, "name": name, "value": value, "file": &*origin.file, "line": origin.line })),
+        false => terminal.line(format!("{:<12} {}  [{origin}]", escaped(name), escaped(value).replace('\n', " / "))),
     }
 }
 

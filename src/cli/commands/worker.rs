@@ -70,14 +70,24 @@ pub fn run(args: &WorkerArgs, terminal: Terminal) -> CommandResult {
     }
     studios.get(&session.model()?)?;
     let mut worker = Worker { session, studios, folder: args.output.clone(), terminal };
-    let ready: Vec<Value> = worker.session.found.clone().iter().chain(&worker.studios.take_found())
-        .map(|found| found.to_json(terminal.language)).collect();
+    let ready: Vec<Value> = worker
+        .session
+        .found
+        .clone()
+        .iter()
+        .chain(&worker.studios.take_found())
+        .map(|found| found.to_json(terminal.language))
+        .collect();
     terminal.line(json!({ "event": "ready", "plan_format": FORMAT, "findings": ready }))?;
     let mut input = std::io::stdin().lock();
     let mut failed = 0;
     while let Some(line) = next_line(&mut input)? {
         let mut tag = Value::Null;
-        match line.and_then(|line| Wanted::parse(&line, &mut tag)).map_err(Failure::from).and_then(|job| worker.work(job)) {
+        match line
+            .and_then(|line| Wanted::parse(&line, &mut tag))
+            .map_err(Failure::from)
+            .and_then(|job| worker.work(job))
+        {
             Ok(()) => {}
             Err(Failure::App(error)) => {
                 failed += 1;
@@ -109,7 +119,8 @@ enum What {
 impl Wanted {
     /// Reads a line; `tag` is known even where the rest is wrong.
     fn parse(line: &str, tag: &mut Value) -> app::Result<Self> {
-        let value = serde_json::from_str(line).map_err(|e| bad_job(say!("not JSON: {e}", "JSON として読めません: {e}")))?;
+        let value =
+            serde_json::from_str(line).map_err(|e| bad_job(say!("not JSON: {e}", "JSON として読めません: {e}")))?;
         let Value::Object(mut fields) = value else {
             return Err(bad_job(say!(
                 "a job is a JSON object: a plan, or one with `plan` or `request`, `file` and `tag`",
@@ -234,8 +245,7 @@ impl Worker {
     }
 
     fn say_found(&self, tag: &Value, found: &Diagnostic) -> CommandResult {
-        self.terminal
-            .line(json!({ "event": "found", "tag": tag, "finding": found.to_json(self.terminal.language) }))
+        self.terminal.line(json!({ "event": "found", "tag": tag, "finding": found.to_json(self.terminal.language) }))
     }
 
     fn say_failed(&self, tag: &Value, error: &Error) -> CommandResult {

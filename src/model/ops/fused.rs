@@ -5,7 +5,9 @@ use candle_core::Tensor;
 /// A function of one value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Activation {
+    /// The value as it is.
     None,
+    /// x · sigmoid(x).
     Silu,
     /// x·Φ(x), with the error function.
     Gelu,
@@ -22,12 +24,14 @@ pub struct Fused<'a> {
     pub bias: Option<&'a Tensor>,
     /// (images, outputs): added at all positions of an image.
     pub shift: Option<&'a Tensor>,
+    /// What is applied at the end.
     pub activation: Activation,
     /// Of the result's shape.
     pub residual: Option<&'a Tensor>,
 }
 
 impl Fused<'_> {
+    /// The product alone.
     pub const NOTHING: Fused<'static> = Fused { bias: None, shift: None, activation: Activation::None, residual: None };
 }
 

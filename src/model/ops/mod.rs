@@ -25,6 +25,7 @@ use candle_core::{DType, Device, Result, Tensor};
 /// A set of operators. Activations are tensors of [its type](Operators::dtype) on [its device](Operators::device); biases and
 /// the parameters of norms are f32 there.
 pub trait Operators: Send + Sync {
+    /// Where the tensors are.
     fn device(&self) -> &Device;
 
     /// The type of activations.

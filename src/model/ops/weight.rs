@@ -10,8 +10,11 @@ use super::cpu::Panels;
 /// A type of the numbers in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NumberType {
+    /// 32 bits.
     F32,
+    /// 16 bits, IEEE half precision.
     F16,
+    /// 16 bits, the upper half of 32.
     BF16,
 }
 
@@ -33,8 +36,11 @@ impl NumberType {
 /// A weight as it lies in a file: (outputs, inputs, taps), little-endian.
 #[derive(Debug, Clone, Copy)]
 pub struct Stored<'a> {
+    /// The numbers, little-endian.
     pub bytes: &'a [u8],
+    /// Their type.
     pub number: NumberType,
+    /// Their shape.
     pub shape: Shape,
 }
 
@@ -55,12 +61,16 @@ impl Stored<'_> {
     }
 }
 
+/// The shape of a weight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shape {
+    /// Output channels.
     pub outputs: usize,
+    /// Input channels.
     pub inputs: usize,
     /// Pixels of a convolution's kernel, 1 for a matrix.
     pub taps: usize,
+    /// How the numbers lie in the file.
     pub order: Order,
 }
 
@@ -78,6 +88,7 @@ impl Shape {
 /// Which outputs are neighbours in memory, where a set of operators packs its weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
+    /// Outputs × inputs, as a linear layer has them.
     Plain,
     /// The outputs are two halves, and values of the one lie beside those of the other at the same places: for activations of
     /// two values.
@@ -89,6 +100,7 @@ pub enum Order {
 pub struct LowRank {
     /// The outputs that are changed.
     pub rows: Range<usize>,
+    /// Columns of the left factor, rows of the right one.
     pub rank: usize,
     /// (rows, rank)
     pub up: Vec<f32>,

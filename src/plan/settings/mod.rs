@@ -10,5 +10,7 @@ mod typed;
 pub use choice::{Choice, Emphasis, Names, NoiseSource, PadConds};
 pub use patch::{Patch, PatchError, sides, unknown};
 pub use setting::{Group, Setting};
-pub use table::{Counts, FileFields, HiresFields, MAX_IMAGES, MAX_SIDE, MAX_STEPS, PictureFields, Settings, Texts, Wanted};
+pub use table::{
+    Counts, FileFields, HiresFields, MAX_IMAGES, MAX_SIDE, MAX_STEPS, PictureFields, Settings, Texts, Wanted,
+};
 pub use typed::{Expected, Kind, Typed};

@@ -20,7 +20,7 @@ use serde_json::Value;
 use super::setting::Setting;
 use super::table::{self, Wanted};
 use super::typed::Kind;
-use crate::diagnostic::{Text, did_you_mean};
+use crate::diagnostic::{Said, Text, did_you_mean};
 use crate::plan::{Sampler, ScheduleType};
 use crate::say;
 
@@ -39,9 +39,8 @@ pub enum PatchError {
     Value { name: String, value: String, expected: Text, near: Option<&'static str> },
 }
 
-impl PatchError {
-    /// One sentence.
-    pub fn said(&self) -> Text {
+impl Said for PatchError {
+    fn said(&self) -> Text {
         match self {
             PatchError::Unknown { name, .. } => say!("there is no option `{name}`", "オプション `{name}` はありません"),
             PatchError::Value { name, value, expected, .. } => {
@@ -49,7 +48,9 @@ impl PatchError {
             }
         }
     }
+}
 
+impl PatchError {
     /// What may have been meant.
     pub fn near(&self) -> Option<&str> {
         match self {
@@ -245,7 +246,9 @@ mod tests {
             assert!(!error.said().is_empty());
         }
         assert!(patch.is_empty());
-        for (name, value) in [("seed", json!(-1)), ("seed", json!(u64::MAX)), ("steps", json!("20")), ("steps", json!(20.0))] {
+        for (name, value) in
+            [("seed", json!(-1)), ("seed", json!(u64::MAX)), ("steps", json!("20")), ("steps", json!(20.0))]
+        {
             patch.take(name, &value).unwrap();
         }
         assert!(patch.take("seed", &json!(-2)).is_err() && patch.take("steps", &json!([])).is_err());

@@ -432,12 +432,16 @@ mod tests {
                 assert!(before.is_none_or(|b| b == setting.name), "{name}: {before:?} and {}", setting.name);
                 assert_eq!(find(name), Some(setting), "{name}");
             }
-            assert!(!setting.help().is_empty() && !setting.help().in_language(crate::diagnostic::Language::Ja).is_empty());
+            assert!(
+                !setting.help().is_empty() && !setting.help().in_language(crate::diagnostic::Language::Ja).is_empty()
+            );
         }
         for size in SIZES {
             assert!(size.parts.iter().all(|part| named(part).is_some()), "{size:?}");
         }
-        for (name, meant) in [("Negative Prompt", "negative_prompt"), ("--cfg-scale", "cfg_scale"), ("SamplerName", "sampler")] {
+        for (name, meant) in
+            [("Negative Prompt", "negative_prompt"), ("--cfg-scale", "cfg_scale"), ("SamplerName", "sampler")]
+        {
             assert_eq!(find(name).map(|s| s.name), Some(meant));
         }
     }

@@ -131,7 +131,11 @@ fn number(n: f64) -> Option<Value> {
 
 fn seed(text: &str) -> Option<Value> {
     let digits = text.strip_prefix('+').unwrap_or(text);
-    digits.parse::<u64>().ok().map(Value::from).or_else(|| python::int(text).or_else(|| whole_float(text)).and_then(seed_of))
+    digits
+        .parse::<u64>()
+        .ok()
+        .map(Value::from)
+        .or_else(|| python::int(text).or_else(|| whole_float(text)).and_then(seed_of))
 }
 
 fn seed_of(n: i64) -> Option<Value> {

@@ -27,7 +27,8 @@ fn blocks_and_values_make_vectors() {
     assert_eq!(plot.grids[0].labels.columns, ["IN04", "NOT BASE"]);
     assert_eq!(plot.grids[0].labels.rows, ["0", "0.5"]);
     assert_eq!(plot.grids[0].labels.corner, "a");
-    let of = |plan: &Plan| (plan.first.loras[0].blocks[0], plan.first.loras[0].blocks[5], plan.first.loras[0].blocks[9]);
+    let of =
+        |plan: &Plan| (plan.first.loras[0].blocks[0], plan.first.loras[0].blocks[5], plan.first.loras[0].blocks[9]);
     assert_eq!(plans.iter().map(of).collect::<Vec<_>>(), [(1., 0., 1.), (1., 0., 0.), (1., 0.5, 1.), (1., 0.5, 0.5)]);
     // What is drawn can be drawn again from its own prompt.
     let again = lower(
@@ -46,7 +47,10 @@ fn settings_vary_as_in_webui() {
     assert_eq!(plot.grids[1].labels.rows, ["cat", "dog"]);
     assert_eq!(plot.grids[1].labels.corner, "CFG Scale: 6.0");
     let last = &plans[17];
-    assert_eq!((last.first.prompt.as_str(), last.first.settings.steps, last.first.settings.cfg_scale), ("a dog", 6, 8.0));
+    assert_eq!(
+        (last.first.prompt.as_str(), last.first.settings.steps, last.first.settings.cfg_scale),
+        ("a dog", 6, 8.0)
+    );
 }
 
 #[test]

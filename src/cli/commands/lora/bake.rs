@@ -39,10 +39,8 @@ pub struct BakeArgs {
 pub fn run(args: &BakeArgs, terminal: Terminal) -> CommandResult {
     let output = args.output.display();
     if args.output.extension().is_none_or(|e| e != "safetensors") {
-        let message = say!(
-            "-o {output}: end the name in .safetensors",
-            "-o {output}: 名前を .safetensors で終えてください"
-        );
+        let message =
+            say!("-o {output}: end the name in .safetensors", "-o {output}: 名前を .safetensors で終えてください");
         return Err(Error::words(code::USAGE, message).into());
     }
     let (lora, path, session) = of_tag(&args.tag, &args.places, args.model.patch()?, args.strict, terminal)?;

@@ -36,7 +36,8 @@ const EXPRESSIBLE: [&str; 12] =
 pub fn run(args: &ExportArgs, terminal: Terminal) -> CommandResult {
     let (lora, path, _) = of_tag(&args.tag, &args.places, Patch::default(), args.strict, terminal)?;
     if !lora.elements.is_empty() {
-        let message = say!("diffusers' scales have no element rules", "diffusers のスケールには要素のルールがありません");
+        let message =
+            say!("diffusers' scales have no element rules", "diffusers のスケールには要素のルールがありません");
         return Err(Error::words(code::CANNOT_BAKE, message)
             .help(say!("`lbw lora bake` writes a file that has them", "`lbw lora bake` ならファイルに書けます"))
             .into());
@@ -60,10 +61,12 @@ pub fn run(args: &ExportArgs, terminal: Terminal) -> CommandResult {
             "{count} modules lie in blocks that diffusers' scales cannot name and keep 1 there, for example {example}",
             "{count} 個のモジュールは diffusers のスケールで指定できないブロックにあり、1 のままです (例: {example})"
         );
-        terminal.say(&Diagnostic::new(code::INEXACT, message).help(say!(
-            "`lbw lora bake` writes a file that is exact",
-            "`lbw lora bake` なら正確なファイルを書けます"
-        )));
+        terminal.say(
+            &Diagnostic::new(code::INEXACT, message).help(say!(
+                "`lbw lora bake` writes a file that is exact",
+                "`lbw lora bake` なら正確なファイルを書けます"
+            )),
+        );
     }
     terminal.line(format!("{:#}", diffusers_scales(&lora)))
 }

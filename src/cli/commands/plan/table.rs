@@ -41,7 +41,8 @@ impl Table<'_> {
             }
             named => named.label().to_owned(),
         };
-        let ((width, height), steps, sampler, cfg, seed) = (pass.size(), s.steps, s.sampler.label(), s.cfg_scale, s.seed);
+        let ((width, height), steps, sampler, cfg, seed) =
+            (pass.size(), s.steps, s.sampler.label(), s.cfg_scale, s.seed);
         let line = say!(
             "{width}×{height}, {steps} steps, {sampler}, {schedule}, CFG {cfg}, seed {seed}",
             "{width}×{height}、{steps} ステップ、{sampler}、{schedule}、CFG {cfg}、シード {seed}"
@@ -211,14 +212,16 @@ impl Table<'_> {
             let ruled = modules.iter().filter(|module| lora.rule(self.family, module) == Some(at)).count();
             if ruled > 0 {
                 let (at, factor) = (at + 1, number(strength * rule.ratio));
-                said += &self.words(&say!(", {ruled} by rule {at} = {factor}", "、うち {ruled} はルール {at} = {factor}"));
+                said +=
+                    &self.words(&say!(", {ruled} by rule {at} = {factor}", "、うち {ruled} はルール {at} = {factor}"));
             }
         }
         said
     }
 
     fn said_of_rule(&self, rule: &ElementRule, number_of_rule: usize) -> String {
-        let (blocks, elements, ratio) = (self.selected(&rule.blocks), self.selected(&rule.elements), number(rule.ratio));
+        let (blocks, elements, ratio) =
+            (self.selected(&rule.blocks), self.selected(&rule.elements), number(rule.ratio));
         let said = say!(
             "rule {number_of_rule}: {blocks} : {elements} → ratio {ratio}",
             "ルール {number_of_rule}: {blocks} : {elements} → 比率 {ratio}"

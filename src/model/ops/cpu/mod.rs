@@ -50,6 +50,7 @@ impl Cpu {
         Cpu(Isa::ALL.iter().copied().rfind(|isa| isa.is_available()).unwrap_or(Isa::Portable))
     }
 
+    /// The instructions that are used.
     pub fn isa(self) -> Isa {
         self.0
     }

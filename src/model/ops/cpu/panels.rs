@@ -46,10 +46,12 @@ fn output_at(shape: Shape, width: usize, panel: usize, column: usize) -> Option<
 }
 
 impl Panels {
+    /// The instructions it is packed for.
     pub fn isa(&self) -> Isa {
         self.isa
     }
 
+    /// The weight's shape.
     pub fn shape(&self) -> Shape {
         self.shape
     }

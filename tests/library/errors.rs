@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use lbw::batch::{LineError, Pattern};
 use lbw::checkpoint::{Checkpoint, CheckpointError, FileError, SafetensorsFile};
 use lbw::diagnostic::{Language, Said};
-use lbw::engine::{Engine, EngineOptions};
+use lbw::engine::{Engine, EngineOptions, unobserved};
 use lbw::infotext::Infotext;
 use lbw::lora::LoraIndex;
-use lbw::plan::{Plan, Request, Sampler, Settings, lower, webui_option};
+use lbw::plan::{Patch, Plan, Request, Sampler, Settings, lower, webui_option};
 use lbw::preset::{PresetSet, styles::Styles};
 use lbw::study::xyz::Axis;
 use regex::Regex;
@@ -41,14 +41,13 @@ fn errors_of_every_room() {
     let index = LoraIndex::scan(&[embedded()]).unwrap();
     assert_speaks(index.resolve("Night").unwrap_err(), "`night`", "ではありませんか");
     assert_speaks("{nope}".parse::<Pattern>().unwrap_err(), "prompt_words", "使えません");
-    assert_speaks(LineError::NoValue("--steps".into()), "`--steps`", "値が必要です");
+    assert_speaks(LineError::NoValue("--steps".into()), "`--steps`", "値が要ります");
     assert_speaks(Styles::parse("a,b\n").unwrap_err(), "`name`", "列");
     assert_speaks(Axis::parse("Step=1").unwrap_err(), "`Steps`", "軸 `Step` はありません");
     assert_speaks(Axis::parse("seed=x").unwrap_err(), "1-10 (+3)", "整数か");
-    let mut settings = Settings::default();
-    let wrong = webui_option::set(&mut settings, "randn_source", &"TPU".into()).unwrap_err();
-    assert_speaks(wrong, "`randn_source`", "GPU、CPU、NV のどれかにしてください");
-    let pasted = Infotext::parse("a\nSteps: many, Sampler: Euler, CFG scale: 7").apply(&mut settings).unwrap();
+    let wrong = webui_option::set(&mut Patch::default(), "randn_source", &"TPU".into()).unwrap_err();
+    assert_speaks(wrong, "`randn_source`", "GPU または CPU ではありません");
+    let pasted = Infotext::parse("a\nSteps: many, Sampler: Euler, CFG scale: 7").paste().unwrap();
     assert_speaks(pasted.not_understood[0].clone(), "`Steps: many`", "0 以上の整数ではありません");
 }
 
@@ -64,10 +63,10 @@ fn a_damaged_weight_is_told_in_japanese_from_deep_within() {
     bytes[start..start + 4].fill(0xff);
     let checkpoint = Checkpoint::from_bytes("broken.safetensors", bytes).unwrap();
     let mut engine = Engine::new(checkpoint, EngineOptions::default()).unwrap();
-    let error = engine.run(&plan(64), &mut |_| {}).err().unwrap();
+    let error = engine.run(&plan(64), &mut unobserved).err().unwrap();
     assert_speaks(error, name, "要素 0 が NaN か無限大です");
-    let error = engine.run(&plan(7), &mut |_| {}).err().unwrap();
-    assert_speaks(error, "4096", "幅が 7 です。8 から 4096 までの 8 の倍数にしてください");
+    let error = engine.run(&plan(7), &mut unobserved).err().unwrap();
+    assert_speaks(error, "4096", "幅が 7 です。8〜4096 の 8 の倍数にしてください");
 }
 
 /// The sentences of errors are in [`Said`] alone, so none can be in English only.
