@@ -7,7 +7,7 @@
 use lbw::batch::parse_line;
 use lbw::diagnostic::{Diagnostic, Language, Source, Style};
 use lbw::infotext::{self, looks_like_infotext};
-use lbw::plan::{Request, Sampler, Wanted, check, lower};
+use lbw::plan::{Request, Sampler, Settings, Wanted, check, lower};
 use lbw::preset::{PresetSet, styles::Styles, webui, yaml};
 use lbw::syntax::Prompt;
 

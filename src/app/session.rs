@@ -272,7 +272,6 @@ fn request(
     found: &mut Vec<Diagnostic>,
 ) -> Result<Request> {
     let Wanted { texts, settings, hires, picture: over, .. } = wanted;
-    let name = place.map_or_else(|| "prompt".to_owned(), Place::to_string);
     let start = match picture {
         None => Start::Noise,
         Some(picture) => Start::Picture {
@@ -291,7 +290,10 @@ fn request(
         found.push(settings::strength_without_effect(place));
     }
     Ok(Request {
-        prompt: Source::new(name, texts.prompt.as_str()),
+        prompt: match place {
+            None => Source::new("prompt", texts.prompt.as_str()),
+            Some(place) => Source { first_line: place.line, ..Source::new(place.file.clone(), texts.prompt.as_str()) },
+        },
         negative_prompt: Source::new("negative prompt", texts.negative_prompt.as_str()),
         settings: settings.clone(),
         start,

@@ -1,6 +1,5 @@
 //! Which jobs of a batch one machine of several does.
 
-
 use crate::diagnostic::Text;
 use crate::say;
 

@@ -4,6 +4,7 @@
 //! Opening reads the header alone. Widths and depths are inferred from the tensors' shapes, by whoever builds a model
 //! from the checkpoint ([`crate::model::Builder`]); tensors no model asked for are counted.
 
+pub mod architecture;
 mod carried;
 mod detect;
 #[doc(hidden)]

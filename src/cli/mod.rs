@@ -5,6 +5,7 @@ mod args;
 mod commands;
 mod exit;
 mod progress;
+mod root;
 mod terminal;
 mod watch;
 
@@ -13,9 +14,9 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches};
 
-use args::{Cli, Command};
 use commands::*;
 use exit::Failure;
+use root::{Cli, Command};
 use terminal::Terminal;
 
 use crate::diagnostic::Language;

@@ -55,7 +55,7 @@ pub fn infotext(plan: &Plan, models: &ModelInfo) -> String {
 
 /// The further fields, in the order in which webui comes to them: passes, networks, texts, schedule, sampler, guidance.
 fn extra(plan: &Plan, models: &ModelInfo) -> Map<String, Value> {
-    let Pass { settings, start, drawn, .. } = &plan.first;
+    let Pass { prompt, negative_prompt, settings, start, drawn, .. } = &plan.first;
     let second = plan.later.first();
     let mut extra = Map::new();
     let mut add = |key: &str, wanted: bool, value: Value| {
@@ -99,7 +99,8 @@ fn extra(plan: &Plan, models: &ModelInfo) -> Map<String, Value> {
                 PadConds::NegativeOnly => add("Pad conds v0", true, true.into()),
             },
             _ => {
-                let is_changed = value != (setting.get)(&default) && (setting.written)(&plan.first);
+                let is_changed =
+                    value != (setting.get)(&default) && (setting.written)(settings, [prompt, negative_prompt]);
                 let key = setting.infotext.first().copied().unwrap_or_default();
                 add(key, is_changed && !key.is_empty(), setting.written_value(value));
             }

@@ -31,12 +31,12 @@ impl Pasted {
     pub fn other_files(&self, drawn: &Pasted) -> Vec<(Text, String, String)> {
         let model = [
             (say!("the checkpoint", "チェックポイント"), &self.model_hash, &drawn.model_hash),
-            (say!("the VAE", "VAE"), &self.vae_hash, &drawn.vae_hash),
+            (say!("the VAE", "VAE のファイル"), &self.vae_hash, &drawn.vae_hash),
         ];
         let models = model.into_iter().filter_map(|(what, pasted, here)| Some((what, pasted.clone()?, here.clone()?)));
         let loras = self.lora_hashes.iter().filter_map(|(name, pasted)| {
             let (_, here) = drawn.lora_hashes.iter().find(|(other, _)| other == name)?;
-            Some((say!("the LoRA {name}", "LoRA {name}"), pasted.clone(), here.clone()))
+            Some((say!("the LoRA {name}", "LoRA のファイル {name}"), pasted.clone(), here.clone()))
         });
         models.chain(loras).filter(|(_, pasted, here)| !pasted.eq_ignore_ascii_case(here)).collect()
     }

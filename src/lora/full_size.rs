@@ -3,7 +3,7 @@
 //! They stand in for a checkpoint where only names and shapes matter: telling what a LoRA file is made for.
 
 use crate::block::Family;
-use crate::model::{Architecture, Projection, TextEncoderKind, UnetArchitecture};
+use crate::checkpoint::architecture::{Architecture, Projection, TextEncoderKind, UnetArchitecture};
 
 pub(super) type Shape = Vec<usize>;
 

@@ -14,8 +14,8 @@ use super::matching::{Group, Matching};
 use super::network::KeyTable;
 use super::table::ModuleTable;
 use crate::block::{Block, Family};
+use crate::checkpoint::architecture::Architecture;
 use crate::checkpoint::{FileError, SafetensorsFile};
-use crate::model::Architecture;
 
 /// What is known of a LoRA file without a model to run it on. Only its header and single numbers are read.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]

@@ -10,7 +10,7 @@ use std::ops::Range;
 use super::full_size;
 use super::names::{Strength, renumbered};
 use crate::block::{Block, Family};
-use crate::model::Architecture;
+use crate::checkpoint::architecture::Architecture;
 
 /// A weight that deltas are added to: a tensor of the checkpoint, or a range of its rows.
 ///

@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use safetensors::tensor::Dtype;
 
-use super::architecture::Architecture;
 use super::ops::{Held, Operators, Order, Shape};
 use super::weights::{Param, Weights};
+use crate::checkpoint::architecture::Architecture;
 use crate::checkpoint::{Checkpoint, CheckpointError, TensorProblem, prefix};
 
 /// Collects the parameters of the models built from one checkpoint.

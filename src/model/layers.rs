@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use candle_core::{Result, Tensor};
 
-use super::architecture::Projection;
 use super::builder::Builder;
 use super::ops::{self, Activation, Fused, Operators, Order};
 use super::weights::Param;
+use crate::checkpoint::architecture::Projection;
 
 /// y = activation(x·Wᵀ + b) over the last axis.
 pub struct Linear {

@@ -4,7 +4,6 @@
 //! and 1×1 convolutions need no transposes. Models hold [`Param`]s, not tensors: the [`Weights`] behind them decide what
 //! value a parameter has, the checkpoint's own or one with LoRA deltas added.
 
-mod architecture;
 mod attention;
 mod builder;
 mod layers;
@@ -16,7 +15,7 @@ pub mod vae;
 mod watch;
 mod weights;
 
-pub use architecture::{
+pub use crate::checkpoint::architecture::{
     Architecture, ClipSkip, EmptyText, Heads, Level, Projection, TextEncoder, TextEncoderKind, UnetArchitecture,
     VaeArchitecture,
 };

@@ -9,12 +9,12 @@ use std::sync::Arc;
 use candle_core::{DType, Module, Result, Tensor};
 use candle_transformers::models::stable_diffusion::embeddings::Timesteps;
 
-use super::architecture::{Architecture, UnetArchitecture};
 use super::attention::{Attention, CrossAttention};
 use super::builder::Builder;
 use super::layers::{Conv1x1, Conv3x3, GroupNorm, LayerNorm, Linear};
 use super::ops::{self, Activation, Operators};
 use super::watch::{ModelError, Tap, Watched};
+use crate::checkpoint::architecture::{Architecture, UnetArchitecture};
 
 /// The UNet.
 ///

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use candle_core::{Result, Tensor};
 
-use super::architecture::VaeArchitecture;
 use super::builder::Builder;
 use super::layers::{Conv1x1, Conv3x3, GroupNorm};
 use super::ops::{self, Operators};
 use super::watch::{Watch, Watched};
+use crate::checkpoint::architecture::VaeArchitecture;
 
 const EPS: f64 = 1e-6;
 

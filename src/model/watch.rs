@@ -4,6 +4,9 @@ use std::ops::ControlFlow;
 
 use candle_core::Tensor;
 
+use crate::diagnostic::{Said, Text};
+use crate::say;
+
 /// How far a piece of work is: `part` of `of` parts are done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
@@ -18,13 +21,21 @@ pub type Tap<'a> = &'a mut dyn FnMut(&str, &Tensor) -> ControlFlow<()>;
 
 /// Why a model gave no result.
 #[derive(Debug, thiserror::Error)]
+#[error("{}", self.said())]
 pub enum ModelError {
     /// Whoever watches said so.
-    #[error("stopped")]
     Stopped,
     /// A tensor operation failed.
-    #[error(transparent)]
     Tensor(#[from] candle_core::Error),
+}
+
+impl Said for ModelError {
+    fn said(&self) -> Text {
+        match self {
+            ModelError::Stopped => say!("stopped", "中断しました"),
+            ModelError::Tensor(error) => error.said(),
+        }
+    }
 }
 
 /// What a model that can be stopped gives.

@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::settings::HiresFields;
-use super::{Sampler, ScheduleType, Settings, Start};
+use super::enlarge::{HiresSize, LatentUpscaler};
+use super::pass::Start;
+use super::settings::{HiresFields, Settings};
+use super::{Sampler, ScheduleType};
 
 /// What is asked of the second pass; [`lower`](super::lower) makes a [`Pass`](super::Pass) of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,50 +30,6 @@ impl Default for Hires {
             denoising_strength: 0.7,
             sampler: None,
             schedule_type: None,
-        }
-    }
-}
-
-/// How large the image becomes.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum HiresSize {
-    /// Both sides times this number, rounded down.
-    Scale(f64),
-    /// Pixels. A side of 0 follows from the other one; with both given, the image is scaled until it covers the size, and
-    /// what stands over is cut off.
-    Resize { width: u32, height: u32 },
-}
-
-/// Sizes of the second pass.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct HiresTarget {
-    /// Pixels to which the image is enlarged; what the prompt is conditioned on.
-    pub width: u32,
-    pub height: u32,
-    /// Latent columns and rows that are cut off again.
-    pub cut: (u32, u32),
-}
-
-impl HiresSize {
-    /// webui's rule for an image of `width` × `height`.
-    pub fn target(self, width: u32, height: u32) -> HiresTarget {
-        let (w, h) = (u64::from(width.max(1)), u64::from(height.max(1)));
-        let uncut = |width, height| HiresTarget { width, height, cut: (0, 0) };
-        let side = |length: u64| u32::try_from(length).unwrap_or(u32::MAX);
-        // A cast of a float saturates.
-        match self {
-            HiresSize::Scale(factor) => uncut((w as f64 * factor) as u32, (h as f64 * factor) as u32),
-            HiresSize::Resize { width: to, height: 0 } => uncut(to, side(u64::from(to) * h / w)),
-            HiresSize::Resize { width: 0, height: to } => uncut(side(u64::from(to) * w / h), to),
-            HiresSize::Resize { width: to_w, height: to_h } => {
-                let wider = w * u64::from(to_h) < u64::from(to_w) * h;
-                let (x, y) = match wider {
-                    true => (to_w, side(u64::from(to_w) * h / w)),
-                    false => (side(u64::from(to_h) * w / h), to_h),
-                };
-                HiresTarget { width: x, height: y, cut: (x.saturating_sub(to_w) / 8, y.saturating_sub(to_h) / 8) }
-            }
         }
     }
 }
@@ -107,53 +65,6 @@ impl Hires {
     }
 }
 
-/// webui's ways to enlarge a latent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum LatentUpscaler {
-    #[serde(rename = "Latent")]
-    Latent,
-    #[serde(rename = "Latent (antialiased)")]
-    Antialiased,
-    #[serde(rename = "Latent (bicubic)")]
-    Bicubic,
-    #[serde(rename = "Latent (bicubic antialiased)")]
-    BicubicAntialiased,
-    #[serde(rename = "Latent (nearest)")]
-    Nearest,
-    #[serde(rename = "Latent (nearest-exact)")]
-    NearestExact,
-}
-
-impl LatentUpscaler {
-    pub const ALL: [LatentUpscaler; 6] = [
-        LatentUpscaler::Latent,
-        LatentUpscaler::Antialiased,
-        LatentUpscaler::Bicubic,
-        LatentUpscaler::BicubicAntialiased,
-        LatentUpscaler::Nearest,
-        LatentUpscaler::NearestExact,
-    ];
-
-    /// The name webui shows.
-    pub fn label(self) -> &'static str {
-        match self {
-            LatentUpscaler::Latent => "Latent",
-            LatentUpscaler::Antialiased => "Latent (antialiased)",
-            LatentUpscaler::Bicubic => "Latent (bicubic)",
-            LatentUpscaler::BicubicAntialiased => "Latent (bicubic antialiased)",
-            LatentUpscaler::Nearest => "Latent (nearest)",
-            LatentUpscaler::NearestExact => "Latent (nearest-exact)",
-        }
-    }
-
-    /// The upscaler with this label, whatever the case; `bicubic` alone is enough.
-    pub fn from_name(name: &str) -> Option<Self> {
-        let short = |label: &str| label.trim_start_matches("Latent (").trim_end_matches(')').to_owned();
-        let is = |a: &str| a.eq_ignore_ascii_case(name.trim());
-        Self::ALL.into_iter().find(|u| is(u.label()) || is(&short(u.label())))
-    }
-}
-
 /// An upscaler that there is not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NoUpscaler(pub String);
@@ -178,35 +89,5 @@ impl HiresFields {
             sampler: self.hires_sampler,
             schedule_type: self.hires_schedule_type,
         }))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn webuis_target_sizes() {
-        let target = |size: HiresSize| {
-            let HiresTarget { width, height, cut } = size.target(832, 1216);
-            (width, height, cut)
-        };
-        assert_eq!(target(HiresSize::Scale(1.5)), (1248, 1824, (0, 0)));
-        assert_eq!(target(HiresSize::Scale(1.1)), (915, 1337, (0, 0)));
-        assert_eq!(target(HiresSize::Resize { width: 1664, height: 0 }), (1664, 2432, (0, 0)));
-        assert_eq!(target(HiresSize::Resize { width: 0, height: 1824 }), (1248, 1824, (0, 0)));
-        assert_eq!(target(HiresSize::Resize { width: 1664, height: 1664 }), (1664, 2432, (0, 96)));
-        assert_eq!(target(HiresSize::Resize { width: 1000, height: 2432 }), (1664, 2432, (83, 0)));
-        assert_eq!(target(HiresSize::Scale(f64::INFINITY)).0, u32::MAX);
-        assert_eq!(target(HiresSize::Scale(-1.0)).0, 0);
-    }
-
-    #[test]
-    fn upscalers_are_found_by_label_and_short_name() {
-        for upscaler in LatentUpscaler::ALL {
-            assert_eq!(LatentUpscaler::from_name(&upscaler.label().to_uppercase()), Some(upscaler));
-        }
-        assert_eq!(LatentUpscaler::from_name("bicubic antialiased"), Some(LatentUpscaler::BicubicAntialiased));
-        assert_eq!(LatentUpscaler::from_name("R-ESRGAN 4x+"), None);
     }
 }

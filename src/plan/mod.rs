@@ -8,6 +8,7 @@ pub mod check;
 pub mod dialect;
 pub mod draw;
 pub mod element;
+mod enlarge;
 mod format;
 mod hires;
 mod id;
@@ -23,14 +24,15 @@ pub mod webui_option;
 
 pub use check::unknown_lora;
 pub use dialect::{Dialect, DialectError};
+pub use enlarge::{HiresSize, LatentUpscaler};
 pub use format::FORMAT;
-pub use hires::{Hires, HiresSize, LatentUpscaler, NoUpscaler};
+pub use hires::{Hires, NoUpscaler};
 pub use id::job_id;
 pub use limits::{LimitError, limits};
 pub use lower::{Lowering, Options, PROMPT_LIMIT, Request, SCHEDULE_LIMIT, lower, lower_with_files};
-pub use pass::{Pass, ResizeMode, Start};
+pub use pass::{Pass, Start};
 pub use sampler::{Sampler, ScheduleType};
-pub use settings::{Choice, Emphasis, NoiseSource, PadConds, Patch, PatchError, Setting, Settings, Wanted};
+pub use settings::{Choice, Emphasis, NoiseSource, PadConds, Patch, PatchError, ResizeMode, Setting, Settings, Wanted};
 pub use unipc::{UniPcOptions, UniPcSkipType, UniPcVariant};
 
 use serde::{Deserialize, Serialize};

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{HiresSize, LatentUpscaler, LoraPlan, Part, Schedule, Settings};
+use super::enlarge::{HiresSize, LatentUpscaler};
+use super::settings::{ResizeMode, Settings};
+use super::{LoraPlan, Part, Schedule};
 
 /// What one run of a sampler is made from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -90,17 +92,4 @@ impl Start {
             }
         }
     }
-}
-
-/// How a picture is brought to the size of the image.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ResizeMode {
-    /// Stretched.
-    #[default]
-    Just,
-    /// Scaled until it covers the image; what stands over is cut off.
-    Crop,
-    /// Scaled until it fits into the image; the rest is filled with its edges.
-    Fill,
 }

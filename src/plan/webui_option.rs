@@ -27,7 +27,7 @@ pub struct WrongValue {
 impl Said for WrongValue {
     fn said(&self) -> Text {
         let (name, value, expected) = (&self.name, &self.value, &self.expected);
-        say!("`{name}` is {value}, not {expected}", "`{name}` が {value} です。{expected}ではありません", with expected)
+        say!("`{name}` is {value}, not {expected}", "`{name}` が {value} です。{expected} ではありません", with expected)
     }
 }
 

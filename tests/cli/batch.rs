@@ -80,12 +80,17 @@ fn everything_wrong_is_said_before_the_first_picture() {
     let (out, err) = s.expect(2, &["batch", "bad.txt"]);
     assert!(out.is_empty() && !s.path("lbw-out").exists());
     for said in [
-        "bad.txt:3: there is no option `--step`; did you mean `--steps`?",
-        "bad.txt:4: a quotation",
-        "bad.txt:5:1:9",
+        "there is no option `step`",
+        "bad.txt:3:12",
+        "did you mean `steps`?",
+        "a quotation is not closed",
+        "bad.txt:4:1",
+        "bad.txt:5:9",
         "did you mean `house`?",
         "did you mean `XLOUT`?",
-        "bad.txt:6: the width is 63",
+        "the width is 63",
+        "bad.txt:6:1",
+        "the nearest is 64",
         "4 of 5 lines are wrong",
     ] {
         assert!(err.contains(said), "{said}\n{err}");

@@ -23,22 +23,29 @@ fn assert_said(found: &[Value], code: &str, line: u64, column: u64) {
 fn lines_of_a_prompt_file() {
     let text = "a cat\n--prompt \"a [cat:dog:99]\" --steps 20\n--prompt it's a cat\n--prompt x --sampler_name \"Eulr a\"\n\
                 --prompt x --sampler_name \"DPM++ 2M Karras\"\n";
-    let found = check(0, "prompts.txt", text, &[]);
+    let found = check(2, "prompts.txt", text, &[]);
     assert_said(&found, "W0113", 2, 12);
-    assert_said(&found, "W0603", 3, 1);
-    assert_said(&found, "W0604", 4, 28);
-    assert_said(&found, "W0604", 5, 28);
-    let help =
-        |line: u64| found.iter().find(|d| d["code"] == "W0604" && d["line"] == line).unwrap()["help"].to_string();
-    assert!(help(4).contains("did you mean `Euler a`?") && help(5).contains("write `DPM++ 2M`"), "{found:#?}");
-    assert_eq!(found.len(), 4, "{found:#?}");
+    assert_said(&found, "E0613", 3, 1);
+    assert_said(&found, "E0606", 4, 12);
+    let help = found.iter().find(|d| d["code"] == "E0606").unwrap()["help"].to_string();
+    assert!(help.contains("did you mean `Euler a`?"), "{found:#?}");
+    assert_eq!(found.len(), 3, "{found:#?}");
 }
 
 #[test]
 fn texts_that_are_pasted() {
-    let found = check(0, "p.txt", "time: 12:30, where: here, who: me\na\n", &[]);
-    assert_said(&found, "N0601", 1, 1);
-    let found = check(0, "p.txt", "Steps: 20, Sampler: Nope, Hashes: {\"model\": \"1\", \"vae\": \"2\"}\n", &[]);
+    let s = Sandbox::new();
+    let words = |text: &str| -> Vec<Value> {
+        let (out, _) = s.expect(0, &["check", "--json", text]);
+        out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    assert_said(&words("time: 12:30, where: here, who: me"), "N0601", 1, 1);
+    let pasted = "Steps: 20, Sampler: Nope, Hashes: {\"model\": \"1\", \"vae\": \"2\"}";
+    let found = words(pasted);
+    assert_said(&found, "W0604", 1, 21);
+    assert_said(&found, "N0602", 1, 35);
+    // A file says the same.
+    let found = check(0, "p.txt", &format!("{pasted}\n"), &[]);
     assert_said(&found, "W0604", 1, 21);
     assert_said(&found, "N0602", 1, 35);
 }

@@ -32,7 +32,7 @@ fn yaml_comes_back_from_webui_files() {
     s.write("mine.yaml", yaml);
     let (lines, err) = preset(&s, 0, &["convert", "mine.yaml"]);
     assert_eq!(lines, "# mine\n# soft\nA:1,0,0,0,0,0,0.5,0.5,0.5,0,0,0\n# stronger\nB:1,0,0,0,0,0,0.5,0.8,0.5,0,0,0\n");
-    assert!(err.contains("1 presets are left out: element presets need an elempresets.txt"), "{err}");
+    assert!(err.contains("1 presets are left out: they need a file called elempresets.txt"), "{err}");
     preset(&s, 0, &["convert", "mine.yaml", "-o", "elempresets.txt"]);
     assert_eq!(s.text("elempresets.txt"), "E:IN04:attn:0.5\n\n");
     s.write("lines.txt", &lines);

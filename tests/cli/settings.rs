@@ -23,11 +23,14 @@ fn every_rare_flag_reaches_the_plan() {
         "--crop-top", "8", "--crop-left", "16", "--clip-skip-sdxl", "--comma-padding-backtrack", "0", "--pad-conds", "v0",
         "--old-prompt-editing", "--extra-noise", "0.1", "--sampler", "dpmpp_2m_sde_karras",
     ]);
-    let settings = full["settings"].as_object().unwrap();
+    let settings = full["passes"][0]["settings"].as_object().unwrap();
     let plain = plan(&s, &["x", "--seed", "1"]);
     // What no flag above touches.
-    let same: Vec<_> =
-        settings.iter().filter(|(k, v)| plain["settings"].get(k) == Some(v)).map(|(k, _)| k.as_str()).collect();
+    let same: Vec<_> = settings
+        .iter()
+        .filter(|(k, v)| plain["passes"][0]["settings"].get(k) == Some(v))
+        .map(|(k, _)| k.as_str())
+        .collect();
     let untouched = [
         "steps",
         "cfg_scale",
@@ -49,19 +52,24 @@ fn every_rare_flag_reaches_the_plan() {
 fn slips_in_names_are_recognised() {
     let s = Sandbox::new();
     let (_, err) = s.expect(2, &["plan", "x", "--sampler", "Eular a"]);
-    assert!(err.contains("Did you mean `Euler a`?"), "{err}");
+    assert!(err.contains("did you mean `Euler a`?") && err.contains("Restart, LCM"), "{err}");
     let (_, err) = s.expect(2, &["plan", "x", "--hires-upscaler", "4x-UltraSharp"]);
     assert!(err.contains("4x-UltraSharp") && err.contains("Latent (nearest-exact)"), "{err}");
     let pasted = "x\nSteps: 20, Sampler: Euler, Seed: 1, Denoising strength: 0.4, Hires upscale: 2, Hires upscaler: R-ESRGAN 4x+";
     let (_, err) = s.expect(2, &["plan", pasted]);
     assert!(err.contains("R-ESRGAN 4x+") && err.contains("--no-hires"), "{err}");
-    assert!(plan(&s, &[pasted, "--no-hires"])["settings"].get("hires").is_none());
-    assert_eq!(plan(&s, &[pasted, "--hires-upscaler", "bicubic"])["settings"]["hires"]["upscaler"], "Latent (bicubic)");
+    assert!(plan(&s, &[pasted, "--no-hires"])["passes"].as_array().unwrap().len() == 1);
+    let second = &plan(&s, &[pasted, "--hires-upscaler", "bicubic"])["passes"][1];
+    assert_eq!(
+        (&second["start"]["from"], &second["start"]["upscaler"]),
+        (&"previous".into(), &"Latent (bicubic)".into())
+    );
 }
 
 #[test]
 fn webuis_configuration_is_taken_and_said() {
     let s = Sandbox::new();
+    s.write("webui/models/Stable-diffusion/x.safetensors", "");
     let config = |text: &str| s.write("webui/config.json", text);
     let prompt = ["x", "--seed", "1", "--webui-dir", "webui", "--json"];
     config(
@@ -69,7 +77,7 @@ fn webuis_configuration_is_taken_and_said() {
                "sdxl_crop_top": "far", "token_merging_ratio": 0.3, "sd_vae": "None"}"#,
     );
     let (out, err) = s.expect(0, &[&["plan"], &prompt[..]].concat());
-    let settings = &json(&out)["settings"];
+    let settings = &json(&out)["passes"][0]["settings"];
     assert_eq!((&settings["noise_source"], &settings["eta_noise_seed_delta"]), (&"CPU".into(), &31337.into()));
     assert_eq!((&settings["eta"], &settings["emphasis"]), (&0.5.into(), &"No norm".into()));
     assert!(err.contains("eta_noise_seed_delta = 31337") && err.contains("`sdxl_crop_top` is \"far\""), "{err}");

@@ -33,6 +33,7 @@ const STYLES: &str = "name,prompt,negative_prompt\n\
 fn styles_are_put_around_both_prompts_in_order() {
     let s = Sandbox::new();
     s.write("ui/styles.csv", STYLES);
+    s.write("ui/models/Stable-diffusion/x.safetensors", "");
     s.write("more.csv", "name,prompt,negative_prompt\nnight,stars,\n");
     let first_lines = |args: &[&str]| {
         let (out, _) =
@@ -69,7 +70,8 @@ fn unknown_styles_and_broken_files_are_named() {
     s.write("open.csv", "name,prompt\na,\"b\n");
     let said = |args: &[&str]| s.expect(2, &[&["plan", "a"], args].concat()).1;
     let hint = said(&["--styles-file", "styles.csv", "--style", "Flim"]);
-    assert_eq!(hint, "error: --style `Flim`: there is no such style; did you mean `film`?\n");
+    assert!(hint.starts_with("error[E0615]: --style `Flim`: there is no such style"), "{hint}");
+    assert!(hint.contains("did you mean `film`?"), "{hint}");
     assert!(said(&["--styles-file", "styles.csv", "--style", "watercolour"]).contains("there are: film, night"));
     assert!(said(&["--style", "film"]).contains("name the file with --styles-file"));
     assert!(
@@ -105,6 +107,7 @@ fn an_embedding_changes_the_picture_and_is_recorded() {
 fn embeddings_that_cannot_be_used_are_spoken_of_where_they_are_named() {
     let s = Sandbox::new();
     s.write("ui/embeddings/easynegative.pt", "pickle");
+    s.write("ui/models/Stable-diffusion/x.safetensors", "");
     s.write("ui/embeddings/broken.safetensors", "{}");
     let plan = |prompt: &str, more: &[&str]| {
         let args = [&["plan", "a cat", "-n", prompt, "--webui-dir", "ui", "--model", "x"], more].concat();

@@ -62,13 +62,13 @@ fn a_wrong_job_does_not_stop_the_others() {
         plan
     };
     let mut huge = good.clone();
-    huge["settings"]["width"] = json!(1_000_000);
+    huge["passes"][0]["settings"]["width"] = json!(1_000_000);
     let mut no_lora = plan(&s, "red circle <lora:house:1>");
-    no_lora["loras"][0]["name"] = json!("../nowhere");
+    no_lora["passes"][0]["loras"][0]["name"] = json!("../nowhere");
     let wrong = [
         json!(5),
         json!({ "format": 999 }),
-        changed("loras", json!("x")),
+        changed("passes", json!("x")),
         huge,
         no_lora,
         json!({ "plan": good, "file": "../x.png" }),

@@ -6,26 +6,41 @@
 /// stand above it in this list.
 pub const ROOMS: [(&str, &[&str]); 20] = [
     // On the ground: they know nothing of lbw.
-    ("block", &[]),
     ("diagnostic", &[]),
+    ("block", &["diagnostic"]),
     ("files", &[]),
-    ("image_io", &[]),
+    ("image_io", &["diagnostic", "files"]),
     ("picture", &["files", "image_io"]),
     // The text half: no tensors.
     ("syntax", &["diagnostic"]),
     ("preset", &["block", "diagnostic", "syntax"]),
-    ("plan", &["block", "diagnostic", "preset", "syntax"]),
+    ("plan", &["block", "diagnostic", "files", "preset", "syntax"]),
     ("infotext", &["block", "diagnostic", "plan", "preset", "syntax"]),
     // Arithmetic and formats; they know nothing of each other.
     ("batch", &["block", "diagnostic", "files", "infotext", "plan", "preset", "syntax"]),
     ("study", &["block", "diagnostic", "files", "image_io", "infotext", "picture", "plan", "preset", "syntax"]),
     // The numeric half: of the text half it knows the plan and the names of blocks.
-    ("checkpoint", &["files", "image_io"]),
-    ("lora", &["block", "checkpoint", "files"]),
-    ("model", &["block", "checkpoint", "lora"]),
-    ("text", &["checkpoint", "files", "lora", "model", "plan"]),
-    ("sampling", &["plan"]),
-    ("engine", &["block", "checkpoint", "files", "image_io", "lora", "model", "picture", "plan", "sampling", "text"]),
+    ("checkpoint", &["block", "diagnostic", "files", "image_io"]),
+    ("lora", &["block", "checkpoint", "diagnostic", "files"]),
+    ("model", &["block", "checkpoint", "diagnostic", "lora"]),
+    ("text", &["checkpoint", "diagnostic", "files", "lora", "model", "plan"]),
+    ("sampling", &["diagnostic", "plan"]),
+    (
+        "engine",
+        &[
+            "block",
+            "checkpoint",
+            "diagnostic",
+            "files",
+            "image_io",
+            "lora",
+            "model",
+            "picture",
+            "plan",
+            "sampling",
+            "text",
+        ],
+    ),
     // One application; the front ends know it and nothing of each other.
     (
         "app",
@@ -58,12 +73,14 @@ pub const COMING: [&str; 2] = ["picture", "server"];
 
 pub const FRONT_ENDS: [&str; 2] = ["cli", "server"];
 
+/// The application names the device and passes errors on.
+const NUMERIC_HALF_AND_APP: &[&str] = &["checkpoint", "lora", "model", "text", "sampling", "engine", "app"];
 const NUMERIC_HALF: &[&str] = &["checkpoint", "lora", "model", "text", "sampling", "engine"];
 const TEXT_HALF: &[&str] = &["syntax", "block", "preset", "plan", "infotext", "batch"];
 
 /// What is kept to some rooms: a crate, or a module of the standard library.
 pub const KEPT: [(&str, &[&str]); 12] = [
-    ("candle_core", NUMERIC_HALF),
+    ("candle_core", NUMERIC_HALF_AND_APP),
     ("candle_nn", NUMERIC_HALF),
     ("candle_transformers", NUMERIC_HALF),
     ("pest", TEXT_HALF),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::plan::{Dialect, ResizeMode, UniPcSkipType, UniPcVariant};
+use crate::plan::{Dialect, UniPcSkipType, UniPcVariant};
 
 /// A type whose values have names: the first name of a value is written, all are read.
 pub trait Choice: Copy + PartialEq + 'static {
@@ -108,6 +108,19 @@ impl Choice for PadConds {
         ("empty_prompts", PadConds::EmptyPrompts),
         ("negative_only", PadConds::NegativeOnly),
     ];
+}
+
+/// How a picture is brought to the size of the image.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResizeMode {
+    /// Stretched.
+    #[default]
+    Just,
+    /// Scaled until it covers the image; what stands over is cut off.
+    Crop,
+    /// Scaled until it fits into the image; the rest is filled with its edges.
+    Fill,
 }
 
 impl Choice for UniPcVariant {

@@ -2,10 +2,9 @@
 
 use serde_json::Value;
 
-use super::table::Wanted;
+use super::table::{Settings, Wanted};
 use super::typed::Kind;
 use crate::diagnostic::Text;
-use crate::plan::Pass;
 
 /// Where a setting stands among others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,8 +53,8 @@ pub struct Setting {
     pub none: Option<&'static str>,
     /// Whether naming it asks for a second pass.
     pub asks_hires: bool,
-    /// Whether infotext has it, beyond that its value is not the default.
-    pub written: fn(&Pass) -> bool,
+    /// Whether infotext has it, beyond that its value is not the default, with these settings and prompts.
+    pub written: fn(&Settings, [&str; 2]) -> bool,
     pub(super) help: (&'static str, &'static str),
     /// The plain value.
     pub get: fn(&Wanted) -> Value,
@@ -93,7 +92,7 @@ pub(super) const fn setting(en: &'static str, ja: &'static str) -> Setting {
         words: None,
         none: None,
         asks_hires: false,
-        written: |_| true,
+        written: |_, _| true,
         help: (en, ja),
         get: |_| Value::Null,
         set: |_, _| false,
@@ -149,7 +148,7 @@ impl Setting {
         Setting { asks_hires: true, group: Group::Hires, ..self }
     }
 
-    pub(super) const fn written(self, written: fn(&Pass) -> bool) -> Self {
+    pub(super) const fn written(self, written: fn(&Settings, [&str; 2]) -> bool) -> Self {
         Setting { written, ..self }
     }
 

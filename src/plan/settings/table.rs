@@ -6,9 +6,9 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use super::choice::{Emphasis, NoiseSource, PadConds};
+use super::choice::{Emphasis, NoiseSource, PadConds, ResizeMode};
 use super::setting::{Group, Setting, setting, settings};
-use crate::plan::{Dialect, ResizeMode, Sampler, ScheduleType, UniPcOptions, UniPcSkipType, UniPcVariant};
+use crate::plan::{Dialect, Sampler, ScheduleType, UniPcOptions, UniPcSkipType, UniPcVariant};
 
 /// Longest side in pixels.
 pub const MAX_SIDE: u32 = 4096;
@@ -124,15 +124,15 @@ settings! {
         /// webui's "use old prompt editing timelines".
         #[serde(skip_serializing_if = "is_default")]
         old_prompt_editing: bool = false, setting("Steps of [from:to:N] as before webui 1.6", "[from:to:N] のステップを webui 1.6 より前のように数えます")
-            .infotext(&["Old prompt editing timelines"]).option("use_old_scheduling").group(Group::Rare).written(|pass| pass.prompt.contains('['));
+            .infotext(&["Old prompt editing timelines"]).option("use_old_scheduling").group(Group::Rare).written(|_, texts| texts[0].contains('['));
         /// How emphasis weights act.
         emphasis: Emphasis = Emphasis::Original, setting("How emphasis acts [default: Original]", "強調の効き方 [既定: Original]")
             .infotext(&["Emphasis"]).option("emphasis").value("HOW")
-            .written(|pass| [&pass.prompt, &pass.negative_prompt].iter().any(|text| text.contains(['(', '['])));
+            .written(|_, texts| texts.iter().any(|text| text.contains(['(', '['])));
         /// Drops the next-to-last sigma with every sampler.
         always_discard_next_to_last_sigma: bool = false, setting("Drop the next-to-last sigma with every sampler", "どのサンプラーでも最後から 2 番目のシグマを捨てます")
             .infotext(&["Discard penultimate sigma"]).option("always_discard_next_to_last_sigma").flag("discard-penultimate-sigma", &[])
-            .group(Group::Rare).written(|pass| !pass.settings.sampler.discards_next_to_last_sigma());
+            .group(Group::Rare).written(|settings, _| !settings.sampler.discards_next_to_last_sigma());
         /// Overrides of the schedule; 0 is the model's own.
         sigma_min: f64 = 0.0, setting("Smallest sigma of the schedule; 0 is the model's", "スケジュールの最小シグマ。0 はモデルの値")
             .infotext(&["Schedule min sigma"]).option("sigma_min").group(Group::Rare).value("X");
@@ -175,7 +175,7 @@ settings! {
             .infotext(&["NGMS"]).option("s_min_uncond").flag("s-min-uncond", &["ngms"]).group(Group::Rare).value("X");
         /// Applies `s_min_uncond` to every step.
         s_min_uncond_all: bool = false, setting("Below it, every step does", "その下ではすべてのステップで使いません")
-            .infotext(&["NGMS all steps"]).option("s_min_uncond_all").group(Group::Rare).written(|pass| pass.settings.s_min_uncond != 0.0);
+            .infotext(&["NGMS all steps"]).option("s_min_uncond_all").group(Group::Rare).written(|settings, _| settings.s_min_uncond != 0.0);
         /// How prompt and negative prompt of different lengths are brought to the same one.
         #[serde(skip_serializing_if = "is_default")]
         pad_conds: PadConds = PadConds::Separate, setting("Bring prompt and negative prompt to one length: no, empty (with empty prompts), v0 (the negative prompt alone) [default: no]",
@@ -213,7 +213,7 @@ settings! {
         crop_left: u32 = 0, setting("See --crop-top", "--crop-top を参照").infotext(&["SDXL crop left"]).option("sdxl_crop_left").group(Group::Rare).value("PIXELS");
         /// webui's option "Clip skip SDXL": CLIP-L takes the layer that `clip_skip` names.
         clip_skip_sdxl: bool = false, setting("Let --clip-skip act on CLIP-L, as webui's option \"Clip skip SDXL\" does", "--clip-skip を CLIP-L に効かせます (webui の「Clip skip SDXL」)")
-            .infotext(&["Clip skip SDXL"]).option("sdxl_clip_l_skip").group(Group::Rare).written(|pass| pass.settings.clip_skip > 1);
+            .infotext(&["Clip skip SDXL"]).option("sdxl_clip_l_skip").group(Group::Rare).written(|settings, _| settings.clip_skip > 1);
         /// webui's "increase coherency by padding from the last comma within n tokens"; 0 turns it off.
         comma_padding_backtrack: u32 = 20, setting("How far back a full chunk may end at a comma; 0 turns that off [default: 20]",
             "満杯のチャンクを何トークン前のコンマで区切ってよいか。0 は無効 [既定: 20]")
@@ -294,12 +294,12 @@ settings! {
 }
 
 /// Written by infotext's first fields, or with rules of its own.
-fn in_front(_: &crate::plan::Pass) -> bool {
+fn in_front(_: &Settings, _: [&str; 2]) -> bool {
     false
 }
 
-fn unipc(pass: &crate::plan::Pass) -> bool {
-    pass.settings.sampler == Sampler::UniPc
+fn unipc(settings: &Settings, _: [&str; 2]) -> bool {
+    settings.sampler == Sampler::UniPc
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {

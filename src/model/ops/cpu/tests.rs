@@ -202,7 +202,7 @@ fn an_image_does_not_depend_on_its_batch() {
 #[test]
 fn strassen_is_nearly_as_exact_as_the_plain_product() {
     let (rows, inputs, outputs) = (256, 1280, 512);
-    let wide = |t: &Tensor| t.to_dtype(candle_core::DType::F64).unwrap();
+    let wide = |t: &Tensor| t.to_dtype(DType::F64).unwrap();
     for (larger, bound) in [(1.0, 5e-6), (10.0, 2e-5)] {
         let mut x = numbers(&noise(1, &[1, rows, inputs]));
         for (i, v) in x.iter_mut().enumerate() {

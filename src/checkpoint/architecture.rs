@@ -3,8 +3,8 @@
 //! A family says which parts there are and how they are connected; widths and depths are the checkpoint's own. Models, engine
 //! and [LoRA tables](crate::lora::ModuleTable) read this and nothing else: no other code knows one family from another.
 
+use super::{SafetensorsFile, prefix};
 use crate::block::Family;
-use crate::checkpoint::{SafetensorsFile, prefix};
 
 /// Everything that tells one model from another but its weights.
 #[derive(Debug, Clone, PartialEq)]
