@@ -1,10 +1,11 @@
 //! Engines that compute with different operators live side by side, and draw the same picture but for rounding.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 
-use candle_core::DType;
+use candle_core::{DType, Tensor};
 use lbw::checkpoint::Checkpoint;
-use lbw::engine::{Engine, EngineOptions, Image, unobserved};
+use lbw::engine::{Engine, EngineOptions, Event, Image};
 use lbw::lora::LoraIndex;
 use lbw::model::OperatorChoice;
 use lbw::model::ops::Isa;
@@ -29,8 +30,16 @@ fn plans() -> [Plan; 2] {
     })
 }
 
-fn draw(engine: &mut Engine, plan: &Plan) -> Image {
-    engine.run(plan, &mut unobserved).unwrap()
+/// The picture of a plan, and what the UNet answered first.
+fn draw(engine: &mut Engine, plan: &Plan) -> (Image, Tensor) {
+    let mut first = None;
+    let image = engine.run(plan, &mut |event| {
+        if let Event::Predicted { outputs } = event {
+            first.get_or_insert_with(|| Tensor::cat(outputs, 0).unwrap());
+        }
+        ControlFlow::Continue(())
+    });
+    (image.unwrap(), first.unwrap())
 }
 
 fn bits(image: &Image) -> Vec<u32> {
@@ -40,31 +49,35 @@ fn bits(image: &Image) -> Vec<u32> {
 
 #[test]
 fn engines_with_different_operators_live_side_by_side() {
-    // How far from ours: rounding in f32; of 16 bits the three digits that they have.
+    // How far one prediction is from ours: rounding in f32; of 16 bits the three digits that they have.
     let sets = [
-        (OperatorChoice::Best, 1e-3, 2),
-        (OperatorChoice::Cpu(Isa::Portable), 1e-3, 2),
-        (OperatorChoice::Candle(DType::F32), 1e-3, 2),
-        (OperatorChoice::Candle(DType::F16), 5e-2, 64),
+        (OperatorChoice::Best, 1e-4),
+        (OperatorChoice::Cpu(Isa::Portable), 1e-4),
+        (OperatorChoice::Candle(DType::F32), 1e-4),
+        (OperatorChoice::Candle(DType::F16), 1e-2),
     ];
     let plans = plans();
-    let alone = sets.map(|(choice, ..)| {
+    let alone = sets.map(|(choice, _)| {
         let mut engine = engine(choice);
         plans.each_ref().map(|plan| draw(&mut engine, plan))
     });
     // All at once, in turn.
-    let mut engines = sets.map(|(choice, ..)| engine(choice));
+    let mut engines = sets.map(|(choice, _)| engine(choice));
     for (p, plan) in plans.iter().enumerate() {
         for (i, engine) in engines.iter_mut().enumerate() {
-            let image = draw(engine, plan);
-            let (choice, tolerance, bytes) = sets[i];
-            assert!(bits(&image) == bits(&alone[i][p]), "{choice:?} draws another picture beside the others");
-            let distance = rel_to_max(&image.latent, &alone[0][p].latent);
-            within(&format!("{choice:?}"), distance, tolerance).unwrap();
-            same_bytes(&image.rgb, &alone[0][p].rgb, bytes, 1.0).unwrap();
+            let (image, prediction) = draw(engine, plan);
+            let (choice, tolerance) = sets[i];
+            assert!(bits(&image) == bits(&alone[i][p].0), "{choice:?} draws another picture beside the others");
+            let (ours, our_prediction) = &alone[0][p];
+            within(&format!("{choice:?}"), rel_to_max(&prediction, our_prediction), tolerance).unwrap();
+            // Two steps with guidance make what 16 bits leave out ten times as large and more.
+            if tolerance < 1e-3 {
+                within(&format!("{choice:?}"), rel_to_max(&image.latent, &ours.latent), 1e-3).unwrap();
+                same_bytes(&image.rgb, &ours.rgb, 2, 1.0).unwrap();
+            }
         }
     }
-    assert!(bits(&alone[1][0]) != bits(&alone[2][0]), "they are not one and the same");
+    assert!(bits(&alone[1][0].0) != bits(&alone[2][0].0), "they are not one and the same");
 }
 
 #[test]
