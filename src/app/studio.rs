@@ -326,7 +326,9 @@ pub fn open_engine(
 
 fn device(name: &str) -> Result<Device> {
     let absent = |e: candle_core::Error| {
-        Error::new(ErrorKind::Device, code::NO_DEVICE, say!("--device {name}: {e}", "--device {name}: {e}"))
+        let why = e.said();
+        let message = say!("--device {name}: {why}", "--device {name} は使えません: {why}", with why);
+        Error::new(ErrorKind::Device, code::NO_DEVICE, message)
     };
     let wrong = || {
         let message = say!(

@@ -11,7 +11,7 @@ use super::error::{Error, Result};
 use super::renderer::{Renderer, Studios};
 use super::session::{Asked, Session, drawn_seed};
 use super::store::{Cells, read_cell};
-use crate::diagnostic::{Diagnostic, Text, code};
+use crate::diagnostic::{Diagnostic, Said, Text, code};
 use crate::image_io::{Existing, read_text, write_file, write_png};
 use crate::plan::{Plan, job_id};
 use crate::say;
@@ -192,7 +192,10 @@ fn axes(wish: &Wish) -> Result<[Axis; 3]> {
         match text.as_deref().map(Axis::parse) {
             None => {}
             Some(Ok(parsed)) => *axis = parsed,
-            Some(Err(error)) => say(say!("{flag}: {error}", "{flag}: {error}")),
+            Some(Err(error)) => {
+                let why = error.said();
+                say(say!("{flag}: {why}", "{flag}: {why}", with why));
+            }
         }
     }
     if wish.axes.iter().all(Option::is_none) {
@@ -237,8 +240,10 @@ fn lower(study: &Study<'_>, plot: &Plot, session: &Session, sink: &mut dyn Sink)
 fn layouts(plot: &Plot, plans: &[Plan], wish: &Wish, sink: &mut dyn Sink) -> Result<Vec<Layout>> {
     let mut fonts = Fonts::system();
     if let Some(path) = &wish.font {
-        fonts =
-            fonts.with_file(path).map_err(|e| Error::file(code::UNUSABLE_FILE, say!("--font: {e}", "--font: {e}")))?;
+        fonts = fonts.with_file(path).map_err(|e| {
+            let why = e.said();
+            Error::file(code::UNUSABLE_FILE, say!("--font: {why}", "フォントを使えません: {why}", with why))
+        })?;
     }
     let size = shrunk_size(plans.first().map(Plan::size).unwrap_or_default(), wish.cell_size);
     let layout = |grid: &Grid| {

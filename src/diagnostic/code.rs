@@ -100,7 +100,7 @@ impl serde::Serialize for Code {
 /// Each code with title and explanation in English, then both in Japanese.
 macro_rules! codes {
     ($($id:ident $name:ident $title:literal $explanation:literal $title_ja:literal $explanation_ja:literal)*) => {
-        $(#[doc = concat!("`", stringify!($id), "`: ", $title, ".\n\n", $explanation)] pub const $name: Code = Code {
+        $(#[doc = concat!("`", stringify!($id), "`: ", $title, ".")] pub const $name: Code = Code {
             id: stringify!($id),
             title: Words { en: $title, ja: $title_ja },
             explanation: Words { en: $explanation, ja: $explanation_ja },

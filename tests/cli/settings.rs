@@ -37,11 +37,11 @@ fn every_rare_flag_reaches_the_plan() {
         "seed",
         "width",
         "height",
-        "noise_source",
         "clip_skip",
-        "emphasis",
+        "noise_source",
         "subseed",
         "subseed_strength",
+        "emphasis",
         "eta",
     ];
     assert_eq!(same, untouched);

@@ -111,7 +111,6 @@ pub const UNMENDED: &[(&str, &str)] = &[
     ("cli → diagnostic", "src/cli/"),
     ("cli → engine", "src/cli/"),
     ("cli → image_io", "src/cli/"),
-    ("cli → infotext", "src/cli/"),
     ("cli → lora", "src/cli/"),
     ("cli → model", "src/cli/"),
     ("cli → plan", "src/cli/"),

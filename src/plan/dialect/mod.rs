@@ -10,7 +10,7 @@
 //! use lbw::preset::PresetSet;
 //! let mut request = Request::new("<lora:a:0.8:in=0.5>", "");
 //! request.settings.lbw_dialect = Dialect::Sdnext;
-//! let lora = &lower(&request, PresetSet::builtin()).plan.unwrap().loras[0];
+//! let lora = &lower(&request, PresetSet::builtin()).plan.unwrap().first.loras[0];
 //! assert_eq!((lora.te, lora.unet * lora.blocks[5], lora.unet * lora.blocks[14]), (0.8, 0.5, 0.8));
 //! ```
 
