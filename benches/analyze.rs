@@ -24,6 +24,9 @@ const PROMPTS: [&str; 3] = [
     "house, green, pink background, thick outline",
 ];
 
+/// A name, and what says whether the goal was reached.
+type Measurement = (&'static str, fn() -> bool);
+
 fn main() -> ExitCode {
     assert_eq!(spearman(&[1.0, 2.0, 3.0], &[10.0, 20.0, 30.0]), 1.0);
     assert_eq!(spearman(&[1.0, 2.0, 3.0], &[3.0, 2.0, 1.0]), -1.0);
@@ -31,9 +34,11 @@ fn main() -> ExitCode {
     // Cargo adds `--bench`.
     let asked: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
     let is_asked = |name: &str| asked.is_empty() || asked.iter().any(|asked| asked == name);
-    let measurements: [(&str, fn() -> bool); 2] = [("quick", quick), ("planted", planted)];
-    let reached = measurements.into_iter().filter(|(name, _)| is_asked(name)).map(|(_, measure)| measure());
-    match reached.fold(true, |all, one| all && one) {
+    let measurements: [Measurement; 2] = [("quick", quick), ("planted", planted)];
+    // All of them are made, also behind one that misses its goal.
+    let reached: Vec<bool> =
+        measurements.into_iter().filter(|(name, _)| is_asked(name)).map(|(_, measure)| measure()).collect();
+    match reached.into_iter().all(|one| one) {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     }

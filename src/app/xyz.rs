@@ -51,6 +51,9 @@ pub struct Prepared {
     cell_size: Option<u32>,
 }
 
+/// A grid's file, its size in pixels, and its labels.
+pub type GridSummary<'a> = (String, (u32, u32), &'a Labels);
+
 /// A plot that has been drawn.
 pub struct Drawn {
     /// One picture for every value of z.
@@ -110,8 +113,8 @@ impl Prepared {
         Ok(Prepared { plot, axes, jobs, layouts, record, folder, cell_size: wish.cell_size })
     }
 
-    /// What would be drawn: cells, different pictures, and for each grid its file, size and labels.
-    pub fn summary(&self) -> (usize, usize, Vec<(String, (u32, u32), &Labels)>) {
+    /// What would be drawn: cells, different pictures, and the grids.
+    pub fn summary(&self) -> (usize, usize, Vec<GridSummary<'_>>) {
         let cells = self.plot.grids.iter().map(|grid| grid.cells.len()).sum();
         let different = self.jobs.iter().map(|job| &job.id).collect::<HashSet<_>>().len();
         let all = self.plot.grids.len();

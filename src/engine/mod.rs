@@ -231,15 +231,13 @@ impl Engine {
         let networks = self.networks.text_signature(pass)?;
         let mut encoding = watched(observer, |part, of| Event::Encoding { part, of });
         let watch = &mut Watch::new(&mut encoding);
-        let got = self.conditioning.get(
-            pass,
-            networks,
-            &self.text,
-            &self.embeddings,
-            &self.architecture,
-            &self.device,
-            watch,
-        );
+        let encoders = prompt::Encoders {
+            text: &self.text,
+            embeddings: &self.embeddings,
+            architecture: &self.architecture,
+            device: &self.device,
+        };
+        let got = self.conditioning.get(pass, networks, &encoders, watch);
         drop(encoding);
         let encoded = !matches!(got, Ok((_, false)));
         if encoded && self.unloads_text {

@@ -46,19 +46,25 @@ pub(super) struct Cache(Vec<(Key, PromptConditioning)>);
 /// Entries kept; a grid alternates between few prompts at a time.
 const KEPT: usize = 8;
 
+/// What texts are encoded with.
+pub(super) struct Encoders<'a> {
+    pub text: &'a TextEncoders,
+    pub embeddings: &'a Embeddings,
+    pub architecture: &'a Architecture,
+    pub device: &'a Device,
+}
+
 impl Cache {
-    /// The conditioning of `plan`, and whether the text encoders had to run for it.
+    /// The conditioning of `pass`, and whether the text encoders had to run for it.
     pub(super) fn get(
         &mut self,
         pass: &Pass,
         networks: String,
-        text: &TextEncoders,
-        embeddings: &Embeddings,
-        architecture: &Architecture,
-        device: &Device,
+        encoders: &Encoders<'_>,
         watch: &mut Watch<'_>,
     ) -> Result<(PromptConditioning, bool), EngineError> {
         let s = &pass.settings;
+        let architecture = encoders.architecture;
         let follows = |encoder: &TextEncoder| match encoder.clip_skip {
             ClipSkip::Always => true,
             ClipSkip::WithOption => s.clip_skip_sdxl,
@@ -82,7 +88,7 @@ impl Cache {
             self.0.push(hit);
             return Ok((conditioning, false));
         }
-        let conditioning = key.encode(text, embeddings, architecture, device, watch)?;
+        let conditioning = key.encode(encoders, watch)?;
         if self.0.len() == KEPT {
             self.0.remove(0);
         }
@@ -92,14 +98,8 @@ impl Cache {
 }
 
 impl Key {
-    fn encode(
-        &self,
-        text: &TextEncoders,
-        embeddings: &Embeddings,
-        architecture: &Architecture,
-        device: &Device,
-        watch: &mut Watch<'_>,
-    ) -> Result<PromptConditioning, EngineError> {
+    fn encode(&self, encoders: &Encoders<'_>, watch: &mut Watch<'_>) -> Result<PromptConditioning, EngineError> {
+        let Encoders { text, embeddings, architecture, device } = *encoders;
         let sizes = self.sizes.embed(device)?;
         let mut encode = |schedule: &Schedule| -> Result<Scheduled, EngineError> {
             let texts: Vec<&[Piece]> = schedule.iter().map(|s| s.pieces.as_slice()).collect();
