@@ -132,14 +132,14 @@ fn parts_are_counted_to_their_number() {
     let plan = plan("red house <lora:house:1>", true);
     let mut last: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     let mut see = |event: Event<'_>| {
-        let (part, of) = match event {
-            Event::Loading { part, of }
-            | Event::Merging { part, of }
-            | Event::Encoding { part, of }
-            | Event::EncodingImage { part, of }
-            | Event::Block { part, of, .. }
-            | Event::Decoding { part, of } => (part, of),
-            _ => return ControlFlow::Continue(()),
+        let (Event::Loading { part, of }
+        | Event::Merging { part, of }
+        | Event::Encoding { part, of }
+        | Event::EncodingImage { part, of }
+        | Event::Block { part, of, .. }
+        | Event::Decoding { part, of }) = event
+        else {
+            return ControlFlow::Continue(());
         };
         assert!(part <= of);
         if let Some((before, _)) = last.insert(kind(event), (part, of)) {
