@@ -135,6 +135,9 @@ fn hires_fields(second: &Pass, first: &Pass) -> Vec<(&'static str, Value)> {
     if let Some(schedule) = schedule.filter(|_| schedule != effective_schedule(before)) {
         fields.push(("Hires schedule type", schedule.label().into()));
     }
+    if now.cfg_scale != before.cfg_scale {
+        fields.push(("Hires CFG Scale", as_in_the_ui(now.cfg_scale)));
+    }
     fields
 }
 
@@ -283,6 +286,7 @@ mod tests {
             denoising_strength: 0.55,
             sampler: Some(Sampler::Heun),
             schedule_type: Some(ScheduleType::Karras),
+            cfg_scale: Some(3.5),
         };
         let read = pasted(&plan(settings.clone(), Some(&hires)));
         assert_eq!((read.settings.clone(), read.hires.resolve()), (settings, Ok(Some(hires))));

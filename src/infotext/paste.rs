@@ -334,7 +334,7 @@ mod tests {
     fn a_second_pass_arrives() {
         let (wanted, pasted) = paste(
             "Steps: 20, Sampler: euler_ancestral, Denoising strength: 0.4, Hires sampler: DPM++ 2M Karras, \
-             Hires prompt: \"a, b\", Hires upscale: 1.5, Hires steps: 10, Hires upscaler: Latent (nearest-exact)",
+             Hires prompt: \"a, b\", Hires upscale: 1.5, Hires steps: 10, Hires upscaler: Latent (nearest-exact), Hires CFG Scale: 4",
         );
         assert_eq!(pasted.not_understood, []);
         let hires = Hires {
@@ -344,6 +344,7 @@ mod tests {
             denoising_strength: 0.4,
             sampler: Some(Sampler::DpmPp2M),
             schedule_type: Some(ScheduleType::Karras),
+            cfg_scale: Some(4.0),
         };
         assert_eq!((wanted.settings.sampler, wanted.hires.resolve()), (Sampler::EulerA, Ok(Some(hires))));
         assert_eq!(wanted.texts.hires_prompt, "a, b");

@@ -130,6 +130,7 @@ impl From<Format1> for Plan {
                 denoising_strength: hires.denoising_strength,
                 sampler: hires.sampler,
                 schedule_type: hires.schedule_type,
+                cfg_scale: None,
             };
             Pass {
                 start: hires.start(&settings),

@@ -19,6 +19,8 @@ pub struct Hires {
     /// `None` is that of the first pass.
     pub sampler: Option<Sampler>,
     pub schedule_type: Option<ScheduleType>,
+    /// `None` is that of the first pass.
+    pub cfg_scale: Option<f64>,
 }
 
 impl Default for Hires {
@@ -30,6 +32,7 @@ impl Default for Hires {
             denoising_strength: 0.7,
             sampler: None,
             schedule_type: None,
+            cfg_scale: None,
         }
     }
 }
@@ -58,6 +61,7 @@ impl Hires {
             steps: self.steps_of(first),
             sampler: self.sampler.unwrap_or(first.sampler),
             schedule_type: self.schedule_type.unwrap_or(first.schedule_type),
+            cfg_scale: self.cfg_scale.unwrap_or(first.cfg_scale),
             width: target.width,
             height: target.height,
             ..first.clone()
@@ -88,6 +92,7 @@ impl HiresFields {
             denoising_strength: self.denoising_strength.unwrap_or(default.denoising_strength),
             sampler: self.hires_sampler,
             schedule_type: self.hires_schedule_type,
+            cfg_scale: self.hires_cfg_scale,
         }))
     }
 }

@@ -255,6 +255,9 @@ settings! {
         /// `None` is that of the first pass.
         hires_schedule_type: Option<ScheduleType> = None, setting("[default: that of the first pass]", "[既定: 第 1 パスと同じ]")
             .infotext(&["Hires schedule type"]).api(&["hr_scheduler"]).none("Use same scheduler").value("NAME").asks_hires();
+        /// `None` is that of the first pass.
+        hires_cfg_scale: Option<f64> = None, setting("How strongly the prompt is followed in the second pass [default: that of the first pass]", "第 2 パスでのプロンプトへの忠実さ [既定: 第 1 パスと同じ]")
+            .infotext(&["Hires CFG Scale"]).api(&["hr_cfg"]).value("X").asks_hires();
         /// How far the second pass, or img2img, may go.
         denoising_strength: Option<f64> = None, setting("How far the second pass, or img2img, may go: 0 changes nothing, 1 keeps nothing [default: 0.7; img2img: 0.75]",
             "第 2 パスや img2img がどこまで変えてよいか。0 は変えない、1 は何も残さない [既定: 0.7、img2img では 0.75]")
