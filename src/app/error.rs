@@ -6,6 +6,7 @@ use crate::batch::ManifestError;
 use crate::diagnostic::{Code, Diagnostic, Said, Severity, Text, code};
 use crate::engine::EngineError;
 use crate::image_io;
+use crate::lora::surgery::SurgeryError;
 use crate::lora::{IndexError, LoraError};
 use crate::say;
 
@@ -113,6 +114,20 @@ impl From<crate::checkpoint::FileError> for Error {
 impl From<LoraError> for Error {
     fn from(error: LoraError) -> Self {
         Error::file(code::UNUSABLE_FILE, error.said())
+    }
+}
+
+impl From<SurgeryError> for Error {
+    fn from(error: SurgeryError) -> Self {
+        match &error {
+            SurgeryError::UnknownGroup { .. } | SurgeryError::Overlap { .. } => Error::words(code::USAGE, error.said()),
+            SurgeryError::NeedsCheckpoint { .. } | SurgeryError::NotFinite { .. } => {
+                Error::words(code::CANNOT_BAKE, error.said())
+            }
+            SurgeryError::Exists { .. } => Error::file(code::WOULD_OVERWRITE, error.said()),
+            SurgeryError::Write { .. } => Error::file(code::NOT_WRITTEN, error.said()),
+            _ => Error::file(code::UNUSABLE_FILE, error.said()),
+        }
     }
 }
 

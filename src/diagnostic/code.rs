@@ -646,4 +646,10 @@ codes! {
     "A number of this machine and this minute; machines that are shared are noisy."
     "測った値"
     "このマシンの、いまの値です。"
+    N0831 SET_APART "a part of a LoRA is treated apart"
+    "Not everything in a LoRA file belongs to a block or can be measured or cut: modules outside the blocks, packed embeddings, \
+     kinds of networks without a rank. The message says what was done with them."
+    "LoRA の一部は別に扱われます"
+    "LoRA のファイルには、ブロックの外のモジュール、まとめて入れられた埋め込み、ランクのない種類など、ブロックに属さないものや、\
+     測ったり切り詰めたりできないものがあります。どう扱ったかはメッセージに示されます。"
 }

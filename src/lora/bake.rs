@@ -5,12 +5,12 @@
 //! multiplied instead, which is then written in f32. What cannot be said in a file of the same kind (DoRA, GLoRA, OFT) is
 //! refused.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use candle_core::DType;
 use safetensors::Dtype;
-use safetensors::tensor::TensorView;
 
 use super::error::LoraError;
 use super::file;
@@ -19,6 +19,7 @@ use super::lenient;
 use super::matching::{Group, Matching};
 use super::module::NetworkModule;
 use super::network::{KeyTable, Network};
+use super::surgery::{Stored, metadata_for, serialize};
 use super::table::ModuleTable;
 use crate::checkpoint::{FileError, SafetensorsFile};
 use crate::diagnostic::{Said, Text};
@@ -107,7 +108,7 @@ pub fn bake(
     let file = SafetensorsFile::open(input)?;
     let groups = Matching::new(file.names(), table, keys).groups;
     let mut tensors: BTreeMap<String, Stored> =
-        file.names().map(|name| (name.to_owned(), Stored::InFile(name.to_owned()))).collect();
+        file.names().map(|name| (name.to_owned(), Stored::InFile(&file, name.to_owned()))).collect();
     let mut baked = Baked::default();
     for module in network.modules() {
         let Some(group) = groups.get(module.name()) else { continue };
@@ -126,22 +127,8 @@ pub fn bake(
             baked.scaled += 1;
         }
     }
-    write(&file, &tensors, metadata(&file, output, provenance), output)?;
+    write(&tensors, &metadata(&file, output, provenance), output)?;
     Ok(baked)
-}
-
-/// A tensor of the new file.
-enum Stored {
-    /// As the tensor of this name in the old file.
-    InFile(String),
-    /// Shape and bytes in f32.
-    New(Vec<usize>, Vec<u8>),
-}
-
-impl Stored {
-    fn number(value: f64) -> Self {
-        Stored::New(Vec::new(), (value as f32).to_le_bytes().to_vec())
-    }
 }
 
 /// The one tensor to replace so that `module`'s delta is multiplied by `weight`.
@@ -150,7 +137,7 @@ fn scaled(
     module: &NetworkModule,
     group: &Group,
     weight: f64,
-) -> Result<(String, Stored), BakeError> {
+) -> Result<(String, Stored<'static>), BakeError> {
     let cannot = || {
         let kind = if module.is_dora() { format!("{} with DoRA", module.kind()) } else { module.kind().to_string() };
         BakeError::CannotScale { module: module.name().to_owned(), kind }
@@ -170,11 +157,11 @@ fn scaled(
     let values = values.map_err(FileError::from)?;
     let bytes = values.flatten_all().and_then(|t| t.to_vec1::<f32>()).map_err(FileError::from)?;
     let bytes = bytes.into_iter().flat_map(f32::to_le_bytes).collect();
-    Ok((tensor.clone(), Stored::New(values.dims().to_vec(), bytes)))
+    Ok((tensor.clone(), Stored::New { dtype: Dtype::F32, shape: values.dims().to_vec(), bytes }))
 }
 
 /// The name of the module's `alpha`, whether the file has it or not; `None` where it would not be read.
-fn alpha_name(group: &Group) -> Option<String> {
+pub(super) fn alpha_name(group: &Group) -> Option<String> {
     if let Some(alpha) = group.parts.get("alpha") {
         return Some(alpha.clone());
     }
@@ -187,43 +174,22 @@ fn alpha_name(group: &Group) -> Option<String> {
     Some(format!("{stem}.alpha"))
 }
 
-/// The old metadata without the hashes, which are of the old tensors. The output name follows the file, as it is an alias.
-fn metadata(file: &SafetensorsFile, output: &Path, provenance: &str) -> HashMap<String, String> {
-    let mut metadata: HashMap<String, String> = file.metadata().clone().into_iter().collect();
-    metadata.remove("sshs_model_hash");
-    metadata.remove("sshs_legacy_hash");
-    if let (Some(name), Some(stem)) = (metadata.get_mut("ss_output_name"), output.file_stem()) {
-        *name = stem.to_string_lossy().into_owned();
-    }
+/// The old metadata and where the new file is from.
+fn metadata(file: &SafetensorsFile, output: &Path, provenance: &str) -> BTreeMap<String, String> {
+    let mut metadata = metadata_for(file.metadata(), output);
     metadata.insert("lbw_baked".to_owned(), provenance.to_owned());
     metadata
 }
 
 /// Writes the new file whole or not at all.
 fn write(
-    file: &SafetensorsFile,
     tensors: &BTreeMap<String, Stored>,
-    metadata: HashMap<String, String>,
+    metadata: &BTreeMap<String, String>,
     output: &Path,
 ) -> Result<(), BakeError> {
-    let failed = |source| BakeError::Write { path: output.to_owned(), source };
-    let other = |error: safetensors::SafeTensorError| failed(std::io::Error::other(error));
-    let mut views = Vec::with_capacity(tensors.len());
-    for (name, tensor) in tensors {
-        let view = match tensor {
-            Stored::New(shape, bytes) => TensorView::new(Dtype::F32, shape.clone(), bytes),
-            Stored::InFile(old) => {
-                let (Some(entry), Some(bytes)) = (file.entry(old), file.stored(old)) else { continue };
-                TensorView::new(entry.dtype, entry.shape.clone(), bytes)
-            }
-        };
-        views.push((name.as_str(), view.map_err(other)?));
-    }
-    let written = files::write(output, Existing::Keep, |temporary| {
-        safetensors::serialize_to_file(views, Some(metadata), temporary.path()).map_err(std::io::Error::other)
-    });
-    written.map_err(|error| match error.kind() {
+    let bytes = serialize(tensors, metadata);
+    files::write(output, Existing::Keep, |file| file.write_all(&bytes)).map_err(|source| match source.kind() {
         std::io::ErrorKind::AlreadyExists => BakeError::Exists { path: output.to_owned() },
-        _ => failed(error),
+        _ => BakeError::Write { path: output.to_owned(), source },
     })
 }

@@ -149,7 +149,7 @@ fn powers(up: &Tensor, down: &Tensor) -> Result<(f64, f64)> {
 }
 
 /// The part of a block that a module belongs to.
-fn element(module: &str) -> &'static str {
+pub(super) fn element(module: &str) -> &'static str {
     const ELEMENTS: [&str; 13] = [
         "attn1",
         "attn2",

@@ -30,6 +30,7 @@ mod matching;
 mod module;
 mod names;
 mod network;
+pub mod surgery;
 mod table;
 
 pub use bake::{BakeError, Baked, bake};

@@ -129,6 +129,18 @@ impl ModuleTable {
         Some(Target { tensor, rows: Some(range), shape: vec![rows, columns], bias: attention.in_proj_bias.clone() })
     }
 
+    /// All modules that deltas can be added to, in the order of their names.
+    pub fn modules(&self) -> Vec<(String, Target)> {
+        let own = self.modules.keys().cloned();
+        let is_fused = |(_, module): &(&String, &Module)| module.in_proj_weight.is_some();
+        let fused = self.modules.iter().filter(is_fused).flat_map(|(attention, _)| {
+            ["q_proj", "k_proj", "v_proj"].map(|projection| format!("{attention}_{projection}"))
+        });
+        let mut modules: Vec<_> = own.chain(fused).filter_map(|name| Some((self.target(&name)?, name))).collect();
+        modules.sort_by(|(_, left), (_, right)| left.cmp(right));
+        modules.into_iter().map(|(target, name)| (name, target)).collect()
+    }
+
     /// For a projection of a fused attention (q, k, v or out of OpenCLIP), the attention's name.
     ///
     /// webui adds the deltas of such an attention only when all four are there.

@@ -12,6 +12,7 @@ mod check;
 mod general;
 mod language;
 mod lora;
+mod lora_surgery;
 mod models;
 mod plan;
 mod preset;

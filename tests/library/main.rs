@@ -7,5 +7,6 @@ mod errors;
 mod fuzz_smoke;
 mod hostile_lora;
 mod lora_bake;
+mod lora_surgery;
 mod text_properties;
 mod weights;

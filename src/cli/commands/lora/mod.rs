@@ -2,8 +2,16 @@
 
 mod bake;
 mod chart;
+mod diff;
 mod export;
+mod extract;
 mod inspect;
+mod join;
+mod merge;
+mod model;
+mod resize;
+mod split;
+mod talk;
 
 use std::path::{Path, PathBuf};
 
@@ -25,6 +33,16 @@ pub enum LoraCommand {
     Bake(bake::BakeArgs),
     /// Write what a tag says in another program's form
     Export(export::ExportArgs),
+    /// A file for each block, which makes strengths block weights in any program; the tags for a vector; and back
+    Split(split::SplitArgs),
+    /// Several LoRAs with their strengths and block weights into one file
+    Merge(merge::MergeArgs),
+    /// A LoRA at a lower rank, with the measured error
+    Resize(resize::ResizeArgs),
+    /// What differs between two LoRAs, block by block
+    Diff(diff::DiffArgs),
+    /// The difference of two checkpoints as a LoRA
+    Extract(extract::ExtractArgs),
 }
 
 pub fn run(command: &LoraCommand, terminal: Terminal) -> CommandResult {
@@ -32,6 +50,11 @@ pub fn run(command: &LoraCommand, terminal: Terminal) -> CommandResult {
         LoraCommand::Inspect(args) => inspect::run(args, terminal),
         LoraCommand::Bake(args) => bake::run(args, terminal),
         LoraCommand::Export(args) => export::run(args, terminal),
+        LoraCommand::Split(args) => split::run(args, terminal),
+        LoraCommand::Merge(args) => merge::run(args, terminal),
+        LoraCommand::Resize(args) => resize::run(args, terminal),
+        LoraCommand::Diff(args) => diff::run(args, terminal),
+        LoraCommand::Extract(args) => extract::run(args, terminal),
     }
 }
 
@@ -50,6 +73,12 @@ fn find(name: &str, places: &PlaceArgs, session: &mut Option<Session>) -> app::R
     }
 }
 
+/// A file, or a name from the LoRA folders of `session`.
+fn find_in(name: &str, session: &Session) -> app::Result<PathBuf> {
+    let path = Path::new(name);
+    if path.is_file() { Ok(path.to_owned()) } else { Ok(session.loras.resolve(name)?.to_owned()) }
+}
+
 /// The LoRA that a tag says, with its file and the session it was read in.
 fn of_tag(
     tag: &str,
@@ -58,19 +87,36 @@ fn of_tag(
     strict: bool,
     terminal: Terminal,
 ) -> app::Result<(LoraPlan, PathBuf, Session)> {
+    let (mut loras, session) = of_tags(tag, places, patch, strict, terminal)?;
+    match (loras.pop(), loras.is_empty()) {
+        (Some((lora, path)), true) => Ok((lora, path, session)),
+        _ => Err(not_one_tag(tag)),
+    }
+}
+
+fn not_one_tag(tag: &str) -> Error {
+    let message = say!(
+        "`{tag}` should be one tag, as in \"<lora:NAME:1:lbw=XLOUT>\"",
+        "`{tag}` は \"<lora:名前:1:lbw=XLOUT>\" のようなタグ一つにしてください"
+    );
+    Error::words(code::USAGE, message)
+}
+
+/// The LoRAs that tags say, with their files, and the session they were read in.
+fn of_tags(
+    tags: &str,
+    places: &PlaceArgs,
+    patch: Patch,
+    strict: bool,
+    terminal: Terminal,
+) -> app::Result<(Vec<(LoraPlan, PathBuf)>, Session)> {
     let session = Session::open(&places.places(), Caller { patch, strict, ..Caller::default() })?;
-    let (plan, said) = session.lower(&Request::new(tag, ""), &session.presets);
+    let (plan, said) = session.lower(&Request::new(tags, ""), &session.presets);
     let found = [session.found.clone(), said].concat();
     let plan = plan.filter(|_| !session.refuses(&found));
     let Some(plan) = plan else { return Err(Error::refused(found)) };
     terminal.say_all(&found);
-    let [lora] = plan.first.loras.as_slice() else {
-        let message = say!(
-            "`{tag}` should be one tag, as in \"<lora:NAME:1:lbw=XLOUT>\"",
-            "`{tag}` は \"<lora:名前:1:lbw=XLOUT>\" のようなタグ一つにしてください"
-        );
-        return Err(Error::words(code::USAGE, message));
-    };
-    let path = session.loras.resolve(&lora.name)?.to_owned();
-    Ok((lora.clone(), path, session))
+    let with_file = |lora: LoraPlan| Ok((session.loras.resolve(&lora.name)?.to_owned(), lora));
+    let loras = plan.first.loras.into_iter().map(with_file).collect::<app::Result<Vec<_>>>()?;
+    Ok((loras.into_iter().map(|(path, lora)| (lora, path)).collect(), session))
 }

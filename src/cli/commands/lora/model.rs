@@ -1,0 +1,97 @@
+//! The model whose modules the keys of a LoRA are matched to.
+
+use std::path::Path;
+
+use crate::app::{self, Error, Session};
+use crate::block::Family;
+use crate::checkpoint::{Checkpoint, SafetensorsFile};
+use crate::diagnostic::code;
+use crate::image_io::Existing;
+use crate::lora::surgery::Blocks;
+use crate::lora::{KeyTable, ModuleTable, Network};
+use crate::say;
+
+pub struct Model {
+    pub table: ModuleTable,
+    /// The checkpoint itself, where one is named or the LoRA is the embedded model's.
+    pub checkpoint: Option<Checkpoint>,
+}
+
+impl Model {
+    /// The model of `--model`; else a full-size one of the family that the LoRA is made for, or the embedded one if the LoRA
+    /// fits only that.
+    pub fn of(lora: &Path, session: &Session) -> app::Result<Self> {
+        if session.names_model() {
+            return Self::of_checkpoint(session);
+        }
+        let file = SafetensorsFile::open(lora)?;
+        let blocks = Blocks::of(&file);
+        let family = match blocks.as_ref().map(|blocks| (blocks.webui_family(), blocks.family())) {
+            None => Family::Sdxl,
+            Some((Some(family @ (Family::Sd1 | Family::Sd2 | Family::Sdxl)), _)) => family,
+            Some((_, name)) => {
+                let file = lora.display();
+                let message = say!(
+                    "{file} is made for {name}, whose layers are not known here; SD1, SD2 and SDXL are (`lbw lora split` splits \
+                     it all the same)",
+                    "{file} は {name} 用で、その層の形がわかりません。わかるのは SD1、SD2、SDXL です (`lbw lora split` で分けることはできます)"
+                );
+                return Err(Error::words(code::USAGE, message));
+            }
+        };
+        let table = ModuleTable::full_size(family);
+        if session.is_embedded() && Network::open(lora, &table, KeyTable::Lenient).is_err() {
+            let embedded = Self::of_checkpoint(session)?;
+            if Network::open(lora, &embedded.table, KeyTable::Lenient).is_ok() {
+                return Ok(embedded);
+            }
+        }
+        Ok(Model { table, checkpoint: None })
+    }
+
+    fn of_checkpoint(session: &Session) -> app::Result<Self> {
+        let checkpoint = Checkpoint::open(&session.model()?.checkpoint)?;
+        let file = checkpoint.file();
+        let tensors = file.names().filter_map(|name| Some((name, file.shape(name)?)));
+        Ok(Model { table: ModuleTable::new(Family::Sdxl, tensors), checkpoint: Some(checkpoint) })
+    }
+}
+
+/// How new factors are stored.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub enum PrecisionArg {
+    F32,
+    F16,
+    Bf16,
+}
+
+impl From<PrecisionArg> for crate::lora::surgery::Precision {
+    fn from(precision: PrecisionArg) -> Self {
+        match precision {
+            PrecisionArg::F32 => Self::F32,
+            PrecisionArg::F16 => Self::F16,
+            PrecisionArg::Bf16 => Self::Bf16,
+        }
+    }
+}
+
+/// Whether a file that is there is replaced.
+pub fn existing(overwrite: bool) -> Existing {
+    if overwrite { Existing::Replace } else { Existing::Keep }
+}
+
+/// A new LoRA is a .safetensors file, which programs tell by its name.
+pub fn check_output(path: &Path) -> app::Result<()> {
+    if path.extension().is_some_and(|e| e == "safetensors") {
+        return Ok(());
+    }
+    let path = path.display();
+    let message = say!("-o {path}: end the name in .safetensors", "-o {path}: 名前を .safetensors で終えてください");
+    Err(Error::words(code::USAGE, message))
+}
+
+/// A file's name and hash, for the metadata of what is made of it.
+pub fn origin(path: &Path) -> serde_json::Value {
+    let hash = crate::lora::LoraHashes::of_file(path).map(|hashes| hashes.sha256).ok();
+    serde_json::json!({ "file": path.file_name().map(|name| name.to_string_lossy()), "sha256": hash })
+}
