@@ -83,7 +83,7 @@ impl<'s> Contribution<'s> {
         let is_whole = self.strength == 1.0 && self.ratio == 1.0;
         let scales = module.is_linear() && !matches!(module.kind(), Kind::Oft | Kind::Boft);
         let bias_stays = !module.has_bias() || self.bias_factor(exact) == 1.0;
-        if !is_whole && !(scales && bias_stays) {
+        if !(is_whole || scales && bias_stays) {
             return Ok(None);
         }
         let file = &self.source.file;

@@ -16,6 +16,9 @@ use super::factors::Factors;
 use super::matrix::f32_values;
 use super::measure::{block_of, square};
 
+/// Name, shape and bytes of a tensor.
+type NamedBytes = (String, Vec<usize>, Vec<u8>);
+
 /// The difference of two files A and B.
 #[derive(Debug, Clone, PartialEq, Default, serde::Serialize)]
 pub struct Difference {
@@ -94,7 +97,7 @@ pub fn difference(a: &Path, b: &Path, table: &ModuleTable) -> Result<Difference,
 
 /// Whether the module's tensors are the same in both files.
 fn are_the_same(a: &Opened, b: &Opened, name: &str) -> bool {
-    let parts = |side: &Opened| -> Option<Vec<(String, Vec<usize>, Vec<u8>)>> {
+    let parts = |side: &Opened| -> Option<Vec<NamedBytes>> {
         let parts = &side.module(name)?.1.parts;
         parts
             .iter()
