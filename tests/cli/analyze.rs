@@ -37,7 +37,7 @@ fn each_distinct_picture_is_drawn_once_and_text_is_encoded_once() {
     let block = &report["blocks"][11];
     let file = format!("lbw-analysis/{}", block["pictures"][0]["changed"].as_str().unwrap());
     s.expect(0, &["run", &file, "-o", "again.png"]);
-    assert_eq!(s.picture("again.png"), s.picture(&file));
+    s.assert_same_picture("again.png", &file);
 
     // The difference is the extension's.
     let full = s.picture(&format!("lbw-analysis/{}", report["references"][0]["full"].as_str().unwrap()));
@@ -105,9 +105,9 @@ fn seeds_have_a_mean_and_a_spread_and_axes_swap() {
 }
 
 #[test]
-fn a_suggestion_is_verified_on_other_prompts() {
+fn planted_damage_is_found_and_a_suggestion_is_verified_on_other_prompts() {
     let s = Sandbox::new();
-    planted::plant(3, &s.path("planted.safetensors"));
+    let group = planted::plant(3, &s.path("planted.safetensors"));
     let args = [
         "red circle <lora:planted:1:te=0>",
         "--lora-dir",
@@ -122,6 +122,7 @@ fn a_suggestion_is_verified_on_other_prompts() {
         "blue star",
     ];
     let report = report(&s, &args);
+    assert_eq!(report["guilty"][0], planted::GROUPS[group], "{}", report["blocks"]);
     let suggestion = &report["suggestion"];
     assert!(suggestion["sentence"].as_str().unwrap().len() > 20, "{suggestion}");
     if suggestion["found"].is_null() {

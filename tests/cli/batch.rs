@@ -26,7 +26,7 @@ fn every_line_is_the_picture_it_would_be_alone() {
         let size =
             ["--steps", steps, "--width", "32", "--height", "32", "--cfg-scale", "2", "--seed", "7", "-n", negative];
         s.expect(0, &[&["txt2img", prompt, "-o", &alone][..], &size].concat());
-        assert_eq!(s.picture(&alone), s.picture(&format!("lbw-out/houses/{n:04}-7.png")), "{line}");
+        s.assert_same_picture(&alone, &format!("lbw-out/houses/{n:04}-7.png"));
     }
 
     // Nothing is drawn again, unless it is damaged or its line has changed.
@@ -124,6 +124,6 @@ fn pictures_are_drawn_again_from_their_infotexts() {
     s.write("a.txt", format!("{SMALL}--prompt \"red circle\" --seed 1\n--prompt \"green star\" --seed 2\n"));
     s.expect(0, &["batch", "a.txt", "-o", "first"]);
     s.expect(0, &["batch", "first", "-o", "again", "--name", "{seed}"]);
-    assert_eq!(s.picture("first/0002-1.png"), s.picture("again/1.png"));
-    assert_eq!(s.picture("first/0003-2.png"), s.picture("again/2.png"));
+    s.assert_same_picture("first/0002-1.png", "again/1.png");
+    s.assert_same_picture("first/0003-2.png", "again/2.png");
 }

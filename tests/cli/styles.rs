@@ -100,7 +100,7 @@ fn an_embedding_changes_the_picture_and_is_recorded() {
 
     // The plan inside finds it again.
     s.expect(0, &["run", "vectors.png", "--embeddings-dir", "e", "-o", "again.png"]);
-    assert_eq!(s.picture("again.png"), s.picture("vectors.png"));
+    s.assert_same_picture("again.png", "vectors.png");
 }
 
 #[test]

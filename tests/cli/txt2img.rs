@@ -18,8 +18,8 @@ fn a_prompt_becomes_a_png_that_tells_how() {
     s.expect(0, &["run", "lbw-out/00000-7.png", "-o", "again.png"]);
     let parameters = info.split("\nplan: ").next().unwrap().trim();
     s.expect(0, &["txt2img", parameters, "-o", "pasted.png"]);
-    assert_eq!(s.picture("again.png"), s.picture("lbw-out/00000-7.png"));
-    assert_eq!(s.picture("pasted.png"), s.picture("lbw-out/00000-7.png"));
+    s.assert_same_picture("again.png", "lbw-out/00000-7.png");
+    s.assert_same_picture("pasted.png", "lbw-out/00000-7.png");
 }
 
 #[test]

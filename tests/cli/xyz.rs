@@ -60,7 +60,7 @@ fn a_plot_is_drawn_once_and_goes_on_where_it_was() {
     let (info, _) = s.expect(0, &["info", &files[0]]);
     let parameters = info.split("\nplan: ").next().unwrap().trim();
     s.expect(0, &["txt2img", parameters, "-o", "alone.png"]);
-    assert_eq!(s.picture("alone.png"), s.picture(&files[0]));
+    s.assert_same_picture("alone.png", &files[0]);
 
     // Another plot does not mix with this one.
     let other: Vec<_> = plot(&["-o", "plot"]).into_iter().map(|arg| if arg == "7" { "8" } else { arg }).collect();

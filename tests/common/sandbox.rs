@@ -62,6 +62,14 @@ impl Sandbox {
         image::open(self.path(name)).unwrap_or_else(|e| panic!("{name}: {e}")).to_rgb8()
     }
 
+    #[track_caller]
+    pub fn assert_same_picture(&self, a: &str, b: &str) {
+        let (p, q) = (self.picture(a), self.picture(b));
+        assert_eq!(p.dimensions(), q.dimensions(), "{a} and {b}");
+        let differing = p.pixels().zip(q.pixels()).filter(|(p, q)| p != q).count();
+        assert_eq!(differing, 0, "so many pixels of {a} and {b} differ");
+    }
+
     /// The names of all that lies in a folder, hidden files too; none where there is no such folder.
     pub fn names(&self, folder: &str) -> Vec<String> {
         let entries = std::fs::read_dir(self.path(folder)).into_iter().flatten();

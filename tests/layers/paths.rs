@@ -123,19 +123,8 @@ fn path(tokens: &[Token]) -> Vec<String> {
 
 /// Whether `pub` or `pub(…)` ends what stands before.
 fn is_public(before: &[Token]) -> bool {
-    match before {
-        [.., last] if last.is_word("pub") => true,
-        [.., last] if last.is_sign(")") => before
-            .iter()
-            .rev()
-            .find(|t| !(t.is_sign(")") || t.is_sign("(") || t.is_sign(":") || is_scope(t)))
-            .is_some_and(|t| t.is_word("pub")),
-        _ => false,
-    }
-}
-
-fn is_scope(token: &Token) -> bool {
-    token.kind == Kind::Word && token.text != "pub"
+    let scope = before.last().filter(|t| t.is_sign(")")).and_then(|_| before.iter().rposition(|t| t.is_sign("(")));
+    before[..scope.unwrap_or(before.len())].last().is_some_and(|t| t.is_word("pub"))
 }
 
 /// The file that `#[path = "…"]` names just before.

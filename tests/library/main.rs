@@ -1,5 +1,8 @@
 //! The library as a program that uses it sees it.
 
+#[path = "../common/drawing.rs"]
+mod drawing;
+
 mod diagnostics;
 mod dialects;
 mod embedding_files;

@@ -2,35 +2,14 @@
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
 use lbw::checkpoint::Checkpoint;
-use lbw::engine::{Engine, EngineOptions, Event, Image, unobserved};
+use lbw::engine::{Engine, EngineOptions, Event, Image};
 use lbw::lora::LoraIndex;
-use lbw::plan::{Plan, Request, Sampler, Settings, lower};
-use lbw::preset::PresetSet;
+use lbw::plan::Sampler;
 
-fn embedded() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/embedded")
-}
-
-fn engine(checkpoint: &Path) -> Engine {
-    let loras = LoraIndex::scan(&[embedded()]).unwrap();
-    Engine::new(Checkpoint::open(checkpoint).unwrap(), EngineOptions { loras, ..EngineOptions::default() }).unwrap()
-}
-
-fn plan(prompt: &str) -> Plan {
-    let mut request = Request::new(prompt, "");
-    let (sampler, side) = (Sampler::from_name("Euler").unwrap(), 32);
-    request.settings =
-        Settings { sampler, steps: 1, cfg_scale: 2.0, seed: 3, width: side, height: side, ..Settings::default() };
-    lower(&request, PresetSet::builtin()).plan.unwrap()
-}
-
-fn draw(engine: &mut Engine, plan: &Plan) -> Image {
-    engine.run(plan, &mut unobserved).unwrap()
-}
+use crate::drawing::{draw, embedded, engine, plan};
 
 fn assert_same(a: &Image, b: &Image) {
     let bits = |image: &Image| -> Vec<u32> {
@@ -77,28 +56,6 @@ fn zeros_after_any_history_are_a_fresh_start() {
     }
     assert_same(&draw(&mut used, &plan("red house <lora:overcooked:1:lbw=XLNONE>")), &plain);
     assert_same(&draw(&mut used, &plan("red house")), &plain);
-}
-
-/// A thousand changes from one LoRA to another need no more memory than the first hundred.
-#[test]
-#[cfg(target_os = "linux")]
-fn changing_loras_does_not_grow() {
-    const GROWTH: usize = 16 << 20;
-    let resident = || {
-        let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
-        statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
-    };
-    let mut engine = engine(&embedded().join("shapes-xl.safetensors"));
-    let plans = [plan("red house <lora:house:1:lbw=XLOUT>"), plan("red house <lora:night:1:lbw=XLALL>")];
-    let mut after_the_first = 0;
-    for n in 0..1000 {
-        draw(&mut engine, &plans[n % 2]);
-        if n == 100 {
-            after_the_first = resident();
-        }
-    }
-    let grown = resident().saturating_sub(after_the_first);
-    assert!(grown < GROWTH, "{} MiB more", grown >> 20);
 }
 
 /// At CFG 1 the negative prompt is not evaluated, except for the sampler that moves along it.
