@@ -104,30 +104,32 @@ fn seeds_have_a_mean_and_a_spread_and_axes_swap() {
     assert_eq!((&quick["steps"], &quick["work"]["evaluations"]), (&1.into(), &8.into()));
 }
 
+/// `benches/analyze.rs` is the full measurement.
 #[test]
-fn planted_damage_is_found_and_a_suggestion_is_verified_on_other_prompts() {
+fn planted_damage_is_found() {
     let s = Sandbox::new();
-    let group = planted::plant(3, &s.path("planted.safetensors"));
-    let args = [
-        "red circle <lora:planted:1:te=0>",
-        "--lora-dir",
-        ".",
-        "--seed",
-        "1",
-        "--blocks",
-        &planted::GROUPS.join(","),
-        "--toward",
-        "base-colors,base-lines",
-        "--verify-prompt",
-        "blue star",
-    ];
-    let report = report(&s, &args);
-    assert_eq!(report["guilty"][0], planted::GROUPS[group], "{}", report["blocks"]);
+    let blocks = planted::GROUPS.join(",");
+    for (number, damaged) in [(0, "IN04-IN05"), (3, "OUT00-OUT02")] {
+        let name = format!("planted-{number}");
+        let group = planted::plant(number, &s.path(&format!("{name}.safetensors")));
+        assert_eq!(planted::GROUPS[group], damaged);
+        let prompt = format!("red circle, blue background <lora:{name}:1>");
+        let report = report(&s, &[&prompt, "--lora-dir", ".", "--seed", "1", "--blocks", &blocks, "-o", &name]);
+        assert_eq!(report["guilty"][0], damaged, "{}", report["blocks"]);
+    }
+}
+
+#[test]
+fn a_suggestion_is_verified_on_other_prompts() {
+    let s = Sandbox::new();
+    let prompt = "yellow star, blue background, thick outline <lora:overcooked:1>";
+    let blocks = planted::GROUPS.join(",");
+    let goal = ["--toward", "base-colors,base-lines", "--verify-prompt", "red circle", "--steps", "4"];
+    let args = [&["--seed", "1", "--blocks", &blocks, "--json"], &goal[..], &SMALL[..6], &SMALL[8..]].concat();
+    let report = json(&analyze(&s, 0, &[&[prompt], &args[..]].concat()).0);
     let suggestion = &report["suggestion"];
     assert!(suggestion["sentence"].as_str().unwrap().len() > 20, "{suggestion}");
-    if suggestion["found"].is_null() {
-        return;
-    }
+    assert!(suggestion["found"].is_object(), "{suggestion}");
     let found = &suggestion["found"];
     assert_eq!(found["vector"].as_str().unwrap().split(',').count(), 12, "{found}");
     let pictures = found["pictures"].as_array().unwrap();
