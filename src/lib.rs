@@ -8,7 +8,10 @@
 //!
 //! The text half ([`syntax`], [`block`], [`preset`], [`plan`], [`infotext`], [`diagnostic`]) never touches a tensor;
 //! the numeric half ([`checkpoint`], [`lora`], [`text`], [`model`], [`sampling`], [`engine`]) never reads prompt syntax.
-//! The `Plan` is all that passes between them.
+//! The `Plan` is all that passes between them. [`app`] puts both together: it is what front ends use.
+//!
+//! Features: `engine` (on by default) is the numeric half and [`app`]; `cli` (on by default) is the command line, which the
+//! library itself does not need; without features the crate is the text half alone.
 
 #![warn(missing_docs)]
 // Nothing a user gives may end the program. Tests may.
@@ -17,6 +20,8 @@
 pub mod batch;
 pub mod block;
 pub mod diagnostic;
+pub mod files;
+pub mod image_io;
 #[allow(missing_docs, reason = "the settings become a table that documents itself")]
 pub mod infotext;
 #[allow(missing_docs, reason = "the settings become a table that documents itself")]
@@ -25,17 +30,23 @@ pub mod preset;
 pub mod study;
 pub mod syntax;
 
+#[cfg(feature = "engine")]
 pub mod checkpoint;
+#[cfg(feature = "engine")]
 pub mod engine;
+#[cfg(feature = "engine")]
 pub mod lora;
+#[cfg(feature = "engine")]
 pub mod model;
+#[cfg(feature = "engine")]
 pub mod sampling;
+#[cfg(feature = "engine")]
 pub mod text;
 
+#[cfg(feature = "engine")]
 pub mod app;
 
 // The binary's own.
+#[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;
-pub mod files;
-pub mod image_io;

@@ -84,6 +84,14 @@ impl Error {
         self
     }
 
+    /// All of these together, of the worst kind among them; nothing where there are none.
+    pub fn all(errors: Vec<Error>) -> Result<()> {
+        match errors.iter().map(|error| error.kind).max() {
+            None => Ok(()),
+            Some(kind) => Err(Error { kind, findings: errors.into_iter().flat_map(|error| error.findings).collect() }),
+        }
+    }
+
     /// The worst of what is said, in one sentence.
     pub fn message(&self) -> Text {
         let worst = self.findings.iter().max_by_key(|found| found.severity);

@@ -19,12 +19,14 @@
 //! ```
 
 pub mod analyze;
+mod answer;
 pub mod batch;
 mod catalogue;
 mod draw;
 mod embeddings;
 mod error;
 mod files;
+pub mod lora;
 mod renderer;
 mod session;
 mod settings;
@@ -34,6 +36,7 @@ mod studio;
 mod webui;
 pub mod xyz;
 
+pub use answer::Answer;
 pub use catalogue::{Catalogue, ModelFiles, Places};
 pub use draw::{Event, Flow, Job, Kept, Look, Outcome, Sink, Store, draw, some_failed};
 pub use error::{Error, ErrorKind, Result, refuses};

@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, IsTerminal, Write};
 
 use super::exit::{CommandResult, Failure};
-use crate::app;
+use crate::app::{self, Answer};
 use crate::diagnostic::{Diagnostic, Language, Style, Text, code};
 use crate::say;
 
@@ -31,6 +31,16 @@ impl Terminal {
     pub fn print(&self, text: &str) -> CommandResult {
         let mut out = std::io::stdout().lock();
         written(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+    }
+
+    /// Prints an answer: a line of JSON, or its text; and says what else is to be said.
+    pub fn answer(&self, answer: &Answer, json: bool) -> CommandResult {
+        match json {
+            true => self.line(&answer.json)?,
+            false => self.print(&escaped(self.words(&answer.text)))?,
+        }
+        self.say_all(&answer.found);
+        Ok(())
     }
 
     /// Says all of `found`, worst last, so that the errors stand next to the shell's prompt.

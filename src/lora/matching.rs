@@ -3,8 +3,17 @@
 use std::collections::BTreeMap;
 
 use super::lenient::{self, Component};
-use super::network::KeyTable;
 use super::table::ModuleTable;
+
+/// Which keys of a file are understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum KeyTable {
+    /// Those that webui 1.10 matches, with its effect.
+    Webui,
+    /// Those, and what other tools write; names and magnitudes that webui reads wrongly mean what their author meant.
+    #[default]
+    Lenient,
+}
 
 /// The tensors of a file, grouped by module.
 #[derive(Debug, Default)]

@@ -5,26 +5,16 @@ use std::path::{Path, PathBuf};
 
 use super::error::LoraError;
 use super::file;
-use super::inspect::made_for;
 use super::kind::{Misfit, Parts};
 use super::lenient::AdapterConfig;
-use super::matching::{Group, Matching};
+use super::made_for::made_for;
+use super::matching::{Group, KeyTable, Matching};
 use super::module::{NetworkModule, Place};
 use super::table::ModuleTable;
 use crate::block::Block;
 use crate::checkpoint::{FileError, SafetensorsFile};
 use crate::diagnostic::{Said, Text};
 use crate::say;
-
-/// Which keys of a file are understood.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum KeyTable {
-    /// Those that webui 1.10 matches, with its effect.
-    Webui,
-    /// Those, and what other tools write; names and magnitudes that webui reads wrongly mean what their author meant.
-    #[default]
-    Lenient,
-}
 
 /// A network (webui's umbrella for LoRA, LyCORIS and their like) whose modules have been matched to a model.
 #[derive(Debug, Clone)]

@@ -4,11 +4,11 @@
 //! are ours.
 
 use super::super::deltas::element;
-use super::super::inspect::made_for;
 use super::super::lenient;
+use super::super::made_for::made_for;
+use super::super::matching::KeyTable;
 use super::super::matching::Matching;
 use super::super::names::renumbered;
-use super::super::network::KeyTable;
 use super::super::table::ModuleTable;
 use super::place::{Place, Placed, stem};
 use super::transformers::{Transformer, transformer};

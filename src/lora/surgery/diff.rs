@@ -7,8 +7,8 @@ use candle_core::{DType, Device, Tensor};
 use rayon::prelude::*;
 
 use super::super::matching::Group;
+use super::super::matching::KeyTable;
 use super::super::module::NetworkModule;
-use super::super::network::KeyTable;
 use super::super::table::ModuleTable;
 use super::SurgeryError;
 use super::contribution::{Opened, depends_on_base};

@@ -11,8 +11,8 @@ use candle_core::{DType, Device, Tensor};
 use rayon::prelude::*;
 
 use super::super::kind::Kind;
+use super::super::matching::KeyTable;
 use super::super::module::NetworkModule;
-use super::super::network::KeyTable;
 use super::super::table::{ModuleTable, Target};
 use super::SurgeryError;
 use super::contribution::{Contribution, Opened, depends_on_base};

@@ -7,9 +7,10 @@ use rayon::prelude::*;
 
 use super::super::bake::alpha_name;
 use super::super::kind::Kind;
+use super::super::matching::KeyTable;
 use super::super::matching::{Group, Matching};
 use super::super::module::NetworkModule;
-use super::super::network::{KeyTable, Network};
+use super::super::network::Network;
 use super::super::table::ModuleTable;
 use super::SurgeryError;
 use super::factors::{Factors, factor_tensors};

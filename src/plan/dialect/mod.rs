@@ -14,6 +14,7 @@
 //! assert_eq!((lora.te, lora.unet * lora.blocks[5], lora.unet * lora.blocks[14]), (0.8, 0.5, 0.8));
 //! ```
 
+mod error;
 mod inspire;
 mod kohya;
 mod sdnext;
@@ -22,14 +23,14 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+pub use error::DialectError;
+
 use super::argument::{self, ArgumentError, ArgumentErrorKind, Reading, Strengths, Vector};
 use super::draw::Draws;
 use super::network::{Networks, lora_tags};
 use super::{ElementRule, Words};
 use crate::block::{Family, Space};
-use crate::diagnostic::{Said, Text};
 use crate::preset::{Preset, PresetSet};
-use crate::say;
 use crate::syntax::{Item, Tag};
 
 /// The tool whose reading of block weights is followed.
@@ -76,44 +77,6 @@ impl Dialect {
 
     pub fn is_webui(&self) -> bool {
         *self == Dialect::Webui
-    }
-}
-
-/// Why a dialect cannot read a value.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}", self.said())]
-pub enum DialectError {
-    Entry(String),
-    Length(usize),
-    Preset(String),
-    Item(String),
-    Several(String),
-    Flux,
-}
-
-impl Said for DialectError {
-    fn said(&self) -> Text {
-        match self {
-            DialectError::Entry(entry) => {
-                say!(
-                    "the entry `{entry}` is not a weight in this dialect",
-                    "項目 `{entry}` はこの方言の重みではありません"
-                )
-            }
-            DialectError::Length(count) => say!(
-                "a weight vector of {count} entries does not exist in this dialect",
-                "この方言に {count} 個の重みベクトルはありません"
-            ),
-            DialectError::Preset(name) => say!("there is no preset `{name}`", "プリセット `{name}` はありません"),
-            DialectError::Item(item) => {
-                say!("`{item}` is not an item of this notation", "`{item}` はこの書き方の項目ではありません")
-            }
-            DialectError::Several(entry) => say!(
-                "the entry `{entry}` gives one block several weights",
-                "項目 `{entry}` は一つのブロックに重みを複数与えています"
-            ),
-            DialectError::Flux => say!("this dialect is for UNet models", "この方言は UNet のモデルのためのものです"),
-        }
     }
 }
 

@@ -1,18 +1,12 @@
 //! `lbw lora export`: a tag in the form another program takes.
 
 use clap::Args;
-use serde_json::{Value, json};
 
-use super::of_tag;
-use crate::app::Error;
-use crate::block::Family;
+use crate::app::lora::diffusers_scales;
+use crate::app::{Caller, Session};
 use crate::cli::args::PlaceArgs;
 use crate::cli::exit::CommandResult;
 use crate::cli::terminal::Terminal;
-use crate::diagnostic::{Diagnostic, code};
-use crate::lora::Inspection;
-use crate::plan::{LoraPlan, Patch};
-use crate::say;
 
 #[derive(Debug, Args)]
 pub struct ExportArgs {
@@ -29,67 +23,7 @@ pub struct ExportArgs {
     strict: bool,
 }
 
-/// The blocks that diffusers' scales can name: those with attention. All others get 1 there.
-const EXPRESSIBLE: [&str; 12] =
-    ["BASE", "IN04", "IN05", "IN07", "IN08", "M00", "OUT00", "OUT01", "OUT02", "OUT03", "OUT04", "OUT05"];
-
 pub fn run(args: &ExportArgs, terminal: Terminal) -> CommandResult {
-    let (lora, path, _) = of_tag(&args.tag, &args.places, Patch::default(), args.strict, terminal)?;
-    if !lora.elements.is_empty() {
-        let message =
-            say!("diffusers' scales have no element rules", "diffusers のスケールには要素のルールがありません");
-        return Err(Error::words(code::CANNOT_BAKE, message)
-            .help(say!("`lbw lora bake` writes a file that has them", "`lbw lora bake` ならファイルに書けます"))
-            .into());
-    }
-    if !lora.window.is_always() {
-        let message = say!(
-            "diffusers' scales have no steps; leave start, stop and step out",
-            "diffusers のスケールにはステップがありません。start・stop・step を省いてください"
-        );
-        return Err(Error::words(code::CANNOT_BAKE, message).into());
-    }
-    let inspection = Inspection::of_file(&path, None).map_err(Error::from)?;
-    let outside = inspection.modules.iter().filter(|module| {
-        let block = crate::block::Block::of_module(Family::Sdxl, module);
-        let is_named = block.is_some_and(|block| EXPRESSIBLE.contains(&block.name()));
-        !is_named && lora.unet * lora.ratio(Family::Sdxl, module) != 1.0
-    });
-    if let Some(example) = outside.clone().next() {
-        let count = outside.count();
-        let message = say!(
-            "{count} modules lie in blocks that diffusers' scales cannot name and keep 1 there, for example {example}",
-            "{count} 個のモジュールは diffusers のスケールで指定できないブロックにあり、1 のままです (例: {example})"
-        );
-        terminal.say(
-            &Diagnostic::new(code::INEXACT, message).help(say!(
-                "`lbw lora bake` writes a file that is exact",
-                "`lbw lora bake` なら正確なファイルを書けます"
-            )),
-        );
-    }
-    terminal.line(format!("{:#}", diffusers_scales(&lora)))
-}
-
-/// diffusers counts resolutions, down and up, where webui counts blocks: down 1 is IN04 and IN05, up 0 is OUT00 to OUT02.
-fn diffusers_scales(lora: &LoraPlan) -> Value {
-    let weight = |name: &str| {
-        let blocks = crate::block::Space::Unet.names();
-        let index = blocks.iter().position(|block| *block == name);
-        index.and_then(|index| lora.blocks.get(index)).copied().unwrap_or(1.0)
-    };
-    let unet = |names: &[&str]| names.iter().map(|name| lora.unet * weight(name)).collect::<Vec<_>>();
-    let text = lora.te * weight("BASE");
-    json!({
-        "text_encoder": text,
-        "text_encoder_2": text,
-        "unet": {
-            "down": { "block_1": unet(&["IN04", "IN05"]), "block_2": unet(&["IN07", "IN08"]) },
-            "mid": lora.unet * weight("M00"),
-            "up": {
-                "block_0": unet(&["OUT00", "OUT01", "OUT02"]),
-                "block_1": unet(&["OUT03", "OUT04", "OUT05"]),
-            },
-        },
-    })
+    let session = Session::open(&args.places.places(), Caller { strict: args.strict, ..Caller::default() })?;
+    terminal.answer(&diffusers_scales(&session, &args.tag)?, false)
 }

@@ -1,29 +1,21 @@
 //! `lbw lora`: looks into LoRA files and makes new ones of them.
 
 mod bake;
-mod chart;
 mod diff;
 mod export;
 mod extract;
 mod inspect;
-mod join;
 mod merge;
-mod model;
 mod resize;
 mod split;
-mod talk;
 
-use std::path::{Path, PathBuf};
+use clap::{Subcommand, ValueEnum};
 
-use clap::Subcommand;
-
-use crate::app::{self, Caller, Error, Session};
-use crate::cli::args::PlaceArgs;
+use crate::app::lora::Precision;
+use crate::app::{self, Caller, Session};
+use crate::cli::args::{ModelArgs, PlaceArgs};
 use crate::cli::exit::CommandResult;
 use crate::cli::terminal::Terminal;
-use crate::diagnostic::code;
-use crate::plan::{LoraPlan, Patch, Request};
-use crate::say;
 
 #[derive(Debug, Subcommand)]
 pub enum LoraCommand {
@@ -58,65 +50,25 @@ pub fn run(command: &LoraCommand, terminal: Terminal) -> CommandResult {
     }
 }
 
-/// A file, or a name from the LoRA folders.
-fn find(name: &str, places: &PlaceArgs, session: &mut Option<Session>) -> app::Result<PathBuf> {
-    let path = Path::new(name);
-    if path.is_file() {
-        return Ok(path.to_owned());
-    }
-    if session.is_none() {
-        *session = Some(Session::open(&places.places(), Caller::default())?);
-    }
-    match session {
-        Some(session) => Ok(session.loras.resolve(name)?.to_owned()),
-        None => Ok(path.to_owned()),
-    }
+/// A session with the model that is named.
+fn session(places: &PlaceArgs, model: &ModelArgs, strict: bool) -> app::Result<Session> {
+    Session::open(&places.places(), Caller { patch: model.patch()?, strict, ..Caller::default() })
 }
 
-/// A file, or a name from the LoRA folders of `session`.
-fn find_in(name: &str, session: &Session) -> app::Result<PathBuf> {
-    let path = Path::new(name);
-    if path.is_file() { Ok(path.to_owned()) } else { Ok(session.loras.resolve(name)?.to_owned()) }
+/// How new factors are stored.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum PrecisionArg {
+    F32,
+    F16,
+    Bf16,
 }
 
-/// The LoRA that a tag says, with its file and the session it was read in.
-fn of_tag(
-    tag: &str,
-    places: &PlaceArgs,
-    patch: Patch,
-    strict: bool,
-    terminal: Terminal,
-) -> app::Result<(LoraPlan, PathBuf, Session)> {
-    let (mut loras, session) = of_tags(tag, places, patch, strict, terminal)?;
-    match (loras.pop(), loras.is_empty()) {
-        (Some((lora, path)), true) => Ok((lora, path, session)),
-        _ => Err(not_one_tag(tag)),
+impl From<PrecisionArg> for Precision {
+    fn from(precision: PrecisionArg) -> Self {
+        match precision {
+            PrecisionArg::F32 => Self::F32,
+            PrecisionArg::F16 => Self::F16,
+            PrecisionArg::Bf16 => Self::Bf16,
+        }
     }
-}
-
-fn not_one_tag(tag: &str) -> Error {
-    let message = say!(
-        "`{tag}` should be one tag, as in \"<lora:NAME:1:lbw=XLOUT>\"",
-        "`{tag}` は \"<lora:名前:1:lbw=XLOUT>\" のようなタグ一つにしてください"
-    );
-    Error::words(code::USAGE, message)
-}
-
-/// The LoRAs that tags say, with their files, and the session they were read in.
-fn of_tags(
-    tags: &str,
-    places: &PlaceArgs,
-    patch: Patch,
-    strict: bool,
-    terminal: Terminal,
-) -> app::Result<(Vec<(LoraPlan, PathBuf)>, Session)> {
-    let session = Session::open(&places.places(), Caller { patch, strict, ..Caller::default() })?;
-    let (plan, said) = session.lower(&Request::new(tags, ""), &session.presets);
-    let found = [session.found.clone(), said].concat();
-    let plan = plan.filter(|_| !session.refuses(&found));
-    let Some(plan) = plan else { return Err(Error::refused(found)) };
-    terminal.say_all(&found);
-    let with_file = |lora: LoraPlan| Ok((session.loras.resolve(&lora.name)?.to_owned(), lora));
-    let loras = plan.first.loras.into_iter().map(with_file).collect::<app::Result<Vec<_>>>()?;
-    Ok((loras.into_iter().map(|(path, lora)| (lora, path)).collect(), session))
 }

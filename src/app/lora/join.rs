@@ -1,4 +1,4 @@
-//! `lbw lora split --join`: parts into the whole file, the tags of parts into the tag of the whole.
+//! Parts into the whole file, the tags of parts into the tag of the whole.
 
 use std::path::{Path, PathBuf};
 
@@ -6,54 +6,44 @@ use serde_json::json;
 
 use super::split::is_text_encoder;
 use super::{model, talk};
-use crate::app::{self, Error};
+use crate::app::answer::Answer;
+use crate::app::error::{Error, Result, refuses};
 use crate::block::{Block, Layout, Space};
 use crate::checkpoint::SafetensorsFile;
-use crate::cli::exit::{CommandResult, Failure};
-use crate::cli::terminal::Terminal;
-use crate::lora::surgery::{BUNDLED, BlockGroup, OUTSIDE, UNKNOWN, join};
+use crate::diagnostic::{Diagnostic, Text};
+use crate::lora::surgery::{self, BUNDLED, BlockGroup, OUTSIDE, UNKNOWN};
 use crate::plan::{LoraPlan, Request, lower_with_files};
 use crate::preset::PresetSet;
 use crate::say;
 
-pub fn run(what: &[String], output: Option<&Path>, overwrite: bool, json: bool, terminal: Terminal) -> CommandResult {
-    if what.iter().any(|text| text.trim_start().starts_with('<')) {
-        return vector(&what.join(" "), json, terminal);
-    }
-    let Some(output) = output else {
-        return Err(talk::wrong(say!("-o names the new file", "-o で新しいファイルを指定してください")));
-    };
+/// Puts files made by [`split`](super::split()) together again; folders stand for the parts in them.
+pub fn join(paths: &[PathBuf], output: &Path, overwrite: bool) -> Result<Answer> {
     model::check_output(output)?;
     let mut files = Vec::new();
-    for path in what.iter().map(Path::new) {
+    for path in paths {
         match path.is_dir() {
             true => files.extend(parts_in(path)?),
             false => files.push(path.to_owned()),
         }
     }
     if files.is_empty() {
-        let folder = what.join(" ");
+        let folder = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" ");
         return Err(talk::wrong(say!(
             "{folder}: there are no files that `lbw lora split` made",
             "{folder}: `lbw lora split` で作ったファイルがありません"
         )));
     }
-    let joined = join(&files, output, model::existing(overwrite)).map_err(Error::from)?;
-    match json {
-        true => terminal.line(json!({ "file": output, "joined": joined })),
-        false => {
-            let (file, tensors, parts, of) = (output.display(), joined.tensors, joined.parts.len(), joined.of);
-            let said = say!(
-                "{file}: {tensors} tensors of {parts} parts, as in {of}",
-                "{file}: {parts} 個の部分のテンソル {tensors} 個({of} と同じ)"
-            );
-            talk::line(&said, terminal)
-        }
-    }
+    let joined = surgery::join(&files, output, model::existing(overwrite))?;
+    let (file, tensors, parts, of) = (output.display(), joined.tensors, joined.parts.len(), &joined.of);
+    let said = say!(
+        "{file}: {tensors} tensors of {parts} parts, as in {of}\n",
+        "{file}: {parts} 個の部分のテンソル {tensors} 個({of} と同じ)\n"
+    );
+    Ok(Answer::new(json!({ "file": output, "joined": joined }), said))
 }
 
 /// The files in `folder` that `lbw lora split` made.
-fn parts_in(folder: &Path) -> app::Result<Vec<PathBuf>> {
+fn parts_in(folder: &Path) -> Result<Vec<PathBuf>> {
     let failed = |e: std::io::Error| Error::reading(folder, &e);
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(failed)? {
@@ -67,15 +57,14 @@ fn parts_in(folder: &Path) -> app::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Prints the tag of the whole file that says what the tags of its parts say.
-fn vector(tags: &str, json: bool, terminal: Terminal) -> CommandResult {
+/// The tag of the whole file that says what the tags of its parts say.
+pub fn vector(tags: &str) -> Result<Answer> {
     let lowering = lower_with_files(&Request::new(tags, ""), PresetSet::builtin(), &|_| None);
-    let found = lowering.diagnostics;
-    let Some(plan) = lowering.plan.filter(|_| !app::refuses(&found, false)) else {
-        return Err(Error::refused(found).into());
+    let mut found = lowering.diagnostics;
+    let Some(plan) = lowering.plan.filter(|_| !refuses(&found, false)) else {
+        return Err(Error::refused(found));
     };
-    terminal.say_all(&found);
-    let parts = plan.first.loras.iter().map(part).collect::<Result<Vec<_>, _>>()?;
+    let parts = plan.first.loras.iter().map(part).collect::<Result<Vec<_>>>()?;
     let Some((name, ..)) = parts.first() else {
         return Err(talk::wrong(say!("there is no tag in `{tags}`", "`{tags}` にタグがありません")));
     };
@@ -95,18 +84,16 @@ fn vector(tags: &str, json: bool, terminal: Terminal) -> CommandResult {
     };
     let mut weights = vec![0.0; space.names().len()];
     for (_, part, lora) in &parts {
-        add(space, part, lora, &mut weights, terminal)?;
+        found.extend(add(space, part, lora, &mut weights)?);
     }
     let vector = shortest(space, &weights).iter().map(f64::to_string).collect::<Vec<_>>().join(",");
     let tag = format!("<lora:{name}:1:lbw={vector}>");
-    match json {
-        true => terminal.line(json!({ "tag": tag, "lora": name, "vector": vector })),
-        false => terminal.line(tag),
-    }
+    let text = Text::same(format!("{tag}\n"));
+    Ok(Answer::new(json!({ "tag": tag, "lora": name, "vector": vector }), text).with(found))
 }
 
 /// The whole's name and the part's, which stands behind the last `_`.
-fn part(lora: &LoraPlan) -> Result<(&str, &str, &LoraPlan), Failure> {
+fn part(lora: &LoraPlan) -> Result<(&str, &str, &LoraPlan)> {
     let name = &lora.name;
     let is_plain = lora.window.is_always() && lora.dyn_dim.is_none() && lora.elements.is_empty();
     if !is_plain || lora.blocks.iter().any(|weight| *weight != 1.0) {
@@ -135,8 +122,8 @@ fn is_in(space: Space, part: &str) -> bool {
     is_no_block(part) || BlockGroup::parse(part, &names(space)).is_ok()
 }
 
-/// Adds the strength of a part to the weights of its blocks.
-fn add(space: Space, part: &str, lora: &LoraPlan, weights: &mut [f64], terminal: Terminal) -> app::Result<()> {
+/// Adds the strength of a part to the weights of its blocks; what no vector can say is said.
+fn add(space: Space, part: &str, lora: &LoraPlan, weights: &mut [f64]) -> Result<Option<Diagnostic>> {
     if is_no_block(part) {
         if lora.unet != 1.0 {
             let strength = lora.unet;
@@ -144,18 +131,18 @@ fn add(space: Space, part: &str, lora: &LoraPlan, weights: &mut [f64], terminal:
                 "{part} has strength {strength}, which a vector cannot say: it is 1 in the tag",
                 "{part} の強さ {strength} はベクトルでは表せません。このタグでは 1 になります"
             );
-            talk::inexact(message, terminal);
+            return Ok(Some(talk::inexact(message)));
         }
-        return Ok(());
+        return Ok(None);
     }
-    let group = BlockGroup::parse(part, &names(space)).map_err(Error::from)?;
+    let group = BlockGroup::parse(part, &names(space))?;
     for name in &group.blocks {
         let strength = if is_text_encoder(name) { lora.te } else { lora.unet };
         if let Some(weight) = Block::from_name(space, name).and_then(|block| weights.get_mut(block.index())) {
             *weight += strength;
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 /// The weights in the shortest layout that has all blocks with one.

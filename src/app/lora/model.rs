@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use crate::app::{self, Error, Session};
+use crate::app::error::{Error, Result};
+use crate::app::session::Session;
 use crate::block::Family;
 use crate::checkpoint::{Checkpoint, SafetensorsFile};
 use crate::diagnostic::code;
@@ -20,7 +21,7 @@ pub struct Model {
 impl Model {
     /// The model of `--model`; else a full-size one of the family that the LoRA is made for, or the embedded one if the LoRA
     /// fits only that.
-    pub fn of(lora: &Path, session: &Session) -> app::Result<Self> {
+    pub fn of(lora: &Path, session: &Session) -> Result<Self> {
         if session.names_model() {
             return Self::of_checkpoint(session);
         }
@@ -49,29 +50,11 @@ impl Model {
         Ok(Model { table, checkpoint: None })
     }
 
-    fn of_checkpoint(session: &Session) -> app::Result<Self> {
+    fn of_checkpoint(session: &Session) -> Result<Self> {
         let checkpoint = Checkpoint::open(&session.model()?.checkpoint)?;
         let file = checkpoint.file();
         let tensors = file.names().filter_map(|name| Some((name, file.shape(name)?)));
         Ok(Model { table: ModuleTable::new(Family::Sdxl, tensors), checkpoint: Some(checkpoint) })
-    }
-}
-
-/// How new factors are stored.
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
-pub enum PrecisionArg {
-    F32,
-    F16,
-    Bf16,
-}
-
-impl From<PrecisionArg> for crate::lora::surgery::Precision {
-    fn from(precision: PrecisionArg) -> Self {
-        match precision {
-            PrecisionArg::F32 => Self::F32,
-            PrecisionArg::F16 => Self::F16,
-            PrecisionArg::Bf16 => Self::Bf16,
-        }
     }
 }
 
@@ -81,7 +64,7 @@ pub fn existing(overwrite: bool) -> Existing {
 }
 
 /// A new LoRA is a .safetensors file, which programs tell by its name.
-pub fn check_output(path: &Path) -> app::Result<()> {
+pub fn check_output(path: &Path) -> Result<()> {
     if path.extension().is_some_and(|e| e == "safetensors") {
         return Ok(());
     }

@@ -1,0 +1,100 @@
+//! Block weights, element rules and strengths of a tag, written into a new LoRA file.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::{model, of_tag};
+use crate::app::answer::Answer;
+use crate::app::error::{Error, Result};
+use crate::app::session::Session;
+use crate::block::Family;
+use crate::checkpoint::Checkpoint;
+use crate::diagnostic::code;
+use crate::lora::{self, BakeError, KeyTable, ModuleTable, Network, NetworkModule, Strength};
+use crate::plan::LoraPlan;
+use crate::say;
+
+/// What is to be baked.
+#[derive(Debug, Clone)]
+pub struct BakeWish {
+    /// A LoRA tag as a prompt has it.
+    pub tag: String,
+    /// The new file; nothing is overwritten.
+    pub output: PathBuf,
+}
+
+/// Writes a new LoRA that has, without block weights, the effect that a tag gives to the old one.
+pub fn bake(session: &Session, wish: &BakeWish) -> Result<Answer> {
+    model::check_output(&wish.output)?;
+    let (lora, path, found) = of_tag(&wish.tag, session)?;
+    check(&lora)?;
+    let table = table(&path, session)?;
+    let strength = |module: &NetworkModule| match module.strength() {
+        Strength::Te => lora.te,
+        Strength::Unet => lora.unet,
+    };
+    let network = Network::open(&path, &table, KeyTable::Lenient)?;
+    if let Some(module) = network.modules().iter().find(|module| module.has_bias() && strength(module) != 1.0) {
+        let module = module.name();
+        let message = say!(
+            "`{module}` changes a bias, which a strength scales but a baked weight does not",
+            "`{module}` はバイアスを変えます。強度はバイアスに掛かりますが、焼き込んだ重みは掛かりません"
+        );
+        return Err(Error::words(code::CANNOT_BAKE, message).help(say!(
+            "bake with strength 1 and give the strength where the file is used",
+            "強度 1 で焼き込み、強度はファイルを使うときに指定してください"
+        )));
+    }
+    let weight = |module: &NetworkModule| strength(module) * lora.ratio(Family::Sdxl, module.name());
+    let provenance =
+        json!({ "of": path.file_name().map(|name| name.to_string_lossy()), "tag": wish.tag, "plan": lora });
+    let baked = lora::bake(&path, &wish.output, &table, KeyTable::Lenient, weight, &provenance.to_string());
+    let baked = baked.map_err(|error| match error {
+        BakeError::CannotScale { .. } | BakeError::NotFinite { .. } => {
+            Error::words(code::CANNOT_BAKE, say!("{error}", "{error}"))
+        }
+        _ => Error::file(code::NOT_WRITTEN, say!("{error}", "{error}")),
+    })?;
+    let (output, scaled, unchanged, dropped) = (wish.output.display(), baked.scaled, baked.unchanged, baked.dropped);
+    let said = say!(
+        "{output}: {scaled} modules scaled, {unchanged} unchanged, {dropped} left out (weight 0)\n",
+        "{output}: {scaled} モジュールに重みを掛け、{unchanged} はそのまま、{dropped} は省きました (重み 0)\n"
+    );
+    Ok(Answer::new(json!({ "file": wish.output, "baked": baked }), said).with(found))
+}
+
+/// What a file cannot say.
+fn check(lora: &LoraPlan) -> Result<()> {
+    if !lora.window.is_always() {
+        let message = say!(
+            "start, stop and step cannot be baked: a file has no steps; leave them out",
+            "start・stop・step は焼き込めません。ファイルにはステップがないので省いてください"
+        );
+        return Err(Error::words(code::CANNOT_BAKE, message));
+    }
+    if lora.dyn_dim.is_some() {
+        let message = say!(
+            "the rank (the tag's fourth number) cannot be baked; leave it out",
+            "ランク (タグの 4 番目の数) は焼き込めません。省いてください"
+        );
+        return Err(Error::words(code::CANNOT_BAKE, message));
+    }
+    Ok(())
+}
+
+/// The modules of the model that the LoRA fits: that of `--model`, else full-size SDXL, else the embedded one.
+fn table(lora: &Path, session: &Session) -> Result<ModuleTable> {
+    let full_size = ModuleTable::full_size(Family::Sdxl);
+    let is_named = session.names_model();
+    if !is_named && Network::open(lora, &full_size, KeyTable::Lenient).is_ok() {
+        return Ok(full_size);
+    }
+    if !is_named && !session.is_embedded() {
+        return Ok(full_size);
+    }
+    let checkpoint = Checkpoint::open(&session.model()?.checkpoint)?;
+    let file = checkpoint.file();
+    let tensors = file.names().filter_map(|name| Some((name, file.shape(name)?)));
+    Ok(ModuleTable::new(Family::Sdxl, tensors))
+}

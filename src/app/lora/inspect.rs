@@ -1,0 +1,143 @@
+//! What a LoRA file is, and how large its deltas are block by block.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::chart;
+use crate::app::answer::Answer;
+use crate::app::error::Result;
+use crate::block::Family;
+use crate::diagnostic::{Language, Text};
+use crate::image_io::{Existing, write_file};
+use crate::lora::{BlockDeltas, Deltas, Inspection, ModuleTable};
+use crate::say;
+
+/// A LoRA file that has been looked into.
+#[derive(Debug)]
+pub struct Inspected<'p> {
+    path: &'p Path,
+    /// What the file is.
+    pub inspection: Inspection,
+    /// How large its deltas are.
+    pub deltas: Deltas,
+}
+
+/// Looks into a LoRA file.
+pub fn inspect(path: &Path) -> Result<Inspected<'_>> {
+    let table = ModuleTable::full_size(Family::Sdxl);
+    // Hashing takes as long as measuring.
+    let (inspection, deltas) = rayon::join(|| Inspection::of_file(path, None), || Deltas::of_file(path, &table));
+    Ok(Inspected { path, inspection: inspection?, deltas: deltas? })
+}
+
+impl Inspected<'_> {
+    /// Writes the norms of the blocks as a chart (SVG).
+    pub fn write_chart(&self, file: &Path) -> Result<()> {
+        let title = self.path.file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default();
+        Ok(write_file(file, chart::svg(&title, &self.deltas).as_bytes(), Existing::Keep)?)
+    }
+
+    /// All of it.
+    pub fn answer(&self) -> Answer {
+        let Inspected { path, inspection, deltas } = self;
+        let json = json!({ "file": path, "inspection": inspection, "deltas": deltas });
+        Answer::new(json, described(path, inspection, deltas))
+    }
+}
+
+fn described(path: &Path, inspection: &Inspection, deltas: &Deltas) -> Text {
+    let Inspection { kinds, ranks, alphas, dtypes, blocks, .. } = inspection;
+    let counts = |pairs: Vec<(String, usize)>| {
+        pairs.into_iter().map(|(what, n)| format!("{what} ×{n}")).collect::<Vec<_>>().join(", ")
+    };
+    let mut out = vec![Text::same(format!("{}\n", path.display()))];
+    let mut line = |title: Text, value: String| out.push(titled(&title, &value));
+    line(say!("made for", "対象"), inspection.made_for.unwrap_or("?").to_owned());
+    line(say!("kind", "種類"), counts(kinds.iter().map(|(k, n)| (k.to_string(), *n)).collect()));
+    if inspection.dora_modules > 0 {
+        line(say!("DoRA", "DoRA"), inspection.dora_modules.to_string());
+    }
+    line(say!("rank", "ランク"), counts(ranks.iter().map(|(r, n)| (r.to_string(), *n)).collect()));
+    line(say!("alpha", "alpha"), counts(alphas.iter().map(|(a, n)| (a.to_string(), *n)).collect()));
+    line(say!("dtype", "型"), counts(dtypes.iter().map(|(d, n)| (d.clone(), *n)).collect()));
+    line(say!("sha256", "sha256"), inspection.hashes.sha256.clone());
+    line(say!("lora hash", "lora hash"), inspection.hashes.webui.clone());
+    let modules = blocks.iter().map(|(_, n)| n).sum::<usize>() + inspection.outside_blocks.len();
+    line(say!("modules", "モジュール"), modules.to_string());
+    for (block, modules) in blocks {
+        let measured = deltas.blocks.iter().find(|measured| measured.block == *block);
+        let measured = measured.map_or_else(Text::default, |measured| measures(measured, deltas));
+        out.push(
+            say!("    {block:<6} {modules:>4}{measured}\n", "    {block:<6} {modules:>4}{measured}\n", with measured),
+        );
+    }
+    if deltas.norm > 0.0 {
+        let norm = format!("{:.4}", deltas.norm);
+        out.push(say!(
+            "  norm       {norm} in all; bars show the share of the sum of squares\n",
+            "  ノルム     全体で {norm}。棒は二乗和に占める割合\n"
+        ));
+        let elements = deltas.elements.iter().map(|(name, share)| format!("{name} {:.1}%", share * 100.0));
+        let elements = elements.collect::<Vec<_>>().join(", ");
+        out.push(say!("  elements   {elements}\n", "  要素       {elements}\n"));
+    }
+    if let count @ 1.. = deltas.unmeasured {
+        out.push(say!(
+            "  {count} modules are no plain LoRA or LoCon and are not measured\n",
+            "  {count} 個のモジュールは普通の LoRA でも LoCon でもないので測っていません\n"
+        ));
+    }
+    let mut list = |title: Text, names: &[String]| {
+        if let (count, Some(first)) = (names.len(), names.first()) {
+            out.push(
+                say!("  {title}: {count}, for example {first}\n", "  {title}: {count} 個 (例: {first})\n", with title),
+            );
+        }
+    };
+    list(say!("outside the blocks (always ratio 1)", "ブロックの外 (つねに比率 1)"), &inspection.outside_blocks);
+    list(say!("of unknown kind", "種類が不明"), &inspection.unknown_kind);
+    list(say!("not matched", "合うものがない"), &inspection.unmatched);
+    if let count @ 1.. = inspection.leniently_matched {
+        out.push(say!(
+            "  {count} tensors have names that webui does not know\n",
+            "  {count} 個のテンソルの名前を webui は知りません\n"
+        ));
+    }
+    if !inspection.metadata.is_empty() {
+        out.push(say!("  metadata\n", "  メタデータ\n"));
+    }
+    for (key, value) in &inspection.metadata {
+        const SHOWN: usize = 120;
+        let short: String = value.chars().take(SHOWN).collect();
+        let more = if short.len() < value.len() { "…" } else { "" };
+        out.push(Text::same(format!("    {}: {}{more}\n", key.replace('\n', " "), short.replace('\n', " "))));
+    }
+    Text::join(out, "")
+}
+
+/// A line with its title in a column of its own.
+fn titled(title: &Text, value: &str) -> Text {
+    let padded = |language| {
+        let title = title.in_language(language);
+        // Japanese letters are two columns wide.
+        let width = title.chars().map(|c| if c.is_ascii() { 1 } else { 2 }).sum::<usize>();
+        format!("  {title}{} {value}\n", " ".repeat(10usize.saturating_sub(width)))
+    };
+    Text::new(padded(Language::En), padded(Language::Ja))
+}
+
+fn measures(block: &BlockDeltas, deltas: &Deltas) -> Text {
+    const BAR: f64 = 24.0;
+    let largest = deltas.blocks.iter().map(|block| block.share).fold(f64::MIN_POSITIVE, f64::max);
+    let scale = match block.scale {
+        (least, greatest) if least == greatest => format!("{least:.4}"),
+        (least, greatest) => format!("{least:.4}–{greatest:.4}"),
+    };
+    let (norm, rank, percent) = (block.norm, block.effective_rank, block.share * 100.0);
+    let bar = "█".repeat((block.share / largest * BAR).round() as usize);
+    say!(
+        "  norm {norm:<9.4} effective rank {rank:<5.1} alpha/rank {scale:<8} {percent:>5.1}% {bar}",
+        "  ノルム {norm:<9.4} 実効ランク {rank:<5.1} alpha/ランク {scale:<8} {percent:>5.1}% {bar}"
+    )
+}
