@@ -25,6 +25,18 @@ pub enum ErrorKind {
     Interrupted,
 }
 
+impl ErrorKind {
+    /// The number that programs know the kind by: the exit code of a command, `exit` in a worker's events.
+    pub fn number(self) -> u8 {
+        match self {
+            ErrorKind::SomeFailed => 1,
+            ErrorKind::Words => 2,
+            ErrorKind::File | ErrorKind::Device => 3,
+            ErrorKind::Interrupted => 130,
+        }
+    }
+}
+
 /// Why something did not happen, with everything that is to be said about it.
 #[derive(Debug, Clone)]
 pub struct Error {

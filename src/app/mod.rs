@@ -21,28 +21,51 @@
 pub mod analyze;
 mod answer;
 pub mod batch;
+pub mod bench;
 mod catalogue;
+mod check;
 mod draw;
 mod embeddings;
 mod error;
 mod files;
+mod info;
 pub mod lora;
+pub mod preset_files;
+pub mod prompts;
 mod renderer;
 mod session;
 mod settings;
+pub mod show;
 mod source;
 mod store;
 mod studio;
 mod webui;
+pub mod worker;
+mod written;
 pub mod xyz;
 
 pub use answer::Answer;
 pub use catalogue::{Catalogue, ModelFiles, Places};
+pub use check::check;
 pub use draw::{Event, Flow, Job, Kept, Look, Outcome, Sink, Store, draw, some_failed};
 pub use error::{Error, ErrorKind, Result, refuses};
 pub use files::{read_presets, read_text};
+pub use info::info;
 pub use renderer::{Renderer, Studios};
 pub use session::{Asked, Caller, Session};
 pub use source::{Reading, Sources, files as prompt_files, is_image, plans, words};
 pub use store::{Output, read_cell};
 pub use studio::{EngineSettings, Picture, Studio, json, open_engine};
+pub use written::patch_of_flags;
+
+// What the application takes and gives, and where it comes from does not matter to front ends.
+pub use crate::engine::{Event as EngineEvent, ModelType};
+pub use crate::lora::KeyTable;
+pub use crate::model::Held;
+pub use crate::plan::{Patch, Plan};
+
+/// The table of settings: all there is to set.
+pub mod settings_table {
+    pub use crate::plan::settings::table::{SIZES, Size, all, find, named};
+    pub use crate::plan::settings::{Group, Kind, Setting};
+}

@@ -259,7 +259,7 @@ fn layouts(plot: &Plot, plans: &[Plan], wish: &Wish, sink: &mut dyn Sink) -> Res
     };
     let layouts = plot.grids.iter().map(layout).collect::<Result<Vec<_>>>()?;
     if let Some(notice) = fonts.notice() {
-        sink.event(Event::Found(&Diagnostic::new(code::FONT, say!("{notice}", "{notice}"))));
+        sink.event(Event::Found(&Diagnostic::new(code::FONT, notice)));
     }
     Ok(layouts)
 }

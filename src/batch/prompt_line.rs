@@ -65,6 +65,24 @@ impl Said for LineError {
     }
 }
 
+impl LineError {
+    /// What to do about it in this line.
+    pub fn help(&self, line: &str) -> Option<Text> {
+        match self {
+            // A prompt that has options behind it.
+            LineError::NotAnOption(_) if !line.starts_with("--") => {
+                let (prompt, options) = line.split_at(line.find(" --")?);
+                let (prompt, options) = (prompt.trim().replace('\\', "\\\\").replace('"', "\\\""), options.trim());
+                Some(say!(
+                    "write the prompt behind an option, too: `--prompt \"{prompt}\" {options}`",
+                    "プロンプトもオプションとして書いてください: `--prompt \"{prompt}\" {options}`"
+                ))
+            }
+            _ => None,
+        }
+    }
+}
+
 impl std::fmt::Display for LineError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.said())

@@ -1,8 +1,8 @@
-//! Exit codes, computed in this one place.
+//! How commands end.
 
 use std::process::ExitCode;
 
-use crate::app::{self, ErrorKind};
+use crate::app;
 
 /// How a command did not end well.
 #[derive(Debug)]
@@ -22,20 +22,10 @@ impl From<app::Error> for Failure {
     }
 }
 
-/// The exit code of a kind of error.
-pub fn code_of(kind: ErrorKind) -> u8 {
-    match kind {
-        ErrorKind::SomeFailed => 1,
-        ErrorKind::Words => 2,
-        ErrorKind::File | ErrorKind::Device => 3,
-        ErrorKind::Interrupted => 130,
-    }
-}
-
 /// The exit code of a command.
 pub fn code(result: &CommandResult) -> ExitCode {
     match result {
         Ok(()) | Err(Failure::ClosedPipe) => ExitCode::SUCCESS,
-        Err(Failure::App(error)) => ExitCode::from(code_of(error.kind)),
+        Err(Failure::App(error)) => ExitCode::from(error.kind.number()),
     }
 }

@@ -6,9 +6,8 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::terminal::Terminal;
-use crate::app::Event;
+use crate::app::{EngineEvent, Event};
 use crate::diagnostic::Text;
-use crate::engine;
 use crate::say;
 
 /// Plain lines come no faster than this.
@@ -63,17 +62,17 @@ impl Progress {
     pub fn on(&mut self, event: &Event<'_>) {
         match event {
             Event::Begin { job, number, of, .. } => self.begin(&job.name, *number, *of),
-            Event::Engine(engine::Event::Step { index, steps, .. }) => self.step(*index, *steps),
-            Event::Engine(engine::Event::Loading { part, of } | engine::Event::Merging { part, of }) => {
+            Event::Engine(EngineEvent::Step { index, steps, .. }) => self.step(*index, *steps),
+            Event::Engine(EngineEvent::Loading { part, of } | EngineEvent::Merging { part, of }) => {
                 self.phase(&say!("loading weights", "重みを読み込み中"), *part, *of);
             }
-            Event::Engine(engine::Event::Encoding { part, of }) => {
+            Event::Engine(EngineEvent::Encoding { part, of }) => {
                 self.phase(&say!("reading the text", "テキストを処理中"), *part, *of);
             }
-            Event::Engine(engine::Event::EncodingImage { part, of }) => {
+            Event::Engine(EngineEvent::EncodingImage { part, of }) => {
                 self.phase(&say!("reading the picture", "画像を処理中"), *part, *of);
             }
-            Event::Engine(engine::Event::Decoding { part, of }) => {
+            Event::Engine(EngineEvent::Decoding { part, of }) => {
                 self.phase(&say!("decoding", "復号中"), *part, *of);
             }
             Event::There { done, of, .. } => self.place(*done, *of),

@@ -4,7 +4,7 @@ use std::io::{ErrorKind, IsTerminal, Write};
 
 use super::exit::{CommandResult, Failure};
 use crate::app::{self, Answer};
-use crate::diagnostic::{Diagnostic, Language, Style, Text, code};
+use crate::diagnostic::{Diagnostic, Language, Style, Text, code, escaped};
 use crate::say;
 
 /// Where a command prints, and how.
@@ -75,15 +75,4 @@ fn written(result: std::io::Result<()>) -> CommandResult {
 fn style() -> Style {
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
     if colour { Style::Colour } else { Style::Plain }
-}
-
-/// Control characters of files and prompts must not reach the terminal; line ends are ours.
-pub fn escaped(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| match c {
-            '\n' | '\t' => vec![c],
-            c if c.is_control() => c.escape_default().collect(),
-            c => vec![c],
-        })
-        .collect()
 }

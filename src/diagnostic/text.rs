@@ -16,6 +16,8 @@
 //! lbw::say!("there is no preset `{name}`", "プリセットはありません");
 //! ```
 
+use unicode_width::UnicodeWidthStr;
+
 use super::Language;
 
 /// The same words in every language. As a string it is English.
@@ -43,6 +45,12 @@ impl Text {
         Text { en: en.join(separator), ja: ja.join(separator) }
     }
 
+    /// `a, b, c`.
+    pub fn join_words(texts: impl IntoIterator<Item = Text>) -> Self {
+        let (en, ja): (Vec<_>, Vec<_>) = texts.into_iter().map(|text| (text.en, text.ja)).unzip();
+        Text { en: en.join(", "), ja: ja.join("、") }
+    }
+
     /// `a, b or c`.
     pub fn alternatives<T: std::fmt::Display>(names: &[T]) -> Self {
         let names: Vec<String> = names.iter().map(T::to_string).collect();
@@ -51,6 +59,17 @@ impl Text {
             names => names.concat(),
         };
         Text { en, ja: names.join("、") }
+    }
+
+    /// This and then `more`.
+    pub fn then(&self, more: &Text) -> Self {
+        Text { en: format!("{}{}", self.en, more.en), ja: format!("{}{}", self.ja, more.ja) }
+    }
+
+    /// This with spaces behind it up to so many columns of a terminal, in which Japanese letters take two each.
+    pub fn padded(&self, columns: usize) -> Self {
+        let padded = |text: &str| format!("{text}{}", " ".repeat(columns.saturating_sub(text.width())));
+        Text { en: padded(&self.en), ja: padded(&self.ja) }
     }
 
     /// The words in one language.

@@ -15,6 +15,13 @@ pub struct ModelType {
 }
 
 impl ModelType {
+    /// The network predicts the noise.
+    pub const EPS: Self = ModelType { parameterization: Parameterization::Eps, zero_terminal_snr: false };
+    /// The network predicts v.
+    pub const V: Self = ModelType { parameterization: Parameterization::V, zero_terminal_snr: false };
+    /// The network predicts v, and its last noise level is pure noise.
+    pub const V_ZERO_SNR: Self = ModelType { parameterization: Parameterization::V, zero_terminal_snr: true };
+
     /// Whether the network predicts v.
     pub fn is_v(&self) -> bool {
         self.parameterization == Parameterization::V

@@ -8,5 +8,6 @@ pub mod metrics;
 pub mod report;
 pub mod report_html;
 pub mod suggest;
+pub mod words;
 pub mod xyz;
 pub mod xyz_weights;

@@ -3,13 +3,19 @@
 use serde::Serialize;
 
 use super::metrics::Change;
-use super::suggest::{Candidate, Errors, GAIN, Goal, KEPT};
+use super::suggest::{Errors, Goal};
+use super::words::Idle;
+use crate::diagnostic::{Language, Text};
+use crate::say;
 
 /// An analysis: everything that its HTML page, table and CSV say.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
     /// The version of this structure.
     pub format: u32,
+    /// The language of the sentences and of the page.
+    #[serde(skip)]
+    pub language: Language,
     /// As it was analysed.
     pub prompt: String,
     /// The LoRAs under test.
@@ -78,6 +84,9 @@ pub struct Block {
     pub id: String,
     /// Modules whose factor changes. With 0 the picture is that of the whole LoRA and is not drawn.
     pub modules: usize,
+    /// Why nothing changes, where nothing does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle: Option<Idle>,
     /// Channel samples that differ by more than the threshold from the whole LoRA's picture, in percent: mean over the seeds.
     pub percent: f64,
     /// Standard deviation of `percent` over the seeds.
@@ -185,124 +194,37 @@ pub fn guilty(blocks: &[Block]) -> Vec<usize> {
     by(blocks, |block| block.guilt)
 }
 
-/// What a block does, in one sentence.
-pub fn sentence(id: &str, modules: usize, effect: &Change, colors: f64, lines: f64) -> String {
-    if modules == 0 {
-        return format!("{id}: the LoRA has no weights here.");
-    }
-    let does = words(effect);
-    if does.is_empty() {
-        return format!("{id} hardly does anything.");
-    }
-    let share =
-        |share: f64, what: &str| (share >= 0.1).then(|| format!("{:.0} % of the change in {what}", share * 100.0));
-    let shares: Vec<String> = [share(colors, "colour"), share(lines, "lines")].into_iter().flatten().collect();
-    match shares.is_empty() {
-        true => format!("{id} {}.", listed(&does)),
-        false => format!("{id} {}; without it {} from the base model goes away.", listed(&does), shares.join(" and ")),
-    }
-}
-
-fn listed(words: &[String]) -> String {
-    match words {
-        [] => String::new(),
-        [one] => one.clone(),
-        [first @ .., last] => format!("{} and {last}", first.join(", ")),
-    }
-}
-
-/// What is worth saying about a change, as verbs.
-fn words(c: &Change) -> Vec<String> {
-    const JUST_SEEN: f64 = 1.0;
-    let mut said = Vec::new();
-    let mut say = |is: bool, text: String| said.extend(is.then_some(text));
-    let shift = c.a.hypot(c.b);
-    let towards = hue_name(c.b.atan2(c.a).to_degrees().rem_euclid(360.0));
-    say(shift >= JUST_SEEN, format!("shifts colours towards {towards} (ΔE {:.1})", c.delta_e));
-    say(shift < JUST_SEEN && c.delta_e >= 2.0 * JUST_SEEN, format!("repaints (ΔE {:.1})", c.delta_e));
-    say(c.hue.abs() >= 5.0, format!("turns hues by {:+.0}°", c.hue));
-    let vivid = if c.saturation > 0.0 { "more vivid" } else { "paler" };
-    say(c.saturation.abs() >= JUST_SEEN, format!("makes colours {vivid} ({:+.1} chroma)", c.saturation));
-    let light = if c.lightness > 0.0 { "brightens" } else { "darkens" };
-    say(c.lightness.abs() >= JUST_SEEN, format!("{light} ({:+.1} L*)", c.lightness));
-    let percent = |ratio: f64| (ratio - 1.0) * 100.0;
-    let contrast = if c.contrast > 1.0 { "raises contrast" } else { "flattens contrast" };
-    say((c.contrast - 1.0).abs() >= 0.05, format!("{contrast} ({:+.0} %)", percent(c.contrast)));
-    let edges = if c.edges > 1.0 { "hardens lines" } else { "softens lines" };
-    say((c.edges - 1.0).abs() >= 0.1, format!("{edges} ({:+.0} % gradient energy)", percent(c.edges)));
-    if !said.is_empty() || c.coarse_ssim < KEPT {
-        said.push(match c.coarse_ssim {
-            s if s >= 0.97 => "keeps the composition".to_owned(),
-            s if s >= KEPT => format!("touches the composition (coarse SSIM {s:.2})"),
-            s => format!("changes the composition (coarse SSIM {s:.2})"),
-        });
-    }
-    said
-}
-
-/// The colour at an angle of the a*b* plane.
-fn hue_name(degrees: f64) -> &'static str {
-    match degrees {
-        d if d < 55.0 => "red",
-        d if d < 80.0 => "orange",
-        d if d < 115.0 => "yellow",
-        d if d < 175.0 => "green",
-        d if d < 230.0 => "cyan",
-        d if d < 300.0 => "blue",
-        d if d < 340.0 => "purple",
-        _ => "pink",
-    }
-}
-
-/// What came of looking for a vector.
-pub fn suggestion_sentence(found: Option<&Found>, candidate: Option<&Candidate>, full: &Errors, goal: Goal) -> String {
-    let (Some(found), Some(candidate)) = (found, candidate) else {
-        return format!(
-            "No vector brings the base model back and keeps the composition (coarse SSIM at least {KEPT}): nothing is suggested."
-        );
-    };
-    let gains = |now: &Errors, full: &Errors| {
-        let (colors, lines) = now.gains(full);
-        format!(
-            "colour error {:+.0} %, line error {:+.0} %, coarse SSIM {:.2}",
-            -colors * 100.0,
-            -lines * 100.0,
-            now.kept
-        )
-    };
-    let lowered: Vec<String> = found.weights.iter().map(|(id, w)| format!("{id} at {w}")).collect();
-    let verdict = match found.holds {
-        true => format!("the goal ({:.0} % less, coarse SSIM at least {KEPT}) is reached", GAIN * 100.0),
-        false if candidate.errors.reaches(full, goal) => "the goal is reached here but does not carry over".to_owned(),
-        false => format!("the goal ({:.0} % less, coarse SSIM at least {KEPT}) is not reached", GAIN * 100.0),
-    };
-    format!(
-        "{}: {}; on other prompts and seeds {}: {verdict}.",
-        lowered.join(", "),
-        gains(&found.errors, full),
-        gains(&found.verified, &found.verified_full)
-    )
-}
-
 impl Report {
     /// A line for each block with a bar of its difference, then a sentence for each, the guiltiest first.
     pub fn table(&self) -> String {
         const BAR: f64 = 20.0;
         let most = self.blocks.iter().map(|b| b.percent).fold(0.0, f64::max).max(1e-9);
-        let wide = self.blocks.iter().map(|b| b.id.chars().count()).max().unwrap_or(0).max(5);
-        let mut text = format!(
-            "{:wide$}  modules  diff %  (±)     {:20}  ΔE    edges  contrast  chroma  coarse  guilt\n",
-            "block", ""
-        );
+        let wide = self.blocks.iter().map(|b| b.id.chars().count()).max().unwrap_or(0).max(8);
+        let words = |text: Text| text.in_language(self.language).to_owned();
+        let heads = [
+            (say!("block", "ブロック"), wide + 2),
+            (say!("modules", "モジュール"), 12),
+            (say!("diff %", "差 %"), 8),
+            (say!("(±)", "(±)"), 8),
+            (Text::default(), 22),
+            (say!("ΔE", "ΔE"), 6),
+            (say!("edges", "線"), 7),
+            (say!("contrast", "コントラスト"), 14),
+            (say!("chroma", "彩度"), 8),
+            (say!("coarse", "構図"), 8),
+            (say!("guilt", "責任"), 0),
+        ];
+        let mut text = heads.map(|(head, width)| words(head.padded(width))).concat().trim_end().to_owned() + "\n";
         for block in &self.blocks {
-            if block.modules == 0 {
-                text += &format!("{:wide$}        0  the LoRA has no weights here\n", block.id);
+            if let Some(idle) = block.idle {
+                let why = words(idle.said());
+                text += &format!("{:wide$}  {:>7}     {why}\n", block.id, 0);
                 continue;
             }
             let bar = "█".repeat((block.percent / most * BAR).round() as usize);
             let e = &block.effect;
             text += &format!(
-                "{:wide$}  {:7}  {:6.2}  {:6.2}  {bar:20}  {:4.1}  {:5.2}  {:8.2}  {:+6.1}  {:6.3}  {:5.2}\n",
+                "{:wide$}  {:>7}     {:<6.2}  {:<6.2}  {bar:20}  {:<4.1}  {:<5.2}  {:<12.2}  {:<+6.1}  {:<6.3}  {:.2}\n",
                 block.id,
                 block.modules,
                 block.percent,
@@ -316,13 +238,14 @@ impl Report {
             );
         }
         text += "\n";
-        for block in guilty(&self.blocks).into_iter().map(|at| &self.blocks[at]).filter(|b| b.modules > 0) {
+        for block in guilty(&self.blocks).into_iter().map(|at| &self.blocks[at]).filter(|b| b.idle.is_none()) {
             text += &format!("{}\n", block.sentence);
         }
         if let Some(suggestion) = &self.suggestion {
             text += "\n";
             if let Some(found) = &suggestion.found {
-                text += &format!("suggested: lbw={}\n", found.vector);
+                let vector = &found.vector;
+                text += &words(say!("suggested: lbw={vector}\n", "提案: lbw={vector}\n"));
             }
             text += &format!("{}\n", suggestion.sentence);
         }
@@ -370,20 +293,6 @@ impl Report {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sentences_say_what_a_block_does() {
-        let c = Change { delta_e: 12.0, a: 9.0, b: 4.0, edges: 1.4, contrast: 0.8, ..Change::NONE };
-        assert_eq!(
-            sentence("OUT04", 3, &c, 0.62, 0.05),
-            "OUT04 shifts colours towards red (ΔE 12.0), flattens contrast (-20 %), hardens lines (+40 % gradient energy) \
-             and keeps the composition; without it 62 % of the change in colour from the base model goes away."
-        );
-        assert_eq!(sentence("M00", 3, &Change::NONE, 0.0, 0.0), "M00 hardly does anything.");
-        assert_eq!(sentence("BASE", 0, &Change::NONE, 0.0, 0.0), "BASE: the LoRA has no weights here.");
-        let moved = Change { coarse_ssim: 0.5, ..Change::NONE };
-        assert_eq!(sentence("IN04", 1, &moved, 0.0, 0.0), "IN04 changes the composition (coarse SSIM 0.50).");
-    }
 
     #[test]
     fn spreads_are_standard_deviations() {

@@ -5,35 +5,31 @@ use std::fmt::Write;
 use image::RgbImage;
 
 use super::report::{Report, guilty};
+use crate::diagnostic::{Language, Text};
 use crate::image_io::encode_png;
+use crate::say;
 
-/// The page of `report`. `picture` gives a picture by its file name.
+/// The page of `report`, in its language. `picture` gives a picture by its file name.
 pub fn page<E>(report: &Report, picture: &mut dyn FnMut(&str) -> Result<RgbImage, E>) -> Result<String, E> {
-    let mut html = String::from(HEAD);
-    let loras = report.loras.join(", ");
-    let _ = write!(
-        html,
-        "<h1>{}: which block does what</h1><p><code>{}</code></p>",
-        escaped(&loras),
-        escaped(&report.prompt)
-    );
-    let seeds: Vec<String> = report.seeds.iter().map(i64::to_string).collect();
-    let steps = if report.quick { format!("{} (quick)", report.steps) } else { report.steps.to_string() };
-    let _ = write!(
-        html,
-        "<p>Weight {} against {}; seeds {}; {steps} steps; threshold {}. Guilt is the share of the change in colour and lines from \
-         the base model that goes away without the block.</p>",
-        escaped(&report.range[0]),
-        escaped(&report.range[1]),
-        seeds.join(", "),
-        escaped(&report.threshold)
-    );
+    let words = |text: Text| text.in_language(report.language).to_owned();
+    let mut html = head(report.language);
+    let loras = escaped(&report.loras.join(", "));
+    let title = words(say!("{loras}: which block does what", "{loras}: どのブロックが何をするか"));
+    let _ = write!(html, "<h1>{title}</h1><p><code>{}</code></p>", escaped(&report.prompt));
+    let _ = write!(html, "<p>{}</p>", words(summary(report)));
     if let Some(suggestion) = &report.suggestion {
         let vector =
             suggestion.found.as_ref().map_or(String::new(), |f| format!("<code>lbw={}</code><br>", escaped(&f.vector)));
-        let _ = write!(html, "<h2>Suggested</h2><p>{vector}{}</p>", escaped(&suggestion.sentence));
+        let title = words(say!("Suggested", "提案"));
+        let _ = write!(html, "<h2>{title}</h2><p>{vector}{}</p>", escaped(&suggestion.sentence));
         if let Some(found) = &suggestion.found {
-            html.push_str("<table><tr><th>prompt, seed</th><th>base</th><th>full</th><th>suggested</th></tr>");
+            let heads = [
+                say!("prompt, seed", "プロンプト、シード"),
+                say!("base", "LoRA なし"),
+                say!("full", "LoRA 全体"),
+                say!("suggested", "提案"),
+            ];
+            let _ = write!(html, "<table>{}", heads_of(heads.map(words)));
             for row in &found.pictures {
                 let _ = write!(html, "<tr><td>{}<br>{}</td>", escaped(&row.prompt), row.seed);
                 for file in [&row.base, &row.full, &row.suggested] {
@@ -44,9 +40,23 @@ pub fn page<E>(report: &Report, picture: &mut dyn FnMut(&str) -> Result<RgbImage
             html.push_str("</table>");
         }
     }
-    html.push_str("<h2>Blocks, the guiltiest first</h2><table><tr><th>block</th><th>diff %</th><th>guilt</th>");
-    html.push_str("<th>ΔE</th><th>edges</th><th>contrast</th><th>chroma</th><th>coarse SSIM</th>");
-    html.push_str("<th>difference</th><th>changed</th><th>full</th><th>base</th><th>what it does</th></tr>");
+    let title = words(say!("Blocks, the guiltiest first", "ブロック (責任の大きい順)"));
+    let heads = [
+        say!("block", "ブロック"),
+        say!("diff %", "差 %"),
+        say!("guilt", "責任"),
+        say!("ΔE", "ΔE"),
+        say!("edges", "線"),
+        say!("contrast", "コントラスト"),
+        say!("chroma", "彩度"),
+        say!("coarse SSIM", "粗い SSIM"),
+        say!("difference", "差分"),
+        say!("changed", "変えた画像"),
+        say!("full", "LoRA 全体"),
+        say!("base", "LoRA なし"),
+        say!("what it does", "はたらき"),
+    ];
+    let _ = write!(html, "<h2>{title}</h2><table>{}", heads_of(heads.map(words)));
     for block in guilty(&report.blocks).into_iter().map(|at| &report.blocks[at]) {
         let e = &block.effect;
         let _ = write!(
@@ -78,7 +88,30 @@ pub fn page<E>(report: &Report, picture: &mut dyn FnMut(&str) -> Result<RgbImage
     Ok(html)
 }
 
-const HEAD: &str = "<!DOCTYPE html>\n<html lang=en><head><meta charset=utf-8><title>Effective Block Analyzer</title>\
+fn summary(report: &Report) -> Text {
+    let [weight, others] = report.range.each_ref().map(|weight| escaped(weight));
+    let seeds = report.seeds.iter().map(i64::to_string).collect::<Vec<_>>().join(", ");
+    let (steps, threshold) = (report.steps, escaped(&report.threshold));
+    let quick = if report.quick { say!(" (quick)", " (--quick)") } else { Text::default() };
+    say!(
+        "Weight {weight} against {others}; seeds {seeds}; {steps} steps{quick}; threshold {threshold}. Guilt is the share of the \
+         change in colour and lines from the base model that goes away without the block.",
+        "重み {weight} と {others} の比較。シード {seeds}、{steps} ステップ{quick}、閾値 {threshold}。責任は、ベースモデルからの色と線の変化のうち、そのブロックを外すとなくなる割合です。",
+        with quick
+    )
+}
+
+fn heads_of<const N: usize>(heads: [String; N]) -> String {
+    let cells: String = heads.iter().map(|head| format!("<th>{head}</th>")).collect();
+    format!("<tr>{cells}</tr>")
+}
+
+fn head(language: Language) -> String {
+    let code = if language == Language::Ja { "ja" } else { "en" };
+    format!("<!DOCTYPE html>\n<html lang={code}>{HEAD}")
+}
+
+const HEAD: &str = "<head><meta charset=utf-8><title>Effective Block Analyzer</title>\
 <meta name=viewport content=\"width=device-width\"><style>body{font:15px sans-serif;margin:2em;color:#222}\
 table{border-collapse:collapse}td,th{padding:4px 8px;border-bottom:1px solid #ddd;text-align:right;vertical-align:middle}\
 td.words{text-align:left;max-width:30em}img{max-width:160px;display:block}.bar{background:#c33;height:6px}\

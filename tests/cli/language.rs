@@ -54,3 +54,20 @@ fn json_keeps_its_fields() {
     assert_eq!((&ja["code"], &ja["span"], &ja["severity"]), (&en["code"], &en["span"], &en["severity"]));
     assert_eq!(ja["message"], "プリセット `XLUOT` はありません");
 }
+
+#[test]
+fn a_report_is_in_japanese() {
+    let s = Sandbox::new();
+    let small = ["--width", "64", "--height", "64", "--sampler", "Euler", "--steps", "1", "--seed", "1"];
+    let args = ["analyze", "red circle <lora:night:0:1>", "--blocks", "BASE,OUT04", "--lang", "ja"];
+    let (out, _) = s.expect(0, &[&args[..], &small].concat());
+    assert!(out.starts_with("ブロック") && out.contains("\nOUT04: "), "{out}");
+    assert!(out.lines().filter(|line| line.starts_with("OUT04: ")).all(|line| line.ends_with('。')), "{out}");
+    let html = s.text("lbw-analysis/analysis.html");
+    assert!(html.contains("<html lang=ja>") && html.contains("どのブロックが何をするか"), "{html}");
+    assert!(s.text("lbw-analysis/analysis.csv").contains('。'));
+    // All of these LoRAs' text encoders are out of force, which is not the same as having none.
+    let (out, _) =
+        s.expect(0, &[&["analyze", "red circle <lora:house:0:1>", "--blocks", "BASE", "-o", "b"], &small[..]].concat());
+    assert!(out.contains("the LoRA's strength is 0 here"), "{out}");
+}

@@ -76,5 +76,6 @@ fn a_webui_folder_is_understood() {
     let (out, _) = s.expect(0, &[&["txt2img", "--seed", "3"], &args[..]].concat());
     let (info, _) = s.expect(0, &["info", out.trim()]);
     assert!(info.contains("Model: own"), "{info}");
-    assert!(info.contains("lbwpresets.txt:1"), "{info}");
+    let (plan, _) = s.expect(0, &["info", "--plan", out.trim()]);
+    assert!(plan.contains("lbwpresets.txt:1") && !info.contains("lbwpresets.txt:1"), "{plan}");
 }

@@ -66,5 +66,5 @@ fn dialects_are_compared() {
         &["webui cannot read it: these block weights are written for Inspire", "SD.Next cannot read it"],
     );
     contains_all(&plan(0, &["a cat", "--compare"]).0, &["no LoRA tag"]);
-    contains_all(&plan(0, &["<lora:nope:1>", "--compare"]).1, &["E0218"]);
+    contains_all(&plan(2, &["<lora:nope:1>", "--compare"]).1, &["E0218"]);
 }

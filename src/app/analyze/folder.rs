@@ -108,7 +108,7 @@ impl Folder {
             names.push(name);
         }
         if let Some(notice) = fonts.notice() {
-            let found = Diagnostic::new(code::FONT, say!("{notice}", "{notice}"));
+            let found = Diagnostic::new(code::FONT, notice);
             sink.event(Event::Found(&found));
         }
         Ok(names)

@@ -12,10 +12,12 @@ use super::draw::{Event, Sink};
 use super::error::Result;
 use super::renderer::Studios;
 use super::session::{Asked, Session};
+use crate::diagnostic::Language;
 use crate::study::analyzer::AnalysisPlan;
 use crate::study::metrics::Change;
-use crate::study::report::{Block, Report, guilty, mean_and_spread, ranking, sentence};
-use crate::study::suggest::Goal;
+use crate::study::report::{Block, Report, guilty, mean_and_spread, ranking};
+pub use crate::study::suggest::Goal;
+use crate::study::words::sentence;
 use folder::Folder;
 use pictures::{Compared, Drawing, OneBlock, errors_of};
 use subject::Subject;
@@ -47,6 +49,8 @@ pub struct Wish {
     pub webui_quirks: bool,
     /// The folder of the pictures and the report; a run that was stopped goes on in it.
     pub output: PathBuf,
+    /// The language of the report.
+    pub language: Language,
 }
 
 /// An analysis and the page that shows it.
@@ -106,10 +110,11 @@ fn report(wish: &Wish, subject: &Subject, plan: &AnalysisPlan, pictures: &Drawin
         let errors = errors_of(&left, &effects);
         let (colors, lines) = errors.gains(&full);
         let effect = Change::mean(&effects).unwrap_or(Change::NONE);
-        let modules = pictures.modules[at];
+        let (modules, idle) = pictures.changing[at];
         Block {
             id: id.clone(),
             modules,
+            idle,
             percent,
             spread,
             effect,
@@ -118,7 +123,7 @@ fn report(wish: &Wish, subject: &Subject, plan: &AnalysisPlan, pictures: &Drawin
             lines,
             guilt: errors.recovered(&full),
             errors,
-            sentence: sentence(id, modules, &effect, colors, lines),
+            sentence: sentence(id, idle, &effect, colors, lines).in_language(wish.language).to_owned(),
             pictures: tables.iter().map(|t| t.blocks[at].pictures.clone()).collect(),
         }
     };
@@ -128,6 +133,7 @@ fn report(wish: &Wish, subject: &Subject, plan: &AnalysisPlan, pictures: &Drawin
     };
     Report {
         format: 1,
+        language: wish.language,
         prompt: subject.request.prompt.text.to_string(),
         loras: subject.marked.names.clone(),
         seed: subject.seed(),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::Wish;
 use super::folder::Folder;
-use super::subject::{Subject, factors};
+use super::subject::{Subject, factors, idle};
 use crate::app::draw::{self, Event, Job, Sink, draw};
 use crate::app::error::{Error, Result};
 use crate::app::renderer::{Renderer, Studios};
@@ -19,6 +19,7 @@ use crate::study::analyzer::{AnalysisPlan, Comparison, Table};
 use crate::study::metrics::{Change, Measured};
 use crate::study::report::{Pictures, References, Work};
 use crate::study::suggest::Errors;
+use crate::study::words::Idle;
 
 /// Who draws, and what the work has cost.
 pub struct Drawing<'a> {
@@ -28,8 +29,8 @@ pub struct Drawing<'a> {
     pub wish: &'a Wish,
     pub sink: &'a mut dyn Sink,
     pub work: Work,
-    /// How many modules each block changes.
-    pub modules: Vec<usize>,
+    /// How many modules each block changes, and why it changes none.
+    pub changing: Vec<(usize, Option<Idle>)>,
     pub seeds: Vec<i64>,
 }
 
@@ -68,8 +69,8 @@ impl<'a> Drawing<'a> {
         wish: &'a Wish,
         sink: &'a mut dyn Sink,
     ) -> Self {
-        let (work, modules, seeds) = Default::default();
-        Drawing { renderer, subject, folder, wish, sink, work, modules, seeds }
+        let (work, changing, seeds) = Default::default();
+        Drawing { renderer, subject, folder, wish, sink, work, changing, seeds }
     }
 
     /// Draws the plain base, the whole LoRA and each block's picture for every seed.
@@ -89,12 +90,12 @@ impl<'a> Drawing<'a> {
             self.seeds.push(seed);
             jobs.push((format!("{seed}-base"), self.subject.base(seed)?));
             jobs.push((format!("{seed}-full"), full.clone()));
-            self.modules.clear();
+            self.changing.clear();
             for (id, run) in table.ids.iter().zip(&table.modified) {
                 let changed = self.subject.plan(&plan.runs[*run])?;
                 let of_block = factors(&changed, &networks);
                 let modules = of_block.iter().zip(&full_factors).filter(|(p, q)| p != q).count();
-                self.modules.push(modules);
+                self.changing.push((modules, (modules == 0).then(|| idle(&changed, &full, &networks))));
                 let plan = if modules == 0 { full.clone() } else { changed };
                 jobs.push((format!("{seed}-{id}"), plan));
             }

@@ -13,6 +13,7 @@ use crate::plan::{LoraPlan, Plan, Request};
 use crate::say;
 use crate::study::analyzer::{Analysis, AnalysisPlan};
 use crate::study::analyzer_prompt::Marked;
+use crate::study::words::Idle;
 use crate::study::xyz_weights::{Run, complement};
 
 pub struct Subject {
@@ -160,4 +161,24 @@ pub fn factors(plan: &Plan, networks: &[Arc<Network>]) -> Vec<u64> {
         network.modules().iter().map(factor).collect::<Vec<_>>()
     };
     plan.loras().zip(networks).flat_map(of).collect()
+}
+
+/// Why two plans of one prompt give one picture although the weights of some blocks differ.
+pub fn idle(changed: &Plan, full: &Plan, networks: &[Arc<Network>]) -> Idle {
+    let mut there = Vec::new();
+    for ((changed, full), network) in changed.loras().zip(full.loras()).zip(networks) {
+        let is_changed = |module: &&NetworkModule| {
+            module.block().is_some_and(|block| changed.blocks.get(block.index()) != full.blocks.get(block.index()))
+        };
+        let strength = |module: &NetworkModule| match module.strength() {
+            Strength::Te => changed.te,
+            Strength::Unet => changed.unet,
+        };
+        there.extend(network.modules().iter().filter(is_changed).map(strength));
+    }
+    match there.iter().all(|strength| *strength == 0.0) {
+        _ if there.is_empty() => Idle::Absent,
+        true => Idle::Strength,
+        false => Idle::Elements,
+    }
 }

@@ -9,8 +9,9 @@ use crate::infotext::float_text;
 use crate::say;
 use crate::study::analyzer_prompt::tags_behind;
 use crate::study::metrics::{Change, Measured};
-use crate::study::report::{Found, Report, Suggestion, Verified, suggestion_sentence};
+use crate::study::report::{Found, Report, Suggestion, Verified};
 use crate::study::suggest::{Errors, Goal, Weights, search};
+use crate::study::words::suggestion_sentence;
 use crate::study::xyz_weights::weights;
 
 /// Prompts to verify on where the user gives none: those of the embedded model's world, and such that every model knows.
@@ -36,7 +37,7 @@ pub fn suggest(drawing: &mut Drawing, goal: Goal, report: &Report) -> Result<Sug
     };
     let changing = report.blocks.iter().enumerate().filter(|(_, block)| block.modules > 0);
     let blocks: Vec<(usize, Errors)> = changing.map(|(at, block)| (at, block.errors)).collect();
-    let seeds = drawing.seeds.clone();
+    let (seeds, language) = (drawing.seeds.clone(), drawing.wish.language);
     let prompt = |drawing: &Drawing, vector: &str| {
         Ok::<_, Error>(drawing.subject.marked.with(vector, &drawing.subject.complement(vector)?))
     };
@@ -59,7 +60,7 @@ pub fn suggest(drawing: &mut Drawing, goal: Goal, report: &Report) -> Result<Sug
         Ok::<_, Error>(errors_of(&left, &effects))
     })?;
     let Some(best) = best else {
-        let sentence = suggestion_sentence(None, None, &report.errors, goal);
+        let sentence = suggestion_sentence(None, None, &report.errors, goal).in_language(language).to_owned();
         return Ok(Suggestion { goal, found: None, sentence });
     };
     let long = vector(drawing, report, &best.weights)?;
@@ -74,6 +75,7 @@ pub fn suggest(drawing: &mut Drawing, goal: Goal, report: &Report) -> Result<Sug
         pictures,
     };
     let sentence = suggestion_sentence(Some(&found), Some(&best), &report.errors, goal);
+    let sentence = sentence.in_language(language).to_owned();
     Ok(Suggestion { goal, found: Some(found), sentence })
 }
 

@@ -10,3 +10,5 @@ pub use grid::draw_grid;
 pub use prepare::{Batch, Planned, Wish};
 pub use run::{Running, run};
 pub use state::{Bad, State, state, verify};
+
+pub use crate::batch::{Form, Pattern, Shard};

@@ -8,7 +8,7 @@ use super::chart;
 use crate::app::answer::Answer;
 use crate::app::error::Result;
 use crate::block::Family;
-use crate::diagnostic::{Language, Text};
+use crate::diagnostic::Text;
 use crate::image_io::{Existing, write_file};
 use crate::lora::{BlockDeltas, Deltas, Inspection, ModuleTable};
 use crate::say;
@@ -118,13 +118,7 @@ fn described(path: &Path, inspection: &Inspection, deltas: &Deltas) -> Text {
 
 /// A line with its title in a column of its own.
 fn titled(title: &Text, value: &str) -> Text {
-    let padded = |language| {
-        let title = title.in_language(language);
-        // Japanese letters are two columns wide.
-        let width = title.chars().map(|c| if c.is_ascii() { 1 } else { 2 }).sum::<usize>();
-        format!("  {title}{} {value}\n", " ".repeat(10usize.saturating_sub(width)))
-    };
-    Text::new(padded(Language::En), padded(Language::Ja))
+    Text::same("  ").then(&title.padded(10)).then(&Text::same(format!(" {value}\n")))
 }
 
 fn measures(block: &BlockDeltas, deltas: &Deltas) -> Text {

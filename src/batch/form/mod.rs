@@ -118,12 +118,21 @@ impl Read {
 
     /// Says something about a line.
     fn say(&mut self, number: usize, text: &str, code: Code, message: Text) {
-        let diagnostic = Diagnostic::new(code, message).within(&line(&self.file, number, text)).at(0..text.len());
+        self.say_with(number, text, Diagnostic::new(code, message));
+    }
+
+    fn say_with(&mut self, number: usize, text: &str, found: Diagnostic) {
+        let diagnostic = found.within(&line(&self.file, number, text)).at(0..text.len());
         self.found.push(Finding { place: self.place(number), diagnostic });
     }
 
     fn wrong(&mut self, number: usize, text: &str, message: Text) {
         self.say(number, text, code::BAD_LINE, message);
+    }
+
+    fn wrong_with(&mut self, number: usize, text: &str, message: Text, help: Option<Text>) {
+        let found = Diagnostic::new(code::BAD_LINE, message);
+        self.say_with(number, text, help.into_iter().fold(found, Diagnostic::help));
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) fn read(text: &str, options: Options, read: &mut Read) {
         let values = match command {
             Ok(values) => values,
             Err(error) => {
-                read.wrong(number, line, error.said());
+                read.wrong_with(number, line, error.said(), error.help(line));
                 continue;
             }
         };

@@ -2,12 +2,8 @@
 
 use clap::{Args, ValueEnum};
 
-use crate::app::{self, EngineSettings};
+use crate::app::{self, EngineSettings, Held, KeyTable, ModelType};
 use crate::diagnostic::code;
-use crate::engine::ModelType;
-use crate::lora::KeyTable;
-use crate::model::Held;
-use crate::sampling::Parameterization;
 use crate::say;
 
 /// How plans are executed.
@@ -70,9 +66,9 @@ impl EngineArgs {
             },
             exact_block_weights: self.lbw_exact,
             model_type: self.prediction.map(|p| match p {
-                PredictionArg::Eps => ModelType::default(),
-                PredictionArg::V => ModelType { parameterization: Parameterization::V, zero_terminal_snr: false },
-                PredictionArg::VZtsnr => ModelType { parameterization: Parameterization::V, zero_terminal_snr: true },
+                PredictionArg::Eps => ModelType::EPS,
+                PredictionArg::V => ModelType::V,
+                PredictionArg::VZtsnr => ModelType::V_ZERO_SNR,
             }),
             weights: match self.weights {
                 WeightsArg::F32 => Held::Exact,

@@ -15,7 +15,7 @@ pub use places::PlaceArgs;
 pub use table::{ModelArgs, PictureArgs, SettingsArgs, speak};
 
 use crate::app::{self, Caller};
-use crate::diagnostic::{Diagnostic, code};
+use crate::diagnostic::code;
 use crate::say;
 
 /// Prompts, their settings, and how strict lbw is about them.
@@ -52,9 +52,4 @@ fn from_stdin() -> app::Result<String> {
     read.map_err(|e| app::Error::file(code::NO_FILE, say!("standard input: {e}", "標準入力: {e}")))?;
     // The final line end is the shell's, not the prompt's.
     Ok(text.strip_suffix('\n').map_or(text.clone(), |t| t.strip_suffix('\r').unwrap_or(t).to_owned()))
-}
-
-/// A request that the words refuse.
-pub fn refused(found: Vec<Diagnostic>) -> super::exit::Failure {
-    app::Error::refused(found).into()
 }

@@ -5,12 +5,9 @@ use std::collections::HashSet;
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
-use crate::app;
-use crate::batch::wrong_option;
-use crate::diagnostic::{Language, Source};
-use crate::plan::settings::{Group, Kind, table};
-use crate::plan::{Patch, PatchError, Setting};
-use crate::say;
+use crate::app::settings_table::{self as table, Group, Kind, Setting};
+use crate::app::{self, Patch};
+use crate::diagnostic::Language;
 
 thread_local! {
     /// The language of help: clap asks for arguments without a place to hand one in.
@@ -39,7 +36,7 @@ macro_rules! groups {
         impl $name {
             /// What the flags say; everything wrong with them at once.
             pub fn patch(&self) -> app::Result<Patch> {
-                self.0.patch()
+                app::patch_of_flags(&self.0.0)
             }
         }
 
@@ -157,33 +154,4 @@ impl Written {
         }
         Written(written)
     }
-
-    fn patch(&self) -> app::Result<Patch> {
-        let (mut patch, mut found) = (Patch::default(), Vec::new());
-        // What is left out beats what would ask for it.
-        for (name, value) in self.0.iter().rev().filter(|(name, _)| name == "hires").chain(&self.0) {
-            match table::named(name).filter(|setting| matches!(setting.kind, Kind::Texts)) {
-                Some(_) => {
-                    let known = patch.get(name).and_then(|v| v.as_array().cloned()).unwrap_or_default();
-                    patch.put_named(name, [known, vec![value.as_str().into()]].concat());
-                }
-                None => {
-                    if let Err(error) = patch.read(name, value) {
-                        found.push(wrong_flag(&error, name, value));
-                    }
-                }
-            }
-        }
-        if found.is_empty() { Ok(patch) } else { Err(app::Error::refused(found)) }
-    }
-}
-
-/// What is wrong with a flag, pointing at its value, with all there is to choose from.
-fn wrong_flag(error: &PatchError, name: &str, value: &str) -> crate::diagnostic::Diagnostic {
-    let setting = table::named(name);
-    let flag = setting.map_or_else(|| name.to_owned(), Setting::flag_name);
-    let line = Source::new("command line", format!("--{flag} {value}"));
-    let found = wrong_option(error, value, &line);
-    let names = setting.map(|setting| setting.kind.names()).unwrap_or_default().join(", ");
-    if names.is_empty() { found } else { found.help(say!("there are: {names}", "選べるもの: {names}")) }
 }

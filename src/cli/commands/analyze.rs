@@ -5,16 +5,15 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 
-use super::txt2img::ask;
-use crate::app::analyze::{Wish, analyze};
+use crate::app::analyze::{Goal, Wish, analyze};
+use crate::app::prompts::ask;
 use crate::app::{Error, Session, Studios};
 use crate::cli::args::{EngineArgs, PlaceArgs, PromptArgs};
 use crate::cli::exit::CommandResult;
-use crate::cli::terminal::{Terminal, escaped};
+use crate::cli::terminal::Terminal;
 use crate::cli::watch::{self, Watch};
-use crate::diagnostic::code;
+use crate::diagnostic::{Language, code, escaped};
 use crate::say;
-use crate::study::suggest::Goal;
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -81,7 +80,7 @@ pub enum DiffColor {
 }
 
 impl AnalyzeArgs {
-    fn wish(&self) -> Wish {
+    fn wish(&self, language: Language) -> Wish {
         Wish {
             lora: self.lora.clone(),
             range: self.range.clone(),
@@ -95,13 +94,14 @@ impl AnalyzeArgs {
             verify_prompts: self.verify_prompt.clone(),
             webui_quirks: self.webui_quirks,
             output: self.output.clone(),
+            language,
         }
     }
 }
 
 pub fn run(args: &AnalyzeArgs, terminal: Terminal) -> CommandResult {
     let session = Arc::new(Session::open(&args.places.places(), args.prompt.caller()?)?);
-    let (mut asked, found) = ask(&session, &args.prompt)?;
+    let (mut asked, found) = ask(&session, &args.prompt.texts()?)?;
     let one = asked.pop().filter(|_| asked.is_empty());
     let Some(asked) = one else {
         let message = say!(
@@ -113,7 +113,7 @@ pub fn run(args: &AnalyzeArgs, terminal: Terminal) -> CommandResult {
     terminal.say_all(&found);
     let mut studios = Studios::new(session.clone(), args.engine.settings()?);
     let mut watch = Watch::new(terminal, args.json, watch::nothing);
-    let analyzed = analyze(session, asked, &args.wish(), &mut studios, &mut watch);
+    let analyzed = analyze(session, asked, &args.wish(terminal.language), &mut studios, &mut watch);
     let analyzed = watch.end(analyzed)?;
     if args.json {
         return terminal.line(serde_json::to_string(&analyzed.report).unwrap_or_default());

@@ -6,9 +6,8 @@ use std::sync::Arc;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 
-use crate::app::batch::{Batch, Wish, draw_grid, run as draw_batch, state, verify};
+use crate::app::batch::{Batch, Form, Pattern, Shard, Wish, draw_grid, run as draw_batch, state, verify};
 use crate::app::{Caller, Error, ErrorKind, Event, Reading, Session, Studios, some_failed};
-use crate::batch::{Form, Pattern, Shard};
 use crate::cli::args::{EngineArgs, PlaceArgs, SettingsArgs};
 use crate::cli::exit::CommandResult;
 use crate::cli::terminal::Terminal;

@@ -1,22 +1,14 @@
 //! `lbw bench`: how long the parts of an image take on this machine.
 
-use std::ops::ControlFlow;
-use std::path::Path;
-use std::time::Instant;
-
 use clap::Args;
-use serde::Serialize;
 
-use crate::app::{self, Caller, Error, Session, open_engine};
+use crate::app::bench::{Wish, measure};
+use crate::app::{Caller, Session};
 use crate::cli::args::{EngineArgs, ModelArgs, PlaceArgs};
 use crate::cli::exit::CommandResult;
 use crate::cli::terminal::Terminal;
-use crate::diagnostic::{Diagnostic, code};
-use crate::engine::{Engine, Event, unobserved};
-use crate::plan::{Plan, Request, Sampler, Settings, lower};
-use crate::preset::PresetSet;
+use crate::diagnostic::Text;
 use crate::say;
-use crate::text::EmbeddingFiles;
 
 #[derive(Debug, Args)]
 pub struct BenchArgs {
@@ -46,296 +38,25 @@ pub struct BenchArgs {
     pub engine: EngineArgs,
 }
 
-/// What was measured. Times are seconds, memory is bytes.
-#[derive(Debug, Serialize)]
-struct Report {
-    version: &'static str,
-    model: String,
-    threads: usize,
-    instructions: Vec<&'static str>,
-    rounds: u32,
-    open: f64,
-    load: f64,
-    text: f64,
-    sizes: Vec<SizeReport>,
-    lora: Option<LoraReport>,
-    peak_memory: Option<u64>,
-}
-
-#[derive(Debug, Serialize)]
-struct SizeReport {
-    width: u32,
-    height: u32,
-    unet: Vec<UnetReport>,
-    vae_decode: Option<f64>,
-}
-
-/// One evaluation of the UNet for all of a batch together.
-#[derive(Debug, Serialize)]
-struct UnetReport {
-    batch: u32,
-    seconds: f64,
-}
-
-#[derive(Debug, Serialize)]
-struct LoraReport {
-    name: String,
-    /// Putting the whole LoRA in force for the first time, and the number of parameters made anew.
-    merge: f64,
-    /// The same where another strength of it was in force: memory for the merged weights is at hand.
-    merge_again: f64,
-    merged_parameters: usize,
-    /// Changing the weight of one block.
-    reweight: Vec<BlockReport>,
-}
-
-#[derive(Debug, Serialize)]
-struct BlockReport {
-    block: String,
-    seconds: f64,
-    parameters: usize,
-}
-
 pub fn run(args: &BenchArgs, terminal: Terminal) -> CommandResult {
-    let started = Instant::now();
     let session = Session::open(&args.places.places(), Caller { patch: args.model.patch()?, ..Caller::default() })?;
-    let model = session.model()?;
-    let is_embedded = session.is_embedded();
-    let lora = args.lora.clone().or_else(|| is_embedded.then(|| "overcooked".to_owned()));
-    let sizes = match args.size.as_slice() {
-        [] if is_embedded => vec![(128, 128)],
-        [] => vec![(512, 512)],
-        given => given.to_vec(),
-    };
-    let (engine, found) = open_engine(&model, &session, &mut EmbeddingFiles::default(), &args.engine.settings()?)?;
-    terminal.say_all(&found);
-    let mut bench = Bench { engine, rounds: args.rounds, terminal };
-    let open = started.elapsed().as_secs_f64();
-    if let Some(name) = &lora {
-        // A wrong name is said now, not after minutes.
-        bench.engine.networks(&with_lora(name, "XLALL")?).map_err(Error::from)?;
-    }
-    // As in a picture's own order: weights of the text encoders that do not stay are gone before those of the UNet come.
-    let (text, text_load) = bench.text()?;
-    let started = Instant::now();
-    bench.engine.load(&mut unobserved).map_err(Error::from)?;
-    let load = text_load + started.elapsed().as_secs_f64();
-    let seconds = format!("{:.2}", open + load);
-    bench.say(say!("loaded in {seconds} s", "読み込み {seconds} 秒"));
-
-    let report = Report {
-        version: env!("CARGO_PKG_VERSION"),
-        model: name_of(&model.checkpoint),
-        threads: rayon::current_num_threads(),
-        instructions: instructions(),
+    let wish = Wish {
+        sizes: args.size.clone(),
+        batches: args.batch.clone(),
         rounds: args.rounds,
-        open,
-        load,
-        text,
-        sizes: sizes.into_iter().map(|size| bench.size(size, args)).collect::<Result<_, _>>()?,
-        lora: lora.map(|name| bench.lora(&name)).transpose()?,
-        peak_memory: peak_memory(),
+        lora: args.lora.clone(),
+        skip_vae: args.skip_vae,
     };
-    match args.json {
-        true => terminal.line(serde_json::to_string(&report).unwrap_or_default()),
-        false => terminal.print(&report.to_string()),
-    }
+    let report = measure(&session, &args.engine.settings()?, &wish, &mut |found| terminal.say(&found))?;
+    terminal.answer(&report.answer(), args.json)
 }
 
-struct Bench {
-    engine: Engine,
-    rounds: u32,
-    terminal: Terminal,
-}
-
-impl Bench {
-    fn say(&self, text: crate::diagnostic::Text) {
-        self.terminal.say(&Diagnostic::new(code::MEASURED, text));
-    }
-
-    /// Median time of both text encoders for one chunk of prompt and negative prompt, and how much longer the first one took
-    /// for reading the weights.
-    fn text(&mut self) -> app::Result<(f64, f64)> {
-        let mut times = Vec::new();
-        for round in 0..=self.rounds {
-            // A text of its own each time: conditioning is cached.
-            let plan = plan(&format!("a cat, round {round}"), &format!("a dog, round {round}"), Settings::default())?;
-            let started = Instant::now();
-            self.engine.condition(&plan.first, &mut unobserved).map_err(Error::from)?;
-            times.push(started.elapsed().as_secs_f64());
-        }
-        let first = times[0];
-        let text = median(&mut times[1..]);
-        Ok((text, (first - text).max(0.0)))
-    }
-
-    fn size(&mut self, (width, height): (u32, u32), args: &BenchArgs) -> app::Result<SizeReport> {
-        let (mut unet, mut vae_decode) = (Vec::new(), f64::INFINITY);
-        for batch in args.batch.iter().copied() {
-            let (seconds, decode) = self.image((width, height), batch, !args.skip_vae)?;
-            self.say(say!(
-                "{width}x{height}: {seconds:.2} s per evaluation, batch {batch}",
-                "{width}x{height}: 1 評価 {seconds:.2} 秒、バッチ {batch}"
-            ));
-            unet.push(UnetReport { batch, seconds });
-            vae_decode = vae_decode.min(decode);
-        }
-        Ok(SizeReport { width, height, unet, vae_decode: (!args.skip_vae).then_some(vae_decode) })
-    }
-
-    /// Median time of an evaluation of the UNet, and the time of the VAE.
-    fn image(&mut self, (width, height): (u32, u32), batch: u32, vae: bool) -> app::Result<(f64, f64)> {
-        let steps = self.rounds + 1;
-        // The negative prompt is evaluated, too, unless the scale is 1.
-        let cfg_scale = if batch == 1 { 1.0 } else { 7.0 };
-        let prompts: Vec<String> = (1..batch.max(2)).map(|n| format!("cat {n}")).collect();
-        let settings = Settings { width, height, steps, cfg_scale, sampler: Sampler::Euler, ..Settings::default() };
-        let plan = plan(&prompts.join(" AND "), "a dog", settings)?;
-        let (mut last, mut times, mut decoding) = (Instant::now(), Vec::new(), Instant::now());
-        let mut observe = |event: Event<'_>| {
-            match event {
-                Event::Predicted { .. } => {
-                    times.push(last.elapsed().as_secs_f64());
-                    last = Instant::now();
-                }
-                Event::Decoding { part: 0, .. } => decoding = Instant::now(),
-                _ => {}
-            }
-            ControlFlow::Continue(())
-        };
-        let done = match vae {
-            true => self.engine.run(&plan, &mut observe).map(drop),
-            false => self.engine.latent(&plan, &mut observe).map(drop),
-        };
-        done.map_err(Error::from)?;
-        let decode = decoding.elapsed().as_secs_f64();
-        // The first evaluation also encodes the text and warms up.
-        Ok((median(&mut times[1..]), decode))
-    }
-
-    fn lora(&mut self, name: &str) -> app::Result<LoraReport> {
-        let merge = |engine: &mut Engine, weights: &str| -> app::Result<(f64, usize)> {
-            let plan = with_lora(name, weights)?;
-            let (mut last, mut seconds, mut count) = (Instant::now(), 0.0, 0);
-            let run = engine.run(&plan, &mut |event| {
-                match event {
-                    Event::Merging { .. } => return ControlFlow::Continue(()),
-                    Event::Merged { parameters } => {
-                        seconds += last.elapsed().as_secs_f64();
-                        count += parameters;
-                    }
-                    _ => {}
-                }
-                last = Instant::now();
-                ControlFlow::Continue(())
-            });
-            run.map_err(Error::from)?;
-            Ok((seconds, count))
-        };
-        let blocks =
-            ["BASE", "IN04", "IN05", "IN07", "IN08", "M00", "OUT00", "OUT01", "OUT02", "OUT03", "OUT04", "OUT05"];
-        let vector = |one: Option<usize>, weight: &str| {
-            let weights: Vec<_> = (0..blocks.len()).map(|i| if one == Some(i) { weight } else { "1" }).collect();
-            weights.join(",")
-        };
-        let (seconds, merged_parameters) = merge(&mut self.engine, &vector(None, "1"))?;
-        let mut again = Vec::new();
-        for round in 0..self.rounds {
-            let strength = if round % 2 == 0 { "0.5" } else { "1" };
-            again.push(merge(&mut self.engine, &vec![strength; blocks.len()].join(","))?.0);
-        }
-        merge(&mut self.engine, &vector(None, "1"))?;
-        let mut reweight = Vec::new();
-        for (i, block) in blocks.iter().enumerate() {
-            let (seconds, parameters) = merge(&mut self.engine, &vector(Some(i), "0.8"))?;
-            // Back to 1, so that the next block is the only one that changes.
-            merge(&mut self.engine, &vector(None, "1"))?;
-            if parameters > 0 {
-                reweight.push(BlockReport { block: (*block).to_owned(), seconds, parameters });
-            }
-        }
-        let merge_again = median(&mut again);
-        Ok(LoraReport { name: name.to_owned(), merge: seconds, merge_again, merged_parameters, reweight })
-    }
-}
-
-/// One step of a small picture: what is timed is the merging before it.
-fn with_lora(name: &str, weights: &str) -> app::Result<Plan> {
-    let settings = Settings { width: 64, height: 64, steps: 1, sampler: Sampler::Euler, ..Settings::default() };
-    plan(&format!("a cat <lora:{name}:1:1:lbw={weights}>"), "a dog", settings)
-}
-
-fn plan(prompt: &str, negative_prompt: &str, settings: Settings) -> app::Result<Plan> {
-    let mut request = Request::new(prompt, negative_prompt);
-    request.settings = Settings { seed: 1, ..settings };
-    let lowering = lower(&request, PresetSet::builtin());
-    lowering.plan.ok_or_else(|| Error::refused(lowering.diagnostics))
-}
-
-fn name_of(path: &Path) -> String {
-    path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
-}
-
-fn median(times: &mut [f64]) -> f64 {
-    times.sort_by(f64::total_cmp);
-    times.get(times.len() / 2).copied().unwrap_or(0.0)
-}
-
-/// The instruction sets of this CPU that matter to the kernels.
-fn instructions() -> Vec<&'static str> {
-    #[cfg(target_arch = "x86_64")]
-    {
-        let all = [
-            ("avx2", std::is_x86_feature_detected!("avx2")),
-            ("fma", std::is_x86_feature_detected!("fma")),
-            ("f16c", std::is_x86_feature_detected!("f16c")),
-            ("avx512f", std::is_x86_feature_detected!("avx512f")),
-        ];
-        all.into_iter().filter(|(_, here)| *here).map(|(name, _)| name).collect()
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    Vec::new()
-}
-
-/// The most memory this process ever held, where the system tells.
-fn peak_memory() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
-}
-
-fn parse_size(text: &str) -> Result<(u32, u32), String> {
+fn parse_size(text: &str) -> Result<(u32, u32), Text> {
     let parsed = text.split_once('x').and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
-    parsed.ok_or_else(|| format!("`{text}` is not a size; write it as 512x768"))
-}
-
-impl std::fmt::Display for Report {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let instructions = self.instructions.join(" ");
-        writeln!(f, "lbw {} · {} · {} threads · {instructions}", self.version, self.model, self.threads)?;
-        writeln!(f, "{:<44}{:>9.3} s", "open and load the weights", self.open + self.load)?;
-        writeln!(f, "{:<44}{:>9.3} s", "text encoders, prompt and negative prompt", self.text)?;
-        for s in &self.sizes {
-            let size = format!("{}x{}", s.width, s.height);
-            for UnetReport { batch, seconds } in &s.unet {
-                writeln!(f, "{:<44}{seconds:>9.3} s", format!("UNet {size}, one evaluation, batch {batch}"))?;
-            }
-            if let Some(vae) = s.vae_decode {
-                writeln!(f, "{:<44}{vae:>9.3} s", format!("VAE decode {size}"))?;
-            }
-        }
-        if let Some(lora) = &self.lora {
-            let what = format!("merge {} ({} parameters)", lora.name, lora.merged_parameters);
-            writeln!(f, "{what:<44}{:>9.3} s", lora.merge)?;
-            writeln!(f, "{:<44}{:>9.3} s", "merge it at another strength", lora.merge_again)?;
-            for b in &lora.reweight {
-                let what = format!("re-weight {} ({} parameters)", b.block, b.parameters);
-                writeln!(f, "{what:<44}{:>9.3} s", b.seconds)?;
-            }
-        }
-        match self.peak_memory {
-            Some(bytes) => writeln!(f, "{:<44}{:>9.2} GB", "peak memory", bytes as f64 / 1e9),
-            None => Ok(()),
-        }
-    }
+    parsed.ok_or_else(|| {
+        say!(
+            "`{text}` is not a size; write it as 512x768",
+            "`{text}` は大きさではありません。512x768 のように書いてください"
+        )
+    })
 }

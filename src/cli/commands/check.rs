@@ -1,16 +1,12 @@
 //! `lbw check`: every diagnostic of prompts, prompt files and preset files.
 
-use std::path::{Path, PathBuf};
-
 use clap::Args;
 
-use crate::app::batch::{Batch, Wish};
-use crate::app::{self, Caller, Reading, Session, read_presets, words};
+use crate::app::{Caller, Error, Session, check};
 use crate::cli::args::{PlaceArgs, SettingsArgs};
 use crate::cli::exit::CommandResult;
 use crate::cli::terminal::Terminal;
-use crate::diagnostic::{Diagnostic, Severity};
-use crate::plan::check;
+use crate::diagnostic::Severity;
 use crate::say;
 
 #[derive(Debug, Args)]
@@ -33,12 +29,7 @@ pub struct CheckArgs {
 pub fn run(args: &CheckArgs, terminal: Terminal) -> CommandResult {
     let caller = Caller { patch: args.settings.patch()?, is_default: false, strict: args.strict };
     let session = Session::open(&args.places.places(), caller)?;
-    let mut found = session.found.clone();
-    for input in &args.inputs {
-        let path = Path::new(input);
-        let said = if path.exists() { of_file(&session, path)? } else { of_words(&session, input) };
-        found.extend(said);
-    }
+    let found = check(&session, &args.inputs)?;
     if args.json {
         found.iter().try_for_each(|d| terminal.line(d.to_json(terminal.language)))?;
     } else {
@@ -50,31 +41,7 @@ pub fn run(args: &CheckArgs, terminal: Terminal) -> CommandResult {
     }
     match session.refuses(&found) {
         // Everything has been said.
-        true => Err(app::Error::refused(Vec::new()).into()),
+        true => Err(Error::refused(Vec::new()).into()),
         false => Ok(()),
     }
-}
-
-/// What would be said of a prompt or a pasted infotext.
-fn of_words(session: &Session, text: &str) -> Vec<Diagnostic> {
-    let mut found = Vec::new();
-    let asked = words(text, &mut found).and_then(|entry| session.ask(entry, &mut found));
-    match asked {
-        Ok(asked) => found.extend(session.plan(&asked).1),
-        Err(error) => found.extend(error.findings),
-    }
-    found
-}
-
-/// What would be said of a preset file, or of a prompt file that is drawn.
-fn of_file(session: &Session, path: &Path) -> app::Result<Vec<Diagnostic>> {
-    let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
-    let is_elements = name.contains("elempresets");
-    if is_elements || name.contains("lbwpresets") || name.ends_with(".yaml") || name.ends_with(".yml") {
-        let (file, mut found) = read_presets(path, is_elements, &session.presets)?;
-        found.extend(check::preset_file(&file));
-        return Ok(found);
-    }
-    let wish = Wish { inputs: vec![PathBuf::from(path)], reading: Reading::default(), ..Wish::default() };
-    Ok(Batch::prepare(session, &wish)?.findings())
 }

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::txt2img::ask;
+use crate::app::prompts::ask;
 use crate::app::xyz::{Prepared, Wish};
 use crate::app::{Error, Session, Studios};
 use crate::cli::args::{EngineArgs, PlaceArgs, PromptArgs};
 use crate::cli::exit::CommandResult;
-use crate::cli::terminal::{Terminal, escaped};
+use crate::cli::terminal::Terminal;
 use crate::cli::watch::{self, Watch};
-use crate::diagnostic::code;
+use crate::diagnostic::{code, escaped};
 use crate::say;
 
 const AXES: &str = "\
@@ -93,7 +93,7 @@ impl XyzArgs {
 
 pub fn run(args: &XyzArgs, terminal: Terminal) -> CommandResult {
     let session = Arc::new(Session::open(&args.places.places(), args.prompt.caller()?)?);
-    let (asked, found) = ask(&session, &args.prompt)?;
+    let (asked, found) = ask(&session, &args.prompt.texts()?)?;
     let [asked] = asked.as_slice() else {
         let message = say!(
             "a plot has one prompt; vary it with --x \"Prompt S/R=…\"",

@@ -131,15 +131,23 @@ impl Fonts {
     }
 
     /// What to tell the user about [`Fonts::missing`]; `None` where all is well.
-    pub fn notice(&self) -> Option<String> {
+    pub fn notice(&self) -> Option<Text> {
         const SHOWN: usize = 12;
         if self.missing.is_empty() {
             return None;
         }
         let shown: String = self.missing.iter().take(SHOWN).collect();
         let more = if self.missing.len() > SHOWN { "…" } else { "" };
-        let place = if self.system.is_some() { "no font on this system has" } else { "the built-in font lacks" };
-        Some(format!("{place} {shown}{more}: drawn as {MISSING}; for Japanese install Noto Sans CJK JP"))
+        Some(match self.system.is_some() {
+            true => say!(
+                "no font on this system has {shown}{more}: drawn as {MISSING}; for Japanese install Noto Sans CJK JP",
+                "このシステムのどのフォントにも {shown}{more} がなく、{MISSING} で描きます。日本語には Noto Sans CJK JP を入れてください"
+            ),
+            false => say!(
+                "the built-in font lacks {shown}{more}: drawn as {MISSING}; for Japanese install Noto Sans CJK JP",
+                "内蔵フォントに {shown}{more} がなく、{MISSING} で描きます。日本語には Noto Sans CJK JP を入れてください"
+            ),
+        })
     }
 
     pub(super) fn face(&self, index: usize) -> Option<&FontArc> {

@@ -2,15 +2,14 @@
 
 use super::Bars;
 use crate::block::{Block, Family, Space};
-use crate::cli::terminal::{Terminal, escaped};
-use crate::diagnostic::Text;
+use crate::diagnostic::{Language, Text, escaped};
 use crate::lora::{Inspection, LoraIndex};
 use crate::plan::{ElementRule, LoraPlan, Pass, Piece, Plan, ScheduleType, Segment, Start, Words};
 use crate::say;
 
-/// The plan for people.
-pub fn of_plan(plan: &Plan, loras: &LoraIndex, bars: Bars, terminal: Terminal) -> String {
-    let table = Table { family: plan.family, loras, bars, terminal };
+/// The table of a plan, with what the LoRA files hold: whole lines without control characters, but for the colours of bars.
+pub fn plan(plan: &Plan, loras: &LoraIndex, bars: Bars, language: Language) -> String {
+    let table = Table { family: plan.family, loras, bars, language };
     let mut out = String::new();
     for (number, pass) in plan.passes().enumerate() {
         out += &table.pass(pass, (number > 0).then_some(plan));
@@ -24,12 +23,12 @@ struct Table<'a> {
     family: Family,
     loras: &'a LoraIndex,
     bars: Bars,
-    terminal: Terminal,
+    language: Language,
 }
 
 impl Table<'_> {
     fn words(&self, text: &Text) -> String {
-        self.terminal.words(text).to_owned()
+        text.in_language(self.language).to_owned()
     }
 
     /// One pass; of a later one only what differs from the first.

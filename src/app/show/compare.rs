@@ -2,15 +2,13 @@
 
 use serde_json::{Value, json};
 
-use crate::app::Session;
+use super::plan::{blocks_of, number};
+use crate::app::answer::Answer;
+use crate::app::session::Session;
 use crate::block::{Block, Family};
-use crate::cli::exit::CommandResult;
-use crate::cli::terminal::{Terminal, escaped};
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::diagnostic::{Diagnostic, Severity, Text};
 use crate::plan::{Dialect, LoraPlan, Lowering, Request, lower_with_files};
 use crate::say;
-
-use super::table::{blocks_of, number};
 
 /// A row of the comparison: its name, and a module that stands for it.
 struct Probe {
@@ -18,8 +16,8 @@ struct Probe {
     module: String,
 }
 
-/// Prints the comparison as a table, or as one line of JSON per LoRA.
-pub fn print(request: &Request, session: &Session, json: bool, terminal: Terminal) -> CommandResult {
+/// The factors of a request's LoRAs in every dialect: for each LoRA an answer, and what some cannot read.
+pub fn compare(request: &Request, session: &Session) -> (Vec<Answer>, Text) {
     let read = Dialect::ALL.map(|dialect| {
         let mut request = request.clone();
         request.settings.lbw_dialect = dialect;
@@ -29,26 +27,24 @@ pub fn print(request: &Request, session: &Session, json: bool, terminal: Termina
         .iter()
         .find_map(|(_, lowering)| lowering.plan.as_ref())
         .map_or(Vec::new(), |plan| plan.first.loras.iter().map(|lora| lora.name.as_str()).collect());
-    if names.is_empty() && !json {
-        let none = say!("there is no LoRA tag that a dialect can read", "読める LoRA タグがありません");
-        terminal.line(terminal.words(&none))?;
-    }
-    for (at, name) in names.iter().enumerate() {
+    let of_lora = |(at, name): (usize, &&str)| {
         let probes = probes(request.family, session.modules_of(name).as_deref());
         let rows: Vec<(&Probe, Vec<Option<f64>>)> =
             probes.iter().map(|probe| (probe, factors(&read, at, request.family, &probe.module))).collect();
-        match json {
-            true => terminal.line(as_json(name, &rows))?,
-            false => terminal.print(&as_table(name, &rows, terminal))?,
-        }
+        Answer::new(as_json(name, &rows), as_table(name, &rows))
+    };
+    let answers: Vec<Answer> = names.iter().enumerate().map(of_lora).collect();
+    let mut rest = Vec::new();
+    if answers.is_empty() {
+        rest.push(say!("there is no LoRA tag that a dialect can read\n", "読める LoRA タグがありません\n"));
     }
-    let errors = read.iter().flat_map(|(dialect, lowering)| errors(lowering).map(move |error| (dialect, error)));
-    for (dialect, error) in errors.filter(|_| !json) {
+    for (dialect, error) in
+        read.iter().flat_map(|(dialect, lowering)| errors(lowering).map(move |error| (dialect, error)))
+    {
         let (tool, why) = (dialect.tool(), &error.message);
-        let said = say!("{tool} cannot read it: {why}", "{tool} では読めません: {why}", with why);
-        terminal.line(escaped(terminal.words(&said)))?;
+        rest.push(say!("{tool} cannot read it: {why}\n", "{tool} では読めません: {why}\n", with why));
     }
-    Ok(())
+    (answers, Text::join(rest, ""))
 }
 
 fn errors(lowering: &Lowering) -> impl Iterator<Item = &Diagnostic> {
@@ -96,24 +92,21 @@ fn differs(row: &[Option<f64>]) -> bool {
     known.next().is_some_and(|first| known.any(|other| (other - first).abs() > 1e-9))
 }
 
-fn as_table(name: &str, rows: &[(&Probe, Vec<Option<f64>>)], terminal: Terminal) -> String {
-    let name = escaped(name);
-    let title = say!("{name}: factors", "{name}: 係数");
-    let mut out = format!("{}\n  {:<18}", terminal.words(&title), "");
-    Dialect::ALL.iter().for_each(|dialect| out += &format!(" {:>9}", dialect.name()));
-    out.push('\n');
+fn as_table(name: &str, rows: &[(&Probe, Vec<Option<f64>>)]) -> Text {
+    let mut table = format!("  {:<18}", "");
+    Dialect::ALL.iter().for_each(|dialect| table += &format!(" {:>9}", dialect.name()));
+    table.push('\n');
     for (probe, row) in rows.iter().filter(|(_, row)| differs(row)) {
-        out += &format!("  {:<18}", probe.name);
-        row.iter().for_each(|factor| out += &format!(" {:>9}", factor.map_or("-".to_owned(), number)));
-        out.push('\n');
+        table += &format!("  {:<18}", probe.name);
+        row.iter().for_each(|factor| table += &format!(" {:>9}", factor.map_or("-".to_owned(), number)));
+        table.push('\n');
     }
     let same: Vec<_> = rows.iter().filter(|(_, row)| !differs(row)).map(|(probe, _)| probe.name.as_str()).collect();
-    if !same.is_empty() {
-        let same = same.join(", ");
-        let said = say!("the same in all that can read it: {same}", "読めるものすべてで同じ: {same}");
-        out += &format!("  {}\n", terminal.words(&said));
-    }
-    out
+    let same = match same.join(", ") {
+        none if none.is_empty() => Text::default(),
+        same => say!("  the same in all that can read it: {same}\n", "  読めるものすべてで同じ: {same}\n"),
+    };
+    say!("{name}: factors\n{table}{same}", "{name}: 係数\n{table}{same}", with same)
 }
 
 fn as_json(name: &str, rows: &[(&Probe, Vec<Option<f64>>)]) -> Value {

@@ -1,0 +1,45 @@
+//! Everything that is to be said of prompts, prompt files and preset files, without drawing.
+
+use std::path::{Path, PathBuf};
+
+use super::batch::{Batch, Wish};
+use super::error::Result;
+use super::files::read_presets;
+use super::session::Session;
+use super::source::{Reading, words};
+use crate::diagnostic::Diagnostic;
+use crate::plan::check;
+
+/// What is to be said of each input: a prompt, or a file of prompts or presets.
+pub fn check(session: &Session, inputs: &[String]) -> Result<Vec<Diagnostic>> {
+    let mut found = session.found.clone();
+    for input in inputs {
+        let path = Path::new(input);
+        found.extend(if path.exists() { of_file(session, path)? } else { of_words(session, input) });
+    }
+    Ok(found)
+}
+
+/// What would be said of a prompt or a pasted infotext.
+fn of_words(session: &Session, text: &str) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    let asked = words(text, &mut found).and_then(|entry| session.ask(entry, &mut found));
+    match asked {
+        Ok(asked) => found.extend(session.plan(&asked).1),
+        Err(error) => found.extend(error.findings),
+    }
+    found
+}
+
+/// What would be said of a preset file, or of a prompt file that is drawn.
+fn of_file(session: &Session, path: &Path) -> Result<Vec<Diagnostic>> {
+    let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
+    let is_elements = name.contains("elempresets");
+    if is_elements || name.contains("lbwpresets") || name.ends_with(".yaml") || name.ends_with(".yml") {
+        let (file, mut found) = read_presets(path, is_elements, &session.presets)?;
+        found.extend(check::preset_file(&file));
+        return Ok(found);
+    }
+    let wish = Wish { inputs: vec![PathBuf::from(path)], reading: Reading::default(), ..Wish::default() };
+    Ok(Batch::prepare(session, &wish)?.findings())
+}

@@ -1,0 +1,93 @@
+//! Prompts to pictures in files: what is asked for, the jobs of it, and the files they become.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::draw::{Event, Job, Sink, draw, some_failed};
+use super::error::{Error, Result};
+use super::renderer::{Renderer, Studios};
+use super::session::{Asked, Session};
+use super::source::{plans, words};
+use super::store::Output;
+use crate::diagnostic::{Diagnostic, code};
+use crate::plan::Plan;
+use crate::say;
+
+/// What prompts or pasted infotexts ask for, and what is to be said about them and about the files they are read with.
+pub fn ask(session: &Session, texts: &[String]) -> Result<(Vec<Asked>, Vec<Diagnostic>)> {
+    let (mut asked, mut found) = (Vec::new(), session.found.clone());
+    for text in texts {
+        let entry = words(text, &mut found).and_then(|entry| session.ask(entry, &mut found));
+        asked.push(entry.map_err(|error| error.after(found.clone()))?);
+    }
+    Ok((asked, found))
+}
+
+/// The jobs of everything that is asked for. Where anything refuses, there are none and all that was found is the error.
+pub fn jobs(session: &Session, asked: &[Asked], mut found: Vec<Diagnostic>) -> Result<(Vec<Job>, Vec<Diagnostic>)> {
+    let mut jobs = Vec::new();
+    for asked in asked {
+        let (plans, said) = session.plan(asked);
+        jobs.extend(plans.into_iter().map(|plan| job(plan, asked)));
+        found.extend(said);
+    }
+    if session.refuses(&found) { Err(Error::refused(found)) } else { Ok((jobs, found)) }
+}
+
+fn job(plan: Plan, asked: &Asked) -> Job {
+    let seed = plan.settings().seed;
+    let pasted = asked.pasted.as_ref().map(|pasted| Arc::new((**pasted).clone()));
+    // The first image alone is compared with the pasted hashes.
+    let pasted = pasted.filter(|_| seed == asked.request.settings.seed);
+    let (model, id) = (asked.model.clone(), String::new());
+    Job { plan, model, name: format!("seed {seed}"), place: None, pasted, id, file: None }
+}
+
+/// The jobs of plans in files: JSON, or images that hold them; and what is to be said about them.
+pub fn jobs_of_plans(session: &Session, files: &[PathBuf]) -> Result<(Vec<Job>, Vec<Diagnostic>)> {
+    let plans = files.iter().map(|path| plans(path)).collect::<Result<Vec<_>>>()?.concat();
+    let found: Vec<_> =
+        session.found.iter().cloned().chain(plans.iter().flat_map(|plan| session.check(plan))).collect();
+    if session.refuses(&found) {
+        return Err(Error::refused(found));
+    }
+    let model = session.model()?;
+    let job = |plan: Plan| {
+        let (name, model) = (format!("seed {}", plan.settings().seed), model.clone());
+        Job { plan, model, name, place: None, pasted: None, id: String::new(), file: None }
+    };
+    Ok((plans.into_iter().map(job).collect(), found))
+}
+
+/// The seeds that were drawn, if any were.
+pub fn drawn_seeds(asked: &[Asked], jobs: &[Job]) -> Option<Diagnostic> {
+    const SHOWN: usize = 4;
+    if !asked.iter().any(|asked| asked.open_seed) {
+        return None;
+    }
+    let seeds: Vec<String> = jobs.iter().take(SHOWN).map(|job| job.plan.settings().seed.to_string()).collect();
+    let (seeds, more) = (seeds.join(", "), if jobs.len() > SHOWN { ", …" } else { "" });
+    Some(Diagnostic::new(code::SEED, say!("seed {seeds}{more}", "シード {seeds}{more}")))
+}
+
+/// Draws jobs one after the other into `output`, a file or a folder for numbered files; with their ids where they are wanted.
+pub fn draw_into(
+    mut jobs: Vec<Job>,
+    output: Option<&Path>,
+    ids: bool,
+    studios: &mut Studios,
+    sink: &mut dyn Sink,
+) -> Result<()> {
+    let mut store = Output::new(output, jobs.len())?;
+    for job in &mut jobs {
+        for found in studios.check(&job.plan, &job.model)? {
+            sink.event(Event::Found(&found));
+        }
+        if ids {
+            job.id = studios.id(&job.plan, &job.model)?;
+        }
+    }
+    let order: Vec<usize> = (0..jobs.len()).collect();
+    let outcome = draw(&jobs, &order, studios, &mut store, sink)?;
+    some_failed(&outcome, jobs.len())
+}

@@ -1,0 +1,18 @@
+//! Plans as people read them.
+
+mod compare;
+mod plan;
+
+pub use compare::compare;
+pub use plan::plan;
+
+/// How bars are drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bars {
+    /// Not at all.
+    No,
+    /// Of one colour.
+    Plain,
+    /// Green, or red for negative factors, as terminals show it.
+    Coloured,
+}

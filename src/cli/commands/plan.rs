@@ -1,0 +1,73 @@
+//! `lbw plan`: what would run, block by block.
+
+use std::io::IsTerminal;
+use std::sync::Arc;
+
+use clap::Args;
+
+use crate::app::prompts::{ask, jobs};
+use crate::app::show::{self, Bars};
+use crate::app::{self, Asked, Job, Session};
+use crate::cli::args::{PlaceArgs, PromptArgs};
+use crate::cli::exit::CommandResult;
+use crate::cli::terminal::Terminal;
+use crate::diagnostic::{Diagnostic, code, escaped};
+
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// Print the plan as JSON, for `lbw run`
+    #[arg(long)]
+    pub json: bool,
+    /// Show what differs between webui, SD.Next, Inspire and kohya's script for the LoRA tags of this prompt
+    #[arg(long)]
+    pub compare: bool,
+    #[command(flatten)]
+    pub prompt: PromptArgs,
+    #[command(flatten)]
+    pub places: PlaceArgs,
+}
+
+pub fn run(args: &PlanArgs, terminal: Terminal) -> CommandResult {
+    let session = Arc::new(Session::open(&args.places.places(), args.prompt.caller()?)?);
+    let (asked, found) = ask(&session, &args.prompt.texts()?)?;
+    if args.compare {
+        return asked.iter().try_for_each(|asked| compare(asked, &session, args.json, terminal));
+    }
+    let (jobs, found) = jobs(&session, &asked, found)?;
+    terminal.say_all(&found);
+    print(&jobs, &session, args.json, terminal)
+}
+
+/// Prints plans, each as one line of JSON or as a table with what the LoRA files hold.
+pub fn print(jobs: &[Job], session: &Session, json: bool, terminal: Terminal) -> CommandResult {
+    jobs.iter().try_for_each(|job| match json {
+        true => terminal.line(app::json(&job.plan)),
+        false => terminal.print(&show::plan(&job.plan, &session.loras, bars(), terminal.language)),
+    })
+}
+
+/// Prints what differs between the dialects. A LoRA that there is not is an error here as well: what it would do is not known.
+fn compare(asked: &Asked, session: &Session, json: bool, terminal: Terminal) -> CommandResult {
+    // What each dialect makes of the tags stands in the table.
+    let found = session.plan(asked).1;
+    let of_files: Vec<Diagnostic> = found.into_iter().filter(|d| d.code == code::UNKNOWN_LORA).collect();
+    let (loras, rest) = show::compare(&asked.request, session);
+    loras.iter().try_for_each(|lora| terminal.answer(lora, json))?;
+    if !json {
+        terminal.print(&escaped(terminal.words(&rest)))?;
+    }
+    if session.refuses(&of_files) {
+        return Err(app::Error::refused(of_files).into());
+    }
+    terminal.say_all(&of_files);
+    Ok(())
+}
+
+fn bars() -> Bars {
+    let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    match (std::io::stdout().is_terminal(), no_colour) {
+        (false, _) => Bars::No,
+        (true, true) => Bars::Plain,
+        (true, false) => Bars::Coloured,
+    }
+}
