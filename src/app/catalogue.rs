@@ -4,8 +4,11 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 
+use unicode_normalization::UnicodeNormalization;
+
 use super::error::{Error, Result};
 use super::webui::{self, WebuiConfig};
+use crate::checkpoint::cached_sha256;
 use crate::diagnostic::{Diagnostic, code};
 use crate::engine::embedded;
 use crate::say;
@@ -163,29 +166,26 @@ impl Catalogue {
             Some(name) if name.eq_ignore_ascii_case("none") => None,
             Some(name) if !name.eq_ignore_ascii_case("automatic") => Some(self.vae(name)?),
             // `NAME.vae.safetensors` beside the checkpoint, if it is there.
-            _ => Some(checkpoint.with_extension("vae.safetensors")).filter(|p| p.is_file()),
+            _ => ["vae.safetensors", "vae.pt", "vae.ckpt"]
+                .map(|end| checkpoint.with_extension(end))
+                .into_iter()
+                .find(|p| p.is_file()),
         };
         Ok(ModelFiles { checkpoint, vae })
     }
 
     fn checkpoint(&self, name: Option<&str>) -> Result<PathBuf> {
         match (name, self.models.as_deref()) {
-            (Some(name), _) if Path::new(name).is_file() => Ok(PathBuf::from(name)),
-            (Some(name), folder) => {
-                let known = folder.map(checkpoints).unwrap_or_default();
-                let found = known.iter().find(|p| is_called(p, name)).cloned();
-                found.ok_or_else(|| no_model(name, folder, &known))
-            }
+            (Some(name), _) if Path::new(name).exists() => Ok(PathBuf::from(name)),
+            (Some(name), None) => Err(no_model(name, None, &[])),
+            (Some(name), Some(folder)) => self.checkpoint_called(name, folder),
             (None, None) => Ok(self.installed()?.checkpoint.clone()),
             // webui takes the first one when none is chosen; a guess between several would be a silent choice.
             (None, Some(folder)) => match checkpoints(folder).as_slice() {
                 [only] => Ok(only.clone()),
                 [] => {
                     let folder = folder.display();
-                    let message = say!(
-                        "{folder}: there is no .safetensors checkpoint",
-                        "{folder}: .safetensors のチェックポイントがありません"
-                    );
+                    let message = say!("{folder}: there is no checkpoint", "{folder}: チェックポイントがありません");
                     Err(Error::file(code::NO_MODEL, message))
                 }
                 several => {
@@ -200,13 +200,43 @@ impl Catalogue {
         }
     }
 
+    /// The checkpoint in `folder` that webui shows under `name`, or whose hash begins so.
+    fn checkpoint_called(&self, name: &str, folder: &Path) -> Result<PathBuf> {
+        let known = checkpoints(folder);
+        // The folder it was in may have belonged to another webui.
+        let file = name.rsplit(['/', '\\']).next().unwrap_or(name);
+        let called = |name| known.iter().filter(|p| is_called(p, folder, name)).collect::<Vec<_>>();
+        let mut found = called(name);
+        if found.is_empty() {
+            found = called(file);
+        }
+        if found.is_empty() && is_hash(name) {
+            let name = name.to_lowercase();
+            let begins = |path: &&PathBuf| cached_sha256(path, &self.cache).is_ok_and(|hash| hash.starts_with(&name));
+            found.extend(known.iter().find(begins));
+        }
+        match found[..] {
+            [] => Err(no_model(name, Some(folder), &known)),
+            [found] => Ok(found.clone()),
+            [..] => {
+                let paths: String = found.iter().map(|p| format!("\n  {}", p.display())).collect();
+                let message = say!(
+                    "--model {name}: several checkpoints have this name; write the path of one:{paths}",
+                    "--model {name}: この名前のチェックポイントがいくつもあります。どれかのパスを書いてください:{paths}"
+                );
+                Err(Error::words(code::WHICH_MODEL, message))
+            }
+        }
+    }
+
     /// A VAE file, or one that webui shows under this name.
     fn vae(&self, name: &str) -> Result<PathBuf> {
-        if Path::new(name).is_file() {
+        if Path::new(name).exists() {
             return Ok(PathBuf::from(name));
         }
-        let known = self.vaes.as_deref().map(|dir| safetensors(dir, |_| true)).unwrap_or_default();
-        known.iter().find(|p| is_called(p, name)).cloned().ok_or_else(|| {
+        let folder = self.vaes.as_deref().unwrap_or(Path::new(""));
+        let known = self.vaes.as_deref().map(|dir| tensor_files(dir, |_| true)).unwrap_or_default();
+        known.iter().find(|p| is_called(p, folder, name)).cloned().ok_or_else(|| {
             let message = say!(
                 "--vae {name}: there is no such VAE (`none` is the checkpoint's own)",
                 "--vae {name}: その VAE はありません (`none` はチェックポイント自身の VAE)"
@@ -225,8 +255,8 @@ fn no_model(name: &str, folder: Option<&Path>, known: &[PathBuf]) -> Error {
     let Some(folder) = folder else {
         let message = say!("--model {name}: there is no such file", "--model {name}: そのファイルはありません");
         return Error::file(code::NO_MODEL, message).help(say!(
-            "name a .safetensors checkpoint, or give --webui-dir",
-            ".safetensors のチェックポイントを指定するか、--webui-dir を付けてください"
+            "name a checkpoint, or give --webui-dir",
+            "チェックポイントを指定するか、--webui-dir を付けてください"
         ));
     };
     let (folder, names) = (folder.display(), listed(known));
@@ -239,24 +269,30 @@ fn no_model(name: &str, folder: Option<&Path>, known: &[PathBuf]) -> Error {
 
 /// Checkpoint files in `folder` and the folders inside it.
 fn checkpoints(folder: &Path) -> Vec<PathBuf> {
-    safetensors(folder, |path| !is_vae(path))
+    tensor_files(folder, |path| !is_vae(path))
 }
 
-/// The .safetensors files in `folder` and the folders inside it that are `wanted`.
-fn safetensors(folder: &Path, wanted: fn(&Path) -> bool) -> Vec<PathBuf> {
+/// The files in `folder` and the folders inside it that webui lists as models and that are `wanted`.
+fn tensor_files(folder: &Path, wanted: fn(&Path) -> bool) -> Vec<PathBuf> {
     const DEPTH: usize = 6;
-    fn walk(folder: &Path, depth: usize, wanted: fn(&Path) -> bool, found: &mut Vec<PathBuf>) {
+    const EXTENSIONS: [&str; 5] = ["safetensors", "sft", "ckpt", "pt", "gguf"];
+    let is_listed = |path: &Path| {
+        let extension = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
+        let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+        !hidden && extension.is_some_and(|extension| EXTENSIONS.contains(&extension.as_str()))
+    };
+    fn walk(folder: &Path, depth: usize, wanted: &dyn Fn(&Path) -> bool, found: &mut Vec<PathBuf>) {
         let Ok(entries) = std::fs::read_dir(folder) else { return };
         for path in entries.filter_map(|e| Some(e.ok()?.path())) {
             if path.is_dir() && depth > 0 {
                 walk(&path, depth - 1, wanted, found);
-            } else if path.extension().is_some_and(|e| e == "safetensors") && wanted(&path) {
+            } else if wanted(&path) {
                 found.push(path);
             }
         }
     }
     let mut found = Vec::new();
-    walk(folder, DEPTH, wanted, &mut found);
+    walk(folder, DEPTH, &|path| is_listed(path) && wanted(path), &mut found);
     found.sort();
     found
 }
@@ -266,10 +302,26 @@ fn is_vae(path: &Path) -> bool {
     path.file_stem().is_some_and(|s| s.to_string_lossy().to_lowercase().ends_with(".vae"))
 }
 
-/// Whether webui shows `path` under `name`: file name or stem.
-fn is_called(path: &Path, name: &str) -> bool {
-    let is = |part: Option<&std::ffi::OsStr>| part.is_some_and(|p| p.to_string_lossy() == name);
-    is(path.file_name()) || is(path.file_stem())
+/// Whether webui shows `path`, which lies in `folder`, under `name`: its name or its path in the folder, with or without
+/// extension, with `_` for the separators, each with the hash behind it or not.
+fn is_called(path: &Path, folder: &Path, name: &str) -> bool {
+    let name = match name.rsplit_once(" [") {
+        Some((name, hash)) if hash.strip_suffix(']').is_some_and(is_hash) => name,
+        _ => name,
+    };
+    let composed = |text: &str| text.nfc().collect::<String>().replace('\\', "/");
+    let name = composed(name);
+    let below = path.strip_prefix(folder).unwrap_or(path);
+    let file = below.file_name().map_or(below, Path::new);
+    [below, file].iter().any(|path| {
+        let whole = composed(&path.to_string_lossy());
+        let stem = composed(&path.with_extension("").to_string_lossy());
+        [&whole, &stem].iter().any(|known| **known == name || known.replace('/', "_") == name)
+    })
+}
+
+fn is_hash(text: &str) -> bool {
+    text.len() >= 8 && text.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 fn listed(paths: &[PathBuf]) -> String {

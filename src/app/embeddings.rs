@@ -21,9 +21,9 @@ fn said(file: &EmbeddingFile, why: &Unusable, plan: &Plan) -> Diagnostic {
         .note(say!("the file is {path}", "ファイルは {path} です"))
         .note(say!("the name is read as words", "名前は単語として読まれます"))
         .help(match why {
-            Unusable::Pickle => say!(
-                "convert it to .safetensors if you trust its source, or remove the name",
-                "信頼できるものなら .safetensors に変換し、そうでなければ名前を消してください"
+            Unusable::Damaged(_) => say!(
+                "get the file again or in another format, or remove the name",
+                "ファイルを取り直すか別の形式のものを使うか、名前を消してください"
             ),
             _ => say!(
                 "use an embedding made for SDXL, or remove the name",
@@ -44,7 +44,6 @@ fn said(file: &EmbeddingFile, why: &Unusable, plan: &Plan) -> Diagnostic {
 
 fn reason(why: &Unusable) -> Text {
     match why {
-        Unusable::Pickle => say!("{why}", "pickle ファイルです。開くだけで任意のプログラムが動きえます ({why})"),
         Unusable::NotSdxl => say!("{why}", "SDXL のテンソル `clip_l` と `clip_g` がありません ({why})"),
         Unusable::Width { .. } => say!("{why}", "テキストエンコーダーの幅が違います ({why})"),
         Unusable::Shape { .. } => say!("{why}", "テンソルの形がベクトルの並びではありません ({why})"),

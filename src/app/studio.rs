@@ -313,15 +313,49 @@ pub fn open_engine(
         );
         found.push(Diagnostic::new(code::UNUSED_TENSORS, message));
     }
-    if let (model_type, ModelTypeSource::Markers) = engine.model_type() {
-        let snr = if model_type.zero_terminal_snr { " + zero terminal SNR" } else { "" };
+    found.extend(prediction(&engine));
+    let quantised = engine.checkpoint().file().quantised();
+    if !quantised.is_empty() {
+        let path = model.checkpoint.display();
+        let kinds = quantised.iter().map(|(kind, count)| format!("{count} × {kind}")).collect::<Vec<_>>().join(", ");
         let message = say!(
-            "the checkpoint is marked as v-prediction{snr}, and run so; webui 1.10 ignores these marks (--prediction eps does too)",
-            "チェックポイントに v-prediction{snr} の印があるので、そのように実行します。webui 1.10 はこの印を無視します (--prediction eps も同じ)"
+            "{path}: the weights are quantised ({kinds}); pictures are those of the rounded weights, and in memory they take as much as in f32",
+            "{path}: 重みが量子化されています ({kinds})。画像は丸められた重みのもので、メモリーは f32 と同じだけ使います"
         );
-        found.push(Diagnostic::new(code::PREDICTION, message));
+        found.push(Diagnostic::new(code::QUANTISED, message));
     }
     Ok((engine, found))
+}
+
+/// How it is known what the network predicts, where that is not the usual.
+fn prediction(engine: &Engine) -> Option<Diagnostic> {
+    let (model_type, source) = engine.model_type();
+    let snr = if model_type.zero_terminal_snr { " + zero terminal SNR" } else { "" };
+    let marked = engine.checkpoint().file().entry("v_pred").is_some();
+    let message = match (source, model_type.is_v()) {
+        (ModelTypeSource::Markers, _) => say!(
+            "the checkpoint is marked as v-prediction{snr}, and run so; webui 1.10 ignores these marks (--prediction eps does too)",
+            "チェックポイントに v-prediction{snr} の印があるので、そのように実行します。webui 1.10 はこの印を無視します (--prediction eps も同じ)"
+        ),
+        (ModelTypeSource::Metadata, true) => say!(
+            "the checkpoint's metadata says v-prediction{snr}, and it is run so; webui 1.10 ignores this (--prediction eps does too)",
+            "チェックポイントのメタデータに v-prediction{snr} とあるので、そのように実行します。webui 1.10 はこれを無視します (--prediction eps も同じ)"
+        ),
+        (ModelTypeSource::Scheduler, true) => say!(
+            "the scheduler's configuration in the folder says v-prediction{snr}, and the model is run so",
+            "フォルダーの scheduler の設定に v-prediction{snr} とあるので、そのように実行します"
+        ),
+        (ModelTypeSource::Yaml, true) => say!(
+            "the YAML file beside the checkpoint says v-prediction{snr}, and it is run so",
+            "チェックポイントの横の YAML ファイルに v-prediction{snr} とあるので、そのように実行します"
+        ),
+        (ModelTypeSource::Yaml, false) if marked => say!(
+            "the checkpoint is marked as v-prediction, and the YAML file beside it says epsilon, which counts; --prediction v overrules it",
+            "チェックポイントには v-prediction の印がありますが、横の YAML ファイルの epsilon に従います。--prediction v が優先します"
+        ),
+        _ => return None,
+    };
+    Some(Diagnostic::new(code::PREDICTION, message))
 }
 
 fn device(name: &str) -> Result<Device> {

@@ -141,12 +141,9 @@ impl WebuiConfig {
         own.or(self.text("sd_vae").filter(|name| *name != "Automatic"))
     }
 
-    /// The checkpoint chosen in webui, without the hash behind its name.
+    /// The checkpoint chosen in webui, as webui shows it: with its folder, and the hash behind its name.
     pub(super) fn checkpoint(&self) -> Option<&str> {
-        let name = self.text("sd_model_checkpoint")?;
-        let name = name.rsplit_once(" [").map_or(name, |(name, _)| name);
-        // webui shows files in folders with their folder.
-        Some(name.rsplit(['/', '\\']).next().unwrap_or(name))
+        self.text("sd_model_checkpoint")
     }
 
     /// The tag that webui's option "add network to prompt" puts behind every prompt.

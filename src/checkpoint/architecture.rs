@@ -3,7 +3,7 @@
 //! A family says which parts there are and how they are connected; widths and depths are the checkpoint's own. Models, engine
 //! and [LoRA tables](crate::lora::ModuleTable) read this and nothing else: no other code knows one family from another.
 
-use super::{SafetensorsFile, prefix};
+use super::{TensorFile, prefix};
 use crate::block::Family;
 
 /// Everything that tells one model from another but its weights.
@@ -232,7 +232,7 @@ impl Architecture {
     /// encoders of no family.
     ///
     /// A width whose tensor is missing is 0; whoever builds the model says which one.
-    pub fn of(file: &SafetensorsFile) -> Option<Self> {
+    pub fn of(file: &TensorFile) -> Option<Self> {
         let has_encoder = |encoder: &TextEncoder| file.names().any(|name| name.starts_with(encoder.prefix));
         let mut known = KNOWN.into_iter().filter_map(Self::full_size);
         let mut found = known.find(|family| family.text.iter().any(has_encoder))?;
@@ -319,7 +319,7 @@ impl TextEncoder {
 }
 
 /// The tensors of a file, as far as they tell sizes.
-struct Tensors<'a>(&'a SafetensorsFile);
+struct Tensors<'a>(&'a TensorFile);
 
 impl Tensors<'_> {
     fn dim(&self, name: &str, axis: usize) -> Option<usize> {
@@ -341,7 +341,7 @@ mod tests {
     use super::*;
 
     /// A checkpoint of one-byte tensors with these names, whose first axes are as long as given.
-    fn file(tensors: &[(String, [usize; 2])], conv_projection: bool) -> SafetensorsFile {
+    fn file(tensors: &[(String, [usize; 2])], conv_projection: bool) -> TensorFile {
         let (mut header, mut end) = (Vec::new(), 0);
         for (name, [first, second]) in tensors {
             let shape = match conv_projection && name.ends_with("proj_in.weight") {
@@ -354,7 +354,7 @@ mod tests {
         }
         let header = format!("{{{}}}", header.join(","));
         let bytes = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &vec![0; end]].concat();
-        SafetensorsFile::from_bytes("test.safetensors", bytes).unwrap()
+        TensorFile::from_bytes("test.safetensors", bytes).unwrap()
     }
 
     fn unet_tensors(blocks: &[(&str, usize, usize)], context: usize) -> Vec<(String, [usize; 2])> {

@@ -1,5 +1,5 @@
-//! Single-file SDXL checkpoints in the layout webui uses: the UNet under `model.diffusion_model.`, the VAE under
-//! `first_stage_model.`, the text encoders under `conditioner.embedders.0` and `.1`.
+//! SDXL checkpoints in the layout webui uses: the UNet under `model.diffusion_model.`, the VAE under `first_stage_model.`, the
+//! text encoders under `conditioner.embedders.0` and `.1`. Other layouts, and models of several files, are given these names.
 //!
 //! Opening reads the header alone. Widths and depths are inferred from the tensors' shapes, by whoever builds a model
 //! from the checkpoint ([`crate::model::Builder`]); tensors no model asked for are counted.
@@ -7,16 +7,21 @@
 pub mod architecture;
 mod carried;
 mod detect;
+mod folder;
 #[doc(hidden)]
 pub mod generated;
-mod safetensors_file;
+mod layout;
+mod tensor_file;
 
-pub use crate::files::{cached_sha256, sha256_of_file};
 pub(crate) use carried::carried;
 pub use detect::Refusal;
-pub use safetensors_file::{Entry, FileError, SafetensorsFile};
+pub(crate) use detect::is_lora;
+pub use folder::{cached_sha256, sha256_of_file};
+pub use tensor_file::{Entry, FileError, Format, GgufProblem, Numbers, PickleProblem, Reason, TensorFile};
 
 use std::path::{Path, PathBuf};
+
+use layout::Part;
 
 use crate::diagnostic::{Said, Text};
 use crate::say;
@@ -92,6 +97,7 @@ impl Said for TensorProblem {
 }
 
 fn list_problems(problems: &[TensorProblem]) -> Text {
+    const SHOWN: usize = 8;
     let count = problems.len();
     let head = match count {
         1 => say!(
@@ -103,50 +109,85 @@ fn list_problems(problems: &[TensorProblem]) -> Text {
             "{count} 個のテンソルが SDXL のチェックポイントに必要なものと違います:"
         ),
     };
-    Text::join(std::iter::once(head).chain(problems.iter().map(TensorProblem::said)), "\n  ")
+    let more = count.saturating_sub(SHOWN);
+    let more = (more > 0).then(|| say!("and {more} more", "ほかに {more} 個"));
+    let shown = problems.iter().take(SHOWN).map(TensorProblem::said);
+    Text::join(std::iter::once(head).chain(shown).chain(more), "\n  ")
 }
 
 /// An open SDXL checkpoint.
 pub struct Checkpoint {
-    file: SafetensorsFile,
+    file: TensorFile,
 }
 
 impl Checkpoint {
-    /// Opens the file at `path`; anything but an SDXL base checkpoint is refused by name.
+    /// Opens the file at `path`, or the parts of a model in the folder `path`; anything but an SDXL base checkpoint is refused
+    /// by name.
     pub fn open(path: &Path) -> Result<Self, CheckpointError> {
-        Self::new(SafetensorsFile::open(path)?)
+        if path.is_dir() {
+            return Self::named(folder::open(path)?);
+        }
+        match path.parent() {
+            // diffusers' list of the parts stands for its folder.
+            Some(folder) if path.file_name().is_some_and(|name| name == "model_index.json") => {
+                Self::named(folder::open(if folder.as_os_str().is_empty() { Path::new(".") } else { folder })?)
+            }
+            _ => Self::new(TensorFile::open(path)?),
+        }
     }
 
     /// A checkpoint that is already in memory; `name` is only used in messages.
     pub fn from_bytes(name: impl Into<PathBuf>, bytes: Vec<u8>) -> Result<Self, CheckpointError> {
-        Self::new(SafetensorsFile::from_bytes(name, bytes)?)
+        Self::new(TensorFile::from_bytes(name, bytes)?)
     }
 
-    fn new(file: SafetensorsFile) -> Result<Self, CheckpointError> {
+    fn new(mut file: TensorFile) -> Result<Self, CheckpointError> {
+        let alone = Part::of(&file);
+        layout::to_webui(&mut file, alone);
+        Self::named(file)
+    }
+
+    fn named(file: TensorFile) -> Result<Self, CheckpointError> {
         match detect::refusal(&file) {
             Some(refusal) => Err(CheckpointError::Refused { path: file.path().to_owned(), refusal }),
             None => Ok(Checkpoint { file }),
         }
     }
 
-    /// A VAE in a file of its own, in webui's names, or the VAE of a whole checkpoint. Its tensors get the names they have in a
-    /// checkpoint.
+    /// A VAE in a file of its own, in webui's or diffusers' names, or the VAE of a whole checkpoint; of a folder, the one in it.
+    /// Its tensors get the names they have in a checkpoint.
     pub fn open_vae(path: &Path) -> Result<Self, CheckpointError> {
-        let mut file = SafetensorsFile::open(path)?;
-        if file.entry("decoder.conv_in.weight").is_some() {
-            file.rename(|name| format!("{}{name}", prefix::VAE));
+        let mut file = match path.is_dir() {
+            true => folder::open_vae(path)?,
+            false => TensorFile::open(path)?,
+        };
+        let alone = Part::of(&file).filter(|part| *part == Part::Vae);
+        layout::to_webui(&mut file, alone);
+        let checkpoint = Checkpoint { file };
+        match checkpoint.vae_refusal() {
+            Some(refusal) => Err(CheckpointError::Refused { path: path.to_owned(), refusal }),
+            None => Ok(checkpoint),
         }
-        let refused = |refusal| Err(CheckpointError::Refused { path: path.to_owned(), refusal });
-        let has = |name: &str| file.entry(&format!("{}{name}", prefix::VAE)).is_some();
-        match (has("decoder.conv_in.weight"), has("decoder.up_blocks.0.resnets.0.conv1.weight")) {
-            (true, false) => Ok(Checkpoint { file }),
-            (true, true) => refused(Refusal::DiffusersPart),
-            (false, _) => refused(Refusal::NoVae),
+    }
+
+    /// Fails where there is no VAE that pictures can be decoded with.
+    pub fn require_vae(&self) -> Result<(), CheckpointError> {
+        match self.vae_refusal() {
+            Some(refusal) => Err(CheckpointError::Refused { path: self.path().to_owned(), refusal }),
+            None => Ok(()),
+        }
+    }
+
+    fn vae_refusal(&self) -> Option<Refusal> {
+        match self.file.shape(&format!("{}decoder.conv_in.weight", prefix::VAE)) {
+            None => Some(Refusal::NoVae),
+            Some([_, 4, ..]) => None,
+            Some(_) => Some(Refusal::OtherVae),
         }
     }
 
     /// The tensors.
-    pub fn file(&self) -> &SafetensorsFile {
+    pub fn file(&self) -> &TensorFile {
         &self.file
     }
 

@@ -585,6 +585,10 @@ codes! {
     "A plan of img2img knows its picture by its pixels. Give the picture with `--init`."
     "下敷きの画像が指定されていません"
     "img2img の計画は画像を画素で覚えています。`--init` で画像を指定してください。"
+    N0718 QUANTISED "the weights of a checkpoint are quantised"
+    "A GGUF file holds rounded weights to be smaller: pictures differ from those of the original model, more with fewer bits."
+    "チェックポイントの重みが量子化されています"
+    "GGUF ファイルは小さくするために重みを丸めています。元のモデルとは画像が変わり、ビット数が少ないほど違いが大きくなります。"
 
     N0801 SEED "the seed that is drawn with"
     "With this seed and the same settings, the same picture comes again: give it as `--seed`."

@@ -183,6 +183,8 @@ pub fn escaped(text: &str) -> String {
     text.chars()
         .flat_map(|c| match c {
             '\n' | '\t' => vec![c],
+            // Marks of direction make a line read otherwise than it is.
+            '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => c.escape_default().collect(),
             c if c.is_control() => c.escape_default().collect(),
             c => vec![c],
         })

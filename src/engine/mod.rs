@@ -39,7 +39,7 @@ use crate::lora::{KeyTable, LoraIndex, ModuleTable};
 use crate::model::{Architecture, Builder, Held, OperatorChoice, Unet, Vae, Watch, Weights, unused_tensors};
 use crate::plan::{Emphasis, LatentUpscaler, PadConds, Pass, Plan, Start as PassStart, limits};
 use crate::sampling::{ImageRng, Run, Start, sample, upscale};
-use crate::text::{Embeddings, EncodeOptions, TextEncoders};
+use crate::text::{Embedding, Embeddings, EncodeOptions, TextEncoders};
 use event::{tell, watched};
 
 /// What an engine is opened with.
@@ -124,6 +124,9 @@ pub struct Engine {
 impl Engine {
     /// Builds the models of `checkpoint`. Weights are read when they are first used.
     pub fn new(checkpoint: Checkpoint, options: EngineOptions) -> Result<Self, EngineError> {
+        if options.vae.is_none() {
+            checkpoint.require_vae()?;
+        }
         let operators = options.operators.open(&options.device)?;
         let checkpoint = Arc::new(checkpoint);
         let unknown = || CheckpointError::Refused { path: checkpoint.path().to_owned(), refusal: Refusal::Unknown };
@@ -229,11 +232,12 @@ impl Engine {
             tell(observer, Event::Merged { parameters })?;
         }
         let networks = self.networks.text_signature(pass)?;
+        let bundled = self.with_bundled(pass)?;
         let mut encoding = watched(observer, |part, of| Event::Encoding { part, of });
         let watch = &mut Watch::new(&mut encoding);
         let encoders = prompt::Encoders {
             text: &self.text,
-            embeddings: &self.embeddings,
+            embeddings: bundled.as_ref().unwrap_or(&self.embeddings),
             architecture: &self.architecture,
             device: &self.device,
         };
@@ -250,8 +254,34 @@ impl Engine {
         Ok(conditioning)
     }
 
+    /// The embeddings with those that the LoRAs of `pass` bring along; `None` where they bring none. As in webui a file of the
+    /// user goes before a bundled embedding of its name.
+    fn with_bundled(&mut self, pass: &Pass) -> Result<Option<Embeddings>, EngineError> {
+        let active = self.networks.active(pass, 0, networks::Scope::TextEncoding)?;
+        let bundled: Vec<_> = active.iter().flat_map(|active| active.network.bundled()).collect();
+        if bundled.is_empty() {
+            return Ok(None);
+        }
+        let mut embeddings = self.embeddings.clone();
+        for embedding in bundled {
+            if embeddings.get(&embedding.name).is_none() {
+                let (clip_l, clip_g) = (embedding.clip_l.clone(), embedding.clip_g.clone());
+                embeddings.add(&embedding.name, Embedding { clip_l, clip_g })?;
+            }
+        }
+        Ok(Some(embeddings))
+    }
+
+    /// Reads the VAE's decoder: a broken number in it is found before the first step, not after the last.
+    fn load_decoder(&self) -> Result<(), EngineError> {
+        let weights = self.vae_weights.as_ref().unwrap_or(&self.weights);
+        let decoder = format!("{}decoder.", self.architecture.vae.prefix);
+        Ok(weights.load(&[&decoder], &mut Watch::nobody())?)
+    }
+
     /// Runs `plan`, pass by pass.
     pub fn run(&mut self, plan: &Plan, observer: Observer<'_>) -> Result<Image, EngineError> {
+        self.load_decoder()?;
         let latent = self.latent(plan, observer)?;
         tell(observer, Event::Decoding { part: 0, of: self.vae.parts() })?;
         let mut decoding = watched(observer, |part, of| Event::Decoding { part, of });

@@ -23,11 +23,13 @@ pub(super) struct Networks {
     keys: KeyTable,
     exact: bool,
     open: HashMap<(PathBuf, Option<i64>), Arc<Network>>,
+    /// What names have led to.
+    paths: HashMap<String, PathBuf>,
 }
 
 impl Networks {
     pub(super) fn new(index: LoraIndex, modules: ModuleTable, keys: KeyTable, exact: bool) -> Self {
-        Networks { index, modules, keys, exact, open: HashMap::new() }
+        Networks { index, modules, keys, exact, open: HashMap::new(), paths: HashMap::new() }
     }
 
     /// The networks of `plan`, in the order of [`Plan::loras`].
@@ -36,7 +38,14 @@ impl Networks {
     }
 
     fn network(&mut self, lora: &LoraPlan) -> Result<Arc<Network>, EngineError> {
-        let path = self.index.resolve(&lora.name)?.to_owned();
+        // Looking a name up may compare files.
+        let path = match self.paths.get(&lora.name) {
+            Some(path) => path.clone(),
+            None => {
+                let path = self.index.resolve(&lora.name)?.to_owned();
+                self.paths.entry(lora.name.clone()).or_insert(path).clone()
+            }
+        };
         let key = (path, lora.dyn_dim);
         if let Some(network) = self.open.get(&key) {
             return Ok(network.clone());
@@ -91,7 +100,8 @@ impl Networks {
             let modules = active.network.modules().iter().zip(&active.factors);
             let te = modules.filter(|(m, f)| m.strength() == Strength::Te && f.strength != 0.0);
             let factors: Vec<String> = te.map(|(m, f)| format!("{}={}*{}", m.name(), f.strength, f.ratio)).collect();
-            if !factors.is_empty() {
+            // Embeddings in the file change what its names in a prompt are.
+            if !factors.is_empty() || !active.network.bundled().is_empty() {
                 let path = active.network.path().display();
                 signature.push_str(&format!("{path}:{:?}:{}\n", lora.dyn_dim, factors.join(",")));
             }

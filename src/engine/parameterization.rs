@@ -1,7 +1,12 @@
 //! What a checkpoint's network predicts, and on which noise levels.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_yaml::Value;
+
 use super::EngineError;
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, CheckpointError, Refusal};
 use crate::plan::Settings;
 use crate::sampling::{NoiseLevels, Parameterization};
 
@@ -28,15 +33,19 @@ impl ModelType {
     }
 }
 
-/// How a model type is known.
+/// How a model type is known; what comes first counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ModelTypeSource {
     /// The caller said it.
     Given,
-    /// `parameterization:` in the YAML file beside the checkpoint, as webui reads it.
+    /// The YAML file beside the checkpoint, as webui reads it: `parameterization`, or the denoiser's scaling.
     Yaml,
+    /// The scheduler's configuration in diffusers' folder.
+    Scheduler,
     /// The marker tensors `v_pred` and `ztsnr`, which webui 1.10 does not look at.
     Markers,
+    /// `modelspec.prediction_type` in the file's metadata, which webui 1.10 does not look at.
+    Metadata,
     /// Nothing says it, so it is noise.
     Default,
 }
@@ -58,26 +67,142 @@ impl ModelType {
 /// YAML files beside a checkpoint longer than this are not configurations.
 const MAX_YAML: u64 = 1 << 20;
 
+/// What the network of `checkpoint` predicts, by the first source that says it.
 pub(super) fn detect(checkpoint: &Checkpoint) -> Result<(ModelType, ModelTypeSource), EngineError> {
     let has = |name: &str| checkpoint.file().entry(name).is_some();
-    let zero_terminal_snr = has("ztsnr");
-    let yaml = checkpoint.path().with_extension("yaml");
-    let failed = |source| EngineError::Config { path: yaml.clone(), source };
-    match std::fs::metadata(&yaml) {
-        Ok(metadata) if metadata.is_file() && metadata.len() <= MAX_YAML => {
-            let text = std::fs::read_to_string(&yaml).map_err(failed)?;
-            let value = text.lines().find_map(|l| l.trim().strip_prefix("parameterization:"));
-            if let Some(value) = value {
-                let value = value.trim().trim_matches(['"', '\'']);
-                let parameterization = if value == "v" { Parameterization::V } else { Parameterization::Eps };
-                return Ok((ModelType { parameterization, zero_terminal_snr }, ModelTypeSource::Yaml));
-            }
+    let metadata = checkpoint.file().metadata();
+    let scheduler = scheduler(checkpoint)?;
+    let in_folder = scheduler.as_ref().map(|configuration| said_of(checkpoint, configuration)).transpose()?.flatten();
+    let sources = [
+        (ModelTypeSource::Yaml, from_yaml(checkpoint)?),
+        (ModelTypeSource::Scheduler, in_folder),
+        (ModelTypeSource::Markers, has("v_pred").then_some(Parameterization::V)),
+        (ModelTypeSource::Metadata, from_metadata(metadata)),
+    ];
+    let said = sources.into_iter().find_map(|(source, said)| Some((said?, source)));
+    let (parameterization, source) = said.unwrap_or((Parameterization::default(), ModelTypeSource::Default));
+    let rescaled = scheduler.and_then(|c| c.get("rescale_betas_zero_snr")?.as_bool()).unwrap_or(false);
+    Ok((ModelType { parameterization, zero_terminal_snr: has("ztsnr") || rescaled }, source))
+}
+
+/// Every word for a parameterisation that people write.
+fn named(word: &str) -> Option<Parameterization> {
+    let word: String = word.trim().to_ascii_lowercase().chars().filter(char::is_ascii_alphanumeric).collect();
+    match word.as_str() {
+        "v" | "vpred" | "vprediction" | "vparameterization" | "velocity" => Some(Parameterization::V),
+        "eps" | "epsilon" | "epsprediction" | "epsilonprediction" | "noise" => Some(Parameterization::Eps),
+        _ => None,
+    }
+}
+
+fn from_metadata(metadata: &BTreeMap<String, String>) -> Option<Parameterization> {
+    ["modelspec.prediction_type", "modelspec.predict_key"].iter().find_map(|key| named(metadata.get(*key)?))
+}
+
+/// What the configuration beside the checkpoint says. webui looks for `parameterization` in `model.params`, and for SDXL at
+/// the class that the denoiser scales with.
+fn from_yaml(checkpoint: &Checkpoint) -> Result<Option<Parameterization>, EngineError> {
+    for extension in ["yaml", "yml"] {
+        let path = checkpoint.path().with_extension(extension);
+        if let Some(yaml) = configuration(&path)? {
+            return said_of(checkpoint, &yaml);
         }
-        _ => {}
     }
-    if has("v_pred") {
-        let parameterization = Parameterization::V;
-        return Ok((ModelType { parameterization, zero_terminal_snr }, ModelTypeSource::Markers));
+    Ok(None)
+}
+
+/// What `_class_name`, `prediction_type` and the like of a model in diffusers' folder say.
+fn scheduler(checkpoint: &Checkpoint) -> Result<Option<Value>, EngineError> {
+    match checkpoint.path().is_dir() {
+        true => configuration(&checkpoint.path().join("scheduler/scheduler_config.json")),
+        false => Ok(None),
     }
-    Ok((ModelType { zero_terminal_snr, ..ModelType::default() }, ModelTypeSource::Default))
+}
+
+/// The YAML (or JSON) in the file at `path`, if there is one.
+fn configuration(path: &Path) -> Result<Option<Value>, EngineError> {
+    let failed = |source| EngineError::Config { path: path.to_owned(), source };
+    if !std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.len() <= MAX_YAML) {
+        return Ok(None);
+    }
+    let text = std::fs::read_to_string(path).map_err(failed)?;
+    let text = text.trim_start_matches('\u{feff}');
+    serde_yaml::from_str(text).map(Some).map_err(|e| failed(std::io::Error::other(e)))
+}
+
+fn said_of(checkpoint: &Checkpoint, configuration: &Value) -> Result<Option<Parameterization>, EngineError> {
+    match said(configuration) {
+        Some(Said::Edm) => {
+            let path = checkpoint.path().to_owned();
+            Err(CheckpointError::Refused { path, refusal: Refusal::Edm }.into())
+        }
+        Some(Said::Known(parameterization)) => Ok(Some(parameterization)),
+        None => Ok(None),
+    }
+}
+
+enum Said {
+    Known(Parameterization),
+    /// Noise levels of another kind.
+    Edm,
+}
+
+/// The first thing that a configuration says about what the network predicts, wherever in it.
+fn said(yaml: &Value) -> Option<Said> {
+    match yaml {
+        Value::Mapping(pairs) => {
+            let pair = |(key, value): (&Value, &Value)| match (key.as_str()?, value.as_str()) {
+                ("parameterization" | "prediction_type", Some(word)) => named(word).map(Said::Known),
+                ("_class_name", Some(class)) if class.starts_with("EDM") => Some(Said::Edm),
+                ("target", Some(class)) => scaling(class),
+                _ => None,
+            };
+            pairs.iter().find_map(pair).or_else(|| pairs.iter().find_map(|(_, value)| said(value)))
+        }
+        Value::Sequence(items) => items.iter().find_map(said),
+        _ => None,
+    }
+}
+
+/// What a denoiser's scaling class is for.
+fn scaling(class: &str) -> Option<Said> {
+    match class.trim().rsplit('.').next()? {
+        "VScaling" => Some(Said::Known(Parameterization::V)),
+        "EpsScaling" => Some(Said::Known(Parameterization::Eps)),
+        "EDMScaling" | "VScalingWithEDMcNoise" => Some(Said::Edm),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_spelling_of_a_configuration_is_understood() {
+        let of = |text: &str| match said(&serde_yaml::from_str(text).unwrap()) {
+            Some(Said::Known(parameterization)) => Some(parameterization),
+            Some(Said::Edm) => panic!("EDM"),
+            None => None,
+        };
+        let (v, eps) = (Some(Parameterization::V), Some(Parameterization::Eps));
+        let scaling =
+            "model:\n  params:\n    denoiser_config:\n      params:\n        scaling_config:\n          target: ";
+        for (text, expected) in [
+            ("model:\n  params:\n    parameterization: v\n", v),
+            ("model:\r\n  params:\r\n    \"parameterization\": 'v'  # yes\r\n", v),
+            ("model: {params: {parameterization: \"v\"}}", v),
+            ("{\"model\": {\"params\": {\"parameterization\": \"v_prediction\"}}}", v),
+            ("model:\n  params:\n    # parameterization: v\n    scale: 1\n", None),
+            ("model:\n  params:\n    parameterization: eps\n", eps),
+            (&format!("{scaling}sgm.modules.diffusionmodules.denoiser_scaling.VScaling"), v),
+            (&format!("{scaling}\"custom.VScaling\""), v),
+            (&format!("{scaling}sgm.modules.diffusionmodules.denoiser_scaling.EpsScaling"), eps),
+            ("", None),
+        ] {
+            assert_eq!(of(text), expected, "{text}");
+        }
+        let edm = serde_yaml::from_str(&format!("{scaling}sgm.EDMScaling")).unwrap();
+        assert!(matches!(said(&edm), Some(Said::Edm)));
+    }
 }

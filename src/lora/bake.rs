@@ -22,7 +22,7 @@ use super::module::NetworkModule;
 use super::network::Network;
 use super::surgery::{Stored, metadata_for, serialize};
 use super::table::ModuleTable;
-use crate::checkpoint::{FileError, SafetensorsFile};
+use crate::checkpoint::{FileError, TensorFile};
 use crate::diagnostic::{Said, Text};
 use crate::files::{self, Existing};
 use crate::say;
@@ -106,7 +106,7 @@ pub fn bake(
         return Err(BakeError::Exists { path: output.to_owned() });
     }
     let network = Network::open(input, table, keys)?;
-    let file = SafetensorsFile::open(input)?;
+    let file = TensorFile::open(input)?;
     let groups = Matching::new(file.names(), table, keys).groups;
     let mut tensors: BTreeMap<String, Stored> =
         file.names().map(|name| (name.to_owned(), Stored::InFile(&file, name.to_owned()))).collect();
@@ -134,7 +134,7 @@ pub fn bake(
 
 /// The one tensor to replace so that `module`'s delta is multiplied by `weight`.
 fn scaled(
-    file: &SafetensorsFile,
+    file: &TensorFile,
     module: &NetworkModule,
     group: &Group,
     weight: f64,
@@ -176,7 +176,7 @@ pub(super) fn alpha_name(group: &Group) -> Option<String> {
 }
 
 /// The old metadata and where the new file is from.
-fn metadata(file: &SafetensorsFile, output: &Path, provenance: &str) -> BTreeMap<String, String> {
+fn metadata(file: &TensorFile, output: &Path, provenance: &str) -> BTreeMap<String, String> {
     let mut metadata = metadata_for(file.metadata(), output);
     metadata.insert("lbw_baked".to_owned(), provenance.to_owned());
     metadata

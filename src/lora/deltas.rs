@@ -18,7 +18,7 @@ use super::matching::KeyTable;
 use super::matching::{Group, Matching};
 use super::table::ModuleTable;
 use crate::block::Block;
-use crate::checkpoint::{FileError, SafetensorsFile};
+use crate::checkpoint::{FileError, TensorFile};
 
 /// The measures of all modules whose delta is a product of two factors.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
@@ -61,7 +61,7 @@ struct Measure {
 impl Deltas {
     /// Measures the file at `path`, its keys matched to `table`.
     pub fn of_file(path: &Path, table: &ModuleTable) -> std::result::Result<Self, LoraError> {
-        let file = SafetensorsFile::open(path)?;
+        let file = TensorFile::open(path)?;
         let groups = Matching::new(file.names(), table, KeyTable::Lenient).groups;
         let modules: Vec<_> = groups.iter().collect();
         let measures: Vec<_> = modules
@@ -106,7 +106,7 @@ impl Deltas {
 }
 
 /// `None` for modules that are not two factors and nothing else.
-fn measure(file: &SafetensorsFile, group: &Group) -> std::result::Result<Option<Measure>, FileError> {
+fn measure(file: &TensorFile, group: &Group) -> std::result::Result<Option<Measure>, FileError> {
     let has = |part: &str| group.parts.contains_key(part);
     let is_dora = has("dora_scale") || has("lora_magnitude_vector");
     let kind = Kind::of_parts(has, &[]);

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use crate::checkpoint::{FileError, SafetensorsFile};
+use crate::checkpoint::{FileError, Format, TensorFile};
 use crate::files::hex;
 
 /// The hashes of one file, in lower-case hex.
@@ -22,18 +22,21 @@ pub struct LoraHashes {
 impl LoraHashes {
     /// Reads the whole file at `path`.
     pub fn of_file(path: &Path) -> Result<Self, FileError> {
-        Ok(Self::of(&SafetensorsFile::open(path)?))
+        Ok(Self::of(&TensorFile::open(path)?))
     }
 
-    pub(super) fn of(file: &SafetensorsFile) -> Self {
+    pub(super) fn of(file: &TensorFile) -> Self {
         let bytes = file.as_bytes();
         let header_len = bytes.first_chunk().map_or(0, |len| u64::from_le_bytes(*len));
         let data =
             usize::try_from(header_len).ok().and_then(|len| bytes.get(len.checked_add(8)?..)).unwrap_or_default();
-        let addnet = sha256(data);
+        let sha256 = hex(&Sha256::digest(bytes));
+        // Other formats have no header; webui then takes the whole file.
+        let is_safetensors = file.format() == Format::Safetensors;
+        let addnet = if is_safetensors { hex(&Sha256::digest(data)) } else { sha256.clone() };
         let stated = file.metadata().get("sshs_model_hash").filter(|hash| !hash.is_empty());
         let webui = stated.unwrap_or(&addnet).chars().take(12).collect();
-        LoraHashes { sha256: sha256(bytes), addnet, webui }
+        LoraHashes { sha256, addnet, webui }
     }
 
     /// Whether `hash`, from an infotext, names this file: webui's hash, or the beginning (8 digits at least) of one of
@@ -45,19 +48,15 @@ impl LoraHashes {
     }
 }
 
-fn sha256(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn file(metadata: &str) -> SafetensorsFile {
+    fn file(metadata: &str) -> TensorFile {
         let header =
             format!(r#"{{"__metadata__":{{{metadata}}},"a":{{"dtype":"U8","shape":[3],"data_offsets":[0,3]}}}}"#);
         let bytes = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), b"abc"].concat();
-        SafetensorsFile::from_bytes("a", bytes).unwrap()
+        TensorFile::from_bytes("a", bytes).unwrap()
     }
 
     #[test]

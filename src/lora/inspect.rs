@@ -7,7 +7,6 @@ use candle_core::DType;
 use serde::Serialize;
 
 use super::error::LoraError;
-use super::file;
 use super::hash::LoraHashes;
 use super::kind::Kind;
 use super::made_for::made_for;
@@ -15,7 +14,7 @@ use super::matching::{Group, KeyTable, Matching};
 use super::table::ModuleTable;
 use crate::block::{Block, Family};
 use crate::checkpoint::architecture::Architecture;
-use crate::checkpoint::{FileError, SafetensorsFile};
+use crate::checkpoint::{FileError, TensorFile};
 
 /// What is known of a LoRA file without a model to run it on. Only its header and single numbers are read.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
@@ -55,7 +54,7 @@ impl Inspection {
     /// Inspects the file at `path`, its keys matched to `table` or, without one, to a full-size model of the family the
     /// file is made for (SDXL if it does not say).
     pub fn of_file(path: &Path, table: Option<&ModuleTable>) -> Result<Self, LoraError> {
-        let file = SafetensorsFile::open(path)?;
+        let file = TensorFile::open(path)?;
         let made_for = made_for(&file);
         let full_size;
         let table = match table {
@@ -65,7 +64,7 @@ impl Inspection {
                 &full_size
             }
         };
-        let Matching { groups, unmatched, leniently } = Matching::new(file.names(), table, KeyTable::Lenient);
+        let Matching { groups, unmatched, leniently, .. } = Matching::new(file.names(), table, KeyTable::Lenient);
         let mut inspection = Inspection {
             made_for,
             hashes: LoraHashes::of(&file),
@@ -75,7 +74,7 @@ impl Inspection {
             ..Inspection::default()
         };
         for entry in file.names().filter_map(|name| file.entry(name)) {
-            *inspection.dtypes.entry(format!("{:?}", entry.dtype)).or_default() += 1;
+            *inspection.dtypes.entry(entry.type_name()).or_default() += 1;
         }
         for (name, group) in &groups {
             inspection.add_module(&file, table, name, group)?;
@@ -88,7 +87,7 @@ impl Inspection {
 
     fn add_module(
         &mut self,
-        file: &SafetensorsFile,
+        file: &TensorFile,
         table: &ModuleTable,
         name: &str,
         group: &Group,
@@ -98,7 +97,7 @@ impl Inspection {
         }
         let shape = |part: &str| file.shape(group.parts.get(part)?);
         let target = table.target(name).map(|target| target.shape).unwrap_or_default();
-        match Kind::of_parts(|part| group.parts.contains_key(part), &target) {
+        match Kind::as_meant(|part| group.parts.contains_key(part), &target) {
             Some(Kind::Oft) if shape("oft_blocks").is_some_and(|s| s.len() == 4) => self.count_kind(Kind::Boft),
             Some(kind) => {
                 self.count_kind(kind);
@@ -112,7 +111,7 @@ impl Inspection {
         self.dora_modules +=
             usize::from(["dora_scale", "lora_magnitude_vector"].iter().any(|part| group.parts.contains_key(*part)));
         if let Some(alpha) = group.parts.get("alpha") {
-            let values = file::read(file, alpha)?.flatten_all()?.to_dtype(DType::F64)?.to_vec1::<f64>()?;
+            let values = file.unchecked_tensor(alpha)?.flatten_all()?.to_dtype(DType::F64)?.to_vec1::<f64>()?;
             let Some(alpha) = values.first() else { return Ok(()) };
             match self.alphas.iter_mut().find(|(value, _)| value == alpha) {
                 Some((_, count)) => *count += 1,

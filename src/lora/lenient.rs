@@ -48,25 +48,64 @@ impl Component {
     }
 }
 
-const COMPONENTS: [(&str, Component); 14] = [
+const COMPONENTS: [(&str, Component); 19] = [
     ("text_encoders.clip_l.transformer.", Component::TextEncoder),
     ("text_encoders.clip_g.transformer.", Component::TextEncoder2),
+    ("conditioner.embedders.0.transformer.", Component::TextEncoder),
     ("clip_l.transformer.", Component::TextEncoder),
     ("clip_g.transformer.", Component::TextEncoder2),
     ("base_model.model.unet.", Component::Unet),
     ("base_model.model.text_encoder_2.", Component::TextEncoder2),
     ("base_model.model.text_encoder.", Component::TextEncoder),
+    ("base_model.model.text_encoder_1.", Component::TextEncoder),
     ("base_model.model.text_model.", Component::TextEncoder),
     ("base_model.model.", Component::Unet),
     ("model.diffusion_model.", Component::Unet),
     ("diffusion_model.", Component::Unet),
     ("text_encoder_2.", Component::TextEncoder2),
+    ("text_encoder_1.", Component::TextEncoder),
     ("text_encoder.", Component::TextEncoder),
+    ("clip_l.", Component::TextEncoder),
+    ("clip_g.", Component::TextEncoder2),
     ("unet.", Component::Unet),
 ];
 
+/// How paths begin that have no component before them: those of a UNet in diffusers' names and in LDM's.
+const BARE_UNET: [&str; 14] = [
+    "down_blocks.",
+    "mid_block.",
+    "up_blocks.",
+    "conv_in.",
+    "conv_out.",
+    "conv_norm_out.",
+    "time_embedding.",
+    "add_embedding.",
+    "input_blocks.",
+    "middle_block.",
+    "output_blocks.",
+    "time_embed.",
+    "label_emb.",
+    "out.",
+];
+
+/// What SimpleTuner puts before module names, and what kohya does.
+const LYCORIS: [(&str, &str); 6] = [
+    ("lycoris_text_encoder_2_", "lora_te2_"),
+    ("lycoris_text_encoder_1_", "lora_te1_"),
+    ("lycoris_text_encoder_", "lora_te1_"),
+    ("lycoris_text_model_", "lora_te1_text_model_"),
+    ("lycoris_unet_", "lora_unet_"),
+    ("lycoris_", "lora_unet_"),
+];
+
+fn component(key: &str) -> Option<(&'static str, Component)> {
+    let named = COMPONENTS.into_iter().find(|(prefix, _)| key.starts_with(prefix));
+    let bare = || BARE_UNET.iter().any(|start| key.starts_with(start)).then_some(("", Component::Unet));
+    named.or_else(bare)
+}
+
 /// Endings of dotted keys and the part they are. A leading `_` belongs to an attention processor's `to_q_lora`.
-const PARTS: [(&str, &str); 16] = [
+const PARTS: [(&str, &str); 20] = [
     (".lora_A.weight", "lora_down.weight"),
     (".lora_B.weight", "lora_up.weight"),
     (".lora_A.default.weight", "lora_down.weight"),
@@ -80,13 +119,17 @@ const PARTS: [(&str, &str); 16] = [
     (".lora_linear_layer.up.weight", "lora_up.weight"),
     ("_lora.down.weight", "lora_down.weight"),
     ("_lora.up.weight", "lora_up.weight"),
+    (".a1.weight", "a1.weight"),
+    (".a2.weight", "a2.weight"),
+    (".b1.weight", "b1.weight"),
+    (".b2.weight", "b2.weight"),
     (".lora_magnitude_vector.default.weight", "lora_magnitude_vector"),
     (".lora_magnitude_vector.weight", "lora_magnitude_vector"),
     (".lora_magnitude_vector", "lora_magnitude_vector"),
 ];
 
 /// Parts that other tools write behind a dotted path as kohya and LyCORIS do.
-const PLAIN_PARTS: [&str; 24] = [
+const PLAIN_PARTS: [&str; 25] = [
     "alpha",
     "scale",
     "bias",
@@ -110,12 +153,25 @@ const PLAIN_PARTS: [&str; 24] = [
     "lokr_w2_b",
     "lokr_t2",
     "oft_blocks",
+    "oft_diag",
     "rescale",
 ];
 
 /// `key` in kohya's terms, if it is in a scheme that is known here.
 pub(super) fn rewrite(key: &str) -> Option<Rewritten> {
-    let (prefix, component) = COMPONENTS.into_iter().find(|(prefix, _)| key.starts_with(prefix))?;
+    if let Some((prefix, kohya)) = LYCORIS.into_iter().find(|(prefix, _)| key.starts_with(prefix)) {
+        let (path, part) = split_part(&key[prefix.len()..])?;
+        let component = match kohya {
+            "lora_unet_" => Component::Unet,
+            "lora_te2_" => Component::TextEncoder2,
+            _ => Component::TextEncoder,
+        };
+        let (module, path) = (format!("{kohya}{path}"), path.to_owned());
+        return Some(Rewritten { module, part: part.to_owned(), path, component });
+    }
+    // What torch.compile puts into paths.
+    let key = key.replace("_orig_mod.", "");
+    let (prefix, component) = component(&key)?;
     let (path, part) = split_part(&key[prefix.len()..])?;
     let mut path = path.replace(".processor.", ".");
     if path.ends_with(".to_out") {
@@ -227,12 +283,20 @@ mod tests {
                 "lokr_w1",
             ),
             ("unet.mid_block.attentions.0.proj_in.alpha", "lora_unet_mid_block_attentions_0_proj_in", "alpha"),
+            ("lycoris_mid_block_attentions_0_proj_in.lokr_w1", "lora_unet_mid_block_attentions_0_proj_in", "lokr_w1"),
+            ("unet._orig_mod.conv_in.lora_A.weight", "lora_unet_conv_in", "lora_down.weight"),
+            ("output_blocks.3.1.proj_in.alpha", "lora_unet_output_blocks_3_1_proj_in", "alpha"),
+            (
+                "text_encoder_1.text_model.encoder.layers.0.mlp.fc1.dora_scale",
+                "lora_te1_text_model_encoder_layers_0_mlp_fc1",
+                "dora_scale",
+            ),
         ];
         for (key, module, part) in cases {
             let rewritten = rewrite(key).unwrap_or_else(|| panic!("{key}"));
             assert_eq!((rewritten.module.as_str(), rewritten.part.as_str()), (module, part));
         }
-        for key in ["", "unet.", "unet.alpha", "lora_unet_x.alpha", "diffusion_model.x.weight"] {
+        for key in ["", "unet.", "unet.alpha", "lora_unet_x.alpha", "outer.x.alpha", "diffusion_model.x.weight"] {
             assert_eq!(rewrite(key), None, "{key}");
         }
     }

@@ -1,18 +1,34 @@
 //! Which family of models a LoRA file is made for.
 
-use crate::checkpoint::SafetensorsFile;
+use crate::checkpoint::TensorFile;
 
 /// The model family that a file's names, shapes and metadata speak of, if they do.
-pub(super) fn made_for(file: &SafetensorsFile) -> Option<&'static str> {
+pub(super) fn made_for(file: &TensorFile) -> Option<&'static str> {
     by_names(file).or_else(|| by_metadata(file))
 }
 
-fn by_names(file: &SafetensorsFile) -> Option<&'static str> {
+fn by_names(file: &TensorFile) -> Option<&'static str> {
     let has = |text: &str| file.names().any(|name| name.contains(text));
-    if has("joint_blocks") || has("joint_transformer_blocks") {
-        return Some("SD3");
+    const OTHERS: [(&str, &str); 13] = [
+        ("joint_transformer_blocks", "AuraFlow"),
+        ("joint_blocks", "SD3"),
+        ("single_transformer_blocks", "Flux"),
+        // kohya's names for Flux end in `img_attn_qkv` too, with `_` before.
+        (".img_attn_qkv.", "HunyuanVideo"),
+        ("txt_mlp.net", "Qwen-Image"),
+        ("img_mod.1", "Qwen-Image"),
+        ("add_q_proj", "SD3"),
+        ("attention.qkv", "Z-Image or Lumina 2"),
+        ("cap_embedder", "Z-Image or Lumina 2"),
+        ("prior_unet", "Stable Cascade"),
+        ("lllite_unet", "ControlNet-LLLite"),
+        ("blocks.0.self_attn.", "Wan"),
+        ("blocks_0_self_attn_", "Wan"),
+    ];
+    if let Some((_, family)) = OTHERS.into_iter().find(|(text, _)| has(text)) {
+        return Some(family);
     }
-    if has("double_blocks") || has("single_blocks") || has("single_transformer_blocks") {
+    if has("double_blocks") || has("single_blocks") {
         return Some("Flux");
     }
     // The width of the text that cross-attention reads is the family's own.
@@ -30,7 +46,7 @@ fn by_names(file: &SafetensorsFile) -> Option<&'static str> {
     }
 }
 
-fn by_metadata(file: &SafetensorsFile) -> Option<&'static str> {
+fn by_metadata(file: &TensorFile) -> Option<&'static str> {
     let metadata = file.metadata();
     let version = metadata.get("ss_base_model_version").or_else(|| metadata.get("modelspec.architecture"))?;
     let families = [

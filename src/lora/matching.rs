@@ -24,6 +24,8 @@ pub(super) struct Matching {
     pub unmatched: Vec<String>,
     /// How many tensors only the lenient table understood.
     pub leniently: usize,
+    /// Tensors for the same part of the same module under two names.
+    pub twice: Vec<(String, String)>,
 }
 
 /// The tensors of one module.
@@ -52,12 +54,14 @@ impl Matching {
                 Some(place) => {
                     matching.leniently += usize::from(place.leniently);
                     let group = matching.groups.entry(place.module).or_default();
-                    group.parts.insert(place.part, tensor.to_owned());
+                    if let Some(first) = group.parts.insert(place.part, tensor.to_owned()) {
+                        matching.twice.push((first, tensor.to_owned()));
+                    }
                     group.origin = place.origin.or(group.origin.take());
                 }
             }
         }
-        matching.groups.values_mut().for_each(Group::use_peft_names);
+        matching.groups.values_mut().for_each(|group| group.use_peft_names(keys));
         matching
     }
 
@@ -74,14 +78,19 @@ impl Matching {
 }
 
 impl Group {
-    /// webui takes PEFT's factor names under kohya's module names too, and then nothing else of the module.
-    fn use_peft_names(&mut self) {
+    /// webui takes PEFT's factor names under kohya's module names too, and then nothing else of the module; what is meant is
+    /// the module with all its parts.
+    fn use_peft_names(&mut self, keys: KeyTable) {
         if self.parts.contains_key("lora_up.weight") {
             return;
         }
         if let (Some(down), Some(up)) = (self.parts.get("lora_A.weight"), self.parts.get("lora_B.weight")) {
             let parts = [("lora_down.weight", down), ("lora_up.weight", up)];
-            self.parts = parts.into_iter().map(|(part, tensor)| (part.to_owned(), tensor.clone())).collect();
+            let factors: Vec<_> = parts.map(|(part, tensor)| (part.to_owned(), tensor.clone())).into();
+            if keys == KeyTable::Webui {
+                self.parts.clear();
+            }
+            self.parts.extend(factors);
         }
     }
 }

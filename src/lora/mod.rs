@@ -17,6 +17,7 @@
 //! ```
 
 mod bake;
+mod bundled;
 mod deltas;
 mod error;
 mod file;
@@ -35,6 +36,7 @@ pub mod surgery;
 mod table;
 
 pub use bake::{BakeError, Baked, bake};
+pub use bundled::BundledEmbedding;
 pub use deltas::{BlockDeltas, Deltas};
 pub use error::LoraError;
 pub use hash::LoraHashes;

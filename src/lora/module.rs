@@ -116,7 +116,7 @@ impl NetworkModule {
         parts: &Parts,
         adapter_scale: impl FnOnce(usize) -> Option<f64>,
     ) -> Option<std::result::Result<Self, Misfit>> {
-        let update = match read(parts, &place.target.shape)? {
+        let update = match read(parts, &place.target.shape, place.as_meant)? {
             Ok(update) => Arc::from(update),
             Err(misfit) => return Some(Err(misfit)),
         };
@@ -130,12 +130,15 @@ impl NetworkModule {
         adapter_scale: impl FnOnce(usize) -> Option<f64>,
     ) -> std::result::Result<Self, Misfit> {
         let rotates = matches!(update.kind(), Kind::Oft | Kind::Boft);
-        let scale = match (parts.scalar("scale")?, update.dim(), parts.scalar("alpha")?) {
+        let scale = match (parts.finite_scalar("scale")?, update.dim()) {
             _ if rotates => 1.0,
-            (Some(scale), _, _) => scale,
-            (None, Some(dim), Some(alpha)) => alpha / dim as f64,
-            (None, Some(dim), None) => adapter_scale(dim).unwrap_or(1.0),
-            (None, None, _) => 1.0,
+            (Some(scale), _) => scale,
+            // What divides nothing may be anything: LoKr "of full dimension" has an alpha that f16 cannot hold.
+            (None, None) => 1.0,
+            (None, Some(dim)) => match parts.finite_scalar("alpha")? {
+                Some(alpha) => alpha / dim as f64,
+                None => adapter_scale(dim).unwrap_or(1.0),
+            },
         };
         if !scale.is_finite() {
             return Err(Misfit::Pair(say!("its rank is 0", "rank が 0 です")));
@@ -150,8 +153,10 @@ impl NetworkModule {
             (None, Some(magnitude)) => Some(Dora::read(&magnitude.flatten_all()?, &target.shape, true)?),
             (None, None) => None,
         };
-        let bias_part = if update.kind() == Kind::Norm { "b_norm" } else { "diff_b" };
-        let carries_bias = matches!(update.kind(), Kind::Norm | Kind::Full);
+        let is_norm = update.kind() == Kind::Norm || (as_meant && parts.get("diff_b").is_none());
+        let bias_part = if is_norm { "b_norm" } else { "diff_b" };
+        // webui hands only these kinds' biases on; ComfyUI's extracted LoRAs have them beside every kind.
+        let carries_bias = as_meant || matches!(update.kind(), Kind::Norm | Kind::Full);
         let bias = parts.get(bias_part).filter(|_| carries_bias && target.bias.is_some()).cloned();
         if let Some(bias) = bias.as_ref().filter(|bias| Some(&bias.elem_count()) != target.shape.first()) {
             return Err(bias_misfit(bias_part, bias, &target));

@@ -3,16 +3,17 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
+use super::bundled::{self, BundledEmbedding};
 use super::error::LoraError;
 use super::file;
-use super::kind::{Misfit, Parts};
+use super::kind::{Misfit, Parts, is_known};
 use super::lenient::AdapterConfig;
 use super::made_for::made_for;
 use super::matching::{Group, KeyTable, Matching};
 use super::module::{NetworkModule, Place};
 use super::table::ModuleTable;
 use crate::block::Block;
-use crate::checkpoint::{FileError, SafetensorsFile};
+use crate::checkpoint::{FileError, TensorFile};
 use crate::diagnostic::{Said, Text};
 use crate::say;
 
@@ -22,6 +23,7 @@ pub struct Network {
     path: PathBuf,
     metadata: BTreeMap<String, String>,
     modules: Vec<NetworkModule>,
+    bundled: Vec<BundledEmbedding>,
     unmatched: Vec<String>,
     without_effect: Vec<String>,
     leniently_matched: usize,
@@ -30,8 +32,15 @@ pub struct Network {
 impl Network {
     /// Reads the file at `path` and matches it to the model that `table` describes.
     pub fn open(path: &Path, table: &ModuleTable, keys: KeyTable) -> Result<Self, LoraError> {
-        let file = SafetensorsFile::open(path)?;
-        let matching = Matching::new(file.names(), table, keys);
+        let file = TensorFile::open(path)?;
+        let mut matching = Matching::new(file.names(), table, keys);
+        for (first, second) in &matching.twice {
+            if file.bytes(first)? != file.bytes(second)? {
+                let (first, second) = (first.clone(), second.clone());
+                return Err(LoraError::TwoNames { path: path.to_owned(), first, second });
+            }
+        }
+        let bundled = bundled::take(&file, table, &mut matching.unmatched)?;
         let without_effect = match keys {
             KeyTable::Webui => matching.without_effect(table),
             KeyTable::Lenient => Vec::new(),
@@ -51,7 +60,7 @@ impl Network {
         if !misfits.is_empty() {
             return Err(LoraError::Misfits { path, misfits, made_for: made_for(&file), family });
         }
-        let Matching { groups, unmatched, leniently: leniently_matched } = matching;
+        let Matching { groups, unmatched, leniently: leniently_matched, .. } = matching;
         if groups.is_empty() {
             let example = unmatched.first().cloned().unwrap_or_default();
             return Err(LoraError::NoModules {
@@ -63,7 +72,7 @@ impl Network {
             });
         }
         let metadata = file.metadata().clone();
-        Ok(Network { path, metadata, modules, unmatched, without_effect, leniently_matched })
+        Ok(Network { path, metadata, modules, bundled, unmatched, without_effect, leniently_matched })
     }
 
     /// The file it was read from.
@@ -79,6 +88,11 @@ impl Network {
     /// The modules that have an effect, in the order of their names.
     pub fn modules(&self) -> &[NetworkModule] {
         &self.modules
+    }
+
+    /// Textual-inversion embeddings in the file, which prompts may name while it is in force.
+    pub fn bundled(&self) -> &[BundledEmbedding] {
+        &self.bundled
     }
 
     /// Names of tensors that belong to no module of the model; webui ignores them silently.
@@ -105,7 +119,7 @@ impl Network {
 }
 
 struct ModuleReader<'f> {
-    file: &'f SafetensorsFile,
+    file: &'f TensorFile,
     table: &'f ModuleTable,
     keys: KeyTable,
     adapter: AdapterConfig,
@@ -117,7 +131,7 @@ impl ModuleReader<'_> {
         let unknown_kind = || LoraError::UnknownKind {
             path: self.file.path().to_owned(),
             module: name.to_owned(),
-            parts: group.parts.keys().map(|part| format!("`{part}`")).collect::<Vec<_>>().join(", "),
+            parts: group.parts.keys().cloned().collect(),
         };
         let mut target = self.table.target(name).ok_or_else(unknown_kind)?;
         // webui hands only the out projection's bias delta on.
@@ -125,8 +139,10 @@ impl ModuleReader<'_> {
             target.bias = None;
         }
         let mut parts = Parts::default();
-        for (part, tensor) in &group.parts {
-            parts.0.insert(part.clone(), file::read(self.file, tensor)?);
+        for (part, tensor) in group.parts.iter().filter(|(part, _)| is_known(part)) {
+            // Where an alpha is of no use it may be anything.
+            let read = if part == "alpha" { self.file.unchecked_tensor(tensor) } else { file::read(self.file, tensor) };
+            parts.0.insert(part.clone(), read?);
         }
         let block = Block::of_module(self.table.family(), name);
         let shape = target.shape.clone();

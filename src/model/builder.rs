@@ -7,8 +7,6 @@ use std::collections::BTreeMap;
 use std::convert::identity;
 use std::sync::Arc;
 
-use safetensors::tensor::Dtype;
-
 use super::ops::{Held, Operators, Order, Shape};
 use super::weights::{Param, Weights};
 use crate::checkpoint::architecture::Architecture;
@@ -115,8 +113,8 @@ impl Builder {
                 let found = entry.shape.clone();
                 self.problem(TensorProblem::Shape { name: name.to_owned(), expected: shape.to_vec(), found });
             }
-            Some(entry) if !matches!(entry.dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16) => {
-                let found = format!("{:?}", entry.dtype);
+            Some(entry) if entry.number_type().is_none() => {
+                let found = entry.type_name();
                 self.problem(TensorProblem::Dtype { name: name.to_owned(), found });
             }
             Some(_) => {}
@@ -155,12 +153,23 @@ impl Builder {
 /// Tensors of the file that no model uses: their number and the first one's name. Those known to be without effect are
 /// not counted.
 pub fn unused_tensors(checkpoint: &Checkpoint, used: impl Fn(&str) -> bool) -> (usize, Option<String>) {
-    const HARMLESS: [&str; 4] = ["position_ids", "logit_scale", "model_ema.", "denoiser."];
+    const HARMLESS: [&str; 9] = [
+        "position_ids",
+        "logit_scale",
+        "model_ema.",
+        "denoiser.",
+        "alphas_cumprod",
+        "betas",
+        "embedders.0.transformer.text_projection",
+        "embedders.0.text_projection",
+        "loss.",
+    ];
+    // Said as what they mean.
+    const MARKS: [&str; 2] = ["v_pred", "ztsnr"];
     let encoder = format!("{}encoder.", prefix::VAE);
-    let mut unused = checkpoint
-        .file()
-        .names()
-        .filter(|n| !used(n) && !n.starts_with(&encoder) && !HARMLESS.iter().any(|h| n.contains(h)));
+    let mut unused = checkpoint.file().names().filter(|n| {
+        !used(n) && !n.starts_with(&encoder) && !MARKS.contains(n) && !HARMLESS.iter().any(|h| n.contains(h))
+    });
     let first = unused.next().map(str::to_owned);
     (first.iter().len() + unused.count(), first)
 }

@@ -140,13 +140,14 @@ impl Param {
             return self.plain(&self.base().map_err(carried)?);
         };
         let file = self.checkpoint.file();
-        let bytes = file.finite(&self.name).map_err(carried)?;
-        let number = match file.entry(&self.name).map(|entry| entry.dtype) {
-            Some(Dtype::F16) => NumberType::F16,
-            Some(Dtype::BF16) => NumberType::BF16,
+        let numbers = file.numbers(&self.name).map_err(carried)?;
+        let number = match numbers.dtype {
+            Dtype::F16 => NumberType::F16,
+            Dtype::BF16 => NumberType::BF16,
             _ => NumberType::F32,
         };
-        let weight = self.operators.weight(Stored { bytes, number, shape }, changes, self.held)?;
+        let stored = Stored { bytes: &numbers.bytes, number, shape };
+        let weight = self.operators.weight(stored, changes, self.held)?;
         file.release(&self.name);
         Ok(weight)
     }

@@ -18,7 +18,7 @@ pub struct Embedding {
 }
 
 /// Embeddings by name.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Embeddings {
     names: EmbeddingNames,
     by_name: HashMap<String, Embedding>,

@@ -1,14 +1,18 @@
 //! The files of textual-inversion embeddings in the user's folders.
 //!
-//! An SDXL embedding is a safetensors file with the tensors `clip_l` and `clip_g`, one row per vector. Its name is its file
-//! name without extension, in whichever folder it lies. Folders usually hold embeddings for other families too, so a file that
-//! cannot be used is remembered with the reason and only spoken of where a prompt names it.
+//! An SDXL embedding is a file with the tensors `clip_l` and `clip_g`, one row per vector: safetensors, a pickle, or a picture
+//! that carries one. Its name is its file name without extension, in whichever folder it lies. Folders usually hold embeddings
+//! for other families too, so a file that cannot be used is remembered with the reason and only spoken of where a prompt names
+//! it; LoRAs and pictures that lie there too are none.
 
 use std::path::{Path, PathBuf};
 
+use candle_core::Tensor;
+
 use super::chunk::EmbeddingNames;
 use super::embedding::{Embedding, Embeddings};
-use crate::checkpoint::{Checkpoint, FileError, SafetensorsFile, prefix};
+use super::embedding_card;
+use crate::checkpoint::{Checkpoint, TensorFile, is_lora, prefix};
 use crate::diagnostic::{Said, Text};
 use crate::lora::{IndexError, LoraIndex};
 use crate::plan::Plan;
@@ -22,7 +26,6 @@ const MAX_BYTES: usize = 16 << 20;
 #[error("{}", self.said())]
 #[allow(missing_docs, reason = "`said` tells what each of them is")]
 pub enum Unusable {
-    Pickle,
     NotSdxl,
     Width { found: Widths, model: Widths },
     Shape { clip_l: Vec<usize>, clip_g: Vec<usize> },
@@ -33,10 +36,6 @@ pub enum Unusable {
 impl Said for Unusable {
     fn said(&self) -> Text {
         match self {
-            Unusable::Pickle => say!(
-                "it is a pickle file, which can run any program when it is opened",
-                "pickle ファイルです。開くだけで任意のプログラムが動きえます"
-            ),
             Unusable::NotSdxl => say!(
                 "it is made for another family of models: it has not the tensors `clip_l` and `clip_g` of SDXL",
                 "別の系統のモデルのものです。SDXL のテンソル `clip_l` と `clip_g` がありません"
@@ -105,9 +104,13 @@ impl EmbeddingFiles {
     /// Searches `folders` and everything below them, and reads the headers of the files.
     pub fn scan(folders: &[PathBuf]) -> Result<Self, IndexError> {
         let mut found = EmbeddingFiles::default();
-        // LoRAs and embeddings have the same endings and are found alike.
-        for entry in LoraIndex::scan(folders)?.entries() {
-            let widths = if entry.is_pickle { Err(Unusable::Pickle) } else { widths(&entry.path) };
+        // LoRAs and embeddings have the same endings and are found alike; embeddings may be in pictures too.
+        for entry in LoraIndex::scan_with(folders, embedding_card::EXTENSIONS)?.entries() {
+            let Some(widths) = widths(&entry.path) else { continue };
+            let earlier = found.files.iter().find(|earlier| earlier.name == entry.name);
+            if widths.is_err() && earlier.is_some_and(|earlier| earlier.widths.is_ok()) {
+                continue;
+            }
             found.files.retain(|earlier| earlier.name != entry.name);
             found.files.push(EmbeddingFile { path: entry.path.clone(), name: entry.name.clone(), widths });
         }
@@ -152,10 +155,8 @@ impl EmbeddingFile {
         if found != model {
             return Err(Unusable::Width { found, model });
         }
-        let damaged = |e: FileError| Unusable::Damaged(e.said());
-        let file = SafetensorsFile::open(&self.path).map_err(damaged)?;
-        let read = |name| file.f32(name).map_err(damaged);
-        let embedding = Embedding { clip_l: read("clip_l")?, clip_g: read("clip_g")? };
+        let (clip_l, clip_g) = Opened::open(&self.path)?.vectors()?;
+        let embedding = Embedding { clip_l, clip_g };
         // The file may have changed since its header was read.
         let fits = embedding.clip_l.dim(1).is_ok_and(|w| w == model.clip_l)
             && embedding.clip_g.dim(1).is_ok_and(|w| w == model.clip_g);
@@ -163,20 +164,70 @@ impl EmbeddingFile {
     }
 }
 
-/// The widths of the embedding at `path`, whose tensors are looked at but not read.
-fn widths(path: &Path) -> Result<Widths, Unusable> {
-    let file = SafetensorsFile::open(path).map_err(|e| match e {
-        FileError::Pickle { .. } => Unusable::Pickle,
-        e => Unusable::Damaged(e.said()),
-    })?;
-    let (Some(l), Some(g)) = (file.shape("clip_l"), file.shape("clip_g")) else { return Err(Unusable::NotSdxl) };
-    if file.as_bytes().len() > MAX_BYTES {
-        return Err(Unusable::TooLarge);
+/// The widths of the embedding at `path`, whose tensors are looked at but not read; `None` for files that are no embedding.
+fn widths(path: &Path) -> Option<Result<Widths, Unusable>> {
+    if embedding_card::is_picture(path) {
+        let card = embedding_card::read(path)?;
+        return Some(card.and_then(|card| Opened::Card(card).widths()));
     }
-    match (l, g) {
-        ([rows, clip_l], [rows_g, clip_g]) if rows == rows_g && *rows > 0 => {
-            Ok(Widths { clip_l: *clip_l, clip_g: *clip_g })
+    match Opened::open(path) {
+        Ok(Opened::File(file)) if is_lora(&file) => None,
+        Ok(opened) => Some(opened.widths()),
+        Err(reason) => Some(Err(reason)),
+    }
+}
+
+/// An embedding's tensors, not yet read.
+enum Opened {
+    File(TensorFile),
+    Card(embedding_card::Card),
+}
+
+/// What the vectors of the two encoders are called: by webui and kohya, and by diffusers' pivotal tuning.
+const NAMES: [(&str, &str); 2] = [("clip_l", "clip_g"), ("text_encoders_0", "text_encoders_1")];
+
+impl Opened {
+    fn open(path: &Path) -> Result<Self, Unusable> {
+        if embedding_card::is_picture(path) {
+            return embedding_card::read(path).unwrap_or(Err(Unusable::NotSdxl)).map(Opened::Card);
         }
-        _ => Err(Unusable::Shape { clip_l: l.to_vec(), clip_g: g.to_vec() }),
+        TensorFile::open(path).map(Opened::File).map_err(|e| Unusable::Damaged(e.reason()))
+    }
+
+    fn shape(&self, name: &str) -> Option<&[usize]> {
+        match self {
+            Opened::File(file) => file.shape(name),
+            Opened::Card(card) => card.get(name).map(Tensor::dims),
+        }
+    }
+
+    fn names(&self) -> Option<(&'static str, &'static str)> {
+        NAMES.into_iter().find(|(l, g)| self.shape(l).is_some() && self.shape(g).is_some())
+    }
+
+    fn widths(&self) -> Result<Widths, Unusable> {
+        let (l, g) = self.names().ok_or(Unusable::NotSdxl)?;
+        let (l, g) = (self.shape(l).unwrap_or_default(), self.shape(g).unwrap_or_default());
+        let size = |shape: &[usize]| shape.iter().fold(size_of::<f32>(), |n, dim| n.saturating_mul(*dim));
+        if size(l).max(size(g)) > MAX_BYTES {
+            return Err(Unusable::TooLarge);
+        }
+        match (l, g) {
+            ([rows, clip_l], [rows_g, clip_g]) if rows == rows_g && *rows > 0 => {
+                Ok(Widths { clip_l: *clip_l, clip_g: *clip_g })
+            }
+            _ => Err(Unusable::Shape { clip_l: l.to_vec(), clip_g: g.to_vec() }),
+        }
+    }
+
+    /// The vectors for CLIP-L and CLIP-G.
+    fn vectors(&self) -> Result<(Tensor, Tensor), Unusable> {
+        self.widths()?;
+        let (l, g) = self.names().ok_or(Unusable::NotSdxl)?;
+        let read = |name: &str| match self {
+            Opened::File(file) => file.f32(name).map_err(|e| Unusable::Damaged(e.reason())),
+            Opened::Card(card) => card.get(name).cloned().ok_or(Unusable::NotSdxl),
+        };
+        Ok((read(l)?, read(g)?))
     }
 }

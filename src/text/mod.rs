@@ -4,6 +4,7 @@
 pub mod chunk;
 mod conditioning;
 mod embedding;
+mod embedding_card;
 mod embedding_file;
 mod encode;
 mod encoder;

@@ -106,7 +106,7 @@ fn an_embedding_changes_the_picture_and_is_recorded() {
 #[test]
 fn embeddings_that_cannot_be_used_are_spoken_of_where_they_are_named() {
     let s = Sandbox::new();
-    s.write("ui/embeddings/easynegative.pt", "pickle");
+    s.write("ui/embeddings/easynegative.pt", "PK\u{3}\u{4}cut short");
     s.write("ui/models/Stable-diffusion/x.safetensors", "");
     s.write("ui/embeddings/broken.safetensors", "{}");
     let plan = |prompt: &str, more: &[&str]| {
@@ -116,10 +116,10 @@ fn embeddings_that_cannot_be_used_are_spoken_of_where_they_are_named() {
     assert_eq!(plan("blurry", &[]), "");
     let said = plan("(EasyNegative:1.2), blurry", &[]);
     assert!(
-        said.starts_with("warning[W0503]: the embedding `easynegative` cannot be used: it is a pickle file"),
+        said.starts_with("warning[W0503]: the embedding `easynegative` cannot be used: this is a pickle file"),
         "{said}"
     );
-    assert!(said.contains("--> negative prompt:1:2") && said.contains("convert it to .safetensors"), "{said}");
+    assert!(said.contains("--> negative prompt:1:2") && said.contains("get the file again"), "{said}");
     assert!(plan("broken", &[]).contains("damaged"));
     assert!(plan("easynegative", &["--strict"]).contains("W0503"));
     s.expect(3, &["plan", "a", "--embeddings-dir", "absent"]);

@@ -44,7 +44,7 @@ fn files_are_read_where_they_fit_and_named_where_they_do_not() {
     let reasons: HashMap<_, _> = files.unusable_in(&named).into_iter().map(|(f, why)| (f.name.as_str(), why)).collect();
     assert_eq!(reasons.len(), 5);
     assert_eq!(reasons["sd1"], &Unusable::NotSdxl);
-    assert_eq!(reasons["old"], &Unusable::Pickle);
+    assert!(matches!(reasons["old"], Unusable::Damaged(_)));
     assert!(matches!(reasons["wide"], Unusable::Width { .. }));
     assert!(matches!(reasons["uneven"], Unusable::Shape { .. }));
     assert!(matches!(reasons["cut"], Unusable::Damaged(_)));

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use lbw::batch::{LineError, Pattern};
-use lbw::checkpoint::{Checkpoint, CheckpointError, FileError, SafetensorsFile};
+use lbw::checkpoint::{Checkpoint, CheckpointError, FileError, TensorFile};
 use lbw::diagnostic::{Language, Said};
 use lbw::engine::{Engine, EngineOptions, unobserved};
 use lbw::infotext::Infotext;
@@ -37,7 +37,7 @@ fn errors_of_every_room() {
     assert!(matches!(refused, Err(CheckpointError::Refused { .. })));
     assert_speaks(refused.err().unwrap(), "<lora:NAME:1>", "チェックポイントではなく LoRA です");
     let cut = [&100u64.to_le_bytes()[..], &[0; 12]].concat();
-    assert_speaks(SafetensorsFile::from_bytes("b.safetensors", cut).err().unwrap(), "20", "壊れています: ヘッダーが");
+    assert_speaks(TensorFile::from_bytes("b.safetensors", cut).err().unwrap(), "20", "壊れています: ヘッダーが");
     let index = LoraIndex::scan(&[embedded()]).unwrap();
     assert_speaks(index.resolve("Night").unwrap_err(), "`night`", "ではありませんか");
     assert_speaks("{nope}".parse::<Pattern>().unwrap_err(), "prompt_words", "使えません");

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
 use lbw::block::Family;
-use lbw::checkpoint::{Checkpoint, SafetensorsFile, generated};
+use lbw::checkpoint::{Checkpoint, TensorFile, generated};
 use lbw::files::Existing;
 use lbw::lora::surgery::{
     By, Merge, Merged, Precision, Size, Source, Split, SurgeryError, UNKNOWN, difference, extract, join, merge, resize,
@@ -144,10 +144,10 @@ fn parts_hold_every_tensor_once_and_join_into_the_file() {
         for by in ["block", "element", "base,in,mid,out", "IN04-M00"] {
             let folder = tempfile::tempdir().unwrap();
             let split = split(&file, folder.path(), &By::parse(by), Existing::Keep).unwrap();
-            let old = SafetensorsFile::open(&file).unwrap();
+            let old = TensorFile::open(&file).unwrap();
             let mut seen = BTreeSet::new();
             for piece in &split.pieces {
-                let part = SafetensorsFile::open(&piece.path).unwrap();
+                let part = TensorFile::open(&piece.path).unwrap();
                 for name in part.names() {
                     assert!(seen.insert(name.to_owned()), "{name} is in two parts");
                     assert_eq!((part.shape(name), part.stored(name)), (old.shape(name), old.stored(name)));
@@ -162,7 +162,7 @@ fn parts_hold_every_tensor_once_and_join_into_the_file() {
             let joined = folder.path().join("joined.safetensors");
             let files: Vec<PathBuf> = split.pieces.iter().map(|piece| piece.path.clone()).collect();
             join(&files, &joined, Existing::Keep).unwrap();
-            let new = SafetensorsFile::open(&joined).unwrap();
+            let new = TensorFile::open(&joined).unwrap();
             assert_eq!(new.metadata(), old.metadata());
             assert!(new.names().eq(old.names()));
             assert!(new.names().all(|name| (new.shape(name), new.stored(name)) == (old.shape(name), old.stored(name))));
@@ -472,8 +472,8 @@ fn a_lower_rank_keeps_names_types_and_what_it_cannot_cut() {
         }
         let measured = distance(&after, &before) * norm(before.values().flatten());
         assert!((measured - error.sqrt()).abs() <= 1e-5 * all.sqrt(), "{name}: {measured} {}", error.sqrt());
-        let (old, new) = (SafetensorsFile::open(&named(name)).unwrap(), SafetensorsFile::open(&output).unwrap());
-        let dtype = |file: &SafetensorsFile, end: &str| {
+        let (old, new) = (TensorFile::open(&named(name)).unwrap(), TensorFile::open(&output).unwrap());
+        let dtype = |file: &TensorFile, end: &str| {
             let name = file.names().find(|name| name.ends_with(end)).map(str::to_owned);
             name.map(|name| (file.entry(&name).unwrap().dtype, name))
         };
@@ -490,7 +490,7 @@ fn a_lower_rank_keeps_names_types_and_what_it_cannot_cut() {
         let size = Size { rank: Some(1), energy: None };
         let resized = resize(&named(name), &output, &model.table, size, "test", Existing::Keep).unwrap();
         assert_eq!((resized.cut, resized.other_kinds.keys().next()), (0, Some(&kind)));
-        let (old, new) = (SafetensorsFile::open(&named(name)).unwrap(), SafetensorsFile::open(&output).unwrap());
+        let (old, new) = (TensorFile::open(&named(name)).unwrap(), TensorFile::open(&output).unwrap());
         assert!(old.names().all(|tensor| old.stored(tensor) == new.stored(tensor)));
     }
 }
@@ -564,7 +564,7 @@ fn a_lora_out_of_two_checkpoints_is_the_one_that_went_in() {
     }
     let path = folder.path().join("tuned.safetensors");
     candle_core::safetensors::save(&tensors, &path).unwrap();
-    let tuned = SafetensorsFile::open(&path).unwrap();
+    let tuned = TensorFile::open(&path).unwrap();
     let output = folder.path().join("extracted.safetensors");
     let extracted =
         extract(&tuned, base, 8, Precision::F32, &output, "test", Existing::Keep).unwrap_or_else(|e| panic!("{e}"));

@@ -7,6 +7,7 @@ mod diagnostics;
 mod dialects;
 mod embedding_files;
 mod errors;
+mod files;
 mod fuzz_smoke;
 mod hostile_lora;
 mod lora_bake;

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{model, talk};
 use crate::app::answer::Answer;
 use crate::app::error::Result;
-use crate::checkpoint::SafetensorsFile;
+use crate::checkpoint::TensorFile;
 use crate::diagnostic::{Diagnostic, Text};
 use crate::lora::surgery::{self, Extracted, Precision};
 use crate::say;
@@ -35,7 +35,7 @@ pub fn extract(wish: &ExtractWish) -> Result<Answer> {
     model::check_output(output)?;
     let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
     let provenance = json!({ "tuned": name(tuned), "base": name(base), "rank": rank }).to_string();
-    let (tuned, base) = (SafetensorsFile::open(tuned)?, SafetensorsFile::open(base)?);
+    let (tuned, base) = (TensorFile::open(tuned)?, TensorFile::open(base)?);
     let existing = model::existing(*overwrite);
     let extracted = surgery::extract(&tuned, &base, *rank, *precision, output, &provenance, existing)?;
     let text = Text::join([summary(output, &extracted), talk::errors(&extracted.errors)], "");

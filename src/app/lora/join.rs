@@ -9,7 +9,7 @@ use super::{model, talk};
 use crate::app::answer::Answer;
 use crate::app::error::{Error, Result, refuses};
 use crate::block::{Block, Layout, Space};
-use crate::checkpoint::SafetensorsFile;
+use crate::checkpoint::TensorFile;
 use crate::diagnostic::{Diagnostic, Text};
 use crate::lora::surgery::{self, BUNDLED, BlockGroup, OUTSIDE, UNKNOWN};
 use crate::plan::{LoraPlan, Request, lower_with_files};
@@ -48,7 +48,7 @@ fn parts_in(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
-        let is_part = || SafetensorsFile::open(&path).is_ok_and(|file| file.metadata().contains_key("lbw_split"));
+        let is_part = || TensorFile::open(&path).is_ok_and(|file| file.metadata().contains_key("lbw_split"));
         if path.extension().is_some_and(|e| e == "safetensors") && is_part() {
             files.push(path);
         }

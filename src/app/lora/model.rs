@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::app::error::{Error, Result};
 use crate::app::session::Session;
 use crate::block::Family;
-use crate::checkpoint::{Checkpoint, SafetensorsFile};
+use crate::checkpoint::{Checkpoint, TensorFile};
 use crate::diagnostic::code;
 use crate::image_io::Existing;
 use crate::lora::surgery::Blocks;
@@ -25,7 +25,7 @@ impl Model {
         if session.names_model() {
             return Self::of_checkpoint(session);
         }
-        let file = SafetensorsFile::open(lora)?;
+        let file = TensorFile::open(lora)?;
         let blocks = Blocks::of(&file);
         let family = match blocks.as_ref().map(|blocks| (blocks.webui_family(), blocks.family())) {
             None => Family::Sdxl,

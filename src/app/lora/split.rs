@@ -9,7 +9,7 @@ use crate::app::answer::Answer;
 use crate::app::error::{Error, Result};
 use crate::app::session::Session;
 use crate::block::{Block, Family};
-use crate::checkpoint::SafetensorsFile;
+use crate::checkpoint::TensorFile;
 use crate::diagnostic::{Diagnostic, Text};
 use crate::lora::Strength;
 use crate::lora::surgery::{self, BUNDLED, Blocks, By, OUTSIDE, Part, PartModule, REST, UNKNOWN, parts_of};
@@ -67,7 +67,7 @@ fn about_part(part: &str, modules: usize) -> Option<Diagnostic> {
 
 /// Where a strength does not do what webui's block weight does.
 fn about_kinds(path: &Path) -> Result<Option<Diagnostic>> {
-    let file = SafetensorsFile::open(path)?;
+    let file = TensorFile::open(path)?;
     let count = |endings: &[&str]| file.names().filter(|name| endings.iter().any(|end| name.ends_with(end))).count();
     let dora = count(&[".dora_scale", ".lora_magnitude_vector", ".lora_magnitude_vector.weight"]);
     let glora = count(&[".a1.weight"]);
@@ -85,7 +85,7 @@ fn about_kinds(path: &Path) -> Result<Option<Diagnostic>> {
 /// The tags of the parts whose strengths are `vector`.
 pub fn tags(session: &Session, wish: &SplitWish, vector: &str) -> Result<Answer> {
     let path = find(&wish.lora, session)?;
-    let file = SafetensorsFile::open(&path)?;
+    let file = TensorFile::open(&path)?;
     let Some(blocks) = Blocks::of(&file) else {
         let file = path.display();
         return Err(talk::wrong(say!(

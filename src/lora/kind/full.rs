@@ -8,7 +8,8 @@ use super::{Kind, Parts, Read, Update};
 #[derive(Debug)]
 pub(super) struct Difference {
     kind: Kind,
-    weight: Tensor,
+    /// `None` where the file changes the bias alone.
+    weight: Option<Tensor>,
 }
 
 pub(super) fn read(parts: &Parts, target: &[usize]) -> Read {
@@ -17,9 +18,11 @@ pub(super) fn read(parts: &Parts, target: &[usize]) -> Read {
 
 impl Difference {
     pub(super) fn read(kind: Kind, part: &str, parts: &Parts, target: &[usize]) -> Read {
-        let weight = parts.need(part)?.clone();
-        let (rows, columns) = matrix_dims(weight.dims());
-        check_target(rows, columns, target)?;
+        let weight = parts.get(part).cloned();
+        if let Some(weight) = &weight {
+            let (rows, columns) = matrix_dims(weight.dims());
+            check_target(rows, columns, target)?;
+        }
         Ok(Box::new(Difference { kind, weight }))
     }
 }
@@ -33,7 +36,10 @@ impl Update for Difference {
         None
     }
 
-    fn update(&self, _base: &Tensor, ratio: f64) -> Result<Tensor> {
-        f32(&self.weight)?.affine(ratio, 0.0)
+    fn update(&self, base: &Tensor, ratio: f64) -> Result<Tensor> {
+        match &self.weight {
+            Some(weight) => f32(weight)?.affine(ratio, 0.0),
+            None => base.zeros_like(),
+        }
     }
 }

@@ -90,6 +90,16 @@ impl Kind {
         }
     }
 
+    /// [`Kind::of_parts`], and what is meant by parts that webui knows together only: a weight of a norm, or a bias, alone.
+    pub(super) fn as_meant(has: impl Fn(&str) -> bool, target: &[usize]) -> Option<Kind> {
+        let alone = || match target.len() {
+            1 if has("w_norm") || has("b_norm") => Some(Kind::Norm),
+            _ if has("diff_b") || has("b_norm") => Some(Kind::Full),
+            _ => None,
+        };
+        Kind::of_parts(&has, target).or_else(alone)
+    }
+
     /// The parts whose first dimension may be the rank, the one that counts first.
     pub(super) fn rank_parts(self) -> &'static [&'static str] {
         match self {
@@ -211,13 +221,68 @@ impl Parts {
                 "`{part}` は一つの数のはずが {shape:?} です"
             )));
         }
-        Ok(Some(tensor.flatten_all()?.to_dtype(DType::F64)?.to_vec1::<f64>()?[0]))
+        Ok(tensor.flatten_all()?.to_dtype(DType::F64)?.to_vec1::<f64>()?.first().copied())
+    }
+
+    /// [`Parts::scalar`] where it is used: a number, not infinite.
+    pub fn finite_scalar(&self, part: &str) -> std::result::Result<Option<f64>, Misfit> {
+        match self.scalar(part)? {
+            Some(value) if !value.is_finite() => {
+                Err(Misfit::Pair(say!("`{part}` is {value}", "`{part}` が {value} です")))
+            }
+            value => Ok(value),
+        }
     }
 }
 
+/// All parts that some kind, or every module, reads. What else a file holds is left alone.
+const KNOWN: [&str; 34] = [
+    "lora_up.weight",
+    "lora_down.weight",
+    "lora_mid.weight",
+    "hada_w1_a",
+    "hada_w1_b",
+    "hada_w2_a",
+    "hada_w2_b",
+    "hada_t1",
+    "hada_t2",
+    "weight",
+    "on_input",
+    "lokr_w1",
+    "lokr_w1_a",
+    "lokr_w1_b",
+    "lokr_w2",
+    "lokr_w2_a",
+    "lokr_w2_b",
+    "lokr_t2",
+    "diff",
+    "diff_b",
+    "w_norm",
+    "b_norm",
+    "a1.weight",
+    "a2.weight",
+    "b1.weight",
+    "b2.weight",
+    "oft_blocks",
+    "oft_diag",
+    "rescale",
+    "alpha",
+    "scale",
+    "bias",
+    "dora_scale",
+    "lora_magnitude_vector",
+];
+
+/// Whether a part means anything.
+pub(super) fn is_known(part: &str) -> bool {
+    KNOWN.contains(&part)
+}
+
 /// The update that `parts` make of a weight of shape `target`; `None` when they are of no known kind.
-pub(super) fn read(parts: &Parts, target: &[usize]) -> Option<Read> {
-    let read = match Kind::of_parts(|part| parts.get(part).is_some(), target)? {
+pub(super) fn read(parts: &Parts, target: &[usize], as_meant: bool) -> Option<Read> {
+    let has = |part: &str| parts.get(part).is_some();
+    let kind = if as_meant { Kind::as_meant(has, target) } else { Kind::of_parts(has, target) };
+    let read = match kind? {
         Kind::Lora | Kind::Locon => lora::read,
         Kind::Loha => loha::read,
         Kind::Ia3 => ia3::read,

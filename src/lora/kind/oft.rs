@@ -48,7 +48,7 @@ pub(super) fn read(parts: &Parts, target: &[usize]) -> Read {
             "`rescale` の数は {rows} 行に対して {count} 個です"
         )));
     }
-    let constraint = if is_rotation { 0.0 } else { parts.scalar("alpha")?.unwrap_or(0.0) * rows as f64 };
+    let constraint = if is_rotation { 0.0 } else { parts.finite_scalar("alpha")?.unwrap_or(0.0) * rows as f64 };
     let rotation = Rotation { blocks, is_rotation, constraint, matrix: OnceLock::new() };
     if stages {
         return Ok(Box::new(Boft::new(rotation, rescale, rows)?));

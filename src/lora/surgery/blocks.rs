@@ -13,7 +13,7 @@ use super::super::table::ModuleTable;
 use super::place::{Place, Placed, stem};
 use super::transformers::{Transformer, transformer};
 use crate::block::{Block, Family, Space};
-use crate::checkpoint::SafetensorsFile;
+use crate::checkpoint::TensorFile;
 
 /// How the keys of one model family name its blocks.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ enum Naming {
 
 impl Blocks {
     /// The blocks of the model that `file` is made for; `None` where they are not known.
-    pub fn of(file: &SafetensorsFile) -> Option<Self> {
+    pub fn of(file: &TensorFile) -> Option<Self> {
         if let Some(transformer) = transformer(file) {
             return Some(Self::of_transformer(transformer));
         }

@@ -15,11 +15,11 @@ use super::super::table::ModuleTable;
 use super::SurgeryError;
 use super::factors::Factors;
 use super::output::{Precision, Stored};
-use crate::checkpoint::SafetensorsFile;
+use crate::checkpoint::TensorFile;
 
 /// A LoRA file matched to the model.
 pub(super) struct Opened {
-    pub file: SafetensorsFile,
+    pub file: TensorFile,
     pub network: Network,
     pub groups: BTreeMap<String, Group>,
 }
@@ -27,7 +27,7 @@ pub(super) struct Opened {
 impl Opened {
     pub fn read(path: &Path, table: &ModuleTable, keys: KeyTable) -> Result<Self, SurgeryError> {
         let network = Network::open(path, table, keys)?;
-        let file = SafetensorsFile::open(path)?;
+        let file = TensorFile::open(path)?;
         let groups = Matching::new(file.names(), table, keys).groups;
         Ok(Opened { file, network, groups })
     }

@@ -14,7 +14,7 @@ use super::measure::{BlockError, ByBlock, Measured, square};
 use super::output::{self, Precision, Stored, Tensors};
 use super::sketch::sketch;
 use crate::block::Family;
-use crate::checkpoint::{SafetensorsFile, prefix};
+use crate::checkpoint::{TensorFile, prefix};
 use crate::files::Existing;
 
 /// What was written, and what was not.
@@ -46,8 +46,8 @@ enum Found<'f> {
 
 /// Writes `tuned` − `base` as a LoRA of rank `rank` to the new file `output`, under names that webui reads.
 pub fn extract(
-    tuned: &SafetensorsFile,
-    base: &SafetensorsFile,
+    tuned: &TensorFile,
+    base: &TensorFile,
     rank: usize,
     precision: Precision,
     output: &Path,
@@ -100,7 +100,7 @@ pub fn extract(
             extracted.left_out.push((name.to_owned(), norm));
         }
     }
-    let one_sided = |a: &SafetensorsFile, b: &SafetensorsFile| -> Vec<String> {
+    let one_sided = |a: &TensorFile, b: &TensorFile| -> Vec<String> {
         a.names().filter(|name| a.shape(name) != b.shape(name)).map(str::to_owned).collect()
     };
     extracted.unpaired = one_sided(tuned, base);
@@ -140,7 +140,7 @@ fn metadata(
 }
 
 /// The family that the text encoders' names speak of.
-fn family(file: &SafetensorsFile) -> Family {
+fn family(file: &TensorFile) -> Family {
     let any = |start: &str| file.names().any(|name| name.starts_with(start));
     if any(prefix::CLIP_G) {
         Family::Sdxl
@@ -154,8 +154,8 @@ fn family(file: &SafetensorsFile) -> Family {
 }
 
 struct Pair<'f> {
-    tuned: &'f SafetensorsFile,
-    base: &'f SafetensorsFile,
+    tuned: &'f TensorFile,
+    base: &'f TensorFile,
 }
 
 impl<'f> Pair<'f> {
@@ -164,7 +164,7 @@ impl<'f> Pair<'f> {
     }
 
     fn is_same(&self, name: &str) -> bool {
-        let dtype = |file: &SafetensorsFile| file.entry(name).map(|entry| entry.dtype);
+        let dtype = |file: &TensorFile| file.entry(name).map(|entry| entry.dtype);
         dtype(self.tuned) == dtype(self.base) && self.tuned.stored(name) == self.base.stored(name)
     }
 

@@ -11,7 +11,7 @@ use super::SurgeryError;
 use super::matrix::Matrix;
 use super::output::{Precision, Stored};
 use super::svd::Svd;
-use crate::checkpoint::SafetensorsFile;
+use crate::checkpoint::TensorFile;
 
 /// Δ = `up` · `down`ᵀ
 #[derive(Debug, Clone)]
@@ -25,7 +25,7 @@ pub(super) struct Factors {
 impl Factors {
     /// The delta of a plain LoRA or LoCon, or of one with a middle tensor, at factor 1; `None` for all other modules.
     pub fn of(
-        file: &SafetensorsFile,
+        file: &TensorFile,
         module: &NetworkModule,
         group: &Group,
     ) -> std::result::Result<Option<Self>, SurgeryError> {

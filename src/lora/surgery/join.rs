@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::SurgeryError;
 use super::output::{self, Stored, Tensors};
 use super::split::PROVENANCE;
-use crate::checkpoint::SafetensorsFile;
+use crate::checkpoint::TensorFile;
 use crate::files::Existing;
 
 /// What was put together.
@@ -25,7 +25,7 @@ pub struct Joined {
 /// Writes the LoRA that `files` are all parts of to the new file `output`: the same tensors and metadata.
 pub fn join(files: &[PathBuf], output: &Path, existing: Existing) -> Result<Joined, SurgeryError> {
     output::refuse_existing(output, existing)?;
-    let files = files.iter().map(|path| Ok(SafetensorsFile::open(path)?)).collect::<Result<Vec<_>, SurgeryError>>()?;
+    let files = files.iter().map(|path| Ok(TensorFile::open(path)?)).collect::<Result<Vec<_>, SurgeryError>>()?;
     let parts = files.iter().map(PartOf::read).collect::<Result<Vec<_>, _>>()?;
     let Some(first) = parts.first() else {
         return Err(SurgeryError::Empty { path: output.to_owned() });
@@ -37,7 +37,7 @@ pub fn join(files: &[PathBuf], output: &Path, existing: Existing) -> Result<Join
         return Err(SurgeryError::MissingPart { of: first.of.clone(), part: missing.clone() });
     }
     let mut tensors = Tensors::new();
-    let mut seen: BTreeMap<&str, &SafetensorsFile> = BTreeMap::new();
+    let mut seen: BTreeMap<&str, &TensorFile> = BTreeMap::new();
     for file in &files {
         for name in file.names() {
             if let Some(before) = seen.insert(name, file) {
@@ -64,7 +64,7 @@ struct PartOf {
 }
 
 impl PartOf {
-    fn read(file: &SafetensorsFile) -> Result<Self, SurgeryError> {
+    fn read(file: &TensorFile) -> Result<Self, SurgeryError> {
         let not_a_part = || SurgeryError::NotAPart { path: file.path().to_owned() };
         let text = file.metadata().get(PROVENANCE).ok_or_else(not_a_part)?;
         let value: Value = serde_json::from_str(text).map_err(|_| not_a_part())?;

@@ -21,7 +21,7 @@ use super::keys::file_key;
 use super::measure::{BlockError, ByBlock, Measured, square};
 use super::output::{self, Precision, Stored, Tensors};
 use super::sketch::sketch;
-use crate::checkpoint::SafetensorsFile;
+use crate::checkpoint::TensorFile;
 use crate::files::Existing;
 
 /// A LoRA and the factor of each of its modules: strength, and block weight or element ratio.
@@ -39,7 +39,7 @@ pub struct Merge<'m> {
     /// Which keys of the sources are understood.
     pub keys: KeyTable,
     /// The checkpoint that kinds need which depend on its weights.
-    pub base: Option<&'m SafetensorsFile>,
+    pub base: Option<&'m TensorFile>,
     /// Block weights scale the whole delta of every kind, also where the extension does something else.
     pub exact: bool,
     /// No module gets a higher rank than this.

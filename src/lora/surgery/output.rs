@@ -9,7 +9,7 @@ use safetensors::Dtype;
 use serde_json::{Map, Value, json};
 
 use super::SurgeryError;
-use crate::checkpoint::{FileError, SafetensorsFile};
+use crate::checkpoint::{FileError, TensorFile};
 use crate::files::{self, Existing};
 
 /// Metadata that hold for the old tensors only.
@@ -18,7 +18,7 @@ const HASHES: [&str; 2] = ["sshs_model_hash", "sshs_legacy_hash"];
 /// A tensor of a new file.
 pub(in crate::lora) enum Stored<'f> {
     /// As the tensor of this name in an old file.
-    InFile(&'f SafetensorsFile, String),
+    InFile(&'f TensorFile, String),
     New {
         dtype: Dtype,
         shape: Vec<usize>,
@@ -171,7 +171,7 @@ mod tests {
         tensors.insert("alpha".into(), Stored::number(0.5));
         let metadata = BTreeMap::from([("ss_ü\n".to_owned(), "\"x\"".to_owned())]);
         let bytes = serialize(&tensors, &metadata);
-        let file = SafetensorsFile::from_bytes("x", bytes.clone()).unwrap();
+        let file = TensorFile::from_bytes("x", bytes.clone()).unwrap();
         assert_eq!(file.metadata(), &metadata);
         assert_eq!(file.f32("a").unwrap().to_vec2::<f32>().unwrap(), [[0.1, 3e30]]);
         let rounded = file.f32("b").unwrap().to_vec1::<f32>().unwrap();

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::SurgeryError;
 use super::blocks::Blocks;
 use super::place::Place;
-use crate::checkpoint::SafetensorsFile;
+use crate::checkpoint::TensorFile;
 
 /// The part of modules outside the blocks, which no weight vector reaches.
 pub const OUTSIDE: &str = "OUTSIDE";
@@ -152,7 +152,7 @@ pub struct PartModule {
 }
 
 /// The parts of `file`. All tensors of a module are in one part, and every tensor is in one.
-pub fn parts_of(file: &SafetensorsFile, blocks: &Blocks, by: &By) -> Result<Partition, SurgeryError> {
+pub fn parts_of(file: &TensorFile, blocks: &Blocks, by: &By) -> Result<Partition, SurgeryError> {
     let namer = Namer::new(blocks, by)?;
     // A module whose tensors are placed differently goes where its first tensor goes.
     let mut part_of_module: BTreeMap<String, (usize, String)> = BTreeMap::new();

@@ -16,7 +16,7 @@ use super::SurgeryError;
 use super::factors::{Factors, factor_tensors};
 use super::measure::{BlockError, ByBlock, Measured};
 use super::output::{self, Precision, Stored, Tensors};
-use crate::checkpoint::SafetensorsFile;
+use crate::checkpoint::TensorFile;
 use crate::files::Existing;
 
 /// How far modules are cut. Both may be given; then the lower rank counts.
@@ -62,7 +62,7 @@ pub fn resize(
 ) -> Result<Resized, SurgeryError> {
     output::refuse_existing(output, existing)?;
     let network = Network::open(input, table, KeyTable::Lenient)?;
-    let file = SafetensorsFile::open(input)?;
+    let file = TensorFile::open(input)?;
     let groups = Matching::new(file.names(), table, KeyTable::Lenient).groups;
     let cuts = network.modules().par_iter().map(|module| match groups.get(module.name()) {
         Some(group) => Ok((module, cut(&file, module, group, size)?)),
@@ -101,7 +101,7 @@ pub fn resize(
 
 /// `None` for modules that stay as they are.
 fn cut<'f>(
-    file: &SafetensorsFile,
+    file: &TensorFile,
     module: &NetworkModule,
     group: &Group,
     size: Size,

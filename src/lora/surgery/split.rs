@@ -9,7 +9,7 @@ use super::SurgeryError;
 use super::blocks::Blocks;
 use super::output::{self, Stored, Tensors};
 use super::partition::{By, Part, parts_of};
-use crate::checkpoint::{FileError, SafetensorsFile};
+use crate::checkpoint::{FileError, TensorFile};
 use crate::files::Existing;
 
 /// The metadata entry that says what a part is of.
@@ -41,7 +41,7 @@ pub struct Piece {
 ///
 /// Every tensor is in one of them, as it was stored. Either all files are written or none.
 pub fn split(input: &Path, folder: &Path, by: &By, existing: Existing) -> Result<Split, SurgeryError> {
-    let file = SafetensorsFile::open(input)?;
+    let file = TensorFile::open(input)?;
     let blocks = blocks_of(&file)?;
     let parts = parts_of(&file, &blocks, by)?.parts;
     let stem = input.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
@@ -77,7 +77,7 @@ pub fn split(input: &Path, folder: &Path, by: &By, existing: Existing) -> Result
 }
 
 /// The blocks of a file's model, or why there are none.
-pub(super) fn blocks_of(file: &SafetensorsFile) -> Result<Blocks, SurgeryError> {
+pub(super) fn blocks_of(file: &TensorFile) -> Result<Blocks, SurgeryError> {
     let Some(example) = file.names().next() else {
         return Err(SurgeryError::Empty { path: file.path().to_owned() });
     };
@@ -91,7 +91,7 @@ struct Provenance {
 }
 
 impl Provenance {
-    fn new(file: &SafetensorsFile, parts: &[Part], by: &By) -> Self {
+    fn new(file: &TensorFile, parts: &[Part], by: &By) -> Self {
         let name = file.path().file_name().map(|name| name.to_string_lossy().into_owned());
         // What a part cannot keep, so that a joined file has it again.
         let kept = ["ss_output_name", "sshs_model_hash", "sshs_legacy_hash", PROVENANCE];

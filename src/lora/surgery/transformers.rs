@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::place::{Place, Placed, stem};
-use crate::checkpoint::SafetensorsFile;
+use crate::checkpoint::TensorFile;
 
 /// A family of diffusion transformers.
 #[derive(Debug)]
@@ -129,7 +129,7 @@ fn numbered<'p>(path: &'p str, before: &str) -> Option<(usize, &'p str)> {
 }
 
 /// The family of transformers that the keys of `file` speak of.
-pub(super) fn transformer(file: &SafetensorsFile) -> Option<&'static Transformer> {
+pub(super) fn transformer(file: &TensorFile) -> Option<&'static Transformer> {
     let paths: BTreeSet<String> = file.names().map(|name| stem(name).replace('.', "_")).collect();
     let has = |words: &[&str]| paths.iter().any(|path| words.iter().any(|word| path.contains(word)));
     if has(&["joint_blocks_", "joint_transformer_blocks_"]) {
@@ -167,7 +167,7 @@ fn is_cosmos_attention(rest: &str) -> bool {
 }
 
 /// The width of what a projection of queries reads.
-fn width(file: &SafetensorsFile, name: &str) -> Option<usize> {
+fn width(file: &TensorFile, name: &str) -> Option<usize> {
     let is_input = name.contains(".attn.to_q.") && (name.ends_with("lora_A.weight") || name.ends_with("down.weight"));
     if is_input { file.shape(name)?.get(1).copied() } else { None }
 }
