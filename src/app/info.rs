@@ -1,4 +1,4 @@
-//! What an image tells about how it was made.
+//! What an image tells about how it was made, and what came of it.
 
 use std::path::Path;
 
@@ -6,13 +6,16 @@ use serde_json::{Value, json};
 
 use super::answer::Answer;
 use super::error::Result;
+use super::referee::{self, PROGRAMS};
+use super::session::Session;
+use super::show;
 use crate::diagnostic::{Diagnostic, Text, code};
 use crate::image_io::{ImageText, read_text};
 use crate::say;
 
 /// Infotext of an image, and where it is wanted the plan; programs get both.
 pub fn info(path: &Path, with_plan: bool) -> Result<Answer> {
-    let ImageText { parameters, plan } = read_text(path)?;
+    let ImageText { parameters, plan, .. } = read_text(path)?;
     let parsed = plan.as_deref().and_then(|plan| serde_json::from_str::<Value>(plan).ok());
     let mut answer = Answer::new(json!({ "file": path, "parameters": parameters, "plan": parsed }), Text::default());
     let name = path.display();
@@ -30,4 +33,31 @@ pub fn info(path: &Path, with_plan: bool) -> Result<Answer> {
     let lines = parameters.into_iter().filter(|_| !with_plan).chain(plan.filter(|_| with_plan));
     answer.text = Text::join(lines.map(|text| Text::same(format!("{text}\n"))), "");
     Ok(answer)
+}
+
+/// What the block weights of an image did in the program that drew it.
+pub fn audit(path: &Path, session: &Session) -> Result<Answer> {
+    let name = path.display();
+    let Some(audit) = referee::audit(&read_text(path)?, session) else {
+        let message = say!("{name}: no infotext, no plan, no nodes", "{name}: infotext も計画もノードもありません");
+        let found = Diagnostic::new(code::NO_TEXT, message);
+        return Ok(Answer::new(json!({ "file": path }), Text::default()).with([found]));
+    };
+    let (by, compared) = (&audit.drawn_by, &audit.comparison);
+    let loras: Vec<Value> = compared.loras.iter().map(|lora| show::lora_as_json(lora, compared)).collect();
+    let json = json!({
+        "file": path,
+        "program": audit.program.map(|at| PROGRAMS[at].id),
+        "drawn_by": by.to_string(),
+        "prompt": audit.prompt,
+        "notes": audit.notes.iter().map(Text::to_string).collect::<Vec<_>>(),
+        "loras": loras,
+    });
+    let head = say!("{name}: drawn by {by}\n", "{name}: 描いたのは {by}\n", with by);
+    let rest = match compared.loras.is_empty() {
+        true => say!("it has no LoRA\n", "LoRA はありません\n"),
+        false => show::one_program(compared, audit.program.unwrap_or(0)),
+    };
+    let notes = audit.notes.iter().map(|note| say!("{note}\n", "{note}\n", with note));
+    Ok(Answer::new(json, Text::join([head, rest].into_iter().chain(notes), "")))
 }

@@ -39,8 +39,8 @@ pub struct Session {
     pub found: Vec<Diagnostic>,
     /// What the caller sets.
     caller: Caller,
-    /// The modules of LoRA files by name, each file opened once; nothing for one that cannot be read.
-    modules: Mutex<HashMap<String, Option<Vec<String>>>>,
+    /// What LoRA files are, by name, each file opened once; nothing for one that cannot be read.
+    inspections: Mutex<HashMap<String, Option<Arc<Inspection>>>>,
     /// Pictures that are drawn over, by path.
     pictures: Mutex<HashMap<String, Arc<InitImage>>>,
 }
@@ -83,8 +83,8 @@ impl Session {
         found.extend(said);
         let loras = LoraIndex::scan(&catalogue.loras(caller.patch.text("model"))?)?;
         let embeddings = EmbeddingFiles::scan(&catalogue.embeddings)?;
-        let (modules, pictures) = Default::default();
-        Ok(Session { catalogue, loras, embeddings, presets, found, caller, modules, pictures })
+        let (inspections, pictures) = Default::default();
+        Ok(Session { catalogue, loras, embeddings, presets, found, caller, inspections, pictures })
     }
 
     /// Whether these findings refuse to draw.
@@ -258,9 +258,14 @@ impl Session {
 
     /// The names of a LoRA's modules; nothing for a file that is not there or cannot be read, which is reported where it is used.
     pub fn modules_of(&self, name: &str) -> Option<Vec<String>> {
-        let mut modules = self.modules.lock().unwrap_or_else(|e| e.into_inner());
-        let read = || Some(Inspection::of_file(self.loras.resolve(name).ok()?, None).ok()?.modules);
-        modules.entry(name.to_owned()).or_insert_with(read).clone()
+        Some(self.inspection_of(name)?.modules.clone())
+    }
+
+    /// What a LoRA's file is; nothing for a file that is not there or cannot be read, which is reported where it is used.
+    pub fn inspection_of(&self, name: &str) -> Option<Arc<Inspection>> {
+        let mut known = self.inspections.lock().unwrap_or_else(|e| e.into_inner());
+        let read = || Inspection::of_file(self.loras.resolve(name).ok()?, None).ok().map(Arc::new);
+        known.entry(name.to_owned()).or_insert_with(read).clone()
     }
 }
 

@@ -656,4 +656,42 @@ codes! {
     "LoRA の一部は別に扱われます"
     "LoRA のファイルには、ブロックの外のモジュール、まとめて入れられた埋め込み、ランクのない種類など、ブロックに属さないものや、\
      測ったり切り詰めたりできないものがあります。どう扱ったかはメッセージに示されます。"
+    W1301 REFEREE_SHIFTED "a program gives weights to other blocks"
+    "A program that counts the blocks a LoRA has, instead of knowing them by name, gives the entries of a vector to the wrong ones \
+     as soon as the LoRA lacks a block.\n\n`lbw lora split` makes a file for each block; their strengths are block weights in any \
+     program."
+    "重みがほかのブロックに使われます"
+    "ブロックを名前ではなく数で見分けるプログラムでは、LoRA に欠けたブロックがあると、ベクトルの項目がずれます。\n\n`lbw lora \
+     split` はブロックごとのファイルを作ります。その強さは、どのプログラムでも階層別の重みになります。"
+    W1302 REFEREE_WRONG_LORA "a program gives weights to another LoRA"
+    "Where a LoRA has no text encoder, or lacks a module, the extension in Forge and reForge counts the LoRAs that are left and gives \
+     the weights of one to another.\n\nWrite such LoRAs behind those that are whole, or split them (`lbw lora split`)."
+    "重みがほかの LoRA に使われます"
+    "テキストエンコーダーやモジュールの欠けた LoRA があると、Forge や reForge での拡張機能は残りを順番で数え、ある LoRA の重みを別の \
+     LoRA に使います。\n\nそのような LoRA は、そろっている LoRA の後ろに書くか、分割してください (`lbw lora split`)。"
+    W1303 REFEREE_DROPPED "a program leaves a part of a LoRA out"
+    "Its loader does not know the kind or the names of these modules, or the extension does not put them back. Nothing is said about \
+     it there."
+    "LoRA の一部が使われません"
+    "読み込めない種類や名前のモジュールか、拡張機能が戻さないモジュールです。向こうでは何も表示されません。"
+    W1304 REFEREE_STRENGTH "a program applies another strength"
+    "SuperMerger takes a vector of numbers instead of the strength, not times it, and without `same to Strength` multiplies both factors \
+     of a LoRA, so that the weight counts twice."
+    "強さが違います"
+    "SuperMerger では、数値のベクトルがあると強さは掛けられません。また `same to Strength` なしでは LoRA の二つの因子の両方に掛けるので、\
+     重みが二重に効きます。"
+    W1305 REFEREE_IGNORED "a program ignores a part of the tag"
+    "The program does not know this notation; it says nothing about it."
+    "タグの一部が無視されます"
+    "その書き方を知らないプログラムです。向こうでは何も表示されません。"
+    W1306 REFEREE_TIME "a program applies a LoRA at other times"
+    "In webui a LoRA that starts late acts on the text encoders from the beginning, since texts are encoded before the first step. In \
+     Forge it does not act on them at all."
+    "効く時期が違います"
+    "webui では、途中から効く LoRA もテキストエンコーダーには最初から効きます (文は最初のステップの前にエンコードされるため)。Forge ではまっ\
+     たく効きません。"
+    N1307 REFEREE_VERSION "another version of the program does something else"
+    "Programs and extensions changed their rules. The referee names the version it speaks of."
+    "ほかの版では違います"
+    "プログラムや拡張機能の規則は版によって変わりました。どの版の話かは表に示されます。"
 }

@@ -27,6 +27,8 @@ use crate::say;
 const PARAMETERS: &str = "parameters";
 /// PNG keyword of the plan.
 const PLAN: &str = "lbw";
+/// PNG keyword of the nodes that ComfyUI ran.
+const GRAPH: &str = "prompt";
 
 /// Why an image could not be read or written.
 #[derive(Debug, thiserror::Error)]

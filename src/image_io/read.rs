@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use super::{Error, PARAMETERS, PLAN, exif_comment};
+use super::{Error, GRAPH, PARAMETERS, PLAN, exif_comment};
 use crate::diagnostic::Text;
 use crate::say;
 
@@ -20,6 +20,8 @@ pub struct ImageText {
     pub parameters: Option<String>,
     /// The plan lbw wrote, as JSON.
     pub plan: Option<String>,
+    /// The nodes that ComfyUI ran, as JSON.
+    pub graph: Option<String>,
 }
 
 /// Reads the text of the image at `path`, of the `.txt` beside an image that has none, or a `.txt` file itself.
@@ -79,7 +81,7 @@ fn text_file(path: &Path) -> Result<ImageText, Error> {
         }
     })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    Ok(ImageText { parameters: Some(text.to_string()), plan: None })
+    Ok(ImageText { parameters: Some(text.to_string()), ..ImageText::default() })
 }
 
 fn png_text(path: &Path, file: File) -> Result<ImageText, Error> {
@@ -98,7 +100,8 @@ fn png_text(path: &Path, file: File) -> Result<ImageText, Error> {
             .map_err(|e| Error::Damaged { path: path.to_path_buf(), what: Text::same(e) })?,
         _ => parameters,
     };
-    Ok(ImageText { parameters, plan: png_keyword(info, PLAN).map_err(damaged)? })
+    let keyword = |keyword| png_keyword(info, keyword).map_err(damaged);
+    Ok(ImageText { parameters, plan: keyword(PLAN)?, graph: keyword(GRAPH)? })
 }
 
 /// The last text with this keyword, whichever of the three kinds of chunks it stands in.
@@ -118,5 +121,5 @@ fn png_keyword(info: &png::Info, keyword: &str) -> Result<Option<String>, png::D
 fn exif_text(path: &Path, file: File) -> Result<ImageText, Error> {
     let parameters = exif_comment::from_container(&mut BufReader::new(file))
         .map_err(|e| Error::Damaged { path: path.to_path_buf(), what: Text::same(e) })?;
-    Ok(ImageText { parameters, plan: None })
+    Ok(ImageText { parameters, ..ImageText::default() })
 }

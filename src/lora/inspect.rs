@@ -38,6 +38,12 @@ pub struct Inspection {
     /// The names of all modules, in order.
     #[serde(skip)]
     pub modules: Vec<String>,
+    /// What other programs decide by whether they load a module, in the order of `modules`.
+    #[serde(skip)]
+    pub members: Vec<Member>,
+    /// All tensors of the file.
+    #[serde(skip)]
+    pub tensors: usize,
     /// Modules outside the blocks, which no weight vector reaches.
     pub outside_blocks: Vec<String>,
     /// Modules whose tensors are of no known kind.
@@ -48,6 +54,19 @@ pub struct Inspection {
     pub unmatched: Vec<String>,
     /// The header's free-form entries (`ss_…`, `modelspec.…`).
     pub metadata: BTreeMap<String, String>,
+}
+
+/// A module as it stands in its file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// webui's name of it.
+    pub module: String,
+    /// What its tensors are, if that is known.
+    pub kind: Option<Kind>,
+    /// Whether webui matches all its tensors.
+    pub is_webui: bool,
+    /// Whether it has kohya's names of factors (`….lora_down.weight`).
+    pub is_kohya: bool,
 }
 
 impl Inspection {
@@ -71,6 +90,7 @@ impl Inspection {
             leniently_matched: leniently,
             unmatched,
             metadata: file.metadata().clone(),
+            tensors: file.names().count(),
             ..Inspection::default()
         };
         for entry in file.names().filter_map(|name| file.entry(name)) {
@@ -97,8 +117,18 @@ impl Inspection {
         }
         let shape = |part: &str| file.shape(group.parts.get(part)?);
         let target = table.target(name).map(|target| target.shape).unwrap_or_default();
-        match Kind::as_meant(|part| group.parts.contains_key(part), &target) {
-            Some(Kind::Oft) if shape("oft_blocks").is_some_and(|s| s.len() == 4) => self.count_kind(Kind::Boft),
+        let kind = match Kind::as_meant(|part| group.parts.contains_key(part), &target) {
+            Some(Kind::Oft) if shape("oft_blocks").is_some_and(|s| s.len() == 4) => Some(Kind::Boft),
+            kind => kind,
+        };
+        let key = |tensor: &String| tensor.split('.').next().unwrap_or_default().to_owned();
+        self.members.push(Member {
+            module: name.to_owned(),
+            kind,
+            is_webui: group.parts.values().all(|tensor| table.module_of(&key(tensor)).as_deref() == Some(name)),
+            is_kohya: group.parts.values().any(|tensor| tensor.ends_with(".lora_down.weight")),
+        });
+        match kind {
             Some(kind) => {
                 self.count_kind(kind);
                 let rank = kind.rank_parts().iter().find_map(|part| shape(part)?.first().copied());

@@ -41,7 +41,7 @@ pub use deltas::{BlockDeltas, Deltas};
 pub use error::LoraError;
 pub use hash::LoraHashes;
 pub use index::{IndexEntry, IndexError, LoraIndex};
-pub use inspect::Inspection;
+pub use inspect::{Inspection, Member};
 pub use kind::Kind;
 pub use matching::KeyTable;
 pub use module::{Delta, Factors, NetworkModule, Quirk};

@@ -54,17 +54,65 @@ fn dialects_are_compared() {
         let line = out.lines().find(|line| line.trim_start().starts_with(name)).unwrap();
         line.split_whitespace().skip(1).map(str::to_owned).collect()
     };
-    assert_eq!(cells("IN04"), ["0.25", "0.4", "0.25", "0.25"]);
-    assert_eq!(cells("OUT05"), ["0.1", "0.16", "0.1", "0.1"]);
-    contains_all(&out, &["the same in all that can read it: BASE"]);
+    // Modules; webui, SD.Next, stable-diffusion.cpp and SuperMerger, which squares.
+    assert_eq!(cells("IN04"), ["12", "0.25", "0.4", "0.8", "0.25"]);
+    assert_eq!(cells("OUT05"), ["12", "0.1", "0.16", "0.8", "0.04"]);
+    contains_all(&out, &["versions that the rules were read from", "(2025-06-19)"]);
+    contains_all(
+        &out,
+        &["as webui: Forge", "W1304 SuperMerger ignores the strength 0.8", "stable-diffusion.cpp ignores `0.5:lbw="],
+    );
     let (text, _) = plan(0, &[vector, "--compare", "--json"]);
     let json = json(&text);
     assert_eq!(json["factors"]["IN04"]["sdnext"], 0.4);
     let (out, _) = plan(0, &["<lora:overcooked:0.8:lbw=%in1-2=0.5,default=1>", "--compare"]);
     contains_all(
         &out,
-        &["webui cannot read it: these block weights are written for Inspire", "SD.Next cannot read it"],
+        &[
+            "webui, Forge, reForge, Forge Neo cannot read it: these block weights are written for Inspire",
+            "SD.Next, kohya's script cannot read it",
+            "without a factor: webui, Forge",
+        ],
     );
     contains_all(&plan(0, &["a cat", "--compare"]).0, &["no LoRA tag"]);
     contains_all(&plan(2, &["<lora:nope:1>", "--compare"]).1, &["E0218"]);
+}
+
+#[test]
+fn a_picture_is_audited() {
+    let s = Sandbox::new();
+    let tag = "<lora:house:0.8:lbw=1,0.5,1,1,1,1,1,1,1,1,1,0.2:start=1>";
+    s.write(
+        "forge.txt",
+        format!("a house {tag}\nSteps: 4, Sampler: Euler, Seed: 1, Version: f2.0.1v1.10.1-previous-659-gc055f2d4"),
+    );
+    let (out, err) = s.expect(0, &["info", "forge.txt", "--audit"]);
+    assert_eq!(err, "");
+    contains_all(
+        &out,
+        &[
+            "drawn by Forge (`f2.0.1v1.10.1-previous-659-gc055f2d4` in its infotext)",
+            "W1306",
+            "LoRA Block Weight b403cb7",
+        ],
+    );
+    let cells: Vec<_> =
+        out.lines().find(|l| l.trim_start().starts_with("BASE")).unwrap().split_whitespace().skip(2).collect();
+    assert_eq!(cells, ["0.8", "0"]);
+    let audit = s.json(&["info", "forge.txt", "--audit", "--json"]);
+    assert_eq!(audit["program"], "forge");
+    assert_eq!(audit["loras"][0]["factors"]["OUT05"]["forge"], 0.8 * 0.2);
+    let (ja, _) = s.expect(0, &["info", "forge.txt", "--audit", "--lang", "ja"]);
+    contains_all(&ja, &["描いたのは Forge"]);
+    // What lbw drew is what its plan says.
+    s.expect(
+        0,
+        &["txt2img", &format!("house {tag}"), "--steps", "1", "--width", "64", "--height", "64", "-o", "own.png"],
+    );
+    contains_all(
+        &s.expect(0, &["info", "own.png", "--audit"]).0,
+        &["drawn by lbw, whose plan is in the picture", "IN04"],
+    );
+    s.write("empty.txt", "");
+    contains_all(&s.expect(0, &["info", "empty.txt", "--audit"]).0, &["it has no LoRA"]);
 }

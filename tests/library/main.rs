@@ -12,5 +12,6 @@ mod fuzz_smoke;
 mod hostile_lora;
 mod lora_bake;
 mod lora_surgery;
+mod referee;
 mod text_properties;
 mod weights;

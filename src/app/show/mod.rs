@@ -4,6 +4,7 @@ mod compare;
 mod plan;
 
 pub use compare::compare;
+pub(super) use compare::{as_json as lora_as_json, one as one_program};
 pub use plan::plan;
 
 /// How bars are drawn.

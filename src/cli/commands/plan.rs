@@ -18,7 +18,8 @@ pub struct PlanArgs {
     /// Print the plan as JSON, for `lbw run`
     #[arg(long)]
     pub json: bool,
-    /// Show what differs between webui, SD.Next, Inspire and kohya's script for the LoRA tags of this prompt
+    /// Show what webui, Forge, SD.Next, ComfyUI (Inspire), kohya's script, stable-diffusion.cpp and others really apply of the LoRA
+    /// tags of this prompt
     #[arg(long)]
     pub compare: bool,
     #[command(flatten)]
@@ -46,9 +47,9 @@ pub fn print(jobs: &[Job], session: &Session, json: bool, terminal: Terminal) ->
     })
 }
 
-/// Prints what differs between the dialects. A LoRA that there is not is an error here as well: what it would do is not known.
+/// Prints what differs between the programs. A LoRA that there is not is an error here as well: what it would do is not known.
 fn compare(asked: &Asked, session: &Session, json: bool, terminal: Terminal) -> CommandResult {
-    // What each dialect makes of the tags stands in the table.
+    // What each program makes of the tags stands in the table.
     let found = session.plan(asked).1;
     let of_files: Vec<Diagnostic> = found.into_iter().filter(|d| d.code == code::UNKNOWN_LORA).collect();
     let (loras, rest) = show::compare(&asked.request, session);

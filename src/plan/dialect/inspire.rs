@@ -3,12 +3,13 @@
 //! Facts from github.com/ltdrdata/ComfyUI-Inspire-Pack, `inspire/lora_block_weight.py`, class `LoraLoaderBlockWeight`:
 //! `validate`, `convert_vector_value`, `block_spec_parser` and `load_lbw`. The first entry is for everything outside the numbered
 //! blocks, the text encoders among it. Each further entry goes to the next block *that the LoRA has*; the parts of the
-//! middle block count one by one. The last entry is repeated, surplus entries are ignored.
+//! middle block count one by one. "Next" is told by the number alone, so that two neighbours of the same number (`IN01` and the
+//! middle's part 1, where nothing lies between them) share an entry. The last entry is repeated, surplus entries are ignored.
 
 use std::collections::BTreeSet;
 
 use super::{DialectError, Weights, anything, containing, outside_blocks};
-use crate::block::{Family, Layout};
+use crate::block::{Block, Family, Layout, Space};
 use crate::plan::ElementRule;
 use crate::plan::draw::Draws;
 
@@ -36,6 +37,12 @@ impl Part {
             .or_else(|| number("diffusion_model_output_blocks_").map(Part::Output))
     }
 
+    fn number(self) -> usize {
+        match self {
+            Part::Input(n) | Part::Middle(n) | Part::Output(n) => n,
+        }
+    }
+
     /// The index of the block it belongs to.
     fn block(self) -> Option<usize> {
         match self {
@@ -55,13 +62,7 @@ pub(super) fn weights(
     family: Family,
     draws: &mut Draws,
 ) -> Result<Weights, DialectError> {
-    let parts: Vec<Part> = match modules {
-        Some(modules) => {
-            modules.iter().filter_map(|m| Part::of_module(m)).collect::<BTreeSet<_>>().into_iter().collect()
-        }
-        None if text.starts_with('%') => usual_parts(family, 0),
-        None => usual_parts(family, text.split(',').count()),
-    };
+    let parts = parts(text, modules, family);
     let entries = match text.strip_prefix('%') {
         Some(spec) => specification(spec, &parts)?,
         None => text.split(',').map(|entry| entry.trim().to_owned()).collect(),
@@ -77,10 +78,12 @@ pub(super) fn weights(
     let mut blocks = vec![1.0; 26];
     let mut rules = Vec::new();
     let mut ratio = 1.0;
-    for (at, part) in parts.iter().enumerate() {
-        if let Some(entry) = entries.get(at + 1) {
+    let mut last = None;
+    for (part, taken) in parts.iter().zip(taken(&parts)) {
+        if let Some(entry) = entries.get(taken).filter(|_| last != Some(taken)) {
             ratio = weight(entry, draws)?;
         }
+        last = Some(taken);
         if let Some(block) = part.block() {
             blocks[block] = ratio;
         }
@@ -96,6 +99,35 @@ pub(super) fn weights(
         rules.insert(0, ElementRule { blocks: outside_blocks(), elements: anything(), ratio: blocks[0] });
     }
     Ok(Weights { blocks, rules })
+}
+
+/// The parts that weights are given to.
+fn parts(text: &str, modules: Option<&[String]>, family: Family) -> Vec<Part> {
+    match modules {
+        Some(modules) => {
+            modules.iter().filter_map(|m| Part::of_module(m)).collect::<BTreeSet<_>>().into_iter().collect()
+        }
+        None if text.starts_with('%') => usual_parts(family, 0),
+        None => usual_parts(family, text.split(',').count()),
+    }
+}
+
+/// The entry that each part takes, the first one being entry 1.
+fn taken(parts: &[Part]) -> impl Iterator<Item = usize> {
+    let is_next = |at: usize| at == 0 || parts[at].number() != parts[at - 1].number();
+    (0..parts.len()).scan(0, move |entry, at| {
+        *entry += usize::from(is_next(at));
+        Some(*entry)
+    })
+}
+
+/// The blocks that the entries of a vector of numbers go to in a LoRA with these modules: entry n and a block it goes to.
+pub fn takers(text: &str, modules: &[String], family: Family) -> Vec<(usize, Block)> {
+    let parts = parts(text, Some(modules), family);
+    let entries = text.split(',').count();
+    let block = |part: &Part| Block::new(Space::Unet, part.block()?);
+    let taken = parts.iter().zip(taken(&parts)).map(|(part, entry)| (entry.min(entries - 1), block(part)));
+    taken.filter_map(|(entry, block)| Some((entry, block?))).collect()
 }
 
 fn middle_rule(part: usize, ratio: f64) -> ElementRule {

@@ -15,7 +15,7 @@
 //! ```
 
 mod error;
-mod inspire;
+pub mod inspire;
 mod kohya;
 mod sdnext;
 
