@@ -1,4 +1,4 @@
-//! lbw runs AUTOMATIC1111 webui prompts, LoRA Block Weight included, on its own SDXL engine.
+//! lbw runs AUTOMATIC1111 webui prompts, LoRA Block Weight included, on its own engine for SDXL and SD1.
 //!
 //! One prompt goes through the crate in a straight line:
 //!

@@ -1,17 +1,17 @@
 //! Textual-inversion embeddings: what is said about those that cannot be used.
 
-use crate::diagnostic::{Diagnostic, Source, Text, code};
+use crate::diagnostic::{Diagnostic, Said, Source, code};
 use crate::plan::Plan;
 use crate::say;
 use crate::text::{EmbeddingFile, EmbeddingFiles, Unusable};
 
 /// The embeddings that `plan` names but that cannot be used, whatever the model.
 pub(super) fn unusable(files: &EmbeddingFiles, plan: &Plan) -> Vec<Diagnostic> {
-    files.unusable_in(plan).into_iter().map(|(file, why)| said(file, why, plan)).collect()
+    files.unusable_in(plan).into_iter().map(|(file, why)| said(file, &why, plan)).collect()
 }
 
 fn said(file: &EmbeddingFile, why: &Unusable, plan: &Plan) -> Diagnostic {
-    let (name, path, reason) = (&file.name, file.path.display(), reason(why));
+    let (name, path, family, reason) = (&file.name, file.path.display(), plan.family.label(), why.said());
     let message = say!(
         "the embedding `{name}` cannot be used: {reason}",
         "embedding `{name}` は使えません: {reason}",
@@ -26,8 +26,8 @@ fn said(file: &EmbeddingFile, why: &Unusable, plan: &Plan) -> Diagnostic {
                 "ファイルを取り直すか別の形式のものを使うか、名前を消してください"
             ),
             _ => say!(
-                "use an embedding made for SDXL, or remove the name",
-                "SDXL 用の embedding を使うか、名前を消してください"
+                "use an embedding made for {family}, or remove the name",
+                "{family} 用の embedding を使うか、名前を消してください"
             ),
         });
     let texts = plan.passes().flat_map(|pass| [("prompt", &pass.prompt), ("negative prompt", &pass.negative_prompt)]);
@@ -39,16 +39,6 @@ fn said(file: &EmbeddingFile, why: &Unusable, plan: &Plan) -> Diagnostic {
             found.within(&Source::new(label, text.as_str())).label(span, say!("read as words", "単語として読まれます"))
         }
         None => found,
-    }
-}
-
-fn reason(why: &Unusable) -> Text {
-    match why {
-        Unusable::NotSdxl => say!("{why}", "SDXL のテンソル `clip_l` と `clip_g` がありません ({why})"),
-        Unusable::Width { .. } => say!("{why}", "テキストエンコーダーの幅が違います ({why})"),
-        Unusable::Shape { .. } => say!("{why}", "テンソルの形がベクトルの並びではありません ({why})"),
-        Unusable::TooLarge => say!("{why}", "embedding としては大きすぎます ({why})"),
-        Unusable::Damaged(_) => say!("{why}", "ファイルが読めません ({why})"),
     }
 }
 

@@ -185,7 +185,7 @@ impl From<EngineError> for Error {
             EngineError::Lora(error) => error.into(),
             EngineError::Checkpoint(error) => error.into(),
             EngineError::Limit(error) => Error::refused(vec![error.diagnostic()]),
-            EngineError::Family(_) => Error::words(code::BAD_PLAN, error.said()),
+            EngineError::Family { .. } => Error::words(code::BAD_PLAN, error.said()),
             EngineError::Stopped => Error::new(ErrorKind::Interrupted, code::INTERRUPTED, error.said()),
             EngineError::Operators(_) => Error::new(ErrorKind::Device, code::NO_DEVICE, error.said()),
             EngineError::InitImage(_) => Error::file(code::NO_PICTURE, error.said()),

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use super::catalogue::{Catalogue, ModelFiles, Places};
@@ -11,11 +11,13 @@ use super::files::{load_presets, read_text};
 use super::{embeddings, settings};
 use crate::batch::{Entry, Place};
 use crate::block::Family;
+use crate::checkpoint::Checkpoint;
 use crate::diagnostic::{Diagnostic, Severity, Source, code, did_you_mean};
 use crate::engine::InitImage;
 use crate::image_io::read_picture;
 use crate::infotext::Pasted;
 use crate::lora::{IndexError, Inspection, LoraIndex};
+use crate::model::Architecture;
 use crate::plan::network::lora_tags;
 use crate::plan::settings::MAX_IMAGES;
 use crate::plan::{Options, Patch, Plan, Request, Start, Wanted, limits, lower_with_files, unknown_lora};
@@ -43,6 +45,8 @@ pub struct Session {
     inspections: Mutex<HashMap<String, Option<Arc<Inspection>>>>,
     /// Pictures that are drawn over, by path.
     pictures: Mutex<HashMap<String, Arc<InitImage>>>,
+    /// What checkpoints are made as, each opened once; nothing for one that cannot be read.
+    architectures: Mutex<HashMap<PathBuf, Option<Arc<Architecture>>>>,
 }
 
 /// What the caller sets, and how it stands to what the texts say.
@@ -83,8 +87,8 @@ impl Session {
         found.extend(said);
         let loras = LoraIndex::scan(&catalogue.loras(caller.patch.text("model"))?)?;
         let embeddings = EmbeddingFiles::scan(&catalogue.embeddings)?;
-        let (inspections, pictures) = Default::default();
-        Ok(Session { catalogue, loras, embeddings, presets, found, caller, inspections, pictures })
+        let (inspections, pictures, architectures) = Default::default();
+        Ok(Session { catalogue, loras, embeddings, presets, found, caller, inspections, pictures, architectures })
     }
 
     /// Whether these findings refuse to draw.
@@ -122,9 +126,12 @@ impl Session {
         let mut patch = settings::layers(&self.catalogue, &self.caller, patch, pasted.is_some());
         let styles = self.styles(&patch)?;
         let picture = patch.text("init").map(|path| self.picture(path)).transpose()?;
+        let model = self.catalogue.model(patch.text("model"), patch.text("vae"))?;
+        let architecture = self.architecture(&model.checkpoint);
+        let family = architecture.as_ref().map_or(Architecture::DRAWN[0], |architecture| architecture.family);
         let own_size = match &picture {
             Some(picture) => picture.size_for_model(),
-            None => self.native_size(patch.text("model")),
+            None => self.native_size(patch.text("model"), family),
         };
         for (name, side) in [("width", own_size.0), ("height", own_size.1)] {
             if patch.get(name).is_none() {
@@ -139,7 +146,6 @@ impl Session {
         }
         settings::finish(&self.catalogue.config, &mut wanted);
         let open_seed = settings::draw_seeds(&patch, &mut wanted);
-        let model = self.catalogue.model(wanted.files.model.as_deref(), wanted.files.vae.as_deref())?;
         let images = wanted.images();
         if !(1..=u64::from(MAX_IMAGES)).contains(&images) {
             let message = say!(
@@ -148,14 +154,24 @@ impl Session {
             );
             return Err(Error::words(code::OUT_OF_LIMITS, message));
         }
-        let request = request(place.as_ref(), &wanted, picture.as_deref(), found)?;
+        let request = Request { family, ..request(place.as_ref(), &wanted, picture.as_deref(), found)? };
         Ok(Asked { place, request, images, model, pasted, open_seed, picture })
     }
 
     /// Pixels of an image where nothing is said.
-    fn native_size(&self, model: Option<&str>) -> (u32, u32) {
-        let side = if self.catalogue.is_embedded(model) { crate::engine::embedded::SIZE } else { 1024 };
+    fn native_size(&self, model: Option<&str>, family: Family) -> (u32, u32) {
+        let side = match self.catalogue.is_embedded(model) {
+            true => crate::engine::embedded::SIZE,
+            false => Architecture::full_size(family).map_or(0, |architecture| architecture.native_size),
+        };
         (side, side)
+    }
+
+    /// What the checkpoint at `path` is made as; `None` where that cannot be told, which is reported where it is drawn with.
+    pub fn architecture(&self, path: &Path) -> Option<Arc<Architecture>> {
+        let mut known = self.architectures.lock().unwrap_or_else(|e| e.into_inner());
+        let read = || Architecture::of(Checkpoint::open(path).ok()?.file()).map(Arc::new);
+        known.entry(path.to_owned()).or_insert_with(read).clone()
     }
 
     /// A picture to draw over, each file read once.
@@ -303,7 +319,7 @@ fn request(
         settings: settings.clone(),
         start,
         hires: second,
-        family: Family::Sdxl,
+        family: Architecture::DRAWN[0],
         options: Options::default(),
         hires_prompt: Source::new("hires prompt", texts.hires_prompt.as_str()),
         hires_negative_prompt: Source::new("hires negative prompt", texts.hires_negative_prompt.as_str()),

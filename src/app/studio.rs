@@ -287,7 +287,7 @@ pub fn open_engine(
     let checkpoint = Checkpoint::open(&model.checkpoint)?;
     let vae = model.vae.as_deref().map(Checkpoint::open_vae).transpose()?;
     let loaded = match Widths::of(&checkpoint) {
-        Some(widths) => embeddings.load(widths)?,
+        Some(widths) => embeddings.load(&widths)?,
         // Without text encoders the engine will not open.
         None => Embeddings::default(),
     };

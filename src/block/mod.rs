@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::diagnostic::Text;
 
-/// A model family, as far as block names and module names depend on it. Only SDXL can be run.
+/// A model family, as far as block names and module names depend on it. SD1 and SDXL can be run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Family {
@@ -44,6 +44,21 @@ impl Family {
             Family::Flux => Space::Flux,
             _ => Space::Unet,
         }
+    }
+
+    /// The layouts of vectors for this family: of its blocks with attention, and of all its blocks.
+    pub fn layouts(self) -> [Layout; 2] {
+        match self {
+            Family::Sdxl => [Layout::Sdxl12, Layout::Sdxl20],
+            Family::Sd1 | Family::Sd2 => [Layout::Sd17, Layout::Full26],
+            Family::Flux => [Layout::Flux61; 2],
+        }
+    }
+
+    /// The blocks that models of this family have.
+    pub fn blocks(self) -> impl Iterator<Item = Block> {
+        let [_, all] = self.layouts();
+        (0..all.len()).filter_map(move |entry| all.block(entry))
     }
 
     /// The family's own name as people write it.

@@ -21,6 +21,8 @@ pub struct Architecture {
     pub empty_text: EmptyText,
     /// Side in pixels that the model was trained at.
     pub native_size: u32,
+    /// The sigmas of the schedule "Align Your Steps" at ten steps; `None` are SDXL's.
+    pub align_your_steps: Option<[f64; 11]>,
 }
 
 /// The structure of a UNet.
@@ -32,8 +34,8 @@ pub struct UnetArchitecture {
     pub inputs: usize,
     /// Highest resolution first.
     pub levels: Vec<Level>,
-    /// Transformer blocks in the middle.
-    pub middle: usize,
+    /// The blocks of the lowest resolution between the ways down and up.
+    pub middle: Middle,
     /// How its attention is divided.
     pub heads: Heads,
     /// How it goes into and out of its transformers.
@@ -53,6 +55,15 @@ pub struct Level {
     pub down: Vec<usize>,
     /// The same on the way up.
     pub up: Vec<usize>,
+}
+
+/// The middle of a UNet: a residual block, a transformer, another residual block. Distilled models lack the last two or all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Middle {
+    /// Residual blocks: 2, 1 or 0.
+    pub residuals: usize,
+    /// Transformer blocks between them; 0 is no transformer.
+    pub depth: usize,
 }
 
 /// How the channels of an attention are divided.
@@ -135,12 +146,15 @@ pub enum EmptyText {
 /// Latent, mask, and latent of the masked picture.
 const INPAINTING_INPUTS: usize = 9;
 
+/// Source: Sabour et al., "Align Your Steps" (2024).
+const ALIGN_YOUR_STEPS_SD1: [f64; 11] = [14.615, 6.475, 3.861, 2.697, 1.886, 1.396, 0.963, 0.652, 0.399, 0.152, 0.029];
+
 /// Families with an architecture, the more telling names first.
 const KNOWN: [Family; 3] = [Family::Sdxl, Family::Sd1, Family::Sd2];
 
 impl Architecture {
     /// Families whose models can be drawn with.
-    pub const DRAWN: [Family; 1] = [Family::Sdxl];
+    pub const DRAWN: [Family; 2] = [Family::Sdxl, Family::Sd1];
 
     /// Where a family's text encoders lie in a checkpoint, and whether they are numbered there.
     pub fn text_root(family: Family) -> Option<(&'static str, bool)> {
@@ -157,7 +171,7 @@ impl Architecture {
             prefix: prefix::UNET,
             inputs: 4,
             levels: depth.iter().zip([320, 640, 1280, 1280]).map(|(depth, width)| Level::even(width, *depth)).collect(),
-            middle,
+            middle: Middle { residuals: 2, depth: middle },
             heads,
             projection,
             context,
@@ -179,6 +193,7 @@ impl Architecture {
             width: 1024,
             layers: 24,
             layer: 2,
+            clip_skip: ClipSkip::Never,
             ..clip.clone()
         };
         let vae = |scale| VaeArchitecture { prefix: prefix::VAE, scale };
@@ -190,6 +205,7 @@ impl Architecture {
                 vae: vae(0.18215),
                 empty_text: EmptyText::Encoded,
                 native_size: 512,
+                align_your_steps: Some(ALIGN_YOUR_STEPS_SD1),
             },
             Family::Sd2 => Architecture {
                 family,
@@ -198,6 +214,7 @@ impl Architecture {
                 vae: vae(0.18215),
                 empty_text: EmptyText::Encoded,
                 native_size: 768,
+                align_your_steps: Some(ALIGN_YOUR_STEPS_SD1),
             },
             Family::Sdxl => Architecture {
                 family,
@@ -214,7 +231,6 @@ impl Architecture {
                         prefix: prefix::CLIP_G,
                         width: 1280,
                         layers: 32,
-                        clip_skip: ClipSkip::Never,
                         final_norm: false,
                         pooled: true,
                         ..open_clip
@@ -223,6 +239,7 @@ impl Architecture {
                 vae: vae(0.13025),
                 empty_text: EmptyText::Zeros,
                 native_size: 1024,
+                align_your_steps: None,
             },
             Family::Flux => return None,
         })
@@ -278,21 +295,25 @@ impl UnetArchitecture {
         if tensors.dim(&format!("{p}input_blocks.0.0.weight"), 1) == Some(INPAINTING_INPUTS) {
             self.inputs = INPAINTING_INPUTS;
         }
-        self.middle = tensors.depth(&format!("{p}middle_block.1"));
-        let (mut first, mut transformers) = (1, vec![format!("{p}middle_block.1")]);
+        self.middle = tensors.middle(p);
+        let levels = tensors.levels(p);
+        if !levels.is_empty() {
+            self.levels = levels
+                .iter()
+                .map(|blocks| Level { channels: 0, down: vec![0; blocks.len()], up: vec![0; blocks.len() + 1] })
+                .collect();
+        }
+        let mut transformers = vec![format!("{p}middle_block.1")];
         let mut up: Vec<(usize, usize)> = self.output_blocks().collect();
         for (i, (_, depth)) in up.iter_mut().enumerate() {
             *depth = tensors.depth(&format!("{p}output_blocks.{i}.1"));
         }
-        for (l, level) in self.levels.iter_mut().enumerate() {
-            let blocks = first..first + level.down.len();
-            let widths = blocks.clone().map(|i| format!("{p}input_blocks.{i}.0.out_layers.3.weight"));
+        for (l, (level, blocks)) in self.levels.iter_mut().zip(&levels).enumerate() {
+            let widths = blocks.iter().map(|i| format!("{p}input_blocks.{i}.0.out_layers.3.weight"));
             level.channels = widths.filter_map(|name| tensors.dim(&name, 0)).next().unwrap_or(0);
-            level.down = blocks.clone().map(|i| tensors.depth(&format!("{p}input_blocks.{i}.1"))).collect();
+            level.down = blocks.iter().map(|i| tensors.depth(&format!("{p}input_blocks.{i}.1"))).collect();
             level.up = up.iter().filter(|(of, _)| *of == l).map(|(_, depth)| *depth).collect();
-            transformers.extend(blocks.map(|i| format!("{p}input_blocks.{i}.1")));
-            // One block changes the resolution.
-            first += level.down.len() + 1;
+            transformers.extend(blocks.iter().map(|i| format!("{p}input_blocks.{i}.1")));
         }
         let read_text = transformers.iter().map(|t| format!("{t}.transformer_blocks.0.attn2.to_k.weight"));
         self.context = read_text.filter_map(|name| tensors.dim(&name, 1)).next().unwrap_or(0);
@@ -308,12 +329,21 @@ impl UnetArchitecture {
 }
 
 impl TextEncoder {
-    fn measure(&mut self, tensors: &Tensors<'_>) {
-        let (table, layers, norm) = match self.kind {
-            TextEncoderKind::Clip => ("embeddings.token_embedding.weight", "encoder.layers", "layer_norm1"),
-            TextEncoderKind::OpenClip => ("token_embedding.weight", "transformer.resblocks", "ln_1"),
+    /// The name of the table of its tokens' vectors.
+    pub fn token_table(&self) -> String {
+        let table = match self.kind {
+            TextEncoderKind::Clip => "embeddings.token_embedding.weight",
+            TextEncoderKind::OpenClip => "token_embedding.weight",
         };
-        self.width = tensors.dim(&format!("{}{table}", self.prefix), 1).unwrap_or(0);
+        format!("{}{table}", self.prefix)
+    }
+
+    fn measure(&mut self, tensors: &Tensors<'_>) {
+        let (layers, norm) = match self.kind {
+            TextEncoderKind::Clip => ("encoder.layers", "layer_norm1"),
+            TextEncoderKind::OpenClip => ("transformer.resblocks", "ln_1"),
+        };
+        self.width = tensors.dim(&self.token_table(), 1).unwrap_or(0);
         self.layers = tensors.count(|i| format!("{}{layers}.{i}.{norm}.weight", self.prefix));
     }
 }
@@ -328,6 +358,36 @@ impl Tensors<'_> {
 
     fn count(&self, name: impl Fn(usize) -> String) -> usize {
         (0..).take_while(|i| self.0.entry(&name(*i)).is_some()).count()
+    }
+
+    fn any(&self, prefix: &str) -> bool {
+        self.0.names().any(|name| name.starts_with(prefix))
+    }
+
+    /// The numbers of the residual blocks of each level on the way down. The block between two levels changes the resolution.
+    fn levels(&self, unet: &str) -> Vec<Vec<usize>> {
+        /// More blocks than any UNet has.
+        const MAX: usize = 100;
+        let prefix = format!("{unet}input_blocks.");
+        let number = |name: &str| name.strip_prefix(&prefix)?.split('.').next()?.parse::<usize>().ok();
+        let last = self.0.names().filter_map(number).filter(|n| *n < MAX).max().unwrap_or(0);
+        let is_residual = |i: &usize| {
+            ["0.in_layers.", "0.out_layers.", "1."].iter().any(|part| self.any(&format!("{prefix}{i}.{part}")))
+        };
+        let blocks: Vec<usize> = (1..=last).collect();
+        blocks.split(|i| !is_residual(i)).map(<[usize]>::to_vec).filter(|level| !level.is_empty()).collect()
+    }
+
+    fn middle(&self, unet: &str) -> Middle {
+        let part = |i: usize| format!("{unet}middle_block.{i}");
+        let has = |i| self.any(&format!("{}.", part(i)));
+        // Where a part in the middle is there, one that is not is missing.
+        let residuals = match (has(0), has(1) || has(2)) {
+            (_, true) => 2,
+            (true, false) => 1,
+            (false, false) => 0,
+        };
+        Middle { residuals, depth: self.depth(&part(1)) }
     }
 
     /// Blocks of the transformer at `prefix`.
@@ -379,8 +439,9 @@ mod tests {
     #[test]
     fn an_sd1_checkpoint_says_what_it_is() {
         let mut blocks = Vec::new();
-        let down = [("1", 8, 1), ("2", 8, 1), ("4", 16, 1), ("5", 16, 1), ("7", 32, 1), ("8", 32, 1), ("10", 40, 0)];
-        let names: Vec<String> = down.iter().map(|(i, ..)| format!("input_blocks.{i}")).collect();
+        let down = [("1", 8, 1), ("2", 8, 1), ("4", 16, 1), ("5", 16, 1), ("7", 32, 1), ("8", 32, 1)];
+        let down = down.into_iter().chain([("10", 40, 0), ("11", 40, 0)]);
+        let names: Vec<String> = down.clone().map(|(i, ..)| format!("input_blocks.{i}")).collect();
         blocks.extend(names.iter().zip(down).map(|(name, (_, channels, depth))| (name.as_str(), channels, depth)));
         blocks.push(("middle_block", 40, 1));
         let up: Vec<String> = (0..12).map(|i| format!("output_blocks.{i}")).collect();
@@ -398,28 +459,44 @@ mod tests {
         let with = (vec![1; 2], vec![1; 3]);
         assert_eq!(depths, [with.clone(), with.clone(), with, (vec![0; 2], vec![0; 3])]);
         let UnetArchitecture { inputs, middle, heads, projection, context, vector, .. } = found.unet;
-        assert_eq!((inputs, middle, projection, context, vector), (4, 1, Projection::Conv1x1, 24, None));
+        let whole = Middle { residuals: 2, depth: 1 };
+        assert_eq!((inputs, middle, projection, context, vector), (4, whole, Projection::Conv1x1, 24, None));
         assert_eq!((heads.count(8), heads.count(40)), (8, 8));
         let [encoder] = found.text.as_slice() else { panic!("one encoder") };
         assert_eq!((encoder.width, encoder.layers, encoder.final_norm, encoder.layer), (24, 3, true, 1));
     }
 
-    /// As in SSD-1B, whose blocks of one level differ and whose middle has no transformer.
+    /// As in SSD-1B, whose blocks of one level differ and whose middle is one residual block.
     #[test]
     fn depths_are_each_blocks_own() {
-        let depths = [("4", 2), ("5", 1), ("7", 4), ("8", 3)];
+        let depths = [("1", 0), ("2", 0), ("4", 2), ("5", 1), ("7", 4), ("8", 3)];
         let names: Vec<String> = depths.iter().map(|(i, _)| format!("input_blocks.{i}")).collect();
         let mut blocks: Vec<_> = names.iter().zip(depths).map(|(name, (_, depth))| (name.as_str(), 8, depth)).collect();
         blocks.extend([("output_blocks.0", 8, 4), ("output_blocks.2", 8, 10), ("output_blocks.3", 8, 2)]);
         let mut tensors = unet_tensors(&blocks, 24);
+        tensors.push((format!("{}middle_block.0.in_layers.0.weight", prefix::UNET), [8, 1]));
         tensors.push((format!("{}token_embedding.weight", prefix::CLIP_G), [1, 16]));
         let found = Architecture::of(&file(&tensors, false)).unwrap();
-        assert_eq!((found.family, found.unet.middle, found.unet.projection), (Family::Sdxl, 0, Projection::Linear));
+        let one = Middle { residuals: 1, depth: 0 };
+        assert_eq!((found.family, found.unet.middle, found.unet.projection), (Family::Sdxl, one, Projection::Linear));
         let depths: Vec<_> = found.unet.levels.iter().map(|level| (level.down.clone(), level.up.clone())).collect();
         let expected = [(vec![0, 0], vec![0, 0, 0]), (vec![2, 1], vec![2, 0, 0]), (vec![4, 3], vec![4, 0, 10])];
         assert_eq!(depths, expected);
         // What an SDXL checkpoint must have, and this one lacks.
         assert_eq!((found.unet.vector, found.text[0].width, found.text[1].width), (Some(0), 0, 16));
+    }
+
+    /// As in KOALA: levels of one block, and nothing in the middle.
+    #[test]
+    fn levels_have_the_blocks_that_are_there() {
+        let mut tensors =
+            unet_tensors(&[("input_blocks.1", 8, 0), ("input_blocks.3", 8, 2), ("output_blocks.1", 8, 2)], 24);
+        tensors.push((format!("{}input_blocks.2.0.op.weight", prefix::UNET), [8, 8]));
+        tensors.push((format!("{}token_embedding.weight", prefix::CLIP_G), [1, 16]));
+        let unet = Architecture::of(&file(&tensors, false)).unwrap().unet;
+        assert_eq!(unet.middle, Middle { residuals: 0, depth: 0 });
+        let levels = [(vec![0], vec![0, 0]), (vec![2], vec![0, 2])];
+        assert_eq!(unet.levels.into_iter().map(|level| (level.down, level.up)).collect::<Vec<_>>(), levels);
     }
 
     #[test]

@@ -1,16 +1,16 @@
-//! What a file is, when it is not an SDXL checkpoint.
+//! What a file is, when it is no checkpoint that is drawn with.
 
 use safetensors::tensor::Dtype;
 
+use super::architecture::Architecture;
 use super::{TensorFile, prefix};
+use crate::block::Family;
 use crate::diagnostic::{Said, Text};
 use crate::say;
 
 /// A file that is recognised and not supported, or not a checkpoint at all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
-    /// Stable Diffusion 1.x.
-    Sd1,
     /// Stable Diffusion 2.x.
     Sd2,
     /// The refiner of SDXL, which has one text encoder.
@@ -21,8 +21,6 @@ pub enum Refusal {
     Edit,
     /// Playground v2.5 and CosXL: other noise levels, another latent.
     Edm,
-    /// SDXL with a smaller middle block.
-    Ssd1b,
     /// A conversion left a wrapper's name before every tensor's.
     Wrapped,
     /// Weights in integers that stand for fractions by rules of their own.
@@ -40,7 +38,7 @@ pub enum Refusal {
     /// A UNet without text encoders.
     UnetOnly,
     /// A checkpoint without this text encoder, 1 or 2.
-    NoTextEncoder(u8),
+    NoTextEncoder(usize),
     /// A LoRA or another network.
     Lora,
     /// A part of a model in a file of its own, by name.
@@ -54,33 +52,25 @@ pub enum Refusal {
 impl Said for Refusal {
     fn said(&self) -> Text {
         match self {
-            Refusal::Sd1 => say!(
-                "this is an SD 1.x checkpoint; lbw runs SDXL checkpoints only",
-                "SD 1.x のチェックポイントです。lbw で動くのは SDXL のチェックポイントだけです"
-            ),
             Refusal::Sd2 => say!(
-                "this is an SD 2.x checkpoint; lbw runs SDXL checkpoints only",
-                "SD 2.x のチェックポイントです。lbw で動くのは SDXL のチェックポイントだけです"
+                "this is an SD 2.x checkpoint; lbw runs SDXL and SD 1.x checkpoints",
+                "SD 2.x のチェックポイントです。lbw で動くのは SDXL と SD 1.x のチェックポイントです"
             ),
             Refusal::Refiner => say!(
                 "this is the SDXL refiner; give the SDXL base checkpoint (or one merged from it)",
                 "SDXL の refiner です。SDXL の base のチェックポイント (またはそれをマージしたもの) を指定してください"
             ),
             Refusal::Inpainting => say!(
-                "this is an inpainting checkpoint; lbw needs an ordinary SDXL checkpoint",
-                "inpainting 用のチェックポイントです。lbw には通常の SDXL のチェックポイントが必要です"
+                "this is an inpainting checkpoint; give the ordinary checkpoint of the model",
+                "inpainting 用のチェックポイントです。通常のチェックポイントを指定してください"
             ),
             Refusal::Edit => say!(
-                "this is an SDXL checkpoint that edits pictures (InstructPix2Pix, CosXL-edit: 8 input channels); give an ordinary SDXL checkpoint",
-                "画像を編集する SDXL (InstructPix2Pix、CosXL-edit、入力 8 チャンネル) です。通常の SDXL のチェックポイントを指定してください"
+                "this is a checkpoint that edits pictures (InstructPix2Pix, CosXL-edit: 8 input channels); give an ordinary checkpoint",
+                "画像を編集するためのチェックポイント (InstructPix2Pix、CosXL-edit、入力 8 チャンネル) です。通常のチェックポイントを指定してください"
             ),
             Refusal::Edm => say!(
                 "this is an EDM checkpoint (Playground v2.5, CosXL), whose noise levels lbw does not have; give an ordinary SDXL checkpoint",
                 "EDM のチェックポイント (Playground v2.5、CosXL) です。lbw にはそのノイズレベルがありません。通常の SDXL のチェックポイントを指定してください"
-            ),
-            Refusal::Ssd1b => say!(
-                "this is SSD-1B or another SDXL with a smaller middle block; give a whole SDXL checkpoint",
-                "SSD-1B など、中央のブロックの小さい SDXL です。完全な SDXL のチェックポイントを指定してください"
             ),
             Refusal::Wrapped => say!(
                 "the names of its tensors begin with what a conversion should have taken off (such as `state_dict.`); convert the original again, or rename them to `model.diffusion_model.…`",
@@ -91,34 +81,34 @@ impl Said for Refusal {
                 "重みが lbw で読めない方法 (int8、nf4 など) で量子化されています。f16、bf16、fp8、GGUF のファイルを指定してください"
             ),
             Refusal::OtherModel(name) => say!(
-                "this is the checkpoint of another kind of model, {name}; lbw runs SDXL checkpoints only",
-                "{name} という別の種類のモデルのチェックポイントです。lbw で動くのは SDXL のチェックポイントだけです",
+                "this is the checkpoint of another kind of model, {name}; lbw runs SDXL and SD 1.x checkpoints",
+                "{name} という別の種類のモデルのチェックポイントです。lbw で動くのは SDXL と SD 1.x のチェックポイントです",
                 with name
             ),
             Refusal::NotAModel(name) => say!(
-                "this is {name}, not a checkpoint; give an SDXL checkpoint as the model",
-                "チェックポイントではなく{name}です。モデルには SDXL のチェックポイントを指定してください",
+                "this is {name}, not a checkpoint; give an SDXL or SD 1.x checkpoint as the model",
+                "チェックポイントではなく{name}です。モデルには SDXL か SD 1.x のチェックポイントを指定してください",
                 with name
             ),
             Refusal::VaeOnly => say!(
-                "this is a VAE, not a checkpoint; give an SDXL checkpoint as the model",
-                "チェックポイントではなく VAE です。モデルには SDXL のチェックポイントを指定してください"
+                "this is a VAE, not a checkpoint; give an SDXL or SD 1.x checkpoint as the model",
+                "チェックポイントではなく VAE です。モデルには SDXL か SD 1.x のチェックポイントを指定してください"
             ),
             Refusal::NoVae => say!(
-                "there is no VAE in this file; give an SDXL VAE with --vae (sdxl_vae.safetensors)",
-                "このファイルに VAE はありません。--vae で SDXL の VAE (sdxl_vae.safetensors) を指定してください"
+                "there is no VAE in this file; give one with --vae (sdxl_vae.safetensors for SDXL, vae-ft-mse-840000-ema-pruned.safetensors for SD 1.x)",
+                "このファイルに VAE はありません。--vae で VAE を指定してください (SDXL なら sdxl_vae.safetensors、SD 1.x なら vae-ft-mse-840000-ema-pruned.safetensors)"
             ),
             Refusal::OtherVae => say!(
-                "this VAE is made for another family of models (SDXL's has 4 latent channels); give sdxl_vae.safetensors",
-                "別の系統のモデルの VAE です (SDXL の潜在表現は 4 チャンネル)。sdxl_vae.safetensors を指定してください"
+                "this VAE is made for another family of models (those of SDXL and SD 1.x have 4 latent channels); give sdxl_vae.safetensors or one for SD 1.x",
+                "別の系統のモデルの VAE です (SDXL と SD 1.x の潜在表現は 4 チャンネル)。sdxl_vae.safetensors か SD 1.x 用のものを指定してください"
             ),
             Refusal::UnetOnly => say!(
                 "this is a UNet without its text encoders; give a whole checkpoint, or a folder, such as diffusers lays out, that holds this file with the text encoders (clip_l, clip_g) and the VAE",
                 "テキストエンコーダーのない UNet です。完全なチェックポイントか、このファイルとテキストエンコーダー (clip_l、clip_g)、VAE の入った (diffusers 形式などの) フォルダーを指定してください"
             ),
             Refusal::NoTextEncoder(number) => say!(
-                "text encoder {number} of this checkpoint is missing; give a whole SDXL checkpoint",
-                "このチェックポイントにはテキストエンコーダー {number} がありません。完全な SDXL のチェックポイントを指定してください"
+                "text encoder {number} of this checkpoint is missing; give a whole checkpoint",
+                "このチェックポイントにはテキストエンコーダー {number} がありません。完全なチェックポイントを指定してください"
             ),
             Refusal::Lora => say!(
                 "this is a LoRA, not a checkpoint; put it into the LoRA folder and name it in the prompt: <lora:NAME:1>",
@@ -142,7 +132,7 @@ impl Said for Refusal {
     }
 }
 
-/// The reason to refuse `file`, whose tensors have webui's names, as an SDXL base checkpoint, if there is one.
+/// The reason to refuse `file`, whose tensors have webui's names, as a checkpoint that is drawn with, if there is one.
 pub(super) fn refusal(file: &TensorFile) -> Option<Refusal> {
     let has = |name: &str| file.entry(name).is_some();
     let any = |starts: &[&str]| file.names().any(|n| starts.iter().any(|s| n.starts_with(s)));
@@ -153,7 +143,7 @@ pub(super) fn refusal(file: &TensorFile) -> Option<Refusal> {
         return Some(Refusal::Lora);
     }
     if any(&[prefix::CLIP_G]) && any(&[prefix::UNET]) {
-        return odd_sdxl(file, inputs);
+        return odd(file, inputs, Family::Sdxl);
     }
     let is_open_clip = |width| file.shape("conditioner.embedders.0.model.ln_final.weight") == Some(&[width]);
     if is_open_clip(1024) {
@@ -163,11 +153,10 @@ pub(super) fn refusal(file: &TensorFile) -> Option<Refusal> {
         return Some(Refusal::Refiner);
     }
     if any(&["cond_stage_model."]) && any(&[prefix::UNET]) {
-        return Some(match (inputs, any(&["cond_stage_model.model."])) {
-            (Some(9), _) => Refusal::Inpainting,
-            (_, true) => Refusal::Sd2,
-            (_, false) => Refusal::Sd1,
-        });
+        return match any(&["cond_stage_model.model."]) {
+            true => Some(Refusal::Sd2),
+            false => odd(file, inputs, Family::Sd1),
+        };
     }
     if file.names().any(|name| name.find(prefix::UNET).is_some_and(|at| at > 0)) {
         return Some(Refusal::Wrapped);
@@ -185,8 +174,8 @@ pub(super) fn refusal(file: &TensorFile) -> Option<Refusal> {
     })
 }
 
-/// Why an SDXL checkpoint is none that is run.
-fn odd_sdxl(file: &TensorFile, inputs: Option<usize>) -> Option<Refusal> {
+/// Why a checkpoint of a family that is drawn with is none that can be.
+fn odd(file: &TensorFile, inputs: Option<usize>, family: Family) -> Option<Refusal> {
     let any = |start: &str| file.names().any(|n| n.starts_with(start));
     let is_integer = |dtype| matches!(dtype, Dtype::I8 | Dtype::U8 | Dtype::I16 | Dtype::I32 | Dtype::F4);
     let is_quantised = |name: &str| {
@@ -201,12 +190,10 @@ fn odd_sdxl(file: &TensorFile, inputs: Option<usize>) -> Option<Refusal> {
         Some(Refusal::Edm)
     } else if file.names().any(|n| is_quantised(n) || n.ends_with(".absmax")) {
         Some(Refusal::Quantised)
-    } else if !any(prefix::CLIP_L) {
-        Some(Refusal::NoTextEncoder(1))
-    } else if !any(&format!("{}middle_block.1.transformer_blocks.0.", prefix::UNET)) {
-        Some(Refusal::Ssd1b)
     } else {
-        None
+        let encoders = Architecture::full_size(family).map_or(Vec::new(), |architecture| architecture.text);
+        let missing = encoders.iter().position(|encoder| !any(encoder.prefix));
+        missing.map(|index| Refusal::NoTextEncoder(index + 1))
     }
 }
 

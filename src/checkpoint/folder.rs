@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use super::detect::Refusal;
 use super::layout::{self, Part};
 use super::{CheckpointError, FileError, TensorFile};
+use crate::block::Family;
 use crate::diagnostic::Text;
 use crate::files;
 use crate::say;
@@ -92,12 +93,22 @@ pub(super) fn open(folder: &Path) -> Result<TensorFile, CheckpointError> {
             "単独のモデル (ファイルが何十もあります)"
         ))));
     }
+    // A part may be in several files: its blocks can only be numbered when all are there.
+    let mut files: Vec<(Part, TensorFile)> = Vec::new();
+    for (path, place) in listed {
+        let file = TensorFile::open(&path)?;
+        let Some(part) = place.or_else(|| Part::of(&file)) else { continue };
+        match files.iter_mut().find(|(other, _)| *other == part) {
+            Some((_, first)) => first.take_in(file),
+            None => files.push((part, file)),
+        }
+    }
+    let unet = files.iter().find(|(part, _)| *part == Part::Unet);
+    let family = unet.map_or(Family::Sdxl, |(_, file)| layout::family(file));
     let mut model: Option<TensorFile> = None;
     let mut found = Vec::new();
-    for (path, place) in listed {
-        let mut file = TensorFile::open(&path)?;
-        let Some(part) = place.or_else(|| Part::of(&file)) else { continue };
-        layout::to_webui(&mut file, Some(part));
+    for (part, mut file) in files {
+        layout::to_webui(&mut file, Some(part), family);
         found.push(part);
         match &mut model {
             Some(model) => model.take_in(file),
@@ -121,7 +132,8 @@ pub(super) fn open(folder: &Path) -> Result<TensorFile, CheckpointError> {
             ),
         ),
     ];
-    if let Some((_, name)) = missing.into_iter().find(|(part, _)| !found.contains(part)) {
+    let is_needed = |part: Part| part == Part::Unet || Part::text_encoders(family).contains(&part);
+    if let Some((_, name)) = missing.into_iter().find(|(part, _)| is_needed(*part) && !found.contains(part)) {
         return Err(refused(Refusal::Folder(name)));
     }
     let mut model = model.ok_or_else(|| refused(Refusal::Folder(say!("model", "モデル"))))?;

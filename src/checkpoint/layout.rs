@@ -2,7 +2,9 @@
 //!
 //! Nothing is copied: a name changes, a shape is read otherwise, matrices are seen transposed or one below the other.
 
+use super::architecture::{Architecture, TextEncoderKind};
 use super::{TensorFile, prefix};
+use crate::block::Family;
 
 /// A part of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,13 +16,28 @@ pub(super) enum Part {
 }
 
 impl Part {
-    fn prefix(self) -> &'static str {
+    /// What the names of its tensors begin with in a checkpoint of `family`.
+    fn prefix(self, family: Family) -> &'static str {
+        let architecture = Architecture::full_size(family);
+        let encoder = |kind| architecture.as_ref()?.text.iter().find(|encoder| encoder.kind == kind);
         match self {
             Part::Unet => prefix::UNET,
-            Part::ClipL => prefix::CLIP_L,
-            Part::ClipG => prefix::CLIP_G,
             Part::Vae => prefix::VAE,
+            Part::ClipL => encoder(TextEncoderKind::Clip).map_or(prefix::CLIP_L, |encoder| encoder.prefix),
+            Part::ClipG => encoder(TextEncoderKind::OpenClip).map_or(prefix::CLIP_G, |encoder| encoder.prefix),
         }
+    }
+
+    /// The text encoders of a family.
+    pub(super) fn text_encoders(family: Family) -> Vec<Part> {
+        let architecture = Architecture::full_size(family);
+        let kinds = architecture.iter().flat_map(|architecture| &architecture.text).map(|encoder| encoder.kind);
+        kinds
+            .map(|kind| match kind {
+                TextEncoderKind::Clip => Part::ClipL,
+                TextEncoderKind::OpenClip => Part::ClipG,
+            })
+            .collect()
     }
 
     /// The part in a file of its own, told by its names and shapes; `None` for whole checkpoints and for what is something else.
@@ -66,11 +83,16 @@ const ELSEWHERE: [(&str, Part); 14] = [
     (prefix::VAE, Part::Vae),
 ];
 
-/// Gives the tensors of `file`, a whole checkpoint or the part `alone` of one, webui's names.
-pub(super) fn to_webui(file: &mut TensorFile, alone: Option<Part>) {
-    // The SDXL UNet has an embedding of sizes; only with it is `cond_stage_model` the first of two encoders.
+/// The family of the model whose UNet is in `file`, as far as names tell: SDXL's has an embedding of sizes. Only with it is
+/// `cond_stage_model` the first of two encoders.
+pub(super) fn family(file: &TensorFile) -> Family {
     let is_sdxl = file.names().any(|n| n.contains("label_emb.0.0.") || n.contains("add_embedding.linear_1."));
-    let ups = Ups::of(file);
+    if is_sdxl { Family::Sdxl } else { Family::Sd1 }
+}
+
+/// Gives the tensors of `file`, a whole checkpoint of `family` or the part `alone` of one, webui's names.
+pub(super) fn to_webui(file: &mut TensorFile, alone: Option<Part>, family: Family) {
+    let diffusers = Diffusers::of(file);
     let place = |name: &str| -> Option<(Part, String)> {
         if let Some(part) = alone {
             return Some((part, name.to_owned()));
@@ -79,12 +101,12 @@ pub(super) fn to_webui(file: &mut TensorFile, alone: Option<Part>) {
             return None;
         }
         let (start, part) = ELSEWHERE.into_iter().find(|(start, _)| name.starts_with(start))?;
-        (is_sdxl || !start.starts_with("cond_stage_model")).then(|| (part, name[start.len()..].to_owned()))
+        Some((part, name[start.len()..].to_owned()))
     };
     file.rename(|name| {
         Some(match place(name) {
             None => name.to_owned(),
-            Some((part, path)) => format!("{}{}", part.prefix(), in_part(part, &path, &ups)),
+            Some((part, path)) => format!("{}{}", part.prefix(family), in_part(part, &path, &diffusers)),
         })
     });
     stack_projections(file);
@@ -101,15 +123,17 @@ pub(super) fn to_webui(file: &mut TensorFile, alone: Option<Part>) {
     flat.into_iter().for_each(|(name, shape)| file.reshape(&name, shape));
 }
 
-/// What has to be known of a whole file to name the blocks that go up.
-struct Ups {
+/// What has to be known of a whole file in diffusers' names to number its blocks.
+struct Diffusers {
     /// Blocks of the VAE, which LDM counts from the other end.
     vae: usize,
-    /// Blocks of the UNet with attention, whose upsampler comes one place later.
+    /// Blocks of the UNet that go up and have attention, whose upsampler comes one place later.
     attention: Vec<usize>,
+    /// Residual blocks of each of the UNet's blocks that go down; those that go up have one more.
+    residuals: usize,
 }
 
-impl Ups {
+impl Diffusers {
     fn of(file: &TensorFile) -> Self {
         let number = |name: &str, after: &str| -> Option<usize> {
             let rest = &name[name.find(after)? + after.len()..];
@@ -119,21 +143,23 @@ impl Ups {
         let attention = file.names().filter(|n| n.contains(".attentions.") && !n.contains("decoder."));
         let mut attention: Vec<usize> = attention.filter_map(|name| number(name, "up_blocks.")).collect();
         attention.dedup();
-        Ups { vae, attention }
+        let first = file.names().filter(|name| !name.contains("encoder."));
+        let residuals = first.filter_map(|name| number(name, "down_blocks.0.resnets.")).max().map_or(2, |n| n + 1);
+        Diffusers { vae, attention, residuals }
     }
 }
 
-fn in_part(part: Part, path: &str, ups: &Ups) -> String {
+fn in_part(part: Part, path: &str, diffusers: &Diffusers) -> String {
     match part {
-        Part::Unet => unet(path, ups).unwrap_or_else(|| path.to_owned()),
-        Part::Vae => vae(path, ups.vae),
+        Part::Unet => unet(path, diffusers).unwrap_or_else(|| path.to_owned()),
+        Part::Vae => vae(path, diffusers.vae),
         Part::ClipL => path.strip_prefix("text_model.").unwrap_or(path).to_owned(),
         Part::ClipG => open_clip(path.strip_prefix("text_model.").unwrap_or(path)),
     }
 }
 
 /// LDM's name of a UNet tensor that diffusers calls `path`.
-fn unet(path: &str, ups: &Ups) -> Option<String> {
+fn unet(path: &str, diffusers: &Diffusers) -> Option<String> {
     const TOP: [(&str, &str); 7] = [
         ("conv_in.", "input_blocks.0.0."),
         ("time_embedding.linear_1.", "time_embed.0."),
@@ -156,15 +182,17 @@ fn unet(path: &str, ups: &Ups) -> Option<String> {
         None => ("output", path.strip_prefix("up_blocks.")?),
     };
     let (level, rest) = number(rest)?;
+    // With what changes the resolution on the way down, and as many on the way up.
+    let of_level = diffusers.residuals + 1;
     if let Some(rest) = rest.strip_prefix("downsamplers.0.conv.") {
-        return Some(format!("input_blocks.{}.0.op.{rest}", 3 + 3 * level));
+        return Some(format!("input_blocks.{}.0.op.{rest}", of_level * (level + 1)));
     }
     if let Some(rest) = rest.strip_prefix("upsamplers.0.conv.") {
-        let slot = if ups.attention.contains(&level) { 2 } else { 1 };
-        return Some(format!("output_blocks.{}.{slot}.conv.{rest}", 3 * level + 2));
+        let slot = if diffusers.attention.contains(&level) { 2 } else { 1 };
+        return Some(format!("output_blocks.{}.{slot}.conv.{rest}", of_level * (level + 1) - 1));
     }
     let (group, index, rest) = member(rest)?;
-    let block = 3 * level + index + usize::from(stack == "input");
+    let block = of_level * level + index + usize::from(stack == "input");
     Some(format!("{stack}_blocks.{block}.{}.{}", usize::from(group == "attentions"), inside(group, rest)))
 }
 
@@ -266,7 +294,7 @@ mod tests {
 
     #[test]
     fn diffusers_names_become_ldm_names() {
-        let ups = Ups { vae: 4, attention: vec![0, 1] };
+        let ups = Diffusers { vae: 4, attention: vec![0, 1], residuals: 2 };
         for (name, expected) in [
             ("down_blocks.1.attentions.1.proj_in.weight", "input_blocks.5.1.proj_in.weight"),
             ("down_blocks.2.resnets.0.conv_shortcut.bias", "input_blocks.7.0.skip_connection.bias"),

@@ -1,5 +1,6 @@
-//! SDXL checkpoints in the layout webui uses: the UNet under `model.diffusion_model.`, the VAE under `first_stage_model.`, the
-//! text encoders under `conditioner.embedders.0` and `.1`. Other layouts, and models of several files, are given these names.
+//! Checkpoints of SDXL and SD1 in the layout webui uses: the UNet under `model.diffusion_model.`, the VAE under
+//! `first_stage_model.`, the text encoders under `conditioner.embedders.0` and `.1`, or the one under `cond_stage_model`. Other
+//! layouts, and models of several files, are given these names.
 //!
 //! Opening reads the header alone. Widths and depths are inferred from the tensors' shapes, by whoever builds a model
 //! from the checkpoint ([`crate::model::Builder`]); tensors no model asked for are counted.
@@ -7,6 +8,7 @@
 pub mod architecture;
 mod carried;
 mod detect;
+mod embedding;
 mod folder;
 #[doc(hidden)]
 pub mod generated;
@@ -16,6 +18,7 @@ mod tensor_file;
 pub(crate) use carried::carried;
 pub use detect::Refusal;
 pub(crate) use detect::is_lora;
+pub(crate) use embedding::vectors as embedding_vectors;
 pub use folder::{cached_sha256, sha256_of_file};
 pub use tensor_file::{Entry, FileError, Format, GgufProblem, Numbers, PickleProblem, Reason, TensorFile};
 
@@ -23,6 +26,7 @@ use std::path::{Path, PathBuf};
 
 use layout::Part;
 
+use crate::block::Family;
 use crate::diagnostic::{Said, Text};
 use crate::say;
 
@@ -51,6 +55,7 @@ pub enum CheckpointError {
     },
     Tensors {
         path: PathBuf,
+        family: Family,
         problems: Vec<TensorProblem>,
     },
 }
@@ -63,8 +68,8 @@ impl Said for CheckpointError {
                 let (path, refusal) = (path.display(), refusal.said());
                 say!("{path}: {refusal}", "{path}: {refusal}", with refusal)
             }
-            CheckpointError::Tensors { path, problems } => {
-                let (path, problems) = (path.display(), list_problems(problems));
+            CheckpointError::Tensors { path, family, problems } => {
+                let (path, problems) = (path.display(), list_problems(problems, *family));
                 say!("{path}: {problems}", "{path}: {problems}", with problems)
             }
         }
@@ -96,17 +101,17 @@ impl Said for TensorProblem {
     }
 }
 
-fn list_problems(problems: &[TensorProblem]) -> Text {
+fn list_problems(problems: &[TensorProblem], family: Family) -> Text {
     const SHOWN: usize = 8;
-    let count = problems.len();
+    let (count, family) = (problems.len(), family.label());
     let head = match count {
         1 => say!(
-            "{count} tensor is not what an SDXL checkpoint needs:",
-            "{count} 個のテンソルが SDXL のチェックポイントに必要なものと違います:"
+            "{count} tensor is not what an {family} checkpoint needs:",
+            "{count} 個のテンソルが {family} のチェックポイントに必要なものと違います:"
         ),
         _ => say!(
-            "{count} tensors are not what an SDXL checkpoint needs:",
-            "{count} 個のテンソルが SDXL のチェックポイントに必要なものと違います:"
+            "{count} tensors are not what an {family} checkpoint needs:",
+            "{count} 個のテンソルが {family} のチェックポイントに必要なものと違います:"
         ),
     };
     let more = count.saturating_sub(SHOWN);
@@ -115,14 +120,14 @@ fn list_problems(problems: &[TensorProblem]) -> Text {
     Text::join(std::iter::once(head).chain(shown).chain(more), "\n  ")
 }
 
-/// An open SDXL checkpoint.
+/// An open checkpoint.
 pub struct Checkpoint {
     file: TensorFile,
 }
 
 impl Checkpoint {
-    /// Opens the file at `path`, or the parts of a model in the folder `path`; anything but an SDXL base checkpoint is refused
-    /// by name.
+    /// Opens the file at `path`, or the parts of a model in the folder `path`; anything but a checkpoint that can be drawn with is
+    /// refused by name.
     pub fn open(path: &Path) -> Result<Self, CheckpointError> {
         if path.is_dir() {
             return Self::named(folder::open(path)?);
@@ -142,8 +147,8 @@ impl Checkpoint {
     }
 
     fn new(mut file: TensorFile) -> Result<Self, CheckpointError> {
-        let alone = Part::of(&file);
-        layout::to_webui(&mut file, alone);
+        let (alone, family) = (Part::of(&file), layout::family(&file));
+        layout::to_webui(&mut file, alone, family);
         Self::named(file)
     }
 
@@ -162,7 +167,8 @@ impl Checkpoint {
             false => TensorFile::open(path)?,
         };
         let alone = Part::of(&file).filter(|part| *part == Part::Vae);
-        layout::to_webui(&mut file, alone);
+        let family = layout::family(&file);
+        layout::to_webui(&mut file, alone, family);
         let checkpoint = Checkpoint { file };
         match checkpoint.vae_refusal() {
             Some(refusal) => Err(CheckpointError::Refused { path: path.to_owned(), refusal }),

@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use super::commands::*;
 
-/// Runs AUTOMATIC1111 webui prompts, LoRA Block Weight included, on its own SDXL engine.
+/// Runs AUTOMATIC1111 webui prompts, LoRA Block Weight included, on its own engine for SDXL and SD1.
 #[derive(Debug, Parser)]
 #[command(name = "lbw", version, max_term_width = 120, after_help = EXAMPLES)]
 pub struct Cli {

@@ -61,6 +61,16 @@ impl Text {
         Text { en, ja: names.join("、") }
     }
 
+    /// All of `names`: `768 and 1280`.
+    pub fn list<T: std::fmt::Display>(names: &[T]) -> Self {
+        let names: Vec<String> = names.iter().map(T::to_string).collect();
+        let en = match names.as_slice() {
+            [first @ .., last] if !first.is_empty() => format!("{} and {last}", first.join(", ")),
+            names => names.concat(),
+        };
+        Text { en, ja: names.join("、") }
+    }
+
     /// This and then `more`.
     pub fn then(&self, more: &Text) -> Self {
         Text { en: format!("{}{}", self.en, more.en), ja: format!("{}{}", self.ja, more.ja) }

@@ -1,5 +1,6 @@
 //! Why a plan did not become an image.
 
+use crate::block::Family;
 use crate::checkpoint::CheckpointError;
 use crate::diagnostic::{Said, Text};
 use crate::lora::LoraError;
@@ -22,7 +23,10 @@ pub enum EngineError {
     #[error(transparent)]
     Operators(#[from] crate::model::OperatorError),
     Limit(#[from] crate::plan::LimitError),
-    Family(&'static str),
+    Family {
+        plan: Family,
+        checkpoint: Family,
+    },
     Config {
         path: std::path::PathBuf,
         source: std::io::Error,
@@ -70,10 +74,11 @@ impl Said for EngineError {
             EngineError::Merge(error) => error.said(),
             EngineError::Operators(error) => error.said(),
             EngineError::Limit(error) => error.said(),
-            EngineError::Family(family) => {
+            EngineError::Family { plan, checkpoint } => {
+                let (plan, checkpoint) = (plan.label(), checkpoint.label());
                 say!(
-                    "the plan is for {family}; lbw runs SDXL only",
-                    "この plan は {family} 用です。lbw で動くのは SDXL だけです"
+                    "the plan is for {plan}, and the checkpoint is {checkpoint}",
+                    "この plan は {plan} 用で、チェックポイントは {checkpoint} です"
                 )
             }
             EngineError::Stopped => say!("stopped", "中断しました"),

@@ -142,9 +142,7 @@ impl Engine {
             }
         };
         let weights = b.finish()?;
-        let file = checkpoint.file();
-        let tensors = file.names().filter_map(|name| Some((name, file.shape(name)?)));
-        let modules = ModuleTable::new(architecture.family, tensors);
+        let modules = ModuleTable::of_checkpoint(checkpoint.file());
         let (model_type, model_type_source) = match options.model_type {
             Some(given) => (given, ModelTypeSource::Given),
             None => parameterization::detect(&checkpoint)?,
@@ -265,8 +263,7 @@ impl Engine {
         let mut embeddings = self.embeddings.clone();
         for embedding in bundled {
             if embeddings.get(&embedding.name).is_none() {
-                let (clip_l, clip_g) = (embedding.clip_l.clone(), embedding.clip_g.clone());
-                embeddings.add(&embedding.name, Embedding { clip_l, clip_g })?;
+                embeddings.add(&embedding.name, Embedding { vectors: embedding.vectors.clone() })?;
             }
         }
         Ok(Some(embeddings))
@@ -304,7 +301,7 @@ impl Engine {
     /// Refuses plans that cannot be run or would take all memory.
     fn check(&self, plan: &Plan) -> Result<(), EngineError> {
         if plan.family != self.architecture.family {
-            return Err(EngineError::Family(plan.family.label()));
+            return Err(EngineError::Family { plan: plan.family, checkpoint: self.architecture.family });
         }
         limits(plan).into_iter().next().map_or(Ok(()), |limit| Err(EngineError::Limit(limit)))
     }
@@ -370,7 +367,7 @@ impl Engine {
             PadConds::EmptyPrompts => Some(self.empty_prompt(observer)?),
             PadConds::Separate | PadConds::NegativeOnly => None,
         };
-        let levels = self.model_type.levels(&pass.settings);
+        let levels = self.model_type.levels(&pass.settings, &self.architecture);
         let steps = start.steps(pass.settings.steps as usize)?;
         let shared = guided::Shared::new(observer);
         let mut model = guided::GuidedUnet {

@@ -7,6 +7,7 @@ use serde_yaml::Value;
 
 use super::EngineError;
 use crate::checkpoint::{Checkpoint, CheckpointError, Refusal};
+use crate::model::Architecture;
 use crate::plan::Settings;
 use crate::sampling::{NoiseLevels, Parameterization};
 
@@ -52,8 +53,11 @@ pub enum ModelTypeSource {
 
 impl ModelType {
     /// The model's noise levels with what `settings` change about them.
-    pub(super) fn levels(self, settings: &Settings) -> NoiseLevels {
+    pub(super) fn levels(self, settings: &Settings, architecture: &Architecture) -> NoiseLevels {
         let mut levels = NoiseLevels::scaled_linear();
+        if let Some(sigmas) = architecture.align_your_steps {
+            levels = levels.with_align_your_steps(sigmas);
+        }
         if settings.downcast_alphas_cumprod {
             levels = levels.downcast();
         }

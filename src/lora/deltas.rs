@@ -14,8 +14,8 @@ use serde::Serialize;
 use super::error::LoraError;
 use super::file;
 use super::kind::Kind;
-use super::matching::KeyTable;
-use super::matching::{Group, Matching};
+use super::made_for::family_of;
+use super::matching::{Group, KeyTable, Matching};
 use super::table::ModuleTable;
 use crate::block::Block;
 use crate::checkpoint::{FileError, TensorFile};
@@ -59,9 +59,10 @@ struct Measure {
 }
 
 impl Deltas {
-    /// Measures the file at `path`, its keys matched to `table`.
-    pub fn of_file(path: &Path, table: &ModuleTable) -> std::result::Result<Self, LoraError> {
+    /// Measures the file at `path`, its keys matched to a full-size model of the family that it is made for.
+    pub fn of_file(path: &Path) -> std::result::Result<Self, LoraError> {
         let file = TensorFile::open(path)?;
+        let table = &ModuleTable::full_size(family_of(&file));
         let groups = Matching::new(file.names(), table, KeyTable::Lenient).groups;
         let modules: Vec<_> = groups.iter().collect();
         let measures: Vec<_> = modules

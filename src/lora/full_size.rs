@@ -64,9 +64,10 @@ impl TensorList {
             }
         }
 
-        self.res_block(&format!("{root}.middle_block.0"), channels, channels, time);
-        self.attention(&format!("{root}.middle_block.1"), channels, unet.middle, unet);
-        self.res_block(&format!("{root}.middle_block.2"), channels, channels, time);
+        for i in 0..unet.middle.residuals {
+            self.res_block(&format!("{root}.middle_block.{}", 2 * i), channels, channels, time);
+        }
+        self.attention(&format!("{root}.middle_block.1"), channels, unet.middle.depth, unet);
 
         let blocks: Vec<_> = unet.output_blocks().collect();
         for (i, (level, depth)) in blocks.iter().enumerate() {

@@ -9,18 +9,20 @@ use serde::Serialize;
 use super::error::LoraError;
 use super::hash::LoraHashes;
 use super::kind::Kind;
-use super::made_for::made_for;
+use super::made_for::{family_of, made_for};
 use super::matching::{Group, KeyTable, Matching};
 use super::table::ModuleTable;
 use crate::block::{Block, Family};
-use crate::checkpoint::architecture::Architecture;
 use crate::checkpoint::{FileError, TensorFile};
 
 /// What is known of a LoRA file without a model to run it on. Only its header and single numbers are read.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Inspection {
     /// The family that names, shapes and metadata speak of.
     pub made_for: Option<&'static str>,
+    /// The family whose modules its keys were matched to.
+    #[serde(skip)]
+    pub family: Family,
     /// What sites and infotexts know it by.
     pub hashes: LoraHashes,
     /// Modules by kind.
@@ -79,19 +81,29 @@ impl Inspection {
         let table = match table {
             Some(table) => table,
             None => {
-                full_size = ModuleTable::full_size(family(made_for));
+                full_size = ModuleTable::full_size(family_of(&file));
                 &full_size
             }
         };
         let Matching { groups, unmatched, leniently, .. } = Matching::new(file.names(), table, KeyTable::Lenient);
         let mut inspection = Inspection {
             made_for,
+            family: table.family(),
             hashes: LoraHashes::of(&file),
+            kinds: BTreeMap::new(),
+            dora_modules: 0,
+            ranks: BTreeMap::new(),
+            alphas: Vec::new(),
+            dtypes: BTreeMap::new(),
+            blocks: count_blocks(table.family(), groups.keys()),
+            modules: groups.keys().cloned().collect(),
+            members: Vec::new(),
+            outside_blocks: Vec::new(),
+            unknown_kind: Vec::new(),
             leniently_matched: leniently,
             unmatched,
             metadata: file.metadata().clone(),
             tensors: file.names().count(),
-            ..Inspection::default()
         };
         for entry in file.names().filter_map(|name| file.entry(name)) {
             *inspection.dtypes.entry(entry.type_name()).or_default() += 1;
@@ -99,8 +111,6 @@ impl Inspection {
         for (name, group) in &groups {
             inspection.add_module(&file, table, name, group)?;
         }
-        inspection.modules = groups.keys().cloned().collect();
-        inspection.blocks = count_blocks(table.family(), groups.keys());
         inspection.alphas.sort_by(|a, b| a.0.total_cmp(&b.0));
         Ok(inspection)
     }
@@ -162,10 +172,4 @@ fn count_blocks<'a>(family: Family, modules: impl Iterator<Item = &'a String>) -
         counts.entry(block.index()).or_insert((block.name(), 0)).1 += 1;
     }
     counts.into_values().collect()
-}
-
-fn family(made_for: Option<&str>) -> Family {
-    let named = Family::ALL.into_iter().find(|family| made_for == Some(family.label()));
-    // Where a file does not tell, its blocks are named for the models that can be drawn with.
-    named.unwrap_or(Architecture::DRAWN[0])
 }

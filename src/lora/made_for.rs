@@ -1,6 +1,16 @@
 //! Which family of models a LoRA file is made for.
 
+use crate::block::Family;
 use crate::checkpoint::TensorFile;
+use crate::checkpoint::architecture::Architecture;
+
+/// The family whose modules the keys of `file` are matched to where no model is at hand.
+pub(super) fn family_of(file: &TensorFile) -> Family {
+    let made_for = made_for(file);
+    let named = Family::ALL.into_iter().find(|family| made_for == Some(family.label()));
+    // Where a file does not tell, its blocks are named for the models that can be drawn with.
+    named.unwrap_or(Architecture::DRAWN[0])
+}
 
 /// The model family that a file's names, shapes and metadata speak of, if they do.
 pub(super) fn made_for(file: &TensorFile) -> Option<&'static str> {

@@ -10,7 +10,8 @@ use std::ops::Range;
 use super::full_size;
 use super::names::{Strength, renumbered};
 use crate::block::{Block, Family};
-use crate::checkpoint::architecture::Architecture;
+use crate::checkpoint::TensorFile;
+use crate::checkpoint::architecture::{Architecture, TextEncoder};
 
 /// A weight that deltas are added to: a tensor of the checkpoint, or a range of its rows.
 ///
@@ -88,6 +89,12 @@ impl ModuleTable {
         Self::new(family, tensors.iter().map(|(name, shape)| (name.as_str(), shape.as_slice())))
     }
 
+    /// The table of a checkpoint.
+    pub fn of_checkpoint(file: &TensorFile) -> Self {
+        let family = Architecture::of(file).map_or(Architecture::DRAWN[0], |architecture| architecture.family);
+        Self::new(family, file.names().filter_map(|name| Some((name, file.shape(name)?))))
+    }
+
     /// The family of the model.
     pub fn family(&self) -> Family {
         self.family
@@ -108,6 +115,17 @@ impl ModuleTable {
             "in_proj_bias" => module.in_proj_bias = Some(tensor.to_owned()),
             _ => {}
         }
+    }
+
+    /// The widths of the text encoders, in their order; `None` for one that is not there.
+    pub(super) fn text_widths(&self) -> Vec<Option<usize>> {
+        let encoders = Architecture::full_size(self.family).map_or(Vec::new(), |architecture| architecture.text);
+        let width = |encoder: &TextEncoder| {
+            let tensor = encoder.token_table();
+            let module = module_path(self.family, tensor.strip_suffix(".weight")?)?.replace('.', "_");
+            self.target(&module)?.shape.get(1).copied()
+        };
+        encoders.iter().map(width).collect()
     }
 
     /// Whether the model has a module, or a container of modules, called `name`.

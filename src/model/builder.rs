@@ -144,7 +144,8 @@ impl Builder {
     pub fn finish(self) -> Result<Weights, CheckpointError> {
         if !self.problems.is_empty() {
             let path = self.checkpoint.path().to_owned();
-            return Err(CheckpointError::Tensors { path, problems: self.problems });
+            let family = self.architecture.family;
+            return Err(CheckpointError::Tensors { path, family, problems: self.problems });
         }
         Ok(Weights::new(self.checkpoint, self.params))
     }
@@ -153,15 +154,17 @@ impl Builder {
 /// Tensors of the file that no model uses: their number and the first one's name. Those known to be without effect are
 /// not counted.
 pub fn unused_tensors(checkpoint: &Checkpoint, used: impl Fn(&str) -> bool) -> (usize, Option<String>) {
-    const HARMLESS: [&str; 9] = [
+    const HARMLESS: [&str; 10] = [
         "position_ids",
         "logit_scale",
         "model_ema.",
         "denoiser.",
         "alphas_cumprod",
         "betas",
-        "embedders.0.transformer.text_projection",
+        // CLIP-L's, which no model uses.
+        ".text_model.text_projection",
         "embedders.0.text_projection",
+        "cond_stage_model.text_projection",
         "loss.",
     ];
     // Said as what they mean.

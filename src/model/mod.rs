@@ -16,8 +16,8 @@ mod watch;
 mod weights;
 
 pub use crate::checkpoint::architecture::{
-    Architecture, ClipSkip, EmptyText, Heads, Level, Projection, TextEncoder, TextEncoderKind, UnetArchitecture,
-    VaeArchitecture,
+    Architecture, ClipSkip, EmptyText, Heads, Level, Middle, Projection, TextEncoder, TextEncoderKind,
+    UnetArchitecture, VaeArchitecture,
 };
 pub use builder::{Builder, unused_tensors};
 #[doc(hidden)]

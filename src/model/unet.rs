@@ -29,7 +29,8 @@ pub struct Unet {
     conv_in: Conv3x3,
     /// From block 1 on; block 0 is `conv_in`.
     input_blocks: Vec<InputBlock>,
-    middle: (ResBlock, Transformer, ResBlock),
+    /// Two residual blocks around a transformer; distilled models have one, or none.
+    middle: (Vec<ResBlock>, Transformer),
     output_blocks: Vec<OutputBlock>,
     norm_out: GroupNorm,
     conv_out: Conv3x3,
@@ -78,11 +79,9 @@ impl Unet {
                 skips.push(channels);
             }
         }
-        let middle = {
-            let first = ResBlock::new(b, &format!("{p}middle_block.0"), channels, channels, time_dim);
-            let transformer = Transformer::new(b, &format!("{p}middle_block.1"), channels, *middle);
-            (first, transformer, ResBlock::new(b, &format!("{p}middle_block.2"), channels, channels, time_dim))
-        };
+        let residual = |i| ResBlock::new(b, &format!("{p}middle_block.{}", 2 * i), channels, channels, time_dim);
+        let residuals = (0..middle.residuals).map(residual).collect();
+        let middle = (residuals, Transformer::new(b, &format!("{p}middle_block.1"), channels, middle.depth));
         let mut output_blocks = Vec::new();
         let blocks: Vec<_> = architecture.unet.output_blocks().collect();
         for (i, (level, depth)) in blocks.iter().enumerate() {
@@ -164,8 +163,13 @@ impl Unet {
             tap(&format!("IN{:02}", i + 1), &h)?;
             skips.push(h.clone());
         }
-        let (first, transformer, last) = &self.middle;
-        h = last.forward(&transformer.forward(&first.forward(&h, &emb)?, context)?, &emb)?;
+        let (residuals, transformer) = &self.middle;
+        for (i, residual) in residuals.iter().enumerate() {
+            h = residual.forward(&h, &emb)?;
+            if i == 0 {
+                h = transformer.forward(&h, context)?;
+            }
+        }
         tap("M00", &h)?;
         for (i, block) in self.output_blocks.iter().enumerate() {
             let skip =

@@ -27,7 +27,11 @@ pub struct NoiseLevels {
     stride: usize,
     /// Timesteps are rounded to those of the table.
     quantized: bool,
+    align_your_steps: [f64; 11],
 }
+
+/// SDXL's. Source: Sabour et al., "Align Your Steps" (2024).
+const ALIGN_YOUR_STEPS: [f64; 11] = [14.615, 6.315, 3.771, 2.181, 1.342, 0.862, 0.555, 0.380, 0.234, 0.113, 0.029];
 
 impl NoiseLevels {
     /// The table of Stable Diffusion models: β_t is the square of 1000 values from √0.00085 to √0.012, ᾱ = ∏ (1 − β).
@@ -48,14 +52,15 @@ impl NoiseLevels {
         Self::from_table(alphas, sigmas, 1)
     }
 
-    fn from_alphas(alphas: Vec<f32>) -> Self {
+    fn with_alphas(&self, alphas: Vec<f32>) -> Self {
         let sigmas = sigmas_of(&alphas);
-        Self::from_table(alphas, sigmas, 1)
+        NoiseLevels { align_your_steps: self.align_your_steps, ..Self::from_table(alphas, sigmas, 1) }
     }
 
     fn from_table(alphas_cumprod: Vec<f32>, sigmas: Vec<f32>, stride: usize) -> Self {
         let log_sigmas = sigmas.iter().map(|s| rounded::ln(*s)).collect();
-        NoiseLevels { alphas_cumprod, sigmas, log_sigmas, stride, quantized: false }
+        let align_your_steps = ALIGN_YOUR_STEPS;
+        NoiseLevels { alphas_cumprod, sigmas, log_sigmas, stride, quantized: false, align_your_steps }
     }
 
     /// The table rescaled so that its last entry is all noise (webui's noise schedule "Zero Terminal SNR").
@@ -67,12 +72,12 @@ impl NoiseLevels {
         let rescale = |r: &f32| (r - last) * (first / (first - last));
         let mut alphas: Vec<f32> = roots.iter().map(|r| rescale(r) * rescale(r)).collect();
         alphas[roots.len() - 1] = ZERO_TERMINAL_ALPHA;
-        Self::from_alphas(alphas)
+        self.with_alphas(alphas)
     }
 
     /// The table as it is after ᾱ went through half precision (webui's "Downcast alphas_cumprod").
     pub fn downcast(&self) -> Self {
-        Self::from_alphas(self.alphas_cumprod.iter().map(|a| f16::from_f32(*a).to_f32()).collect())
+        self.with_alphas(self.alphas_cumprod.iter().map(|a| f16::from_f32(*a).to_f32()).collect())
     }
 
     /// The same table, of whose timesteps only whole ones are used (webui's "enable quantization in K samplers").
@@ -84,7 +89,18 @@ impl NoiseLevels {
     pub fn for_lcm(&self) -> Self {
         let stride = 20;
         let every = |table: &[f32]| table.iter().skip(stride - 1).step_by(stride).copied().collect();
-        Self::from_table(every(&self.alphas_cumprod), every(&self.sigmas), stride)
+        let table = Self::from_table(every(&self.alphas_cumprod), every(&self.sigmas), stride);
+        NoiseLevels { align_your_steps: self.align_your_steps, ..table }
+    }
+
+    /// The same table, with these sigmas for the schedule "Align Your Steps" at ten steps.
+    pub fn with_align_your_steps(self, sigmas: [f64; 11]) -> Self {
+        NoiseLevels { align_your_steps: sigmas, ..self }
+    }
+
+    /// The sigmas of the schedule "Align Your Steps" at ten steps, the noisiest first.
+    pub fn align_your_steps(&self) -> &[f64; 11] {
+        &self.align_your_steps
     }
 
     /// ᾱ of every entry.

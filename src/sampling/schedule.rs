@@ -49,7 +49,7 @@ pub fn sigmas(kind: ScheduleType, n: usize, levels: &NoiseLevels, options: &Sett
         ScheduleType::Polyexponential => polyexponential(n, min, max, rho(1.0)),
         ScheduleType::SgmUniform => sgm_uniform(n, min, max, levels),
         ScheduleType::KlOptimal => kl_optimal(n, min, max),
-        ScheduleType::AlignYourSteps => align_your_steps(n),
+        ScheduleType::AlignYourSteps => align_your_steps(n, levels.align_your_steps()),
         ScheduleType::Simple => simple(n, levels),
         ScheduleType::Normal => normal(n, min, max, levels),
         ScheduleType::Ddim => ddim(n, levels),
@@ -121,18 +121,17 @@ fn kl_optimal(n: usize, min: f64, max: f64) -> Vec<f32> {
     (0..=n).map(|i| rounded::tan(share(i) * alpha_min + (1.0 - share(i)) * alpha_max)).collect()
 }
 
-/// SDXL's optimised table for 10 steps, interpolated in ln sigma. Source: Sabour et al., "Align Your Steps" (2024).
-fn align_your_steps(n: usize) -> Vec<f32> {
-    const TABLE: [f64; 11] = [14.615, 6.315, 3.771, 2.181, 1.342, 0.862, 0.555, 0.380, 0.234, 0.113, 0.029];
-    if n == TABLE.len() {
-        return and_zero(TABLE.iter().map(|s| *s as f32));
+/// A family's optimised table for 10 steps, interpolated in ln sigma. Source: Sabour et al., "Align Your Steps" (2024).
+fn align_your_steps(n: usize, table: &[f64; 11]) -> Vec<f32> {
+    if n == table.len() {
+        return and_zero(table.iter().map(|s| *s as f32));
     }
     // The position is counted from the table's end, where a single step lands.
-    let last = TABLE.len() - 1;
+    let last = table.len() - 1;
     let sigma = |i: usize| {
         let position = if n == 1 { 0.0 } else { (n - 1 - i) as f64 / (n - 1) as f64 * last as f64 };
         let low = (position.floor() as usize).min(last - 1);
-        let [a, b] = [TABLE[last - low].ln(), TABLE[last - low - 1].ln()];
+        let [a, b] = [table[last - low].ln(), table[last - low - 1].ln()];
         (a + (b - a) * (position - low as f64)).exp() as f32
     };
     and_zero((0..n).map(sigma))

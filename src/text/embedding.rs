@@ -6,15 +6,14 @@ use candle_core::{Result, Tensor};
 
 use super::chunk::{EmbeddingNames, chunk};
 use super::tokenizer::Encoder;
+use crate::model::Architecture;
 use crate::plan::{Pass, Piece, Plan, Schedule};
 
-/// The vectors of a textual-inversion embedding for both encoders.
+/// A textual-inversion embedding.
 #[derive(Debug, Clone)]
 pub struct Embedding {
-    /// (vectors, CLIP-L's width)
-    pub clip_l: Tensor,
-    /// (vectors, CLIP-G's width)
-    pub clip_g: Tensor,
+    /// For each text encoder of the model, (vectors, the encoder's width); as many vectors for each.
+    pub vectors: Vec<Tensor>,
 }
 
 /// Embeddings by name.
@@ -27,7 +26,8 @@ pub struct Embeddings {
 impl Embeddings {
     /// Adds an embedding in the place of one of the same name.
     pub fn add(&mut self, name: &str, embedding: Embedding) -> Result<()> {
-        self.names.add(name, embedding.clip_l.dim(0)?);
+        let Some(vectors) = embedding.vectors.first() else { return Ok(()) };
+        self.names.add(name, vectors.dim(0)?);
         self.by_name.insert(name.to_owned(), embedding);
         Ok(())
     }
@@ -49,19 +49,21 @@ impl Embeddings {
 
 impl EmbeddingNames {
     /// The names that stand in the texts of `plan`, in the order of webui's `TI hashes`: each run of an encoder puts its own
-    /// before those of the earlier runs, and every text runs through two encoders, so that each name comes twice at least.
+    /// before those of the earlier runs, and every text runs through all encoders, so that with SDXL each name comes twice.
     pub fn used_by(&self, plan: &Plan) -> Vec<String> {
         if self.is_empty() {
             return Vec::new();
         }
+        let encoders = Architecture::full_size(plan.family).map_or(Vec::new(), |architecture| architecture.text);
+        let encoders: Vec<Encoder> = encoders.iter().map(|encoder| encoder.kind.into()).collect();
         // Those of later passes first.
         plan.passes().fold(Vec::new(), |mut used, pass| {
-            used.splice(0..0, self.used_by_pass(pass));
+            used.splice(0..0, self.used_by_pass(pass, &encoders));
             used
         })
     }
 
-    fn used_by_pass(&self, pass: &Pass) -> Vec<String> {
+    fn used_by_pass(&self, pass: &Pass, encoders: &[Encoder]) -> Vec<String> {
         let mut parts: Vec<&Schedule> = vec![&pass.negative];
         for part in &pass.positive {
             // Equal parts are encoded once.
@@ -71,9 +73,9 @@ impl EmbeddingNames {
         }
         let mut used = Vec::new();
         for schedule in parts {
-            for encoder in [Encoder::ClipL, Encoder::ClipG] {
+            for encoder in encoders {
                 let texts = schedule.iter().map(|segment| segment.pieces.as_slice());
-                used.splice(0..0, self.in_texts(texts, encoder, pass.settings.comma_padding_backtrack));
+                used.splice(0..0, self.in_texts(texts, *encoder, pass.settings.comma_padding_backtrack));
             }
         }
         used

@@ -120,7 +120,8 @@ fn numbers(json: &Value, depth: usize, shape: &mut Vec<usize>, values: &mut Vec<
     match json {
         Value::Array(items) if depth < MAX_DIMS => {
             if shape.len() == depth {
-                shape.push(items.len());
+                // The first number says how deep numbers lie.
+                values.is_empty().then(|| shape.push(items.len()))?;
             }
             (shape[depth] == items.len()).then_some(())?;
             items.iter().try_for_each(|item| numbers(item, depth + 1, shape, values))

@@ -1,7 +1,7 @@
 //! The files of textual-inversion embeddings in the user's folders.
 //!
-//! An SDXL embedding is a file with the tensors `clip_l` and `clip_g`, one row per vector: safetensors, a pickle, or a picture
-//! that carries one. Its name is its file name without extension, in whichever folder it lies. Folders usually hold embeddings
+//! An embedding is a file with a tensor for each text encoder, one row per vector: safetensors, a pickle, or a picture that
+//! carries one. Its name is its file name without extension, in whichever folder it lies. Folders usually hold embeddings
 //! for other families too, so a file that cannot be used is remembered with the reason and only spoken of where a prompt names
 //! it; LoRAs and pictures that lie there too are none.
 
@@ -12,9 +12,10 @@ use candle_core::Tensor;
 use super::chunk::EmbeddingNames;
 use super::embedding::{Embedding, Embeddings};
 use super::embedding_card;
-use crate::checkpoint::{Checkpoint, TensorFile, is_lora, prefix};
+use crate::checkpoint::{Checkpoint, FileError, TensorFile, embedding_vectors, is_lora};
 use crate::diagnostic::{Said, Text};
 use crate::lora::{IndexError, LoraIndex};
+use crate::model::Architecture;
 use crate::plan::Plan;
 use crate::say;
 
@@ -26,9 +27,21 @@ const MAX_BYTES: usize = 16 << 20;
 #[error("{}", self.said())]
 #[allow(missing_docs, reason = "`said` tells what each of them is")]
 pub enum Unusable {
-    NotSdxl,
-    Width { found: Widths, model: Widths },
-    Shape { clip_l: Vec<usize>, clip_g: Vec<usize> },
+    /// None of the tensors that embeddings have.
+    NoVectors,
+    /// Made for models with so many text encoders, where those of `family` have another number.
+    Encoders {
+        found: usize,
+        family: &'static str,
+        wanted: usize,
+    },
+    Width {
+        found: Widths,
+        model: Widths,
+    },
+    Shape {
+        shapes: Vec<Vec<usize>>,
+    },
     TooLarge,
     Damaged(Text),
 }
@@ -36,21 +49,29 @@ pub enum Unusable {
 impl Said for Unusable {
     fn said(&self) -> Text {
         match self {
-            Unusable::NotSdxl => say!(
-                "it is made for another family of models: it has not the tensors `clip_l` and `clip_g` of SDXL",
-                "別の系統のモデルのものです。SDXL のテンソル `clip_l` と `clip_g` がありません"
+            Unusable::NoVectors => say!(
+                "there are no vectors in it: neither `clip_l` and `clip_g`, which SDXL's have, nor one tensor alone, as in SD1's",
+                "ベクトルがありません。SDXL 用の `clip_l` と `clip_g` も、SD1 用の単独のテンソルも見当たりません"
             ),
-            Unusable::Width { found: Widths { clip_l, clip_g }, model } => {
-                let Widths { clip_l: model_l, clip_g: model_g } = model;
+            Unusable::Encoders { found, family, wanted } => say!(
+                "it is made for another family of models: it has vectors for {found} text encoder(s), {family} has {wanted}",
+                "別の系統のモデルのものです。テキストエンコーダー {found} 個分のベクトルがありますが、{family} には {wanted} 個あります"
+            ),
+            Unusable::Width { found, model } => {
+                let (found, model) = (found.said(), model.said());
                 say!(
-                    "it is made for text encoders of width {clip_l} and {clip_g}, the model's have {model_l} and {model_g}",
-                    "幅が {clip_l} と {clip_g} のテキストエンコーダー用です。このモデルの幅は {model_l} と {model_g} です"
+                    "it is made for text encoders of width {found}, the model's have {model}",
+                    "幅が {found} のテキストエンコーダー用です。このモデルの幅は {model} です",
+                    with found, model
                 )
             }
-            Unusable::Shape { clip_l, clip_g } => say!(
-                "its tensors are no list of vectors: clip_l has the shape {clip_l:?}, clip_g {clip_g:?}",
-                "テンソルがベクトルの並びではありません: clip_l の形は {clip_l:?}、clip_g は {clip_g:?} です"
-            ),
+            Unusable::Shape { shapes } => {
+                let shapes = shapes.iter().map(|shape| format!("{shape:?}")).collect::<Vec<_>>().join(", ");
+                say!(
+                    "its tensors are no list of vectors, their shapes are {shapes}",
+                    "テンソルがベクトルの並びではありません。形は {shapes} です"
+                )
+            }
             Unusable::TooLarge => {
                 let limit = MAX_BYTES >> 20;
                 say!(
@@ -63,23 +84,21 @@ impl Said for Unusable {
     }
 }
 
-/// The widths of the two text encoders.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Widths {
-    /// CLIP-L's: 768 in SDXL.
-    pub clip_l: usize,
-    /// CLIP-G's: 1280 in SDXL.
-    pub clip_g: usize,
-}
+/// The widths of a model's text encoders, in their order: 768 and 1280 in SDXL, 768 in SD1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Widths(pub Vec<usize>);
 
 impl Widths {
     /// Those of the encoders in `checkpoint`.
     pub fn of(checkpoint: &Checkpoint) -> Option<Self> {
-        let width = |name: String| checkpoint.file().shape(&name)?.get(1).copied();
-        Some(Widths {
-            clip_l: width(format!("{}embeddings.token_embedding.weight", prefix::CLIP_L))?,
-            clip_g: width(format!("{}token_embedding.weight", prefix::CLIP_G))?,
-        })
+        let architecture = Architecture::of(checkpoint.file())?;
+        Some(Widths(architecture.text.iter().map(|encoder| encoder.width).collect()))
+    }
+}
+
+impl Said for Widths {
+    fn said(&self) -> Text {
+        Text::list(&self.0)
     }
 }
 
@@ -94,7 +113,8 @@ pub struct EmbeddingFile {
     pub widths: Result<Widths, Unusable>,
 }
 
-/// The embeddings of some folders, one of each name: the last.
+/// The embeddings of some folders: of each name and each number of text encoders the last, as people keep a file for each
+/// family of models.
 #[derive(Debug, Clone, Default)]
 pub struct EmbeddingFiles {
     files: Vec<EmbeddingFile>,
@@ -107,28 +127,25 @@ impl EmbeddingFiles {
         // LoRAs and embeddings have the same endings and are found alike; embeddings may be in pictures too.
         for entry in LoraIndex::scan_with(folders, embedding_card::EXTENSIONS)?.entries() {
             let Some(widths) = widths(&entry.path) else { continue };
-            let earlier = found.files.iter().find(|earlier| earlier.name == entry.name);
-            if widths.is_err() && earlier.is_some_and(|earlier| earlier.widths.is_ok()) {
-                continue;
-            }
-            found.files.retain(|earlier| earlier.name != entry.name);
-            found.files.push(EmbeddingFile { path: entry.path.clone(), name: entry.name.clone(), widths });
+            let file = EmbeddingFile { path: entry.path.clone(), name: entry.name.clone(), widths };
+            found.files.retain(|earlier| earlier.name != file.name || earlier.encoders() != file.encoders());
+            found.files.push(file);
         }
         Ok(found)
     }
 
-    /// One of each name.
+    /// All of them; once they have been loaded, of each name one.
     pub fn files(&self) -> &[EmbeddingFile] {
         &self.files
     }
 
     /// The file of the embedding called `name`.
     pub fn get(&self, name: &str) -> Option<&EmbeddingFile> {
-        self.files.iter().find(|file| file.name == name)
+        self.files.iter().rfind(|file| file.name == name)
     }
 
     /// Reads the embeddings that fit a model of `widths`; the others are marked with the reason.
-    pub fn load(&mut self, widths: Widths) -> candle_core::Result<Embeddings> {
+    pub fn load(&mut self, widths: &Widths) -> candle_core::Result<Embeddings> {
         let mut embeddings = Embeddings::default();
         for file in &mut self.files {
             match file.read(widths) {
@@ -136,31 +153,48 @@ impl EmbeddingFiles {
                 Err(reason) => file.widths = Err(reason),
             }
         }
+        // Of a name that is read, the files for other models are no longer needed.
+        self.files.retain(|file| file.widths.is_ok() || embeddings.get(&file.name).is_none());
         Ok(embeddings)
     }
 
-    /// The files that `plan` names but that cannot be used.
-    pub fn unusable_in(&self, plan: &Plan) -> Vec<(&EmbeddingFile, &Unusable)> {
-        let unusable = || self.files.iter().filter_map(|file| Some((file, file.widths.as_ref().err()?)));
+    /// The files that `plan` names but that cannot be used, and why.
+    pub fn unusable_in(&self, plan: &Plan) -> Vec<(&EmbeddingFile, Unusable)> {
+        let encoders = Architecture::full_size(plan.family).map_or(0, |architecture| architecture.text.len());
+        let why = |file: &EmbeddingFile| match &file.widths {
+            Err(why) => Some(why.clone()),
+            Ok(Widths(widths)) => {
+                let (found, family) = (widths.len(), plan.family.label());
+                (found != encoders).then_some(Unusable::Encoders { found, family, wanted: encoders })
+            }
+        };
+        let is_usable = |name: &str| self.files.iter().any(|file| file.name == name && why(file).is_none());
+        let unusable: Vec<_> = self.files.iter().filter_map(|file| Some((file, why(file)?))).collect();
         let mut names = EmbeddingNames::default();
-        unusable().for_each(|(file, _)| names.add(&file.name, 1));
+        unusable.iter().for_each(|(file, _)| names.add(&file.name, 1));
         let named = names.used_by(plan);
-        unusable().filter(|(file, _)| named.contains(&file.name)).collect()
+        unusable.into_iter().filter(|(file, _)| named.contains(&file.name) && !is_usable(&file.name)).collect()
     }
 }
 
 impl EmbeddingFile {
-    fn read(&self, model: Widths) -> Result<Embedding, Unusable> {
+    /// The number of text encoders that it has vectors for.
+    fn encoders(&self) -> Option<usize> {
+        self.widths.as_ref().ok().map(|Widths(widths)| widths.len())
+    }
+
+    fn read(&self, model: &Widths) -> Result<Embedding, Unusable> {
         let found = self.widths.clone()?;
-        if found != model {
-            return Err(Unusable::Width { found, model });
+        if found != *model {
+            return Err(Unusable::Width { found, model: model.clone() });
         }
-        let (clip_l, clip_g) = Opened::open(&self.path)?.vectors()?;
-        let embedding = Embedding { clip_l, clip_g };
+        let opened = Opened::open(&self.path)?;
         // The file may have changed since its header was read.
-        let fits = embedding.clip_l.dim(1).is_ok_and(|w| w == model.clip_l)
-            && embedding.clip_g.dim(1).is_ok_and(|w| w == model.clip_g);
-        fits.then_some(embedding).ok_or(Unusable::NotSdxl)
+        let found = opened.widths()?;
+        if found != *model {
+            return Err(Unusable::Width { found, model: model.clone() });
+        }
+        Ok(Embedding { vectors: opened.vectors()? })
     }
 }
 
@@ -183,51 +217,69 @@ enum Opened {
     Card(embedding_card::Card),
 }
 
-/// What the vectors of the two encoders are called: by webui and kohya, and by diffusers' pivotal tuning.
-const NAMES: [(&str, &str); 2] = [("clip_l", "clip_g"), ("text_encoders_0", "text_encoders_1")];
-
 impl Opened {
     fn open(path: &Path) -> Result<Self, Unusable> {
         if embedding_card::is_picture(path) {
-            return embedding_card::read(path).unwrap_or(Err(Unusable::NotSdxl)).map(Opened::Card);
+            return embedding_card::read(path).unwrap_or(Err(Unusable::NoVectors)).map(Opened::Card);
         }
         TensorFile::open(path).map(Opened::File).map_err(|e| Unusable::Damaged(e.reason()))
     }
 
-    fn shape(&self, name: &str) -> Option<&[usize]> {
-        match self {
+    fn shape(&self, name: &str) -> &[usize] {
+        let shape = match self {
             Opened::File(file) => file.shape(name),
             Opened::Card(card) => card.get(name).map(Tensor::dims),
-        }
+        };
+        shape.unwrap_or_default()
     }
 
-    fn names(&self) -> Option<(&'static str, &'static str)> {
-        NAMES.into_iter().find(|(l, g)| self.shape(l).is_some() && self.shape(g).is_some())
+    /// The tensors of the vectors, one for each text encoder.
+    fn names(&self) -> Result<Vec<&str>, Unusable> {
+        let names: Vec<&str> = match self {
+            Opened::File(file) => file.names().collect(),
+            Opened::Card(card) => card.keys().map(String::as_str).collect(),
+        };
+        embedding_vectors(&names).ok_or(Unusable::NoVectors)
     }
 
     fn widths(&self) -> Result<Widths, Unusable> {
-        let (l, g) = self.names().ok_or(Unusable::NotSdxl)?;
-        let (l, g) = (self.shape(l).unwrap_or_default(), self.shape(g).unwrap_or_default());
-        let size = |shape: &[usize]| shape.iter().fold(size_of::<f32>(), |n, dim| n.saturating_mul(*dim));
-        if size(l).max(size(g)) > MAX_BYTES {
+        let shapes: Vec<&[usize]> = self.names()?.into_iter().map(|name| self.shape(name)).collect();
+        let size = |shape: &&[usize]| shape.iter().fold(size_of::<f32>(), |n, dim| n.saturating_mul(*dim));
+        if shapes.iter().any(|shape| size(shape) > MAX_BYTES) {
             return Err(Unusable::TooLarge);
         }
-        match (l, g) {
-            ([rows, clip_l], [rows_g, clip_g]) if rows == rows_g && *rows > 0 => {
-                Ok(Widths { clip_l: *clip_l, clip_g: *clip_g })
+        let rows = shapes.iter().map(|shape| rows_and_width(shape));
+        let rows: Option<Vec<(usize, usize)>> = rows.collect();
+        match rows.as_deref() {
+            Some(all @ [(first, _), ..]) if *first > 0 && all.iter().all(|(rows, _)| rows == first) => {
+                Ok(Widths(all.iter().map(|(_, width)| *width).collect()))
             }
-            _ => Err(Unusable::Shape { clip_l: l.to_vec(), clip_g: g.to_vec() }),
+            _ => Err(Unusable::Shape { shapes: shapes.into_iter().map(<[usize]>::to_vec).collect() }),
         }
     }
 
-    /// The vectors for CLIP-L and CLIP-G.
-    fn vectors(&self) -> Result<(Tensor, Tensor), Unusable> {
-        self.widths()?;
-        let (l, g) = self.names().ok_or(Unusable::NotSdxl)?;
-        let read = |name: &str| match self {
-            Opened::File(file) => file.f32(name).map_err(|e| Unusable::Damaged(e.reason())),
-            Opened::Card(card) => card.get(name).cloned().ok_or(Unusable::NotSdxl),
+    /// (vectors, width) for each text encoder, whose shapes have been looked at.
+    fn vectors(&self) -> Result<Vec<Tensor>, Unusable> {
+        let damaged = |e: FileError| Unusable::Damaged(e.reason());
+        let read = |name: &str| -> Result<Tensor, Unusable> {
+            let tensor = match self {
+                Opened::File(file) => file.f32(name).map_err(damaged)?,
+                Opened::Card(card) => card.get(name).cloned().ok_or(Unusable::NoVectors)?,
+            };
+            match tensor.rank() {
+                1 => tensor.unsqueeze(0).map_err(|e| damaged(e.into())),
+                _ => Ok(tensor),
+            }
         };
-        Ok((read(l)?, read(g)?))
+        self.names()?.into_iter().map(read).collect()
+    }
+}
+
+/// A list of vectors, or one of them.
+fn rows_and_width(shape: &[usize]) -> Option<(usize, usize)> {
+    match shape {
+        [rows, width] => Some((*rows, *width)),
+        [width] => Some((1, *width)),
+        _ => None,
     }
 }

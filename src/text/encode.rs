@@ -3,7 +3,7 @@
 use candle_core::{Device, Result, Tensor};
 
 use super::chunk::{Chunk, chunk, empty_chunk};
-use super::embedding::{Embedding, Embeddings};
+use super::embedding::Embeddings;
 use super::encoder::{CHUNK, ClipG, ClipL, Insert};
 use super::tokenizer;
 use crate::model::{Builder, ClipSkip, TextEncoder, TextEncoderKind, Watch, Watched};
@@ -17,6 +17,8 @@ pub struct TextEncoders {
 
 struct Encoder {
     architecture: TextEncoder,
+    /// Its number among the encoders.
+    index: usize,
     network: Network,
 }
 
@@ -49,8 +51,9 @@ impl TextEncoders {
     /// Asks `b` for the parameters of the encoders.
     pub fn new(b: &mut Builder) -> Self {
         let architecture = b.architecture().clone();
-        let encoders = architecture.text.iter().map(|encoder| Encoder {
+        let encoders = architecture.text.iter().enumerate().map(|(index, encoder)| Encoder {
             architecture: encoder.clone(),
+            index,
             network: match encoder.kind {
                 TextEncoderKind::Clip => Network::Clip(ClipL::new(b, encoder)),
                 TextEncoderKind::OpenClip => Network::OpenClip(ClipG::new(b, encoder)),
@@ -89,8 +92,8 @@ impl TextEncoders {
         let chunks: Vec<_> = self.encoders.iter().map(|encoder| (encoder, cut(encoder))).collect();
         let length = chunks.iter().flat_map(|(_, texts)| texts).map(Vec::len).max().unwrap_or(1);
 
-        let layers = |encoder: &Encoder| encoder.layers(options);
-        watch.expect(length * self.encoders.iter().map(layers).sum::<usize>());
+        let runs = |encoder: &Encoder| encoder.runs(options);
+        watch.expect(length * self.encoders.iter().map(runs).sum::<usize>());
         let (mut rows, mut pooled) = (Vec::new(), None);
         for position in 0..length {
             let mut columns = Vec::new();
@@ -98,7 +101,7 @@ impl TextEncoders {
                 let padding = || empty_chunk(encoder.tokenizer());
                 let batch: Vec<Chunk> =
                     texts.iter().map(|t| t.get(position).cloned().unwrap_or_else(padding)).collect();
-                let insert = self.inserts(&batch, |name| Some(encoder.vectors(embeddings.get(name)?)))?;
+                let insert = self.inserts(&batch, |name| embeddings.get(name)?.vectors.get(encoder.index))?;
                 let (z, p) = encoder.forward(&self.ids(&batch)?, &insert, options, watch)?;
                 columns.push(self.emphasise(&z, &batch, &counts, options.emphasis)?);
                 // Of the first chunk.
@@ -162,27 +165,24 @@ impl TextEncoders {
 
 impl Encoder {
     fn tokenizer(&self) -> tokenizer::Encoder {
-        match self.network {
-            Network::Clip(_) => tokenizer::Encoder::ClipL,
-            Network::OpenClip(_) => tokenizer::Encoder::ClipG,
-        }
+        self.architecture.kind.into()
     }
 
-    fn vectors<'e>(&self, embedding: &'e Embedding) -> &'e Tensor {
-        match self.network {
-            Network::Clip(_) => &embedding.clip_l,
-            Network::OpenClip(_) => &embedding.clip_g,
-        }
+    /// The layer whose output is used; 0 is the embeddings.
+    fn layer(&self, options: EncodeOptions) -> usize {
+        let layers = match &self.network {
+            Network::Clip(clip) => clip.layers(),
+            Network::OpenClip(clip) => clip.layers(),
+        };
+        let skip = options.clip_skip.filter(|_| self.architecture.clip_skip != ClipSkip::Never);
+        (layers + 1).saturating_sub(skip.unwrap_or(self.architecture.layer) as usize).min(layers)
     }
 
     /// Layers that have to be run.
-    fn layers(&self, options: EncodeOptions) -> usize {
+    fn runs(&self, options: EncodeOptions) -> usize {
         match &self.network {
-            Network::Clip(clip) => {
-                let skip = options.clip_skip.filter(|_| self.architecture.clip_skip != ClipSkip::Never);
-                (clip.layers() + 1).saturating_sub(skip.unwrap_or(self.architecture.layer) as usize).min(clip.layers())
-            }
-            Network::OpenClip(clip) => clip.layers(),
+            Network::Clip(_) => self.layer(options),
+            Network::OpenClip(clip) => clip.runs(self.layer(options)),
         }
     }
 
@@ -194,12 +194,10 @@ impl Encoder {
         options: EncodeOptions,
         watch: &mut Watch<'_>,
     ) -> Watched<(Tensor, Option<Tensor>)> {
+        let layer = self.layer(options);
         match &self.network {
-            Network::Clip(clip) => Ok((clip.hidden(ids, insert, self.layers(options), watch)?, None)),
-            Network::OpenClip(clip) => {
-                let (z, pooled) = clip.forward(ids, insert, watch)?;
-                Ok((z, self.architecture.pooled.then_some(pooled)))
-            }
+            Network::Clip(clip) => Ok((clip.hidden(ids, insert, layer, watch)?, None)),
+            Network::OpenClip(clip) => clip.forward(ids, insert, layer, watch),
         }
     }
 }

@@ -52,12 +52,15 @@ impl ClipL {
     }
 }
 
-/// OpenCLIP's bigG.
+/// OpenCLIP: bigG in SDXL.
 pub struct ClipG {
     embeddings: Embeddings,
     layers: Vec<Layer>,
     ln_final: LayerNorm,
-    text_projection: Arc<Param>,
+    /// Whether the architecture applies it to the layer that is used.
+    final_norm: bool,
+    /// Where the architecture uses the pooled text.
+    text_projection: Option<Arc<Param>>,
 }
 
 impl ClipG {
@@ -65,13 +68,16 @@ impl ClipG {
     pub fn new(b: &mut Builder, encoder: &TextEncoder) -> Self {
         let (p, width) = (encoder.prefix, encoder.width);
         let token = format!("{p}token_embedding.weight");
-        let pooled = b.dim(&format!("{p}text_projection"), 1);
         let embeddings = Embeddings::new(b, &token, &format!("{p}positional_embedding"), width);
         let layers =
             (0..encoder.layers).map(|i| Layer::clip_g(b, &format!("{p}transformer.resblocks.{i}."), width)).collect();
         let ln_final = LayerNorm::new(b, &format!("{p}ln_final"), width);
-        let text_projection = b.param(&format!("{p}text_projection"), &[width, pooled]);
-        ClipG { embeddings, layers, ln_final, text_projection }
+        let text_projection = encoder.pooled.then(|| {
+            let name = format!("{p}text_projection");
+            let pooled = b.dim(&name, 1);
+            b.param(&name, &[width, pooled])
+        });
+        ClipG { embeddings, layers, ln_final, final_norm: encoder.final_norm, text_projection }
     }
 
     /// Its transformer layers.
@@ -79,16 +85,35 @@ impl ClipG {
         self.layers.len()
     }
 
-    /// For tokens `ids` (b, 77): the output of the last layer but one, (b, 77, width), and the pooled text, (b, pooled):
-    /// the final norm of the last layer's output at each chunk's end token (the first highest id), projected.
-    pub fn forward(&self, ids: &Tensor, insert: &[Insert], watch: &mut Watch<'_>) -> Watched<(Tensor, Tensor)> {
+    /// How many layers have to be run for the output of layer `layer`: all, where the text is pooled.
+    pub fn runs(&self, layer: usize) -> usize {
+        if self.text_projection.is_some() { self.layers.len() } else { layer }
+    }
+
+    /// For tokens `ids` (b, 77): the output of layer `layer` (0 is the embeddings, 1 the first layer), with the final norm if the
+    /// architecture says so, (b, 77, width); and the pooled text, (b, pooled), if it uses that: the final norm of the last
+    /// layer's output at each chunk's end token (the first highest id), projected.
+    pub fn forward(
+        &self,
+        ids: &Tensor,
+        insert: &[Insert],
+        layer: usize,
+        watch: &mut Watch<'_>,
+    ) -> Watched<(Tensor, Option<Tensor>)> {
         let mut h = self.embeddings.forward(ids, insert)?;
-        let mut penultimate = h.clone();
-        for layer in &self.layers {
-            let next = layer.forward(&h)?;
-            penultimate = std::mem::replace(&mut h, next);
+        let mut hidden = h.clone();
+        for (i, each) in self.layers.iter().enumerate().take(self.runs(layer)) {
+            h = each.forward(&h)?;
+            if i < layer {
+                hidden = h.clone();
+            }
             watch.done(1)?;
         }
+        if self.final_norm {
+            hidden = self.ln_final.forward(&hidden)?;
+        }
+        let hidden = hidden.to_dtype(DType::F32)?;
+        let Some(text_projection) = &self.text_projection else { return Ok((hidden, None)) };
         let last = self.ln_final.forward(&h)?.to_dtype(DType::F32)?;
         let rows = ids
             .to_vec2::<u32>()?
@@ -99,8 +124,8 @@ impl ClipG {
                 last.narrow(0, i, 1)?.narrow(1, end, 1)?.squeeze(1)
             })
             .collect::<Result<Vec<_>>>()?;
-        let pooled = Tensor::cat(&rows, 0)?.matmul(&self.text_projection.get()?)?;
-        Ok((penultimate.to_dtype(DType::F32)?, pooled))
+        let pooled = Tensor::cat(&rows, 0)?.matmul(&text_projection.get()?)?;
+        Ok((hidden, Some(pooled)))
     }
 }
 

@@ -16,6 +16,7 @@ mod lora_surgery;
 mod models;
 mod plan;
 mod preset;
+mod sd1;
 mod settings;
 mod styles;
 mod txt2img;

@@ -20,8 +20,8 @@ fn embedding(s: &Sandbox, name: &str, vectors: usize, value: f32) {
 fn embedded_widths() -> (usize, usize) {
     let installed = lbw::engine::embedded::install(&cache()).unwrap();
     let checkpoint = lbw::checkpoint::Checkpoint::open(&installed.checkpoint).unwrap();
-    let widths = lbw::text::Widths::of(&checkpoint).unwrap();
-    (widths.clip_l, widths.clip_g)
+    let lbw::text::Widths(widths) = lbw::text::Widths::of(&checkpoint).unwrap();
+    (widths[0], widths[1])
 }
 
 const STYLES: &str = "name,prompt,negative_prompt\n\

@@ -35,15 +35,16 @@ fn files_are_read_where_they_fit_and_named_where_they_do_not() {
     std::fs::write(file("cut.safetensors"), "anything").unwrap();
 
     let mut files = EmbeddingFiles::scan(&[dir.path().to_owned()]).unwrap();
-    let embeddings = files.load(Widths { clip_l: 8, clip_g: 16 }).unwrap();
-    assert_eq!(embeddings.get("good").unwrap().clip_g.dims(), [3, 16], "the last of the same name");
+    let widths = Widths(vec![8, 16]);
+    let embeddings = files.load(&widths).unwrap();
+    assert_eq!(embeddings.get("good").unwrap().vectors[1].dims(), [3, 16], "the last of the same name");
     assert_eq!(files.get("good").unwrap().path, file("b/good.safetensors"));
     assert!(["sd1", "wide", "uneven", "old", "cut"].iter().all(|name| embeddings.get(name).is_none()));
 
     let named = plan("a GOOD [sd1|wide] picture", "(old:1.2), cut, uneven");
     let reasons: HashMap<_, _> = files.unusable_in(&named).into_iter().map(|(f, why)| (f.name.as_str(), why)).collect();
     assert_eq!(reasons.len(), 5);
-    assert_eq!(reasons["sd1"], &Unusable::NotSdxl);
+    assert_eq!(reasons["sd1"], Unusable::Width { found: Widths(vec![8]), model: widths });
     assert!(matches!(reasons["old"], Unusable::Damaged(_)));
     assert!(matches!(reasons["wide"], Unusable::Width { .. }));
     assert!(matches!(reasons["uneven"], Unusable::Shape { .. }));

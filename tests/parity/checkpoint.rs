@@ -1,4 +1,4 @@
-//! The checkpoints that vectors name: the file itself, or one built from its manifest.
+//! The checkpoints that vectors name: the file itself, unpacked if need be, or one built from its manifest.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -25,9 +25,20 @@ pub fn operators() -> Arc<dyn Operators> {
     OperatorChoice::default().open(&Device::Cpu).unwrap()
 }
 
+/// [`named_by`], for one engine alone.
+pub fn open(json: &Value, folder: &str) -> Checkpoint {
+    let name = json["checkpoint"].as_str().expect("the JSON names its checkpoint");
+    open_or_generate(&common::vectors().join("num").join(folder).join(name))
+}
+
 fn open_or_generate(path: &Path) -> Checkpoint {
     if path.exists() {
         return Checkpoint::open(path).unwrap();
+    }
+    if let Ok(packed) = std::fs::File::open(path.with_added_extension("xz")) {
+        let mut bytes = Vec::new();
+        lzma_rs::xz_decompress(&mut std::io::BufReader::new(packed), &mut bytes).unwrap();
+        return Checkpoint::from_bytes(path, bytes).unwrap();
     }
     let manifest = path.with_extension("manifest.json");
     let text = std::fs::read_to_string(&manifest).unwrap_or_else(|e| panic!("{}: {e}", manifest.display()));

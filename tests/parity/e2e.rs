@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
-use lbw::block::Layout;
+use lbw::block::{Family, Layout};
 use lbw::checkpoint::{Checkpoint, generated};
 use lbw::engine::{Engine, EngineOptions, Event, ModelType, PromptConditioning, unobserved};
 use lbw::lora::{KeyTable, LoraIndex};
@@ -18,14 +18,14 @@ use crate::common::{self, Tally};
 use crate::numeric::{load_tensors, max_rel_diff, rel_to_max, same_bytes, values, within};
 
 /// Bounds of one case.
-struct Tolerance {
-    latent: f64,
-    conditioning: f64,
-    bytes: (u8, f64),
+pub struct Tolerance {
+    pub latent: f64,
+    pub conditioning: f64,
+    pub bytes: (u8, f64),
 }
 
 /// Reads «max diff 1, <=0.1% of bytes».
-fn image_bounds(text: &str) -> (u8, f64) {
+pub fn image_bounds(text: &str) -> (u8, f64) {
     let number = |after: &str, until: &str| {
         let rest = &text[text.find(after).unwrap() + after.len()..];
         rest[..rest.find(until).unwrap()].trim().parse::<f64>().unwrap()
@@ -59,6 +59,7 @@ fn settings(case: &Value) -> Settings {
         subseed_strength: case["subseed_strength"].as_f64().unwrap_or(0.0),
         eta: case["eta"].as_f64(),
         s_min_uncond: case["s_min_uncond"].as_f64().unwrap_or(0.0),
+        clip_skip: integer("clip_skip").unwrap_or(1) as u32,
         ..Settings::default()
     };
     for (option, value) in case["opts"].as_object().into_iter().flatten() {
@@ -113,7 +114,7 @@ fn loras(case: &Value) -> Vec<LoraPlan> {
 }
 
 /// One plan per image of the batch.
-fn plans(case: &Value) -> Vec<Plan> {
+fn plans(case: &Value, family: Family) -> Vec<Plan> {
     (0..case["batch"].as_u64().unwrap_or(1))
         .map(|image| {
             let mut settings = settings(case);
@@ -122,7 +123,7 @@ fn plans(case: &Value) -> Vec<Plan> {
                 false => settings.subseed += image,
             }
             let mut request = Request::new(case["prompt"].as_str().unwrap(), case["negative"].as_str().unwrap());
-            request.settings = settings;
+            (request.settings, request.family) = (settings, family);
             let mut plan = lower(&request, PresetSet::builtin()).plan.expect("the prompt can be lowered");
             plan.first.loras = loras(case);
             plan
@@ -187,7 +188,7 @@ fn e2e() {
     tally.finish();
 }
 
-fn check(
+pub fn check(
     engine: &mut Engine,
     i: usize,
     case: &Value,
@@ -196,7 +197,7 @@ fn check(
     tolerance: &Tolerance,
 ) -> Result<(), String> {
     let get = |name: &str| tensors.get(&format!("{i}.{name}"));
-    let plans = plans(case);
+    let plans = plans(case, engine.architecture().family);
     let conditioning = engine.condition(&plans[0].first, &mut unobserved).map_err(|e| e.to_string())?;
     check_conditioning(&conditioning, plans.len(), i, tensors, conds, tolerance.conditioning)?;
 
@@ -289,6 +290,10 @@ fn check_conditioning(
             "cond" => ours.parts.iter().map(|(_, s)| s).collect(),
             _ => vec![&ours.negative],
         };
+        if let Some(expected) = tensors.get(&format!("{i}.{part}")) {
+            let first = &scheduled[0].0[0].1.crossattn;
+            within(part, rel_to_max(&first.get(0).unwrap(), expected), tolerance)?;
+        }
         for (n, entry) in (0..).map_while(|n| {
             let rows = tensors.get(&format!("{i}.{part}{n}.crossattn.rows"))?;
             Some((n, rows))

@@ -13,6 +13,7 @@ mod operators;
 mod rng;
 mod samplers;
 mod schedules;
+mod sd1;
 mod stopping;
 mod tinyxl;
 mod vpred;
@@ -20,7 +21,8 @@ mod vpred;
 /// Every folder is known to a test here, or no test reads it yet; a test whose folder is missing says so.
 #[test]
 fn every_vector_folder_is_known() {
-    const READ: [&str; 8] = ["e2e", "lora_full", "lora_kinds", "rng", "samplers", "schedules", "tinyxl", "vpred"];
-    const NOT_YET: [&str; 5] = ["extra", "hires", "img2img", "sd1", "upscale"];
+    const READ: [&str; 9] =
+        ["e2e", "lora_full", "lora_kinds", "rng", "samplers", "schedules", "sd1", "tinyxl", "vpred"];
+    const NOT_YET: [&str; 4] = ["extra", "hires", "img2img", "upscale"];
     common::assert_known_files("num", &[&READ[..], &NOT_YET[..]].concat());
 }

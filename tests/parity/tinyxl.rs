@@ -26,7 +26,7 @@ fn architecture() {
     let found = Architecture::of(checkpoint::named_by(&json, "tinyxl").file()).unwrap();
     let channels: Vec<usize> = found.unet.levels.iter().map(|level| level.channels).collect();
     let depth: Vec<usize> = found.unet.levels.iter().map(|level| level.down[0]).collect();
-    assert_eq!((channels, depth, found.unet.middle), (vec![32, 64, 128], vec![0, 1, 2], 2));
+    assert_eq!((channels, depth, found.unet.middle.depth), (vec![32, 64, 128], vec![0, 1, 2], 2));
     assert_eq!((found.unet.context, found.unet.vector), (192, Some(1664)));
     let text: Vec<_> = found.text.iter().map(|encoder| (encoder.width, encoder.layers)).collect();
     assert_eq!((text, found.vae.scale), (vec![(64, 4), (128, 5)], 0.13025));
@@ -123,9 +123,9 @@ fn text_encoders() {
     let norm = |what: &str| weights.get(&format!("{}final_layer_norm.{what}", prefix::CLIP_L)).unwrap().get().unwrap();
     let last = clip_l.hidden(&ids("ids_l"), &[], clip_l.layers(), watch).unwrap();
     check("l.last_final_ln", &operators().layer_norm(&last, &norm("weight"), &norm("bias"), 1e-5).unwrap());
-    let (penultimate, pooled) = clip_g.forward(&ids("ids_g"), &[], watch).unwrap();
+    let (penultimate, pooled) = clip_g.forward(&ids("ids_g"), &[], clip_g.layers() - 1, watch).unwrap();
     check("g.sdxl_default", &penultimate);
-    check("g.pooled", &pooled);
+    check("g.pooled", &pooled.unwrap());
     tally.finish();
 }
 

@@ -29,8 +29,8 @@ pub struct Wish {
     pub lora: Option<String>,
     /// Weight of the changed block, and of all others.
     pub range: String,
-    /// Blocks, as the extension writes them.
-    pub blocks: String,
+    /// Blocks, as the extension writes them; `None` are all of the model's blocks with attention.
+    pub blocks: Option<String>,
     /// A channel sample counts as changed when it differs by more.
     pub threshold: String,
     /// White stands for no difference, not black.

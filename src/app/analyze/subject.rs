@@ -6,7 +6,6 @@ use super::Wish;
 use crate::app::catalogue::ModelFiles;
 use crate::app::error::{Error, Result};
 use crate::app::session::{Asked, Session};
-use crate::block::Family;
 use crate::diagnostic::{Diagnostic, Source, code};
 use crate::lora::{Network, NetworkModule, Strength};
 use crate::plan::{LoraPlan, Plan, Request};
@@ -59,7 +58,8 @@ impl Subject {
     /// What is wrong or surprising about the prompt; an error where it refuses.
     pub fn check(&self) -> Result<Vec<Diagnostic>> {
         // The vectors of the runs have 26 entries, on purpose; nobody needs to be told.
-        let ones = ["1"; 12].join(",");
+        let [with_attention, _] = self.request.family.layouts();
+        let ones = vec!["1"; with_attention.len()].join(",");
         let found = self.lower(self.marked.with(&ones, &ones), self.request.settings.seed).1;
         match self.session.refuses(&found) {
             true => Err(Error::refused(found)),
@@ -91,9 +91,11 @@ impl Subject {
             next += 1;
             next - 1
         };
+        let [with_attention, _] = self.request.family.layouts();
+        let all_blocks = format!("{}ALL", with_attention.len());
         let analysis = Analysis {
             range: &wish.range,
-            blocks: &wish.blocks,
+            blocks: wish.blocks.as_ref().unwrap_or(&all_blocks),
             seed: self.seed(),
             seeds: wish.seeds,
             leftover_z_values: "",
@@ -156,7 +158,7 @@ pub fn factors(plan: &Plan, networks: &[Arc<Network>]) -> Vec<u64> {
         let factor = |module: &NetworkModule| {
             let strength = if module.strength() == Strength::Te { lora.te } else { lora.unet };
             // 0 and −0 are one factor.
-            (strength * lora.ratio(Family::Sdxl, module.name()) + 0.0).to_bits()
+            (strength * lora.ratio(plan.family, module.name()) + 0.0).to_bits()
         };
         network.modules().iter().map(factor).collect::<Vec<_>>()
     };

@@ -102,7 +102,7 @@ fn shortest(drawing: &mut Drawing, long: &str) -> Result<String> {
     let networks = drawing.renderer.get(&drawing.subject.model)?.networks(&plan)?;
     let blocks: Vec<_> = networks.iter().flat_map(|n| n.modules()).filter_map(|m| m.block()).collect();
     let of = |layout: Layout| (0..layout.len()).filter_map(move |entry| layout.block(entry));
-    let mut layout = [Layout::Sdxl12, Layout::Sdxl20].into_iter();
+    let mut layout = plan.family.layouts().into_iter();
     let layout = layout.find(|l| blocks.iter().all(|block| of(*l).any(|b| b == *block)));
     Ok(match layout {
         Some(layout) => of(layout).filter_map(|b| entries.get(b.index()).copied()).collect::<Vec<_>>().join(","),

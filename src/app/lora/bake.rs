@@ -1,17 +1,16 @@
 //! Block weights, element rules and strengths of a tag, written into a new LoRA file.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::{model, of_tag};
+use super::model::{self, Model};
+use super::of_tag;
 use crate::app::answer::Answer;
 use crate::app::error::{Error, Result};
 use crate::app::session::Session;
-use crate::block::Family;
-use crate::checkpoint::Checkpoint;
 use crate::diagnostic::code;
-use crate::lora::{self, BakeError, KeyTable, ModuleTable, Network, NetworkModule, Strength};
+use crate::lora::{self, BakeError, KeyTable, Network, NetworkModule, Strength};
 use crate::plan::LoraPlan;
 use crate::say;
 
@@ -29,7 +28,7 @@ pub fn bake(session: &Session, wish: &BakeWish) -> Result<Answer> {
     model::check_output(&wish.output)?;
     let (lora, path, found) = of_tag(&wish.tag, session)?;
     check(&lora)?;
-    let table = table(&path, session)?;
+    let table = Model::of(&path, session)?.table;
     let strength = |module: &NetworkModule| match module.strength() {
         Strength::Te => lora.te,
         Strength::Unet => lora.unet,
@@ -46,7 +45,7 @@ pub fn bake(session: &Session, wish: &BakeWish) -> Result<Answer> {
             "強度 1 で焼き込み、強度はファイルを使うときに指定してください"
         )));
     }
-    let weight = |module: &NetworkModule| strength(module) * lora.ratio(Family::Sdxl, module.name());
+    let weight = |module: &NetworkModule| strength(module) * lora.ratio(table.family(), module.name());
     let provenance =
         json!({ "of": path.file_name().map(|name| name.to_string_lossy()), "tag": wish.tag, "plan": lora });
     let baked = lora::bake(&path, &wish.output, &table, KeyTable::Lenient, weight, &provenance.to_string());
@@ -81,20 +80,4 @@ fn check(lora: &LoraPlan) -> Result<()> {
         return Err(Error::words(code::CANNOT_BAKE, message));
     }
     Ok(())
-}
-
-/// The modules of the model that the LoRA fits: that of `--model`, else full-size SDXL, else the embedded one.
-fn table(lora: &Path, session: &Session) -> Result<ModuleTable> {
-    let full_size = ModuleTable::full_size(Family::Sdxl);
-    let is_named = session.names_model();
-    if !is_named && Network::open(lora, &full_size, KeyTable::Lenient).is_ok() {
-        return Ok(full_size);
-    }
-    if !is_named && !session.is_embedded() {
-        return Ok(full_size);
-    }
-    let checkpoint = Checkpoint::open(&session.model()?.checkpoint)?;
-    let file = checkpoint.file();
-    let tensors = file.names().filter_map(|name| Some((name, file.shape(name)?)));
-    Ok(ModuleTable::new(Family::Sdxl, tensors))
 }

@@ -7,10 +7,9 @@ use serde_json::json;
 use super::chart;
 use crate::app::answer::Answer;
 use crate::app::error::Result;
-use crate::block::Family;
 use crate::diagnostic::Text;
 use crate::image_io::{Existing, write_file};
-use crate::lora::{BlockDeltas, Deltas, Inspection, ModuleTable};
+use crate::lora::{BlockDeltas, Deltas, Inspection};
 use crate::say;
 
 /// A LoRA file that has been looked into.
@@ -25,9 +24,8 @@ pub struct Inspected<'p> {
 
 /// Looks into a LoRA file.
 pub fn inspect(path: &Path) -> Result<Inspected<'_>> {
-    let table = ModuleTable::full_size(Family::Sdxl);
     // Hashing takes as long as measuring.
-    let (inspection, deltas) = rayon::join(|| Inspection::of_file(path, None), || Deltas::of_file(path, &table));
+    let (inspection, deltas) = rayon::join(|| Inspection::of_file(path, None), || Deltas::of_file(path));
     Ok(Inspected { path, inspection: inspection?, deltas: deltas? })
 }
 

@@ -29,9 +29,13 @@ pub use crate::lora::surgery::Precision;
 
 use super::error::{Error, Result};
 use super::session::Session;
+use crate::block::Family;
 use crate::diagnostic::{Diagnostic, code};
+use crate::model::Architecture;
+use crate::plan::network::lora_tags;
 use crate::plan::{LoraPlan, Request};
 use crate::say;
+use crate::syntax::Prompt;
 
 /// A file, or a name from the LoRA folders of `session`.
 pub fn find(name: &str, session: &Session) -> Result<PathBuf> {
@@ -56,12 +60,24 @@ fn not_one_tag(tag: &str) -> Error {
     Error::words(code::USAGE, message)
 }
 
+/// The family of the model that is named, or of those that the first LoRA of the tags is made for.
+fn family(tags: &str, session: &Session) -> Family {
+    let model = || session.architecture(&session.model().ok()?.checkpoint);
+    if let Some(architecture) = Some(()).filter(|()| session.names_model()).and_then(|()| model()) {
+        return architecture.family;
+    }
+    let tags = Prompt::parse(tags).tags;
+    let name = lora_tags(&tags).into_iter().find_map(|tag| tag.positional().next());
+    name.and_then(|name| session.inspection_of(&name.text)).map_or(Architecture::DRAWN[0], |file| file.family)
+}
+
 /// A LoRA as a tag says it, and its file.
 type WithFile = (LoraPlan, PathBuf);
 
 /// The LoRAs that tags say, and what is to be said about them.
 fn of_tags(tags: &str, session: &Session) -> Result<(Vec<WithFile>, Vec<Diagnostic>)> {
-    let (plan, said) = session.lower(&Request::new(tags, ""), &session.presets);
+    let request = Request { family: family(tags, session), ..Request::new(tags, "") };
+    let (plan, said) = session.lower(&request, &session.presets);
     let found = [session.found.clone(), said].concat();
     let plan = plan.filter(|_| !session.refuses(&found));
     let Some(plan) = plan else { return Err(Error::refused(found)) };

@@ -4,12 +4,12 @@ use std::path::Path;
 
 use crate::app::error::{Error, Result};
 use crate::app::session::Session;
-use crate::block::Family;
 use crate::checkpoint::{Checkpoint, TensorFile};
 use crate::diagnostic::code;
 use crate::image_io::Existing;
 use crate::lora::surgery::Blocks;
 use crate::lora::{KeyTable, ModuleTable, Network};
+use crate::model::Architecture;
 use crate::say;
 
 pub struct Model {
@@ -28,8 +28,8 @@ impl Model {
         let file = TensorFile::open(lora)?;
         let blocks = Blocks::of(&file);
         let family = match blocks.as_ref().map(|blocks| (blocks.webui_family(), blocks.family())) {
-            None => Family::Sdxl,
-            Some((Some(family @ (Family::Sd1 | Family::Sd2 | Family::Sdxl)), _)) => family,
+            None => Architecture::DRAWN[0],
+            Some((Some(family), _)) if Architecture::full_size(family).is_some() => family,
             Some((_, name)) => {
                 let file = lora.display();
                 let message = say!(
@@ -52,9 +52,8 @@ impl Model {
 
     fn of_checkpoint(session: &Session) -> Result<Self> {
         let checkpoint = Checkpoint::open(&session.model()?.checkpoint)?;
-        let file = checkpoint.file();
-        let tensors = file.names().filter_map(|name| Some((name, file.shape(name)?)));
-        Ok(Model { table: ModuleTable::new(Family::Sdxl, tensors), checkpoint: Some(checkpoint) })
+        let table = ModuleTable::of_checkpoint(checkpoint.file());
+        Ok(Model { table, checkpoint: Some(checkpoint) })
     }
 }
 

@@ -1,6 +1,6 @@
 //! A prompt and its LoRA files, as every program finds them.
 
-use crate::block::{Block, Family};
+use crate::block::Family;
 use crate::diagnostic::Diagnostic;
 use crate::lora::Kind;
 use crate::plan::network::lora_tags;
@@ -128,7 +128,7 @@ impl File {
 /// A module for each block, where a file is not there to be looked at: one of a plain LoRA with attention and text encoders, and
 /// what may lie outside the blocks.
 fn usual_modules(family: Family) -> Vec<Module> {
-    let names = (0..family.space().names().len()).filter_map(|index| Block::new(family.space(), index)).map(|block| {
+    let names = family.blocks().map(|block| {
         let number = |from: usize| block.name()[from..].parse::<usize>().unwrap_or(0);
         match block.name() {
             "BASE" => "transformer_text_model_encoder_layers_0_mlp_fc1".to_owned(),
@@ -137,9 +137,7 @@ fn usual_modules(family: Family) -> Vec<Module> {
             _ => format!("diffusion_model_output_blocks_{}_1_proj_in", number(3)),
         }
     });
-    let absent = ["_9_", "_10_", "_11_"];
-    let is_there = |name: &String| family != Family::Sdxl || !absent.iter().any(|number| name.contains(number));
     let others = ["diffusion_model_time_embed_0", "diffusion_model_label_emb_0_0", "diffusion_model_out_2"];
-    let names = names.filter(is_there).chain(others.map(str::to_owned));
+    let names = names.chain(others.map(str::to_owned));
     names.map(|name| Module { name, kind: Some(Kind::Lora), is_webui: true, is_kohya: true }).collect()
 }

@@ -4,6 +4,7 @@ use super::Bars;
 use crate::block::{Block, Family, Space};
 use crate::diagnostic::{Language, Text, escaped};
 use crate::lora::{Inspection, LoraIndex};
+use crate::model::{Architecture, EmptyText};
 use crate::plan::{ElementRule, LoraPlan, Pass, Piece, Plan, ScheduleType, Segment, Start, Words};
 use crate::say;
 
@@ -95,9 +96,11 @@ impl Table<'_> {
     }
 
     fn negative_prompt(&self, pass: &Pass) -> String {
-        let said = match pass.negative.is_empty() {
-            true => say!("negative prompt: empty (zeros)", "ネガティブプロンプト: 空 (ゼロ)"),
-            false => {
+        let empty_text = Architecture::full_size(self.family).map(|architecture| architecture.empty_text);
+        let said = match (pass.negative.is_empty(), empty_text) {
+            (true, Some(EmptyText::Zeros)) => say!("negative prompt: empty (zeros)", "ネガティブプロンプト: 空 (ゼロ)"),
+            (true, _) => say!("negative prompt: empty", "ネガティブプロンプト: 空"),
+            (false, _) => {
                 let texts = self.texts(&pass.negative);
                 say!("negative prompt: {texts}", "ネガティブプロンプト: {texts}")
             }
@@ -150,7 +153,7 @@ impl Table<'_> {
             out += &format!("  {}\n", self.words(&say!("cut to rank {rank}", "ランク {rank} に切り詰め")));
         }
         self.window(&mut out, lora);
-        for block in blocks_of(self.family) {
+        for block in self.family.blocks() {
             let weight = lora.blocks.get(block.index()).copied().unwrap_or(0.0);
             let strength = if is_text(block) { lora.te } else { lora.unet };
             let factor = strength * weight;
@@ -250,14 +253,6 @@ impl Table<'_> {
             (true, _) => format!("NOT {list}"),
         }
     }
-}
-
-/// The blocks that models of a family have weights in.
-pub fn blocks_of(family: Family) -> impl Iterator<Item = Block> {
-    let absent = ["IN09", "IN10", "IN11", "OUT09", "OUT10", "OUT11"];
-    let space = family.space();
-    let all = (0..space.names().len()).filter_map(move |index| Block::new(space, index));
-    all.filter(move |block| family != Family::Sdxl || !absent.contains(&block.name()))
 }
 
 fn is_text(block: Block) -> bool {

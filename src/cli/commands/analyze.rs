@@ -24,9 +24,10 @@ pub struct AnalyzeArgs {
     /// Weight of the changed block, and of all others
     #[arg(long, default_value = "0,1", value_name = "A,B", allow_hyphen_values = true)]
     pub range: String,
-    /// 12ALL, 17ALL, 20ALL, 26ALL, or block lists separated by commas: IN04,IN05-IN07,NOT M00
-    #[arg(long, default_value = "12ALL")]
-    pub blocks: String,
+    /// 12ALL, 17ALL, 20ALL, 26ALL, or block lists separated by commas: IN04,IN05-IN07,NOT M00 [default: 12ALL for SDXL,
+    /// 17ALL for SD1]
+    #[arg(long)]
+    pub blocks: Option<String>,
     /// A channel sample counts as changed when it differs by more than this (0 to 255)
     #[arg(long, default_value = "20", allow_hyphen_values = true)]
     pub threshold: String,

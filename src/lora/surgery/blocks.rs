@@ -5,7 +5,7 @@
 
 use super::super::deltas::element;
 use super::super::lenient;
-use super::super::made_for::made_for;
+use super::super::made_for::family_of;
 use super::super::matching::KeyTable;
 use super::super::matching::Matching;
 use super::super::names::renumbered;
@@ -35,9 +35,7 @@ impl Blocks {
         if let Some(transformer) = transformer(file) {
             return Some(Self::of_transformer(transformer));
         }
-        let made_for = made_for(file);
-        let families = [Family::Sdxl, Family::Sd1, Family::Sd2];
-        let family = families.into_iter().find(|family| made_for == Some(family.label())).unwrap_or(Family::Sdxl);
+        let family = family_of(file);
         let blocks = Blocks {
             family: family.label(),
             naming: Naming::Unet(Box::new(ModuleTable::full_size(family))),

@@ -14,7 +14,8 @@ use super::measure::{BlockError, ByBlock, Measured, square};
 use super::output::{self, Precision, Stored, Tensors};
 use super::sketch::sketch;
 use crate::block::Family;
-use crate::checkpoint::{TensorFile, prefix};
+use crate::checkpoint::TensorFile;
+use crate::checkpoint::architecture::Architecture;
 use crate::files::Existing;
 
 /// What was written, and what was not.
@@ -141,16 +142,7 @@ fn metadata(
 
 /// The family that the text encoders' names speak of.
 fn family(file: &TensorFile) -> Family {
-    let any = |start: &str| file.names().any(|name| name.starts_with(start));
-    if any(prefix::CLIP_G) {
-        Family::Sdxl
-    } else if any("cond_stage_model.model.") {
-        Family::Sd2
-    } else if any("cond_stage_model.") {
-        Family::Sd1
-    } else {
-        Family::Sdxl
-    }
+    Architecture::of(file).map_or(Architecture::DRAWN[0], |architecture| architecture.family)
 }
 
 struct Pair<'f> {

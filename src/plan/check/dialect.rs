@@ -122,6 +122,5 @@ fn ignored(dialect: Dialect, item: &Item, source: &Source) -> Diagnostic {
 fn other_family(item: &Item, family: Family) -> Option<usize> {
     let entries = item.text.matches(',').count() + 1;
     let layout = Layout::from_len(entries)?;
-    let fits = (family == Family::Sdxl) == matches!(layout, Layout::Sdxl12 | Layout::Sdxl20);
-    (!fits).then_some(entries)
+    (!family.layouts().contains(&layout)).then_some(entries)
 }

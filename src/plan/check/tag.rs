@@ -87,10 +87,7 @@ pub fn argument_error(error: &ArgumentError, source: &Source, presets: &PresetSe
             say!("the preset `{preset}` has {entries} entries", "プリセット `{preset}` は {entries} 個です"),
         )
         .at(span)
-        .help(say!(
-            "vectors have 12 (SDXL), 17 (SD1), 20, 26 or 61 (Flux) entries",
-            "ベクトルは 12 (SDXL)、17 (SD1)、20、26、61 (Flux) 個のどれかです"
-        )),
+        .help(vector::lengths()),
         ArgumentErrorKind::NoBase => {
             Diagnostic::new(code::X_BASE, say!("`X` has no base here", "`X` の基準がありません"))
                 .label(span, say!("the extension looks for it in this item", "拡張機能はこの項目から探します"))

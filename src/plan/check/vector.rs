@@ -25,10 +25,7 @@ pub fn unknown_weights(value: &str, span: Range<usize>, source: &Source, presets
         return Diagnostic::new(code::BAD_VECTOR_LENGTH, message)
             .within(source)
             .label(span, say!("{entries} entries", "{entries} 個"))
-            .help(say!(
-                "vectors have 12 (SDXL), 17 (SD1), 20, 26 or 61 (Flux) entries",
-                "ベクトルは 12 (SDXL)、17 (SD1)、20、26、61 (Flux) 個のどれかです"
-            ));
+            .help(lengths());
     }
     let said = Diagnostic::new(
         code::UNKNOWN_PRESET,
@@ -57,28 +54,23 @@ pub fn unknown_elements(value: &str, span: Range<usize>, source: &Source, preset
     said.within(source).at(span).help(help)
 }
 
-/// Whether vectors of `layout` are made for `family`.
-fn fits(layout: Layout, family: Family) -> bool {
-    match family {
-        Family::Sdxl => matches!(layout, Layout::Sdxl12 | Layout::Sdxl20 | Layout::Full26),
-        Family::Sd1 | Family::Sd2 => matches!(layout, Layout::Sd17 | Layout::Full26),
-        Family::Flux => layout == Layout::Flux61,
-    }
+/// How long a vector may be.
+pub fn lengths() -> Text {
+    say!(
+        "vectors have 12 (SDXL), 17 (SD1), 20, 26 or 61 (Flux) entries",
+        "ベクトルは 12 (SDXL)、17 (SD1)、20、26、61 (Flux) 個のどれかです"
+    )
 }
 
-/// The layouts people write for `family`: blocks with attention, all blocks.
-fn layouts(family: Family) -> (Layout, Layout) {
-    match family {
-        Family::Sdxl => (Layout::Sdxl12, Layout::Sdxl20),
-        Family::Sd1 | Family::Sd2 => (Layout::Sd17, Layout::Full26),
-        Family::Flux => (Layout::Flux61, Layout::Flux61),
-    }
+/// Whether vectors of `layout` say something about models of `family`: 26 entries are all blocks of any UNet.
+fn fits(layout: Layout, family: Family) -> bool {
+    family.layouts().contains(&layout) || (layout == Layout::Full26 && family.space() == Space::Unet)
 }
 
 /// A vector of another family.
 pub fn foreign(vector: &Vector, family: Family, source: &Source) -> Option<Diagnostic> {
     let layout = vector.layout.filter(|layout| !fits(*layout, family))?;
-    let (with_attention, all) = layouts(family);
+    let [with_attention, all] = family.layouts();
     let label = vector.preset.map_or(Text::default(), |preset| {
         let file = &preset.origin.file;
         say!("preset from {file}", "{file} のプリセット")
@@ -155,7 +147,7 @@ fn join(names: &[&str]) -> Text {
     }
 }
 
-/// The preset for SDXL that means what one of the extension's means for SD1, by the resolution the blocks work at.
+/// The preset for `family` that means what this one means for the other, by the resolution the blocks work at.
 fn meaning(preset: &str, family: Family) -> Option<&'static str> {
     let pairs = [
         ("NONE", "XLNONE"),
@@ -164,11 +156,15 @@ fn meaning(preset: &str, family: Family) -> Option<&'static str> {
         ("INS", "XLIN1"),
         ("IND", "XLIN2"),
         ("INALL", "XLIN"),
+        ("OUTALL", "XLOUT"),
         ("OUTD", "XLOUT"),
         ("OUTS", "XLOUT2"),
-        ("OUTALL", "XLOUT"),
     ];
-    pairs.into_iter().find(|(name, _)| family == Family::Sdxl && *name == preset).map(|(_, meaning)| meaning)
+    pairs.into_iter().find_map(|(sd1, sdxl)| match family {
+        Family::Sdxl => (sd1 == preset).then_some(sdxl),
+        Family::Sd1 | Family::Sd2 => (sdxl == preset).then_some(sd1),
+        Family::Flux => None,
+    })
 }
 
 /// All blocks are switched off by the vector.

@@ -9,7 +9,7 @@
 use std::collections::BTreeSet;
 
 use super::{DialectError, Weights, anything, containing, outside_blocks};
-use crate::block::{Block, Family, Layout, Space};
+use crate::block::{Block, Family, Space};
 use crate::plan::ElementRule;
 use crate::plan::draw::Draws;
 
@@ -136,7 +136,9 @@ fn middle_rule(part: usize, ratio: f64) -> ElementRule {
 }
 
 fn usual_parts(family: Family, entries: usize) -> Vec<Part> {
-    let (attention, last) = if family == Family::Sdxl { (Layout::Sdxl12, 8) } else { (Layout::Sd17, 11) };
+    let [attention, blocks] = family.layouts();
+    // All but BASE and M00 are inputs and as many outputs, counted from 0.
+    let last = (blocks.len() - 2) / 2 - 1;
     let all: Vec<Part> =
         (1..=last).map(Part::Input).chain((0..=2).map(Part::Middle)).chain((0..=last).map(Part::Output)).collect();
     if entries == all.len() + 1 {

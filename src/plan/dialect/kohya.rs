@@ -21,16 +21,17 @@ pub(super) fn weights(text: &str, family: Family) -> Result<Weights, DialectErro
     let layout = Layout::from_len(numbers.len())
         .filter(|layout| layout.space() == Space::Unet)
         .ok_or(DialectError::Length(numbers.len()))?;
+    let is_own = family.layouts().contains(&layout);
     let mut blocks = vec![1.0; Space::Unet.names().len()];
     let mut rules = Vec::new();
     for (entry, number) in numbers.iter().enumerate() {
         let Some(block) = layout.block(entry) else { continue };
         // The length decides whose module names are looked for, so that a list for another family finds text encoders only.
-        if fits(layout, family) || block.index() == 0 {
+        if is_own || block.index() == 0 {
             blocks[block.index()] = *number;
         }
     }
-    if layout == Layout::Sdxl20 && fits(layout, family) {
+    if layout == Layout::Sdxl20 && is_own {
         // The time and size embeddings are counted with IN00.
         rules.push(ElementRule {
             blocks: anything(),
@@ -40,9 +41,4 @@ pub(super) fn weights(text: &str, family: Family) -> Result<Weights, DialectErro
     }
     rules.retain(|rule| rule.ratio != 1.0);
     Ok(Weights { blocks, rules })
-}
-
-/// Whether the UNet blocks of a list of this length are those of the family.
-pub(super) fn fits(layout: Layout, family: Family) -> bool {
-    (family == Family::Sdxl) == matches!(layout, Layout::Sdxl12 | Layout::Sdxl20)
 }

@@ -56,7 +56,7 @@ impl Sections {
 
 /// Weights of a vector (all 1 without one) and of sections.
 pub(super) fn weights(text: Option<&str>, sections: Option<Sections>, family: Family) -> Result<Weights, DialectError> {
-    let layout = all_blocks(family);
+    let [_, layout] = family.layouts();
     let slots = text.map_or(Ok(vec![1.0; layout.len()]), |text| slots(text, family))?;
     let sections = sections.unwrap_or(Sections { input: 1.0, middle: 1.0, output: 1.0 });
     let mut blocks = vec![1.0; layout.space().names().len()];
@@ -86,7 +86,7 @@ pub(super) fn weights(text: Option<&str>, sections: Option<Sections>, family: Fa
 
 /// One number per block that the family has, `BASE` first.
 fn slots(text: &str, family: Family) -> Result<Vec<f64>, DialectError> {
-    let layout = all_blocks(family);
+    let [short, layout] = family.layouts();
     if !text.contains(',') {
         return match python::float(text) {
             Some(number) => Ok(vec![number; layout.len()]),
@@ -95,7 +95,6 @@ fn slots(text: &str, family: Family) -> Result<Vec<f64>, DialectError> {
     }
     let number = |entry: &str| python::float(entry).ok_or_else(|| DialectError::Entry(entry.trim().to_owned()));
     let numbers = text.split(',').map(number).collect::<Result<Vec<_>, _>>()?;
-    let short = if family == Family::Sdxl { Layout::Sdxl12 } else { Layout::Sd17 };
     if numbers.len() == layout.len() {
         Ok(numbers)
     } else if numbers.len() + 1 == layout.len() {
@@ -108,10 +107,6 @@ fn slots(text: &str, family: Family) -> Result<Vec<f64>, DialectError> {
     } else {
         Err(DialectError::Length(numbers.len()))
     }
-}
-
-fn all_blocks(family: Family) -> Layout {
-    if family == Family::Sdxl { Layout::Sdxl20 } else { Layout::Full26 }
 }
 
 fn blocks_of(layout: Layout) -> impl Iterator<Item = Block> {

@@ -115,8 +115,6 @@ impl Said for Error {
     }
 }
 
-/// Ones for every block of SDXL: what XYZ stands for is the LoRA as it is until an axis changes it.
-const SDXL_ENTRIES: usize = 20;
 /// The extension starts from ones for SD1.
 const EXTENSION_ENTRIES: usize = 17;
 
@@ -217,7 +215,9 @@ impl Study<'_> {
 
     fn base(&self) -> Result<String, Error> {
         let Some(base) = self.base else {
-            let ones = if self.webui_quirks { EXTENSION_ENTRIES } else { SDXL_ENTRIES };
+            // Ones for every block: what XYZ stands for is the LoRA as it is until an axis changes it.
+            let [_, all] = self.request.family.layouts();
+            let ones = if self.webui_quirks { EXTENSION_ENTRIES } else { all.len() };
             let known = self.presets.weights.get("XYZ");
             return Ok(known.map_or_else(|| vec!["1"; ones].join(","), |preset| preset.value.clone()));
         };

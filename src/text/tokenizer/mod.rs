@@ -18,6 +18,7 @@ use regex::Regex;
 
 use self::bpe::Vocabulary;
 use super::normalize;
+use crate::model::TextEncoderKind;
 
 /// Id of `<|startoftext|>`, the first token of every chunk.
 pub const START: u32 = 49406;
@@ -26,13 +27,22 @@ pub const END: u32 = 49407;
 /// Id of `,` as a word of its own, where long prompts are preferably broken.
 pub const COMMA: u32 = 267;
 
-/// A text encoder of SDXL.
+/// A kind of text encoder, as far as its tokens are concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Encoder {
     /// OpenAI's CLIP ViT-L, tokenized as transformers does.
     ClipL,
     /// OpenCLIP's ViT-bigG, tokenized as open_clip does.
     ClipG,
+}
+
+impl From<TextEncoderKind> for Encoder {
+    fn from(kind: TextEncoderKind) -> Self {
+        match kind {
+            TextEncoderKind::Clip => Encoder::ClipL,
+            TextEncoderKind::OpenClip => Encoder::ClipG,
+        }
+    }
 }
 
 impl Encoder {

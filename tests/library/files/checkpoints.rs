@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{DType, Device, Tensor};
 use half::f16;
+use lbw::block::Family;
 use lbw::checkpoint::{Checkpoint, CheckpointError, Refusal};
 use lbw::diagnostic::{Said, Text};
 use lbw::engine::{Engine, EngineOptions, ModelTypeSource, unobserved};
@@ -20,22 +21,22 @@ const VAE: &str = "first_stage_model.";
 const CLIP_L: &str = "conditioner.embedders.0.transformer.";
 const CLIP_G: &str = "conditioner.embedders.1.model.";
 
-type Tensors = Vec<(String, Tensor)>;
+pub type Tensors = Vec<(String, Tensor)>;
 
 fn embedded() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/embedded/shapes-xl.safetensors")
 }
 
 /// The embedded model in f32.
-fn original() -> Tensors {
+pub fn original() -> Tensors {
     let tensors = candle_core::safetensors::load(embedded(), &Device::Cpu).unwrap();
     let mut tensors: Tensors = tensors.into_iter().map(|(n, t)| (n, t.to_dtype(DType::F32).unwrap())).collect();
     tensors.sort_by(|a, b| a.0.cmp(&b.0));
     tensors
 }
 
-fn plan() -> Plan {
-    let mut request = Request::new("red circle", "");
+fn plan(family: Family) -> Plan {
+    let mut request = Request { family, ..Request::new("red circle", "") };
     let (sampler, side) = (Sampler::from_name("Euler").unwrap(), 32);
     request.settings =
         Settings { sampler, steps: 1, cfg_scale: 2.0, seed: 3, width: side, height: side, ..Settings::default() };
@@ -43,9 +44,10 @@ fn plan() -> Plan {
 }
 
 /// The bits of the latent and the picture.
-fn drawn(checkpoint: Checkpoint) -> (Vec<u32>, Vec<u8>) {
+pub fn drawn(checkpoint: Checkpoint) -> (Vec<u32>, Vec<u8>) {
     let mut engine = Engine::new(checkpoint, EngineOptions::default()).unwrap();
-    let image = engine.run(&plan(), &mut unobserved).unwrap();
+    assert_eq!(engine.unused_tensors().0, 0, "{:?}", engine.unused_tensors());
+    let image = engine.run(&plan(engine.architecture().family), &mut unobserved).unwrap();
     let latent = image.latent.flatten_all().unwrap().to_vec1::<f32>().unwrap();
     (latent.into_iter().map(f32::to_bits).collect(), image.rgb)
 }
@@ -58,7 +60,7 @@ fn in_f32(name: &str, tensor: &Tensor) -> Stored {
     Stored::f32(name, tensor.dims(), values(tensor))
 }
 
-fn in_f16(name: &str, tensor: &Tensor) -> Stored {
+pub fn in_f16(name: &str, tensor: &Tensor) -> Stored {
     let bytes = values(tensor).into_iter().flat_map(|v| f16::from_f32(v).to_le_bytes()).collect();
     Stored::raw(name, "F16", tensor.dims(), bytes)
 }
@@ -107,9 +109,6 @@ fn eight_bit_checkpoints() {
             if scale.is_some() {
                 stored.push(Stored::raw("scaled_fp8", dtype, &[0], Vec::new()));
             }
-            let checkpoint = Checkpoint::from_bytes("x", safetensors(&stored, &[])).unwrap();
-            let engine = Engine::new(checkpoint, EngineOptions::default()).unwrap();
-            assert_eq!(engine.unused_tensors().0, 0, "{:?}", engine.unused_tensors());
             assert_same(safetensors(&stored, &[]), &widened);
         }
     }
@@ -201,7 +200,7 @@ fn quantised_checkpoints() {
 // ---- Parts in files of their own --------------------------------------------------------------------------------------
 
 /// The tensors under `prefix`, without it.
-fn part(tensors: &Tensors, prefix: &str) -> Vec<(String, Tensor)> {
+pub fn part(tensors: &Tensors, prefix: &str) -> Vec<(String, Tensor)> {
     tensors.iter().filter_map(|(n, t)| Some((n.strip_prefix(prefix)?.to_owned(), t.clone()))).collect()
 }
 
@@ -230,7 +229,7 @@ fn transformers(clip_g: Vec<(String, Tensor)>) -> Vec<(String, Tensor)> {
 }
 
 /// diffusers' name of an LDM UNet tensor.
-fn diffusers(name: &str) -> String {
+pub fn diffusers(name: &str) -> String {
     let res = |rest: &str| {
         let names = [
             ("in_layers.0.", "norm1."),
@@ -266,7 +265,7 @@ fn diffusers(name: &str) -> String {
     }
 }
 
-fn save(path: &Path, tensors: &[(String, Tensor)]) {
+pub fn save(path: &Path, tensors: &[(String, Tensor)]) {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     let stored: Vec<Stored> = tensors.iter().map(|(name, t)| in_f16(name, t)).collect();
     std::fs::write(path, safetensors(&stored, &[])).unwrap();
@@ -349,7 +348,11 @@ fn other_things_are_refused_by_name() {
     }
     assert_eq!(refusal(&[(conv, &[8, 9, 3, 3]), sdxl[1], sdxl[2], sdxl[3]]), Some(Refusal::Inpainting));
     assert_eq!(refusal(&[(conv, &[8, 8, 3, 3]), sdxl[1], sdxl[2], sdxl[3]]), Some(Refusal::Edit));
-    assert_eq!(refusal(&sdxl[..3]), Some(Refusal::Ssd1b));
+    let sd1 = ("cond_stage_model.transformer.text_model.x", &[1][..]);
+    assert_eq!(refusal(&[sdxl[0], sd1]), None);
+    assert_eq!(refusal(&[(conv, &[8, 9, 3, 3]), sd1]), Some(Refusal::Inpainting));
+    assert_eq!(refusal(&[(conv, &[8, 8, 3, 3]), sd1]), Some(Refusal::Edit));
+    assert_eq!(refusal(&[sdxl[0], ("cond_stage_model.model.ln_final.weight", &[1])]), Some(Refusal::Sd2));
     assert_eq!(refusal(&[sdxl[0], sdxl[2], sdxl[3]]), Some(Refusal::NoTextEncoder(1)));
     assert_eq!(refusal(&[sdxl[0], sdxl[1]]), Some(Refusal::NoTextEncoder(2)));
     assert_eq!(refusal(&sdxl[..1]), Some(Refusal::UnetOnly));

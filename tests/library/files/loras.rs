@@ -207,7 +207,7 @@ fn embeddings_in_a_lora_are_those_that_fit() {
     let network = lenient(&tensors);
     let [embedding] = network.bundled() else { panic!("{:?}", network.bundled()) };
     assert_eq!(
-        (embedding.name.as_str(), embedding.clip_l.dims(), embedding.clip_g.dims()),
+        (embedding.name.as_str(), embedding.vectors[0].dims(), embedding.vectors[1].dims()),
         ("good", &[2, 3][..], &[2, 5][..])
     );
     assert_eq!(network.unmatched().len(), 3, "{:?}", network.unmatched());

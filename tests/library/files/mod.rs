@@ -1,6 +1,7 @@
 //! Files of every format that people have: safetensors, pickles, GGUF, good ones and hostile ones.
 
 mod checkpoints;
+mod families;
 mod hostile;
 mod loras;
 mod memory;
