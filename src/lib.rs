@@ -11,7 +11,7 @@
 //! The `Plan` is all that passes between them. [`app`] puts both together: it is what front ends use.
 //!
 //! Features: `engine` (on by default) is the numeric half and [`app`]; `cli` (on by default) is the command line, which the
-//! library itself does not need; without features the crate is the text half alone.
+//! library itself does not need; `serve` (on by default) is the server; without features the crate is the text half alone.
 
 #![warn(missing_docs)]
 // Nothing a user gives may end the program. Tests may.
@@ -50,3 +50,6 @@ pub mod app;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;
+#[cfg(feature = "serve")]
+#[doc(hidden)]
+pub mod server;

@@ -8,7 +8,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::error::{Error, Result};
 use super::webui::{self, WebuiConfig};
-use crate::checkpoint::cached_sha256;
+use crate::checkpoint::{cached_sha256, known_sha256};
 use crate::diagnostic::{Diagnostic, code};
 use crate::engine::embedded;
 use crate::say;
@@ -82,6 +82,8 @@ pub struct Catalogue {
     installed: OnceLock<embedded::Installed>,
     /// What names have led to.
     found: Arc<Mutex<Found>>,
+    /// Checkpoint and VAE that the caller named as files, where names of others are no paths.
+    closed: Option<[Option<PathBuf>; 2]>,
 }
 
 /// What names of checkpoints and VAEs have led to: a batch asks for the same ones in every line.
@@ -122,6 +124,7 @@ impl Catalogue {
             cache: places.cache.clone(),
             installed: OnceLock::new(),
             found: Arc::default(),
+            closed: None,
         };
         Ok((catalogue, found))
     }
@@ -129,6 +132,30 @@ impl Catalogue {
     /// Whether there is a folder in which names of checkpoints are looked up.
     pub fn has_models(&self) -> bool {
         self.models.is_some()
+    }
+
+    /// From now on names are looked up in lists alone; those of the caller are known.
+    pub(super) fn close(&mut self, model: Option<&str>, vae: Option<&str>) {
+        let file = |name: Option<&str>| name.map(PathBuf::from).filter(|path| path.exists());
+        self.closed = Some([file(model), file(vae)]);
+        self.found = Arc::default();
+    }
+
+    /// Whether names are looked up in lists alone.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.is_some()
+    }
+
+    /// The file that `name` is the path of, where names may be paths; else that of the caller (the checkpoint's is number 0)
+    /// where it is called so.
+    fn file(&self, name: &str, number: usize) -> Option<PathBuf> {
+        match &self.closed {
+            None => Some(PathBuf::from(name)).filter(|path| path.exists()),
+            Some(own) => own[number].clone().filter(|path| {
+                let folder = path.parent().unwrap_or(path);
+                path == Path::new(name) || is_called(path, folder, name)
+            }),
+        }
     }
 
     /// Whether the program's own model runs where `model` is asked for.
@@ -160,6 +187,26 @@ impl Catalogue {
         found.entry(names).or_insert_with(|| self.find_model(model, vae)).clone()
     }
 
+    /// The checkpoints that can be chosen by name, each with its path below its folder: those of the webui folder, `model` where
+    /// it is a file elsewhere, and the embedded one where nothing else runs.
+    pub fn checkpoints(&self, model: Option<&str>) -> Result<Vec<(PathBuf, String)>> {
+        let mut found = below(self.models.as_deref(), |path| !is_vae(path));
+        let named = model.map(PathBuf::from).filter(|path| path.is_file());
+        let embedded = if self.is_embedded(model) { Some(self.installed()?.checkpoint.clone()) } else { None };
+        for path in named.into_iter().chain(embedded).filter(|path| path.file_name().is_some()) {
+            if found.iter().all(|(known, _)| *known != path) {
+                let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+                found.push((path, name.unwrap_or_default()));
+            }
+        }
+        Ok(found)
+    }
+
+    /// The VAEs of the webui folder, each with its path below it.
+    pub fn vaes(&self) -> Vec<(PathBuf, String)> {
+        below(self.vaes.as_deref(), |_| true)
+    }
+
     fn find_model(&self, model: Option<&str>, vae: Option<&str>) -> Result<ModelFiles> {
         let checkpoint = self.checkpoint(model.or(self.config.checkpoint()))?;
         let vae = match vae.or(self.config.vae()) {
@@ -175,8 +222,10 @@ impl Catalogue {
     }
 
     fn checkpoint(&self, name: Option<&str>) -> Result<PathBuf> {
+        if let Some(file) = name.and_then(|name| self.file(name, 0)) {
+            return Ok(file);
+        }
         match (name, self.models.as_deref()) {
-            (Some(name), _) if Path::new(name).exists() => Ok(PathBuf::from(name)),
             (Some(name), None) => Err(no_model(name, None, &[])),
             (Some(name), Some(folder)) => self.checkpoint_called(name, folder),
             (None, None) => Ok(self.installed()?.checkpoint.clone()),
@@ -212,7 +261,12 @@ impl Catalogue {
         }
         if found.is_empty() && is_hash(name) {
             let name = name.to_lowercase();
-            let begins = |path: &&PathBuf| cached_sha256(path, &self.cache).is_ok_and(|hash| hash.starts_with(&name));
+            let hash = |path: &Path| match self.is_closed() {
+                // Nobody else makes us read all files.
+                true => known_sha256(path, &self.cache),
+                false => cached_sha256(path, &self.cache).ok(),
+            };
+            let begins = |path: &&PathBuf| hash(path).is_some_and(|hash| hash.starts_with(&name));
             found.extend(known.iter().find(begins));
         }
         match found[..] {
@@ -231,8 +285,8 @@ impl Catalogue {
 
     /// A VAE file, or one that webui shows under this name.
     fn vae(&self, name: &str) -> Result<PathBuf> {
-        if Path::new(name).exists() {
-            return Ok(PathBuf::from(name));
+        if let Some(file) = self.file(name, 1) {
+            return Ok(file);
         }
         let folder = self.vaes.as_deref().unwrap_or(Path::new(""));
         let known = self.vaes.as_deref().map(|dir| tensor_files(dir, |_| true)).unwrap_or_default();
@@ -270,6 +324,16 @@ fn no_model(name: &str, folder: Option<&Path>, known: &[PathBuf]) -> Error {
 /// Checkpoint files in `folder` and the folders inside it.
 fn checkpoints(folder: &Path) -> Vec<PathBuf> {
     tensor_files(folder, |path| !is_vae(path))
+}
+
+/// The files of [`tensor_files`] with their paths below `folder`, written with `/`.
+fn below(folder: Option<&Path>, wanted: fn(&Path) -> bool) -> Vec<(PathBuf, String)> {
+    let Some(folder) = folder else { return Vec::new() };
+    let named = tensor_files(folder, wanted).into_iter().map(|path| {
+        let name = path.strip_prefix(folder).unwrap_or(&path).to_string_lossy().replace('\\', "/");
+        (path, name)
+    });
+    named.collect()
 }
 
 /// The files in `folder` and the folders inside it that webui lists as models and that are `wanted`.

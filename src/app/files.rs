@@ -6,6 +6,7 @@ use std::path::Path;
 use super::catalogue::Catalogue;
 use super::error::{Error, Result};
 use crate::diagnostic::{Diagnostic, code};
+use crate::image_io::text_of_bytes;
 use crate::preset::{PresetFile, PresetSet, SIZE_LIMIT, webui, yaml};
 use crate::say;
 
@@ -31,6 +32,35 @@ pub fn read_text(path: &Path) -> Result<String> {
         Error::file(code::NO_FILE, message).help(say!("save it as UTF-8", "UTF-8 で保存してください"))
     })?;
     Ok(text.strip_prefix('\u{feff}').map_or(text.clone(), str::to_owned))
+}
+
+/// A folder that is gone when it is dropped.
+pub struct ScratchFolder(tempfile::TempDir);
+
+impl ScratchFolder {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+/// A new folder inside `cache` for files that are needed for a while.
+pub fn scratch_folder(cache: &Path) -> Result<ScratchFolder> {
+    let folder =
+        std::fs::create_dir_all(cache).and_then(|()| tempfile::Builder::new().prefix(".work-").tempdir_in(cache));
+    folder.map(ScratchFolder).map_err(|error| Error::writing(cache, &error))
+}
+
+/// A file of ours, whole.
+pub fn read_bytes(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|error| Error::reading(path, &error))
+}
+
+/// A picture of ours with its infotext.
+pub fn read_picture_file(path: &Path) -> Result<(Vec<u8>, String)> {
+    let bytes = read_bytes(path)?;
+    let text = text_of_bytes(&path.to_string_lossy(), &bytes)?;
+    Ok((bytes, text.parameters.unwrap_or_default()))
 }
 
 /// The built-in presets and those of all files named, later ones over earlier ones.

@@ -20,6 +20,7 @@
 
 pub mod analyze;
 mod answer;
+pub mod api;
 pub mod batch;
 pub mod bench;
 mod catalogue;
@@ -29,6 +30,7 @@ mod embeddings;
 mod error;
 mod files;
 mod info;
+mod live;
 pub mod lora;
 pub mod preset_files;
 pub mod prompts;
@@ -45,18 +47,22 @@ pub mod worker;
 mod written;
 pub mod xyz;
 
+pub use crate::engine::InitImage;
+pub use crate::image_io::{Existing, write_file};
+pub use crate::preset::styles::Style;
 pub use answer::Answer;
 pub use catalogue::{Catalogue, ModelFiles, Places};
 pub use check::check;
 pub use draw::{Event, Flow, Job, Kept, Look, Outcome, Sink, Store, draw, some_failed};
 pub use error::{Error, ErrorKind, Result, refuses};
-pub use files::{read_presets, read_text};
+pub use files::{ScratchFolder, read_bytes, read_picture_file, read_presets, read_text, scratch_folder};
 pub use info::{audit, info};
+pub use live::{Live, Stop};
 pub use renderer::{Renderer, Studios};
-pub use session::{Asked, Caller, Session};
+pub use session::{Asked, Beside, Caller, ListedLora, Session, drawn_seed, fingerprint, new_id};
 pub use source::{Reading, Sources, files as prompt_files, is_image, plans, words};
 pub use store::{Output, read_cell};
-pub use studio::{EngineSettings, Picture, Studio, json, open_engine};
+pub use studio::{EngineSettings, Picture, Studio, json, open_engine, plan_of_text};
 pub use written::patch_of_flags;
 
 // What the application takes and gives, and where it comes from does not matter to front ends.

@@ -22,11 +22,14 @@ pub trait Renderer {
     fn draw(&mut self, job: &Job, observer: Observer<'_>) -> Result<Picture>;
 }
 
-/// This program's engines, by their files. Only the one that draws holds weights.
+/// This program's engines, by their files. Only those that drew last hold weights.
 pub struct Studios {
     session: Arc<Session>,
     settings: EngineSettings,
     open: HashMap<ModelFiles, Studio>,
+    /// The checkpoints that have drawn, the last one last, and how many of them keep their weights.
+    used: Vec<ModelFiles>,
+    most: usize,
     pictures: Vec<Arc<InitImage>>,
     /// What was found when studios were opened and has not been said yet.
     found: Vec<Diagnostic>,
@@ -35,13 +38,44 @@ pub struct Studios {
 impl Studios {
     /// None is open yet.
     pub fn new(session: Arc<Session>, settings: EngineSettings) -> Self {
-        Studios { session, settings, open: HashMap::new(), pictures: Vec::new(), found: Vec::new() }
+        let (open, used, pictures, found) = Default::default();
+        Studios { session, settings, open, used, most: 1, pictures, found }
+    }
+
+    /// The same that keeps the weights of so many checkpoints.
+    pub fn keeping(self, most: usize) -> Self {
+        Studios { most: most.max(1), ..self }
+    }
+
+    /// Takes the files as they are now: what was read of them stays as far as it is the same.
+    pub fn refresh(&mut self, session: Arc<Session>) -> Result<()> {
+        for studio in self.open.values_mut() {
+            studio.refresh(&session)?;
+        }
+        self.session = session;
+        Ok(())
+    }
+
+    /// `model` is drawn with now: the weights of others are given back, but for those that were used last.
+    pub fn use_model(&mut self, model: &ModelFiles) -> Result<&mut Studio> {
+        self.used.retain(|other| other != model);
+        self.used.push(model.clone());
+        let forgotten = self.used.len().saturating_sub(self.most);
+        self.used.drain(..forgotten);
+        self.open.retain(|other, _| self.used.contains(other));
+        self.get(model)
     }
 
     /// Makes a picture known that plans draw over.
     pub fn add_picture(&mut self, picture: Arc<InitImage>) {
         self.open.values_mut().for_each(|studio| studio.add_picture(&picture));
         self.pictures.push(picture);
+    }
+
+    /// Forgets a picture that no plan draws over any more.
+    pub fn remove_picture(&mut self, id: &str) {
+        self.open.values_mut().for_each(|studio| studio.remove_picture(id));
+        self.pictures.retain(|picture| picture.id() != id);
     }
 
     /// The studio of `model`. Weights are read when the first picture needs them.
@@ -74,8 +108,6 @@ impl Renderer for Studios {
     }
 
     fn draw(&mut self, job: &Job, observer: Observer<'_>) -> Result<Picture> {
-        // Only one checkpoint's weights are held.
-        self.open.retain(|other, _| *other == job.model);
-        self.get(&job.model)?.draw(&job.plan, observer)
+        self.use_model(&job.model)?.draw(&job.plan, observer)
     }
 }

@@ -1,22 +1,26 @@
 //! A session: the files that prompts are read with — presets, LoRAs, embeddings, styles — and how an entry becomes plans.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, Hasher};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use sha2::{Digest, Sha256};
 
 use super::catalogue::{Catalogue, ModelFiles, Places};
 use super::error::{Error, Result, refuses};
 use super::files::{load_presets, read_text};
+use super::webui::WebuiConfig;
 use super::{embeddings, settings};
 use crate::batch::{Entry, Place};
 use crate::block::Family;
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, TensorFile};
 use crate::diagnostic::{Diagnostic, Severity, Source, code, did_you_mean};
 use crate::engine::InitImage;
+use crate::files::hex;
 use crate::image_io::read_picture;
 use crate::infotext::Pasted;
-use crate::lora::{IndexError, Inspection, LoraIndex};
+use crate::lora::{IndexEntry, IndexError, Inspection, LoraIndex};
 use crate::model::Architecture;
 use crate::plan::network::lora_tags;
 use crate::plan::settings::MAX_IMAGES;
@@ -43,10 +47,21 @@ pub struct Session {
     caller: Caller,
     /// What LoRA files are, by name, each file opened once; nothing for one that cannot be read.
     inspections: Mutex<HashMap<String, Option<Arc<Inspection>>>>,
+    /// [`Session::lora_list`], once somebody has asked.
+    listed: OnceLock<Vec<ListedLora>>,
     /// Pictures that are drawn over, by path.
     pictures: Mutex<HashMap<String, Arc<InitImage>>>,
     /// What checkpoints are made as, each opened once; nothing for one that cannot be read.
     architectures: Mutex<HashMap<PathBuf, Option<Arc<Architecture>>>>,
+}
+
+/// A LoRA file with what its header says of itself.
+#[derive(Debug, Clone)]
+pub struct ListedLora {
+    /// The file and its names.
+    pub entry: IndexEntry,
+    /// `ss_output_name` and its kin.
+    pub metadata: BTreeMap<String, String>,
 }
 
 /// What the caller sets, and how it stands to what the texts say.
@@ -58,6 +73,17 @@ pub struct Caller {
     pub is_default: bool,
     /// Whether warnings refuse, too.
     pub strict: bool,
+}
+
+/// What stands beside the words of a request and is not looked up by name.
+#[derive(Debug, Clone, Default)]
+pub struct Beside {
+    /// webui's options, where they are not those of its file.
+    pub config: Option<WebuiConfig>,
+    /// Checkpoint and VAE.
+    pub model: Option<ModelFiles>,
+    /// The picture that is drawn over.
+    pub picture: Option<Arc<InitImage>>,
 }
 
 /// What an entry asks for, resolved.
@@ -87,8 +113,43 @@ impl Session {
         found.extend(said);
         let loras = LoraIndex::scan(&catalogue.loras(caller.patch.text("model"))?)?;
         let embeddings = EmbeddingFiles::scan(&catalogue.embeddings)?;
-        let (inspections, pictures, architectures) = Default::default();
-        Ok(Session { catalogue, loras, embeddings, presets, found, caller, inspections, pictures, architectures })
+        let (inspections, pictures, listed, architectures) = Default::default();
+        Ok(Session {
+            catalogue,
+            loras,
+            embeddings,
+            presets,
+            found,
+            caller,
+            inspections,
+            listed,
+            pictures,
+            architectures,
+        })
+    }
+
+    /// The same files with other presets.
+    pub fn with_presets(&self, presets: PresetSet) -> Self {
+        let (inspections, pictures, listed, architectures, found) = Default::default();
+        let (catalogue, loras, embeddings) = (self.catalogue.clone(), self.loras.clone(), self.embeddings.clone());
+        Session {
+            catalogue,
+            loras,
+            embeddings,
+            presets,
+            found,
+            caller: self.caller.clone(),
+            inspections,
+            listed,
+            pictures,
+            architectures,
+        }
+    }
+
+    /// From now on names are looked up in lists alone and never taken for paths: what is asked comes from somebody else.
+    pub fn closed(mut self) -> Self {
+        self.catalogue.close(self.caller.patch.text("model"), self.caller.patch.text("vae"));
+        self
     }
 
     /// Whether these findings refuse to draw.
@@ -112,6 +173,18 @@ impl Session {
         self.catalogue.model(patch.text("model"), patch.text("vae"))
     }
 
+    /// The LoRA files with what their headers say of themselves; what cannot be read says nothing.
+    pub fn lora_list(&self) -> &[ListedLora] {
+        self.listed.get_or_init(|| {
+            let files = self.loras.entries().iter().filter(|entry| !entry.is_pickle);
+            let read = |entry: &IndexEntry| {
+                let file = TensorFile::open(&entry.path).ok();
+                file.map(|file| file.metadata().clone()).unwrap_or_default()
+            };
+            files.map(|entry| ListedLora { entry: entry.clone(), metadata: read(entry) }).collect()
+        })
+    }
+
     /// What is to be said about a plan that somebody else made.
     pub fn check(&self, plan: &Plan) -> Vec<Diagnostic> {
         let mut found: Vec<_> = limits(plan).iter().map(|limit| limit.diagnostic()).collect();
@@ -121,12 +194,24 @@ impl Session {
 
     /// What `entry` asks for: settings laid over each other, files found. What is odd is added to `found`.
     pub fn ask(&self, entry: Entry, found: &mut Vec<Diagnostic>) -> Result<Asked> {
+        self.ask_beside(entry, Beside::default(), found)
+    }
+
+    /// The same with files and options that were settled before.
+    pub fn ask_beside(&self, entry: Entry, beside: Beside, found: &mut Vec<Diagnostic>) -> Result<Asked> {
         let Entry { place, patch, pasted } = entry;
         let place = Some(place).filter(|place| place.line > 0);
-        let mut patch = settings::layers(&self.catalogue, &self.caller, patch, pasted.is_some());
+        let config = beside.config.as_ref().unwrap_or(&self.catalogue.config);
+        let mut patch = settings::layers(&self.catalogue, config, &self.caller, patch, pasted.is_some());
         let styles = self.styles(&patch)?;
-        let picture = patch.text("init").map(|path| self.picture(path)).transpose()?;
-        let model = self.catalogue.model(patch.text("model"), patch.text("vae"))?;
+        let picture = match beside.picture {
+            Some(picture) => Some(picture),
+            None => patch.text("init").map(|path| self.picture(path)).transpose()?,
+        };
+        let model = match beside.model {
+            Some(model) => model,
+            None => self.catalogue.model(patch.text("model"), patch.text("vae"))?,
+        };
         let architecture = self.architecture(&model.checkpoint);
         let family = architecture.as_ref().map_or(Architecture::DRAWN[0], |architecture| architecture.family);
         let own_size = match &picture {
@@ -144,7 +229,7 @@ impl Session {
             let texts = &mut wanted.texts;
             (texts.prompt, texts.negative_prompt) = style.apply(&texts.prompt, &texts.negative_prompt);
         }
-        settings::finish(&self.catalogue.config, &mut wanted);
+        settings::finish(config, &mut wanted);
         let open_seed = settings::draw_seeds(&patch, &mut wanted);
         let images = wanted.images();
         if !(1..=u64::from(MAX_IMAGES)).contains(&images) {
@@ -176,6 +261,10 @@ impl Session {
 
     /// A picture to draw over, each file read once.
     pub fn picture(&self, path: &str) -> Result<Arc<InitImage>> {
+        if self.catalogue.is_closed() {
+            let message = say!("no file is read that somebody else names", "ほかの人が名指すファイルは読みません");
+            return Err(Error::words(code::NO_PICTURE, message));
+        }
         let mut pictures = self.pictures.lock().unwrap_or_else(|e| e.into_inner());
         if let Some(known) = pictures.get(path) {
             return Ok(known.clone());
@@ -192,6 +281,12 @@ impl Session {
         if names.is_empty() {
             return Ok(Vec::new());
         }
+        let styles = self.all_styles()?;
+        names.into_iter().map(|name| styles.get(name).cloned().ok_or_else(|| self.no_style(name, &styles))).collect()
+    }
+
+    /// All styles there are, later files over earlier ones.
+    pub fn all_styles(&self) -> Result<Styles> {
         let mut styles = Styles::default();
         for path in &self.catalogue.styles {
             let parsed = Styles::parse(&read_text(path)?).map_err(|e| {
@@ -200,7 +295,7 @@ impl Session {
             })?;
             styles.extend(parsed);
         }
-        names.into_iter().map(|name| styles.get(name).cloned().ok_or_else(|| self.no_style(name, &styles))).collect()
+        Ok(styles)
     }
 
     fn no_style(&self, name: &str, styles: &Styles) -> Error {
@@ -221,9 +316,14 @@ impl Session {
 
     /// The plans of all pictures of `asked`, and what is to be said about it, once. No plans where something is wrong.
     pub fn plan(&self, asked: &Asked) -> (Vec<Plan>, Vec<Diagnostic>) {
+        self.plan_with(asked, &self.presets)
+    }
+
+    /// The same with other presets.
+    pub fn plan_with(&self, asked: &Asked, presets: &PresetSet) -> (Vec<Plan>, Vec<Diagnostic>) {
         let (mut plans, mut found) = (Vec::new(), Vec::new());
         for image in 0..asked.images {
-            let (plan, said) = self.lower(&of_image(&asked.request, image), &self.presets);
+            let (plan, said) = self.lower(&of_image(&asked.request, image), presets);
             plans.extend(plan);
             if image == 0 {
                 found = said;
@@ -341,6 +441,16 @@ fn of_image(first: &Request, image: u64) -> Request {
 /// A seed as webui draws it, below 2³².
 pub fn drawn_seed() -> u64 {
     new_seed_base() >> 32
+}
+
+/// What tells some bytes from others.
+pub fn fingerprint(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes)[..8])
+}
+
+/// A name that nobody can guess, for what others may ask for by it.
+pub fn new_id() -> String {
+    format!("{:016x}", new_seed_base())
 }
 
 /// A number nobody can guess, for the seeds of a new batch.

@@ -13,13 +13,19 @@ use crate::say;
 pub(super) const IMG2IMG_STRENGTH: f64 = 0.75;
 
 /// What remains when everything is laid over each other. `is_pasted`: another program wrote the text.
-pub(super) fn layers(catalogue: &Catalogue, caller: &Caller, mut text: Patch, is_pasted: bool) -> Patch {
+pub(super) fn layers(
+    catalogue: &Catalogue,
+    config: &WebuiConfig,
+    caller: &Caller,
+    mut text: Patch,
+    is_pasted: bool,
+) -> Patch {
     if is_pasted && !catalogue.has_models() {
         // There is nowhere to look up what was a file on another machine; its hash is compared with what is used.
         text.remove("model");
         text.remove("vae");
     }
-    let config = catalogue.config.patch.clone();
+    let config = config.patch.clone();
     match caller.is_default {
         true => config.with(&caller.patch).with(&text),
         false => config.with(&text).with(&caller.patch),

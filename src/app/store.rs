@@ -75,6 +75,18 @@ impl Output {
         Ok(Output::File(path.to_owned()))
     }
 
+    /// Writes the next picture, whole or not at all; says where.
+    pub fn write(&mut self, seed: u64, picture: &Picture) -> Result<PathBuf> {
+        loop {
+            let file = self.next(seed);
+            match picture.write(&file, Existing::Keep) {
+                Ok(()) => return Ok(file),
+                Err(image_io::Error::Exists { .. }) if matches!(self, Output::Folder { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
     /// The next file. Another process may take the name meanwhile; then this is asked again.
     fn next(&mut self, seed: u64) -> PathBuf {
         match self {
@@ -94,14 +106,7 @@ impl Store for Output {
     }
 
     fn keep(&mut self, job: &Job, picture: &Picture) -> Result<Kept> {
-        loop {
-            let file = self.next(job.plan.settings().seed);
-            match picture.write(&file, Existing::Keep) {
-                Ok(()) => return Ok(Kept { file, crc32: None }),
-                Err(image_io::Error::Exists { .. }) if matches!(self, Output::Folder { .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
+        Ok(Kept { file: self.write(job.plan.settings().seed, picture)?, crc32: None })
     }
 }
 

@@ -12,7 +12,7 @@ use super::error::{Error, ErrorKind, Result};
 use super::session::Session;
 use crate::checkpoint::{Checkpoint, cached_sha256, sha256_of_file};
 use crate::diagnostic::{Diagnostic, Said, code};
-use crate::engine::{Engine, EngineOptions, InitImage, ModelType, ModelTypeSource, Observer};
+use crate::engine::{self, Engine, EngineOptions, InitImage, ModelType, ModelTypeSource, Observer};
 use crate::image_io::{self, Existing, encode_png, write_file};
 use crate::infotext::{ModelInfo, infotext};
 use crate::lora::{KeyTable, LoraHashes, Network};
@@ -148,6 +148,26 @@ impl Studio {
         self.engine.add_init_image(picture.clone());
     }
 
+    /// Forgets a picture that no plan draws over any more.
+    pub fn remove_picture(&mut self, id: &str) {
+        self.engine.remove_init_image(id);
+    }
+
+    /// Takes the LoRAs and embeddings of `session`.
+    pub fn refresh(&mut self, session: &Session) -> Result<()> {
+        self.engine.set_loras(session.loras.clone());
+        let mut embeddings = session.embeddings.clone();
+        let loaded = match Widths::of(self.engine.checkpoint()) {
+            Some(widths) => embeddings.load(widths)?,
+            None => Embeddings::default(),
+        };
+        self.engine.set_embeddings(loaded);
+        self.embeddings = embeddings;
+        self.lora_hashes.clear();
+        self.embedding_hashes.clear();
+        Ok(())
+    }
+
     /// Opens every LoRA of `plan`; what is surprising about each, once, and likewise about embeddings.
     pub fn check(&mut self, plan: &Plan) -> Result<Vec<Diagnostic>> {
         let mut found = Vec::new();
@@ -177,6 +197,11 @@ impl Studio {
     /// Draws one plan.
     pub fn draw(&mut self, plan: &Plan, observer: Observer<'_>) -> Result<Picture> {
         let image = self.engine.run(plan, observer)?;
+        self.picture(plan, image)
+    }
+
+    /// A picture with what is to be told about it.
+    pub(super) fn picture(&mut self, plan: &Plan, image: engine::Image) -> Result<Picture> {
         let parameters = infotext(plan, &self.model_info(plan)?);
         let image = image::RgbImage::from_raw(image.width, image.height, image.rgb)
             .ok_or_else(|| candle_core::Error::Msg("the decoded image has the wrong size".to_owned()))?;
@@ -253,7 +278,8 @@ impl Studio {
         Ok(hashes)
     }
 
-    fn model_info(&mut self, plan: &Plan) -> Result<ModelInfo> {
+    /// What infotext says about the files of a plan.
+    pub fn model_info(&mut self, plan: &Plan) -> Result<ModelInfo> {
         let mut loras: Vec<(String, String)> = Vec::new();
         for (lora, hash) in plan.loras().zip(self.hashes_of_loras(plan)?) {
             if !loras.iter().any(|(name, _)| *name == lora.name) {
@@ -274,6 +300,11 @@ impl Studio {
 /// A plan as one line of JSON. It is plain data: it can always be written.
 pub fn json(plan: &Plan) -> String {
     serde_json::to_string(plan).unwrap_or_default()
+}
+
+/// The plan that [`json`] has written.
+pub fn plan_of_text(text: &str) -> Option<Plan> {
+    serde_json::from_str(text).ok()
 }
 
 /// Opens `model`, and what is surprising about it.

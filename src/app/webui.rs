@@ -81,6 +81,25 @@ impl WebuiConfig {
         }
     }
 
+    /// The value that an option has in the file.
+    pub(super) fn option(&self, name: &str) -> Option<&Value> {
+        self.options.get(name)
+    }
+
+    /// The same with these options set; what is wrong with them was told before.
+    pub(super) fn with(&self, options: &Map<String, Value>) -> Self {
+        let mut config = self.clone();
+        for (name, value) in options {
+            config.options.insert(name.clone(), value.clone());
+        }
+        config.patch = Patch::default();
+        for (name, value) in &config.options {
+            // A value that is none leaves the default, as it did when the file was read.
+            let _ = webui_option::set(&mut config.patch, name, value);
+        }
+        config
+    }
+
     fn take(&mut self, path: &Path) -> Vec<Diagnostic> {
         let (mut found, mut taken) = (Vec::new(), Vec::new());
         let path = path.display();

@@ -187,7 +187,7 @@ fn write_grid(path: &Path, grid: &Grid, layout: &Layout, files: &[PathBuf], cell
 }
 
 /// All three axes; everything wrong with them is said at once.
-fn axes(wish: &Wish) -> Result<[Axis; 3]> {
+pub fn axes(wish: &Wish) -> Result<[Axis; 3]> {
     let mut wrong: Vec<Diagnostic> = Vec::new();
     let mut say = |message: Text| wrong.push(Diagnostic::new(code::STUDY, message));
     let mut axes = [Axis::none(), Axis::none(), Axis::none()];

@@ -75,6 +75,12 @@ pub fn cached_sha256(path: &Path, cache: &Path) -> std::io::Result<String> {
     hash(path, &|file| files::cached_sha256(file, cache))
 }
 
+/// What [`cached_sha256`] has remembered; nothing is read.
+pub fn known_sha256(path: &Path, cache: &Path) -> Option<String> {
+    let unknown = || std::io::Error::from(std::io::ErrorKind::NotFound);
+    hash(path, &|file| files::known_sha256(file, cache).ok_or_else(unknown)).ok()
+}
+
 fn hash(path: &Path, of_file: &dyn Fn(&Path) -> std::io::Result<String>) -> std::io::Result<String> {
     if !path.is_dir() {
         return of_file(path);

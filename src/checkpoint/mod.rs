@@ -19,7 +19,7 @@ pub(crate) use carried::carried;
 pub use detect::Refusal;
 pub(crate) use detect::is_lora;
 pub(crate) use embedding::vectors as embedding_vectors;
-pub use folder::{cached_sha256, sha256_of_file};
+pub use folder::{cached_sha256, known_sha256, sha256_of_file};
 pub use tensor_file::{Entry, FileError, Format, GgufProblem, Numbers, PickleProblem, Reason, TensorFile};
 
 use std::path::{Path, PathBuf};

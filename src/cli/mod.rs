@@ -50,6 +50,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Bench(args) => bench::run(&args, terminal),
         Command::Worker(args) => worker::run(&args, terminal),
         Command::Batch(args) => batch::run(&args, terminal),
+        #[cfg(feature = "serve")]
+        Command::Serve(args) => serve::run(&args, terminal),
         Command::Analyze(args) => analyze::run(&args, terminal),
     };
     if let Err(Failure::App(error)) = &result {

@@ -64,6 +64,9 @@ pub enum Command {
     Bench(bench::BenchArgs),
     /// Draw plans that another program sends, with the model staying loaded
     Worker(worker::WorkerArgs),
+    /// Serve clients of webui's API, and a page
+    #[cfg(feature = "serve")]
+    Serve(Box<serve::ServeArgs>),
     /// Effective Block Analyzer: which block of a LoRA does what
     Analyze(analyze::AnalyzeArgs),
 }

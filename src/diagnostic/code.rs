@@ -694,4 +694,29 @@ codes! {
     "Programs and extensions changed their rules. The referee names the version it speaks of."
     "ほかの版では違います"
     "プログラムや拡張機能の規則は版によって変わりました。どの版の話かは表に示されます。"
+
+    E1201 NO_SCRIPT "there is no such script"
+    "Of webui's scripts lbw has LoRA Block Weight. Others that are switched on would change the picture, so it is not drawn without \
+     them; an always-on script whose arguments are all empty or false is off and does no harm."
+    "そのスクリプトはありません"
+    "webui のスクリプトのうち lbw にあるのは LoRA Block Weight だけです。ほかのスクリプトが有効だと別の画像になるので描画しません。\
+     引数がすべて空か false の常時有効スクリプトは、切ってあるものとして無視します。"
+    W1202 STYLE_LEFT_OUT "a style that there is not was left out"
+    "webui leaves out styles that it does not know without a word. `GET /sdapi/v1/prompt-styles` lists those there are."
+    "ないスタイルは省かれました"
+    "webui は知らないスタイルを黙って省きます。あるものは `GET /sdapi/v1/prompt-styles` で分かります。"
+    W1203 SIDE_ROUNDED "the sides of the picture were rounded down"
+    "The latent has one value for eight pixels, so webui draws a picture of 517x515 as one of 512x512. Ask for multiples of 8."
+    "画像の辺が切り捨てられました"
+    "潜在画像は 8 画素に一つの値なので、webui は 517x515 の画像を 512x512 で描きます。8 の倍数を指定してください。"
+    E1204 NEEDS_AUTH "the server would be open to everybody"
+    "Beyond this machine anybody who reaches the port could draw, see the prompts and fill the disk. Give credentials with \
+     `--api-auth USER:PASS`, or say `--insecure-no-auth` where something else guards the port."
+    "サーバーが誰にでも開かれてしまいます"
+    "このマシンの外からポートに届く人は誰でも描画でき、プロンプトを見られます。`--api-auth 利用者:パスワード` を付けるか、\
+     ほかのものがポートを守っているなら `--insecure-no-auth` を付けてください。"
+    E1205 CANNOT_LISTEN "the address cannot be listened on"
+    "Another program may have the port: `--port 0` takes any free one, `--port N` another."
+    "このアドレスでは待ち受けできません"
+    "ほかのプログラムがそのポートを使っているかもしれません。`--port 0` は空いているものを、`--port N` は N を使います。"
 }

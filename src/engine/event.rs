@@ -33,6 +33,24 @@ pub enum Event<'a> {
     Decoding { part: usize, of: usize },
 }
 
+impl Event<'_> {
+    /// The step that is done now, from 1, and how many there are.
+    pub fn step(&self) -> Option<(usize, usize)> {
+        match self {
+            Event::Step { index, steps, .. } => Some((index + 1, *steps)),
+            _ => None,
+        }
+    }
+
+    /// How many parameters were made anew, where they were.
+    pub fn merged(&self) -> Option<usize> {
+        match self {
+            Event::Merged { parameters } => Some(*parameters),
+            _ => None,
+        }
+    }
+}
+
 /// Sees what happens while a plan runs, and says each time whether to go on: with [`ControlFlow::Break`] the run ends at once
 /// as [`EngineError::Stopped`]. The engine is ready for the next plan then, whose picture is the same as ever.
 ///

@@ -20,6 +20,7 @@ mod image;
 mod init_image;
 mod networks;
 mod parameterization;
+mod preview;
 mod prompt;
 
 pub use error::EngineError;
@@ -27,6 +28,7 @@ pub use event::{Event, Observer, unobserved};
 pub use image::to_rgb8;
 pub use init_image::InitImage;
 pub use parameterization::{ModelType, ModelTypeSource};
+pub use preview::{Preview, Previewer};
 pub use prompt::PromptConditioning;
 
 use std::collections::HashMap;
@@ -103,7 +105,8 @@ pub struct Engine {
     weights: Weights,
     text: TextEncoders,
     unet: Unet,
-    vae: Vae,
+    vae: Arc<Vae>,
+    previewer: Option<Previewer>,
     /// Of a VAE in a file of its own.
     vae_weights: Option<Weights>,
     networks: networks::Networks,
@@ -153,7 +156,8 @@ impl Engine {
             weights,
             text,
             unet,
-            vae,
+            vae: Arc::new(vae),
+            previewer: None,
             vae_weights,
             networks: networks::Networks::new(options.loras, modules, options.lora_keys, options.exact_block_weights),
             embeddings: options.embeddings,
@@ -212,6 +216,24 @@ impl Engine {
     /// Makes a picture known that plans of img2img draw over.
     pub fn add_init_image(&mut self, image: InitImage) {
         self.init_images.insert(image.id().to_owned(), image);
+    }
+
+    /// Looks names of LoRAs up in `index` from now on; files that were open are opened anew.
+    pub fn set_loras(&mut self, index: LoraIndex) {
+        self.networks.set_index(index);
+    }
+
+    /// Prompts may name these embeddings from now on.
+    pub fn set_embeddings(&mut self, embeddings: Embeddings) {
+        self.embeddings = embeddings;
+        // A name may stand for other vectors now.
+        self.conditioning = prompt::Cache::default();
+        self.batches = guided::Batches::default();
+    }
+
+    /// Forgets a picture that no plan draws over any more.
+    pub fn remove_init_image(&mut self, id: &str) {
+        self.init_images.remove(id);
     }
 
     /// The networks of `plan`, opened and matched to the model, in the plan's order. What is wrong with any of them is
@@ -280,11 +302,25 @@ impl Engine {
     pub fn run(&mut self, plan: &Plan, observer: Observer<'_>) -> Result<Image, EngineError> {
         self.load_decoder()?;
         let latent = self.latent(plan, observer)?;
+        self.decode(&latent, observer)
+    }
+
+    /// What makes small pictures of latents on their way.
+    pub fn previewer(&mut self) -> Result<Previewer, EngineError> {
+        if let Some(known) = &self.previewer {
+            return Ok(known.clone());
+        }
+        let new = Previewer::new(&self.vae, &self.device)?;
+        Ok(self.previewer.insert(new).clone())
+    }
+
+    /// The picture of a latent, such as a plan that was stopped has come to.
+    pub fn decode(&self, latent: &Tensor, observer: Observer<'_>) -> Result<Image, EngineError> {
         tell(observer, Event::Decoding { part: 0, of: self.vae.parts() })?;
         let mut decoding = watched(observer, |part, of| Event::Decoding { part, of });
-        let decoded = self.vae.decode(&latent, &mut Watch::new(&mut decoding))?;
+        let decoded = self.vae.decode(latent, &mut Watch::new(&mut decoding))?;
         let (_, _, height, width) = decoded.dims4()?;
-        Ok(Image { width: width as u32, height: height as u32, rgb: to_rgb8(&decoded)?, latent })
+        Ok(Image { width: width as u32, height: height as u32, rgb: to_rgb8(&decoded)?, latent: latent.clone() })
     }
 
     /// The latent of `plan`, (1, 4, height / 8, width / 8), as it is before the VAE.

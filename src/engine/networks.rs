@@ -32,6 +32,12 @@ impl Networks {
         Networks { index, modules, keys, exact, open: HashMap::new(), paths: HashMap::new() }
     }
 
+    /// Files may have come, gone or changed.
+    pub(super) fn set_index(&mut self, index: LoraIndex) {
+        self.index = index;
+        self.open.clear();
+    }
+
     /// The networks of `plan`, in the order of [`Plan::loras`].
     pub(super) fn open(&mut self, plan: &Plan) -> Result<Vec<Arc<Network>>, EngineError> {
         plan.loras().map(|lora| self.network(lora)).collect()

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
@@ -31,14 +31,8 @@ pub fn sha256_of_file(path: &Path) -> std::io::Result<String> {
 
 /// [`sha256_of_file`], remembered in the folder `cache` for as long as the file keeps its size and time.
 pub fn cached_sha256(path: &Path, cache: &Path) -> std::io::Result<String> {
-    let metadata = std::fs::metadata(path)?;
-    let modified = metadata.modified()?.duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_nanos();
-    let key = format!("{}\0{}\0{modified}", path.canonicalize()?.display(), metadata.len());
-    let remembered = cache.join("sha256").join(hex(&Sha256::digest(key)));
-    if let Ok(hash) = std::fs::read_to_string(&remembered)
-        && hash.len() == 64
-        && hash.bytes().all(|b| b.is_ascii_hexdigit())
-    {
+    let remembered = place(path, cache)?;
+    if let Some(hash) = read(&remembered) {
         return Ok(hash);
     }
     let hash = sha256_of_file(path)?;
@@ -49,6 +43,24 @@ pub fn cached_sha256(path: &Path, cache: &Path) -> std::io::Result<String> {
         let _ = super::write(&remembered, Existing::Replace, |file| file.write_all(hash.as_bytes()));
     }
     Ok(hash)
+}
+
+/// What [`cached_sha256`] has remembered; the file is not read.
+pub fn known_sha256(path: &Path, cache: &Path) -> Option<String> {
+    read(&place(path, cache).ok()?)
+}
+
+/// Where the hash of the file as it is now is remembered.
+fn place(path: &Path, cache: &Path) -> std::io::Result<PathBuf> {
+    let metadata = std::fs::metadata(path)?;
+    let modified = metadata.modified()?.duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_nanos();
+    let key = format!("{}\0{}\0{modified}", path.canonicalize()?.display(), metadata.len());
+    Ok(cache.join("sha256").join(hex(&Sha256::digest(key))))
+}
+
+fn read(remembered: &Path) -> Option<String> {
+    let hash = std::fs::read_to_string(remembered).ok()?;
+    (hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit())).then_some(hash)
 }
 
 #[cfg(test)]

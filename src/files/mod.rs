@@ -3,5 +3,5 @@
 mod hash;
 mod write;
 
-pub use hash::{cached_sha256, hex, sha256_of_file};
+pub use hash::{cached_sha256, hex, known_sha256, sha256_of_file};
 pub use write::{Existing, write};

@@ -18,6 +18,25 @@ pub(super) fn from_tiff(block: Vec<u8>) -> Result<Option<String>, exif::Error> {
     Reader::new().read_raw(block).map(|exif| comment(&exif))
 }
 
+/// A bare EXIF block that holds nothing but this comment, in UTF-16 with the high byte first, as webui writes it.
+pub(super) fn block(text: &str) -> Vec<u8> {
+    const EXIF_DIRECTORY: u16 = 0x8769;
+    const USER_COMMENT: u16 = 0x9286;
+    // Each of the two directories is a count, one entry of 12 bytes, and where the next directory is: nowhere.
+    const HEAD: u32 = 8;
+    const DIRECTORY: u32 = 2 + 12 + 4;
+    let entry = |tag: u16, kind: u16, count: u32, value: u32| {
+        let (count, value) = (count.to_be_bytes(), value.to_be_bytes());
+        [&1u16.to_be_bytes()[..], &tag.to_be_bytes(), &kind.to_be_bytes(), &count, &value, &[0; 4]].concat()
+    };
+    let units = text.encode_utf16().flat_map(u16::to_be_bytes);
+    let comment: Vec<u8> = b"UNICODE\0".iter().copied().chain(units).collect();
+    let length = u32::try_from(comment.len()).unwrap_or(u32::MAX);
+    let first = entry(EXIF_DIRECTORY, 4, 1, HEAD + DIRECTORY);
+    let second = entry(USER_COMMENT, 7, length, HEAD + 2 * DIRECTORY);
+    [&b"MM\0\x2a"[..], &HEAD.to_be_bytes(), &first, &second, &comment].concat()
+}
+
 fn comment(exif: &Exif) -> Option<String> {
     let field = exif.get_field(Tag::UserComment, In::PRIMARY)?;
     match &field.value {
@@ -64,6 +83,13 @@ mod tests {
         assert_eq!(decode(b"ASCII\0\0\0Steps: 20\0").as_deref(), Some("Steps: 20"));
         assert_eq!(decode(b"Steps").as_deref(), Some("Steps"));
         assert_eq!(decode(b"UNICODE\0"), None);
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        for text in ["桜 🌸, Steps: 20", "x"] {
+            assert_eq!(from_tiff(block(text)).unwrap().as_deref(), Some(text));
+        }
     }
 
     #[test]

@@ -13,10 +13,10 @@ mod tests;
 mod write;
 
 pub use crate::files::Existing;
-pub use picture::read_picture;
-pub use read::{ImageText, read_text};
+pub use picture::{picture_of_bytes, read_picture};
+pub use read::{ImageText, read_text, text_of_bytes};
 pub use resample::Rgb;
-pub use write::{encode_png, write_file, write_png};
+pub use write::{Format, encode, encode_png, write_file, write_png};
 
 use std::path::PathBuf;
 
@@ -42,6 +42,7 @@ pub enum Error {
     UnknownFormat { path: PathBuf },
     TooLong { path: PathBuf, limit: u64 },
     Encode(#[from] png::EncodingError),
+    Other(Text),
 }
 
 impl Said for Error {
@@ -77,6 +78,7 @@ impl Said for Error {
                     "{path} のテキストが {limit} バイトを超えています"
                 )
             }
+            Error::Other(what) => what.clone(),
             Error::Encode(error) => {
                 say!("the image cannot be encoded: {error}", "画像をエンコードできません: {error}")
             }

@@ -1,22 +1,36 @@
 //! Reading the pixels of a picture that is drawn over.
 
+use std::io::{BufRead, Cursor, Seek};
 use std::path::Path;
 
 use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
 
 use super::{Error, Rgb};
 use crate::diagnostic::Text;
+use crate::say;
 
 /// Longest side of a picture that is read.
-const MAX_SIDE: u32 = 16_384;
+pub(super) const MAX_SIDE: u32 = 16_384;
+/// Most pixels of a picture that comes from somebody else.
+const MAX_PIXELS: u64 = 64 << 20;
 /// Memory that decoding may take.
 const MEMORY: u64 = 2 << 30;
 
 /// The picture at `path` (PNG, JPEG or WebP) upright, as RGB; what is transparent becomes white, as in webui.
 pub fn read_picture(path: &Path) -> Result<Rgb, Error> {
+    let reader = ImageReader::open(path).map_err(|source| Error::Read { path: path.to_path_buf(), source })?;
+    decode(path, reader, u64::MAX)
+}
+
+/// The same of bytes that somebody sent, of no more than 64 megapixels. They are called `name`.
+pub fn picture_of_bytes(name: &str, bytes: &[u8]) -> Result<Rgb, Error> {
+    decode(Path::new(name), ImageReader::new(Cursor::new(bytes)), MAX_PIXELS)
+}
+
+fn decode(path: &Path, reader: ImageReader<impl BufRead + Seek>, pixels: u64) -> Result<Rgb, Error> {
     let read = |source| Error::Read { path: path.to_path_buf(), source };
     let damaged = |e: image::ImageError| Error::Damaged { path: path.to_path_buf(), what: Text::same(e) };
-    let mut reader = ImageReader::open(path).and_then(ImageReader::with_guessed_format).map_err(read)?;
+    let mut reader = reader.with_guessed_format().map_err(read)?;
     if reader.format().is_none() {
         return Err(Error::UnknownFormat { path: path.to_path_buf() });
     }
@@ -25,6 +39,10 @@ pub fn read_picture(path: &Path) -> Result<Rgb, Error> {
     limits.max_alloc = Some(MEMORY);
     reader.limits(limits);
     let mut decoder = reader.into_decoder().map_err(damaged)?;
+    let (width, height) = decoder.dimensions();
+    if u64::from(width) * u64::from(height) > pixels {
+        return Err(too_large(path, width, height));
+    }
     let orientation = decoder.orientation().map_err(damaged)?;
     let mut image = DynamicImage::from_decoder(decoder).map_err(damaged)?;
     image.apply_orientation(orientation);
@@ -37,4 +55,13 @@ pub fn read_picture(path: &Path) -> Result<Rgb, Error> {
     };
     let bytes = rgba.pixels().flat_map(|p| [0, 1, 2].map(|c| on_white(p.0[c], p.0[3]))).collect();
     Ok(Rgb { width, height, bytes })
+}
+
+pub(super) fn too_large(path: &Path, width: u32, height: u32) -> Error {
+    let (side, megapixels) = (MAX_SIDE, MAX_PIXELS >> 20);
+    let what = say!(
+        "it has {width}x{height} pixels; sides up to {side} and {megapixels} megapixels are read",
+        "{width}x{height} 画素あります。読めるのは一辺 {side}、{megapixels} メガ画素までです"
+    );
+    Error::Damaged { path: path.to_path_buf(), what }
 }

@@ -1,9 +1,11 @@
 //! Reading the text of an image.
 
+use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::{BufRead, BufReader, Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
 
+use super::picture::{MAX_SIDE, too_large};
 use super::{Error, GRAPH, PARAMETERS, PLAN, exif_comment};
 use crate::diagnostic::Text;
 use crate::say;
@@ -22,6 +24,8 @@ pub struct ImageText {
     pub plan: Option<String>,
     /// The nodes that ComfyUI ran, as JSON.
     pub graph: Option<String>,
+    /// Other texts of a PNG, by their keywords.
+    pub others: BTreeMap<String, String>,
 }
 
 /// Reads the text of the image at `path`, of the `.txt` beside an image that has none, or a `.txt` file itself.
@@ -30,13 +34,10 @@ pub struct ImageText {
 pub fn read_text(path: &Path) -> Result<ImageText, Error> {
     let mut file = open(path)?;
     let start = first_bytes(&mut file).map_err(|source| Error::Read { path: path.to_path_buf(), source })?;
-    let mut text = match start.as_slice() {
-        [0x89, b'P', b'N', b'G', ..] => png_text(path, file)?,
-        [0xff, 0xd8, ..] => exif_text(path, file)?,
-        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P'] => exif_text(path, file)?,
-        _ if has_txt_extension(path) => return text_file(path),
-        _ => return Err(Error::UnknownFormat { path: path.to_path_buf() }),
-    };
+    if !is_image(&start) && has_txt_extension(path) {
+        return text_file(path);
+    }
+    let mut text = of_image(path, &start, &mut BufReader::new(file))?;
     if text.parameters.is_none() {
         let beside = path.with_extension("txt");
         if beside.is_file() {
@@ -44,6 +45,32 @@ pub fn read_text(path: &Path) -> Result<ImageText, Error> {
         }
     }
     Ok(text)
+}
+
+/// Reads the text of an image that is called `name`.
+pub fn text_of_bytes(name: &str, bytes: &[u8]) -> Result<ImageText, Error> {
+    of_image(Path::new(name), bytes.get(..12).unwrap_or(bytes), &mut Cursor::new(bytes))
+}
+
+fn is_image(start: &[u8]) -> bool {
+    is_png(start) || has_exif(start)
+}
+
+fn is_png(start: &[u8]) -> bool {
+    matches!(start, [0x89, b'P', b'N', b'G', ..])
+}
+
+/// JPEG and WebP.
+fn has_exif(start: &[u8]) -> bool {
+    matches!(start, [0xff, 0xd8, ..] | [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P'])
+}
+
+fn of_image(path: &Path, start: &[u8], file: &mut (impl BufRead + Seek)) -> Result<ImageText, Error> {
+    match start {
+        start if is_png(start) => png_text(path, file),
+        start if has_exif(start) => exif_text(path, file),
+        _ => Err(Error::UnknownFormat { path: path.to_path_buf() }),
+    }
 }
 
 fn open(path: &Path) -> Result<File, Error> {
@@ -84,13 +111,17 @@ fn text_file(path: &Path) -> Result<ImageText, Error> {
     Ok(ImageText { parameters: Some(text.to_string()), ..ImageText::default() })
 }
 
-fn png_text(path: &Path, file: File) -> Result<ImageText, Error> {
+fn png_text(path: &Path, file: &mut (impl BufRead + Seek)) -> Result<ImageText, Error> {
     let damaged = |e: png::DecodingError| Error::Damaged { path: path.to_path_buf(), what: Text::same(e) };
     let mut options = png::DecodeOptions::default();
     options.set_skip_ancillary_crc_failures(false);
-    let mut decoder = png::Decoder::new_with_options(BufReader::new(file), options);
+    let mut decoder = png::Decoder::new_with_options(file, options);
     decoder.set_limits(png::Limits { bytes: PNG_LIMIT });
     let mut reader = decoder.read_info().map_err(damaged)?;
+    let (width, height) = reader.info().size();
+    if width.max(height) > MAX_SIDE {
+        return Err(too_large(path, width, height));
+    }
     // Text may follow the pixels.
     reader.finish().map_err(damaged)?;
     let info = reader.info();
@@ -101,7 +132,14 @@ fn png_text(path: &Path, file: File) -> Result<ImageText, Error> {
         _ => parameters,
     };
     let keyword = |keyword| png_keyword(info, keyword).map_err(damaged);
-    Ok(ImageText { parameters, plan: keyword(PLAN)?, graph: keyword(GRAPH)? })
+    let mut others = BTreeMap::new();
+    let utf8 = info.utf8_text.iter().map(|chunk| &chunk.keyword);
+    for name in utf8.chain(info.uncompressed_latin1_text.iter().map(|chunk| &chunk.keyword)) {
+        if let Some(text) = keyword(name)?.filter(|_| ![PARAMETERS, PLAN].contains(&name.as_str())) {
+            others.insert(name.clone(), text);
+        }
+    }
+    Ok(ImageText { parameters, plan: keyword(PLAN)?, graph: keyword(GRAPH)?, others })
 }
 
 /// The last text with this keyword, whichever of the three kinds of chunks it stands in.
@@ -118,8 +156,8 @@ fn png_keyword(info: &png::Info, keyword: &str) -> Result<Option<String>, png::D
     }
 }
 
-fn exif_text(path: &Path, file: File) -> Result<ImageText, Error> {
-    let parameters = exif_comment::from_container(&mut BufReader::new(file))
+fn exif_text(path: &Path, file: &mut (impl BufRead + Seek)) -> Result<ImageText, Error> {
+    let parameters = exif_comment::from_container(file)
         .map_err(|e| Error::Damaged { path: path.to_path_buf(), what: Text::same(e) })?;
     Ok(ImageText { parameters, ..ImageText::default() })
 }

@@ -22,7 +22,7 @@ mod version;
 
 pub use check::paste;
 pub use format::Parameters;
-pub use of_plan::{ModelInfo, infotext};
+pub use of_plan::{ModelInfo, further_fields, infotext};
 pub use parse::{Infotext, looks_like_infotext};
 pub use paste::{Known, NotUnderstood, Pasted, Why, known_field};
 pub use python_text::float as float_text;

@@ -46,7 +46,7 @@ pub fn infotext(plan: &Plan, models: &ModelInfo) -> String {
         eta_noise_seed_delta: settings.eta_noise_seed_delta,
         eta: settings.eta,
         rng: settings.noise_source.name().to_owned(),
-        extra: extra(plan, models),
+        extra: further_fields(plan, models),
         version: Some(concat!("lbw ", env!("CARGO_PKG_VERSION")).to_string()),
         ..Parameters::default()
     };
@@ -54,7 +54,7 @@ pub fn infotext(plan: &Plan, models: &ModelInfo) -> String {
 }
 
 /// The further fields, in the order in which webui comes to them: passes, networks, texts, schedule, sampler, guidance.
-fn extra(plan: &Plan, models: &ModelInfo) -> Map<String, Value> {
+pub fn further_fields(plan: &Plan, models: &ModelInfo) -> Map<String, Value> {
     let Pass { prompt, negative_prompt, settings, start, drawn, .. } = &plan.first;
     let second = plan.later.first();
     let mut extra = Map::new();

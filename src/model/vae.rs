@@ -18,6 +18,8 @@ pub struct Vae {
     encoder: Option<Encoder>,
     /// Latents are encoder means times this number.
     scale: f64,
+    /// Channels at the lowest resolution.
+    width: usize,
 }
 
 impl Vae {
@@ -26,7 +28,8 @@ impl Vae {
         let VaeArchitecture { prefix, scale } = b.architecture().vae;
         b.exactly(|b| {
             let encoder = b.has(&format!("{prefix}encoder.conv_in.weight")).then(|| Encoder::new(b, prefix));
-            Vae { decoder: Decoder::new(b, prefix), encoder, scale }
+            let width = b.dim(&format!("{prefix}decoder.conv_in.weight"), 0);
+            Vae { decoder: Decoder::new(b, prefix), encoder, scale, width }
         })
     }
 
@@ -34,6 +37,11 @@ impl Vae {
     pub fn decode(&self, latent: &Tensor, watch: &mut Watch<'_>) -> Watched<Tensor> {
         let x = (latent / self.scale)?.permute((0, 2, 3, 1))?.contiguous()?;
         Ok(self.decoder.forward(&x, watch)?.permute((0, 3, 1, 2))?.contiguous()?)
+    }
+
+    /// Channels at the lowest resolution, which tell how large it is.
+    pub fn width(&self) -> usize {
+        self.width
     }
 
     /// Parts that [`Vae::decode`] counts.

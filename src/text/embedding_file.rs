@@ -183,6 +183,12 @@ impl EmbeddingFile {
         self.widths.as_ref().ok().map(|Widths(widths)| widths.len())
     }
 
+    /// How many vectors it has, where it can be used.
+    pub fn vectors(&self) -> Option<usize> {
+        let embedding = self.read(self.widths.as_ref().ok()?).ok()?;
+        embedding.vectors.first()?.dim(0).ok()
+    }
+
     fn read(&self, model: &Widths) -> Result<Embedding, Unusable> {
         let found = self.widths.clone()?;
         if found != *model {

@@ -1,5 +1,6 @@
 //! The Effective Block Analyzer: which block of a LoRA does what.
 
+mod bars;
 mod folder;
 mod pictures;
 mod subject;
@@ -9,15 +10,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::draw::{Event, Sink};
-use super::error::Result;
+use super::error::{Error, Result};
 use super::renderer::Studios;
 use super::session::{Asked, Session};
-use crate::diagnostic::Language;
+use crate::diagnostic::{Language, code};
+use crate::say;
 use crate::study::analyzer::AnalysisPlan;
 use crate::study::metrics::Change;
 use crate::study::report::{Block, Report, guilty, mean_and_spread, ranking};
 pub use crate::study::suggest::Goal;
 use crate::study::words::sentence;
+pub use bars::Bars;
 use folder::Folder;
 use pictures::{Compared, Drawing, OneBlock, errors_of};
 use subject::Subject;
@@ -51,6 +54,42 @@ pub struct Wish {
     pub output: PathBuf,
     /// The language of the report.
     pub language: Language,
+}
+
+impl Default for Wish {
+    fn default() -> Self {
+        Wish {
+            lora: None,
+            range: "0,1".to_owned(),
+            blocks: "12ALL".to_owned(),
+            threshold: "20".to_owned(),
+            white: false,
+            swap_axes: false,
+            seeds: 1,
+            quick: false,
+            toward: None,
+            verify_prompts: Vec::new(),
+            webui_quirks: false,
+            output: PathBuf::from("lbw-analysis"),
+            language: Language::default(),
+        }
+    }
+}
+
+/// How many blocks, or lists of blocks, these name.
+pub fn cells(blocks: &str) -> usize {
+    let all =
+        |end: &str| blocks.trim().strip_suffix("ALL").filter(|count| *count == end).map(|_| end.parse().unwrap_or(0));
+    ["12", "17", "20", "26"].iter().find_map(|end| all(end)).unwrap_or_else(|| blocks.split(',').count())
+}
+
+/// The error of an analysis of more cells than may be drawn.
+pub fn too_many(cells: usize, most: usize) -> Error {
+    let message = say!(
+        "the analysis has {cells} cells; this server draws at most {most}",
+        "分析は {cells} マスあります。このサーバーでは {most} までです"
+    );
+    Error::words(code::OUT_OF_LIMITS, message)
 }
 
 /// An analysis and the page that shows it.

@@ -125,6 +125,11 @@ impl Batch {
         }
     }
 
+    /// What was found, with its places, as it was found.
+    pub fn found(&self) -> &[Finding] {
+        &self.found
+    }
+
     /// Everything that was found, in the order of the files; of the notes with one code only the first ones.
     pub fn findings(&self) -> Vec<Diagnostic> {
         let order = |place: &Place| {

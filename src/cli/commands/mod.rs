@@ -11,6 +11,8 @@ pub mod lora;
 pub mod plan;
 pub mod preset;
 pub mod run;
+#[cfg(feature = "serve")]
+pub mod serve;
 pub mod txt2img;
 pub mod worker;
 pub mod xyz;

@@ -1,0 +1,75 @@
+//! Samplers, schedules, upscalers of latents and embeddings as webui lists them.
+
+use serde_json::{Map, Value, json};
+
+use crate::app::session::Session;
+use crate::plan::{LatentUpscaler, Sampler, ScheduleType};
+use crate::text::EmbeddingFile;
+
+/// webui's `/samplers`.
+pub fn sampler_list() -> Value {
+    let item = |sampler: &Sampler| {
+        let mut options = Map::new();
+        if let Some(schedule) = sampler.default_schedule() {
+            let name = schedule.names().nth(1).unwrap_or_default();
+            options.insert("scheduler".to_owned(), name.into());
+        }
+        let marks = [
+            ("discard_next_to_last_sigma", sampler.discards_next_to_last_sigma()),
+            ("uses_ensd", sampler.uses_ensd()),
+            ("second_order", sampler.is_second_order()),
+        ];
+        options.extend(marks.into_iter().filter(|(_, is)| *is).map(|(name, is)| (name.to_owned(), is.into())));
+        json!({ "name": sampler.label(), "aliases": sampler.aliases(), "options": options })
+    };
+    Sampler::ALL.iter().map(item).collect()
+}
+
+/// webui's `/schedulers`.
+pub fn schedule_list() -> Value {
+    let item = |schedule: &ScheduleType| {
+        let mut names = schedule.names().skip(1);
+        let name = names.next().unwrap_or_default();
+        let aliases: Vec<&str> = names.collect();
+        let rho = match schedule {
+            ScheduleType::Karras => 7,
+            ScheduleType::Polyexponential => 1,
+            _ => -1,
+        };
+        let needs_model = matches!(
+            schedule,
+            ScheduleType::Uniform
+                | ScheduleType::SgmUniform
+                | ScheduleType::Simple
+                | ScheduleType::Normal
+                | ScheduleType::Ddim
+                | ScheduleType::Beta
+        );
+        json!({
+            "name": name,
+            "label": schedule.label(),
+            "aliases": if aliases.is_empty() { Value::Null } else { json!(aliases) },
+            "default_rho": rho,
+            "need_inner_model": needs_model,
+        })
+    };
+    ScheduleType::ALL.iter().map(item).collect()
+}
+
+/// The names of the ways to enlarge a latent.
+pub fn latent_upscalers() -> impl Iterator<Item = &'static str> {
+    LatentUpscaler::ALL.into_iter().map(LatentUpscaler::label)
+}
+
+/// webui's embeddings that can be used, by name.
+pub fn embedding_list(session: &Session) -> Map<String, Value> {
+    let item = |file: &EmbeddingFile| {
+        let (widths, vectors) = (file.widths.as_ref().ok()?, file.vectors()?);
+        let shape = widths.clip_l + widths.clip_g;
+        let value = json!({
+            "step": null, "sd_checkpoint": null, "sd_checkpoint_name": null, "shape": shape, "vectors": vectors,
+        });
+        Some((file.name.clone(), value))
+    };
+    session.embeddings.files().iter().filter_map(item).collect()
+}

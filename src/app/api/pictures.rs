@@ -1,0 +1,226 @@
+//! Pictures that clients send, and what is done with them besides drawing over them.
+
+use std::sync::Arc;
+
+use image::RgbImage;
+use serde_json::{Map, Value, json};
+
+use super::options::Options;
+use super::refusal::Refusal;
+use crate::app::error::{Error, Result};
+use crate::app::studio::Picture;
+use crate::app::webui::WebuiConfig;
+use crate::diagnostic::{Diagnostic, code};
+use crate::engine::InitImage;
+use crate::image_io::{self, Format, Rgb};
+use crate::infotext::Infotext;
+use crate::say;
+
+/// The upscalers that enlarge pixels without a model, as webui names them.
+pub const UPSCALERS: [&str; 3] = ["None", "Lanczos", "Nearest"];
+
+/// A picture to draw over, from the bytes of its file.
+pub fn picture_of_bytes(name: &str, bytes: &[u8]) -> Result<Arc<InitImage>> {
+    Ok(Arc::new(InitImage::new(image_io::picture_of_bytes(name, bytes)?)))
+}
+
+/// The format in which pictures are sent with these options.
+pub fn sent_as(options: &Options, config: &WebuiConfig) -> Format {
+    let quality = options.value(config, "jpeg_quality").as_f64().unwrap_or(80.0).clamp(1.0, 100.0) as u8;
+    match options.value(config, "samples_format").as_str().map(str::to_ascii_lowercase).as_deref() {
+        Some("jpg" | "jpeg") => Format::Jpeg { quality },
+        Some("webp") => Format::Webp,
+        _ => Format::Png,
+    }
+}
+
+/// A picture that has been drawn, in this format.
+pub fn encoded(picture: &Picture, format: Format) -> Result<Vec<u8>> {
+    Ok(image_io::encode(&picture.image, &picture.parameters, Some(&picture.plan), format)?)
+}
+
+/// A PNG without any text.
+pub fn encode_picture(image: &RgbImage) -> Result<Vec<u8>> {
+    Ok(image_io::encode_png(image, "", None)?)
+}
+
+/// webui's `png-info`: the infotext of a picture, its other texts, and the fields of the infotext.
+pub fn png_info(bytes: &[u8]) -> Result<Value> {
+    let text = image_io::text_of_bytes("image", bytes)?;
+    let info = text.parameters.unwrap_or_default();
+    let fields = if info.is_empty() { Map::new() } else { fields(&info) };
+    let plan = text.plan.map(|plan| ("lbw".to_owned(), Value::from(plan)));
+    let items: Map<String, Value> =
+        text.others.into_iter().map(|(name, text)| (name, text.into())).chain(plan).collect();
+    Ok(json!({ "info": info, "items": items, "parameters": fields }))
+}
+
+/// The fields of an infotext under webui's names.
+fn fields(info: &str) -> Map<String, Value> {
+    Infotext::parse(info).with_defaults().unwrap_or_default()
+}
+
+/// How a picture is enlarged.
+#[derive(Debug, Clone)]
+pub struct Enlarging {
+    upscaler: &'static str,
+    size: Size,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Size {
+    By(f64),
+    To { width: u32, height: u32, crop: bool },
+}
+
+impl Enlarging {
+    /// What the fields of `extra-single-image` ask for.
+    pub fn of(fields: &Map<String, Value>) -> std::result::Result<Self, Refusal> {
+        let number = |name: &str, default: f64| match fields.get(name) {
+            None | Some(Value::Null) => Ok(default),
+            Some(value) => {
+                let read = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok());
+                read.filter(|number| number.is_finite()).ok_or_else(|| bad_number(name, value))
+            }
+        };
+        for name in ["gfpgan_visibility", "codeformer_visibility", "extras_upscaler_2_visibility"] {
+            if number(name, 0.0)? > 0.0 {
+                let message = say!("`{name}` is something lbw does not do", "`{name}` は lbw にない機能です");
+                return Err(Diagnostic::new(code::OPTION_NOT_DONE, message).into());
+            }
+        }
+        let name = fields.get("upscaler_1").and_then(Value::as_str).unwrap_or("None");
+        let Some(upscaler) = UPSCALERS.into_iter().find(|known| known.eq_ignore_ascii_case(name)) else {
+            let known = UPSCALERS.join(", ");
+            let message = say!("there is no upscaler `{name}`", "アップスケーラー `{name}` はありません");
+            let found = Diagnostic::new(code::NO_UPSCALER, message);
+            return Err(found.help(say!("there are: {known}", "選べるもの: {known}")).into());
+        };
+        let size = match number("resize_mode", 0.0)? {
+            1.0 => Size::To {
+                width: side(number("upscaling_resize_w", 512.0)?),
+                height: side(number("upscaling_resize_h", 512.0)?),
+                crop: fields.get("upscaling_crop") != Some(&Value::Bool(false)),
+            },
+            _ => Size::By(number("upscaling_resize", 2.0)?),
+        };
+        Ok(Enlarging { upscaler, size })
+    }
+
+    /// The enlarged picture, of at most `most` pixels.
+    pub fn enlarge(&self, bytes: &[u8], most: u64) -> std::result::Result<RgbImage, Refusal> {
+        let picture = image_io::picture_of_bytes("image", bytes).map_err(Error::from)?;
+        let (w, h) = (picture.width as f64, picture.height as f64);
+        let scale = match self.size {
+            Size::By(scale) => scale,
+            Size::To { width, height, crop: true } => (f64::from(width) / w).max(f64::from(height) / h),
+            Size::To { width, height, crop: false } => (f64::from(width) / w).min(f64::from(height) / h),
+        };
+        let (width, height) = (w * scale, h * scale);
+        if self.upscaler == "None" {
+            return Ok(rgb(picture)?);
+        }
+        if !(1.0..).contains(&width) || !(1.0..).contains(&height) || width * height > most as f64 {
+            let message = say!(
+                "the enlarged picture would have {width}x{height} pixels; at most {most} are drawn",
+                "拡大すると {width}x{height} 画素になります。{most} 画素までです"
+            );
+            return Err(Diagnostic::new(code::OUT_OF_LIMITS, message).into());
+        }
+        let (width, height) = (width as usize, height as usize);
+        let enlarged = match self.upscaler {
+            "Lanczos" => picture.resize(width, height),
+            _ => nearest(&picture, width, height),
+        };
+        let enlarged = rgb(enlarged)?;
+        Ok(match self.size {
+            Size::To { width, height, crop: true } => cut(&enlarged, width, height),
+            _ => enlarged,
+        })
+    }
+}
+
+/// A side in pixels; what is none is too large for anybody.
+fn side(number: f64) -> u32 {
+    if number >= 1.0 { number.min(f64::from(u32::MAX)) as u32 } else { u32::MAX }
+}
+
+fn bad_number(name: &str, value: &Value) -> Refusal {
+    let message = say!("`{name}: {value}` is not a number", "`{name}: {value}` は数値ではありません");
+    Diagnostic::new(code::BAD_VALUE, message).into()
+}
+
+fn rgb(picture: Rgb) -> Result<RgbImage> {
+    let (width, height) = (picture.width as u32, picture.height as u32);
+    RgbImage::from_raw(width, height, picture.bytes).ok_or_else(|| {
+        Error::file(code::PICTURE_FAILED, say!("the picture has the wrong size", "画像の大きさが合いません"))
+    })
+}
+
+/// As Pillow's NEAREST: the pixel in whose middle a target pixel's middle lies.
+fn nearest(picture: &Rgb, width: usize, height: usize) -> Rgb {
+    let from = |at: usize, of: usize, all: usize| ((2 * at + 1) * all / (2 * of)).min(all - 1);
+    let mut bytes = Vec::with_capacity(3 * width * height);
+    for y in 0..height {
+        for x in 0..width {
+            bytes.extend_from_slice(picture.pixel(from(x, width, picture.width), from(y, height, picture.height)));
+        }
+    }
+    Rgb { width, height, bytes }
+}
+
+/// The middle of a picture; what it lacks is black, as in webui.
+fn cut(picture: &RgbImage, width: u32, height: u32) -> RgbImage {
+    let mut cut = RgbImage::new(width, height);
+    let at = |target: u32, all: u32| i64::from(target) / 2 - i64::from(all) / 2;
+    image::imageops::replace(&mut cut, picture, at(width, picture.width()), at(height, picture.height()));
+    cut
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn png(width: u32, height: u32) -> Vec<u8> {
+        let image = RgbImage::from_fn(width, height, |x, y| image::Rgb([x as u8 * 40, y as u8 * 40, 9]));
+        image_io::encode_png(&image, "", None).unwrap()
+    }
+
+    fn enlarge(fields: Value) -> std::result::Result<RgbImage, Refusal> {
+        Enlarging::of(fields.as_object().unwrap())?.enlarge(&png(4, 2), 10_000)
+    }
+
+    #[test]
+    fn sizes_are_those_asked_for() {
+        for (fields, size) in [
+            (json!({ "upscaler_1": "Lanczos" }), (8, 4)),
+            (json!({ "upscaler_1": "nearest", "upscaling_resize": "1.5" }), (6, 3)),
+            (
+                json!({ "upscaler_1": "Lanczos", "resize_mode": 1, "upscaling_resize_w": 10, "upscaling_resize_h": 10 }),
+                (10, 10),
+            ),
+            (
+                json!({ "upscaler_1": "Nearest", "resize_mode": 1, "upscaling_resize_w": 10, "upscaling_resize_h": 10, "upscaling_crop": false }),
+                (10, 5),
+            ),
+            (json!({}), (4, 2)),
+        ] {
+            assert_eq!(enlarge(fields.clone()).unwrap().dimensions(), size, "{fields}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_or_too_large_is_refused() {
+        for fields in [
+            json!({ "upscaler_1": "ESRGAN_4x" }),
+            json!({ "upscaler_1": "Lanczos", "upscaling_resize": 1e9 }),
+            json!({ "upscaler_1": "Lanczos", "upscaling_resize": -1 }),
+            json!({ "upscaler_1": "Lanczos", "upscaling_resize": "big" }),
+            json!({ "upscaler_1": "Lanczos", "resize_mode": 1, "upscaling_resize_w": 100_000, "upscaling_resize_h": 100_000 }),
+            json!({ "upscaler_1": "Lanczos", "resize_mode": 1, "upscaling_resize_w": 0 }),
+            json!({ "codeformer_visibility": 0.5 }),
+        ] {
+            assert!(enlarge(fields.clone()).is_err(), "{fields}");
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Bodies of requests: never larger than allowed, never waited for without end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{FromRequest, Request};
+use axum::http::{StatusCode, header};
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+
+use super::answer::Failure;
+use super::state::Server;
+
+/// How long a body may take to come.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A body, whole.
+pub struct Bytes(pub Vec<u8>);
+
+impl FromRequest<Arc<Server>> for Bytes {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, server: &Arc<Server>) -> Result<Self, Failure> {
+        let most = server.settings.max_body;
+        let length =
+            request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        if length.is_some_and(|length: u64| length > most as u64) {
+            return Err(too_large(most));
+        }
+        let read = tokio::time::timeout(PATIENCE, whole(request.into_body(), most)).await;
+        read.unwrap_or_else(|_| Err(Failure::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time")))
+            .map(Bytes)
+    }
+}
+
+async fn whole(mut body: Body, most: usize) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let broken = |_| Failure::new(StatusCode::BAD_REQUEST, "the body is broken");
+        let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
+        if bytes.len() + data.len() > most {
+            return Err(too_large(most));
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok(bytes)
+}
+
+fn too_large(most: usize) -> Failure {
+    let mib = most >> 20;
+    Failure::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {mib} MiB (--max-body)"))
+}
+
+/// A body read as JSON, whatever its `Content-Type`.
+pub struct Json(pub Value);
+
+impl FromRequest<Arc<Server>> for Json {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, server: &Arc<Server>) -> Result<Self, Failure> {
+        let Bytes(bytes) = Bytes::from_request(request, server).await?;
+        parse(&bytes).map(Json)
+    }
+}
+
+/// Reads JSON; what is wrong with it is told as FastAPI tells it.
+pub fn parse(bytes: &[u8]) -> Result<Value, Failure> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        let place = json!(["body", error.column()]);
+        let item = json!({ "loc": place, "msg": error.to_string(), "type": "value_error.jsondecode" });
+        Failure { detail: json!([item]), ..Failure::wrong("") }
+    })
+}

@@ -1,0 +1,150 @@
+//! Analyses and batches as jobs.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use serde_json::{Value, json};
+
+use super::check::{finding, language};
+use super::jobs::accepted;
+use crate::app::api::{Route, Task};
+use crate::app::{Error, Existing, analyze, batch, fingerprint, write_file};
+use crate::diagnostic::{Diagnostic, Language, Severity};
+use crate::server::answer::{self, Failure};
+use crate::server::ask::{apart, no_room, read};
+use crate::server::body::Json;
+use crate::server::jobs::{Batch, Work};
+use crate::server::state::Server;
+
+/// The largest prompt file.
+const MAX_FILE: usize = 8 << 20;
+
+/// `POST /lbw/v1/analyze`: `{"request": {…}, "lora", "range", "blocks", "threshold", "seeds", "quick", "toward"}`
+pub async fn analyze(
+    State(server): State<Arc<Server>>,
+    headers: HeaderMap,
+    Json(mut body): Json,
+) -> Result<Response, Failure> {
+    let language = language(&headers);
+    let wish = wish(&body, server.settings.rules.max_cells, language)?;
+    let mut request = body.get_mut("request").map(Value::take).unwrap_or_default();
+    if let Some(fields) = request.as_object_mut() {
+        // The grids of the script are something else.
+        fields.remove("script_name");
+    }
+    let mut drawing = read(&server, Route::Txt2img, request, language).await?;
+    drawing.task = Task::Analysis(Box::new(wish.clone()));
+    let kept = Value::Object(drawing.fields.given.clone());
+    let work = Work::Analyze(Box::new(drawing), Box::new(wish));
+    let job = server.jobs.submit("analyze", None, kept, work).map_err(no_room)?;
+    Ok(accepted(&server, &job))
+}
+
+fn wish(body: &Value, most: usize, language: Language) -> Result<analyze::Wish, Failure> {
+    let default = analyze::Wish::default();
+    let text = |name: &str, default: &str| match &body[name] {
+        Value::String(text) if !text.trim().is_empty() => text.clone(),
+        Value::Number(number) => number.to_string(),
+        _ => default.to_owned(),
+    };
+    let toward = match body["toward"].as_str().filter(|goal| !goal.is_empty()) {
+        None => None,
+        Some(goal) => Some(goal.parse().map_err(|error| Failure::wrong(format!("toward: {error}")))?),
+    };
+    let wish = analyze::Wish {
+        lora: body["lora"].as_str().map(str::to_owned),
+        range: text("range", &default.range),
+        blocks: text("blocks", &default.blocks),
+        threshold: text("threshold", &default.threshold),
+        seeds: body["seeds"].as_u64().map_or(1, |seeds| seeds as usize),
+        quick: body["quick"] == true,
+        language,
+        toward,
+        ..default
+    };
+    let cells = analyze::cells(&wish.blocks).saturating_mul(wish.seeds);
+    if cells > most {
+        let error = analyze::too_many(cells, most);
+        return Err(Failure::app(&error, language));
+    }
+    Ok(wish)
+}
+
+/// `POST /lbw/v1/batch`: `{"name": "prompts.txt", "text": "…", "start": true}`. Without `start` the file is only checked.
+pub async fn batch(
+    State(server): State<Arc<Server>>,
+    headers: HeaderMap,
+    Json(body): Json,
+) -> Result<Response, Failure> {
+    let language = language(&headers);
+    let (shared, starts) = (server.clone(), body["start"] == true);
+    let (batch, answer) = apart(move || prepare(&shared, &body, language)).await?;
+    if !starts || answer["ok"] != true {
+        return Ok(answer::json(answer));
+    }
+    let request = json!({ "name": answer["name"], "folder": answer["folder"] });
+    let job = server.jobs.submit("batch", None, request, Work::Batch(Box::new(batch))).map_err(no_room)?;
+    Ok(accepted(&server, &job))
+}
+
+/// Reads a prompt file: what is to be said of its lines, and how many pictures it asks for.
+fn prepare(server: &Server, body: &Value, language: Language) -> Result<(Batch, Value), Failure> {
+    let failed = |error: Error| Failure::app(&error, language);
+    let text = body["text"].as_str().unwrap_or_default();
+    if text.len() > MAX_FILE {
+        return Err(Failure::wrong(format!("the file is larger than {} MiB", MAX_FILE >> 20)));
+    }
+    let extension = form(body["name"].as_str().unwrap_or_default());
+    // The same text is the same batch, which goes on where it was.
+    let id = fingerprint(text.as_bytes());
+    let folder = server.settings.save_folder.join(format!("batch-{id}"));
+    let scratch = server.scratch().map_err(failed)?;
+    let here = scratch.path().join(format!("prompts.{extension}"));
+    write_file(&here, text.as_bytes(), Existing::Replace).map_err(|error| failed(error.into()))?;
+    let files = server.files();
+    let check = batch::Wish { inputs: vec![here], ..batch::Wish::default() };
+    let prepared = batch::Batch::prepare(&files.session, &check).map_err(failed)?;
+    let found: Vec<Value> =
+        prepared.found().iter().map(|found| of_line(&found.diagnostic, found.place.line, language)).collect();
+    let pictures = prepared.jobs.len();
+    let most = server.settings.rules.max_pixels;
+    let is_large = prepared.jobs.iter().any(|job| {
+        let (width, height) = job.plan.size();
+        u64::from(width) * u64::from(height) > most
+    });
+    let is_ok =
+        pictures > 0 && !is_large && prepared.found().iter().all(|found| found.diagnostic.severity < Severity::Error);
+    let answer = json!({
+        "ok": is_ok,
+        "name": body["name"],
+        "folder": format!("batch-{id}"),
+        "lines": prepared.lines,
+        "pictures": pictures,
+        "diagnostics": found,
+    });
+    let input = folder.join(format!("prompts.{extension}"));
+    if is_ok && body["start"] == true {
+        std::fs::create_dir_all(&folder).map_err(|error| failed(Error::writing(&folder, &error)))?;
+        write_file(&input, text.as_bytes(), Existing::Replace).map_err(|error| failed(error.into()))?;
+    }
+    let wish = batch::Wish { inputs: vec![input], ..batch::Wish::default() };
+    Ok((Batch { wish, folder }, answer))
+}
+
+/// How a file of this name is written; it never becomes a path.
+fn form(name: &str) -> &'static str {
+    let name = name.to_lowercase();
+    ["csv", "jsonl", "json", "txt"]
+        .into_iter()
+        .find(|extension| name.ends_with(&format!(".{extension}")))
+        .unwrap_or("txt")
+}
+
+fn of_line(found: &Diagnostic, line: usize, language: Language) -> Value {
+    let mut value = finding(found, language);
+    value["line"] = line.into();
+    value["from"] = Value::Null;
+    value
+}

@@ -1,0 +1,156 @@
+//! What all requests share: files, options, jobs.
+
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use tokio::sync::Semaphore;
+
+use super::clock;
+use super::jobs::Jobs;
+use super::lock::lock;
+use super::settings::Settings;
+use crate::app::api::{Drawing, Fields, Model, Models, Options, Reader, Refusal};
+use crate::app::{Caller, Error, InitImage, Places, ScratchFolder, Session, drawn_seed, scratch_folder};
+use crate::diagnostic::{Diagnostic, code};
+use crate::say;
+
+/// Those who listen to events at once.
+const LISTENERS: usize = 32;
+
+/// The files, as they were when somebody looked last.
+pub struct Files {
+    pub session: Arc<Session>,
+    pub models: Models,
+    /// The checkpoint that is used where nobody names one.
+    pub model: Model,
+}
+
+impl Files {
+    fn read(places: &Places, caller: &Caller) -> Result<Self, Error> {
+        let session = Session::open(places, caller.clone())?.closed();
+        let models = Models::scan(&session.catalogue, caller.patch.text("model"))?;
+        // Where several are there and none is chosen, the first one, as in webui.
+        let chosen = session.model().ok().and_then(|files| models.at(&files.checkpoint).cloned());
+        let Some(model) = chosen.or_else(|| models.checkpoints.first().cloned()) else {
+            let none = say!("there is no checkpoint to draw with", "描画に使えるチェックポイントがありません");
+            return Err(session.model().err().unwrap_or_else(|| Error::file(code::NO_MODEL, none)));
+        };
+        Ok(Files { session: Arc::new(session), models, model })
+    }
+}
+
+impl Files {
+    /// Hashes the checkpoint that is used, beside everything else where that takes long: titles have the hash in them.
+    fn hash(&self) {
+        const QUICK: u64 = 64 << 20;
+        let (models, path) = (self.models.clone(), self.model.path.clone());
+        match std::fs::metadata(&path) {
+            Ok(file) if file.len() <= QUICK => drop(models.hash(&path)),
+            _ => drop(std::thread::spawn(move || models.hash(&path))),
+        }
+    }
+}
+
+/// What all requests share.
+pub struct Server {
+    pub settings: Settings,
+    pub jobs: Jobs,
+    pub began: Instant,
+    /// The same in seconds since 1970.
+    pub started: u64,
+    /// Changes with every start.
+    pub id: u64,
+    /// Room for those who listen to events.
+    pub listeners: Arc<Semaphore>,
+    places: Places,
+    caller: Caller,
+    files: Mutex<Arc<Files>>,
+    options: Mutex<Options>,
+    /// Held by who sets options, so that the options themselves stay readable meanwhile.
+    setting: Mutex<()>,
+}
+
+impl Server {
+    pub fn new(places: Places, caller: Caller, settings: Settings) -> Result<Self, Error> {
+        let files = Files::read(&places, &caller)?;
+        files.hash();
+        let jobs = Jobs::new(settings.queue);
+        let (files, options) = (Mutex::new(Arc::new(files)), Mutex::default());
+        let listeners = Arc::new(Semaphore::new(LISTENERS));
+        Ok(Server {
+            settings,
+            jobs,
+            began: Instant::now(),
+            started: clock::seconds(),
+            id: drawn_seed(),
+            listeners,
+            places,
+            caller,
+            files,
+            options,
+            setting: Mutex::default(),
+        })
+    }
+
+    /// The files as they are known.
+    pub fn files(&self) -> Arc<Files> {
+        lock(&self.files).clone()
+    }
+
+    /// Looks at the folders again.
+    pub fn refresh(&self) -> Result<(), Error> {
+        let files = Files::read(&self.places, &self.caller)?;
+        *lock(&self.files) = Arc::new(files);
+        Ok(())
+    }
+
+    /// webui's options as they are.
+    pub fn options(&self) -> Options {
+        lock(&self.options).clone()
+    }
+
+    /// Sets options; `change` sees those there are, and nobody else sets any meanwhile.
+    pub fn set_options<E>(&self, change: impl FnOnce(&Options) -> Result<Options, E>) -> Result<(), E> {
+        let _alone = lock(&self.setting);
+        let options = change(&self.options())?;
+        self.put_options(options);
+        Ok(())
+    }
+
+    /// These options from now on.
+    pub fn put_options(&self, options: Options) {
+        *lock(&self.options) = options;
+    }
+
+    /// Reads a request against files and options as they are now.
+    pub fn with_reader<T>(&self, read: impl FnOnce(&Reader<'_>) -> T) -> T {
+        let (files, options) = (self.files(), self.options());
+        read(&Reader {
+            session: &files.session,
+            models: &files.models,
+            model: &files.model,
+            options: &options,
+            rules: self.settings.rules,
+        })
+    }
+
+    /// A request that can be drawn.
+    pub fn read(&self, fields: Fields, picture: Option<Arc<InitImage>>) -> Result<Drawing, Refusal> {
+        self.with_reader(|reader| reader.read(fields, picture))
+    }
+
+    /// The side of a picture where nobody says one.
+    pub fn side(&self) -> u32 {
+        if self.files().session.is_embedded() { 128 } else { 512 }
+    }
+
+    /// A folder for pictures on their way, gone with the job.
+    pub fn scratch(&self) -> Result<ScratchFolder, Error> {
+        scratch_folder(&self.files().session.catalogue.cache)
+    }
+
+    /// What is to be said about the files.
+    pub fn found(&self) -> Vec<Diagnostic> {
+        self.files().session.found.clone()
+    }
+}

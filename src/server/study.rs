@@ -1,0 +1,223 @@
+//! Plots, analyses and batches as jobs: their pictures are told as they come.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::jobs::{Batch, Job, Sent};
+use super::state::Server;
+use crate::app::api::{Drawing, info};
+use crate::app::{Error, Event, Flow, Stop, Studios, analyze, batch as batches, plan_of_text, read_bytes, xyz};
+use crate::diagnostic::{Diagnostic, Language};
+
+/// Bytes of pictures that a batch keeps for those who watch; the files have them all.
+const KEPT: usize = 32 << 20;
+
+/// Tells what happens to a job that draws many pictures.
+struct Teller<'a> {
+    server: &'a Server,
+    job: &'a Job,
+    /// What is called when a picture is there.
+    event: &'static str,
+    found: Vec<Diagnostic>,
+    /// The plan of the last picture, as JSON.
+    last: Option<String>,
+    bars: Option<analyze::Bars>,
+}
+
+impl<'a> Teller<'a> {
+    fn new(server: &'a Server, job: &'a Job, event: &'static str) -> Self {
+        Teller { server, job, event, found: Vec::new(), last: None, bars: None }
+    }
+
+    fn hear(&mut self, event: &Event<'_>) -> Flow {
+        match event {
+            Event::Found(found) => {
+                self.found.push((*found).clone());
+                let found = found.to_json(Language::En);
+                self.server.jobs.events.send("found", &self.job.id, json!({ "finding": found }));
+            }
+            Event::Begin { number, of, .. } => self.job.change(|state| {
+                (state.images, state.passes) = (*of, *of);
+                (state.image, state.pass) = (number - 1, number - 1);
+                (state.step, state.steps) = (0, 0);
+            }),
+            Event::Engine(event) => {
+                if let Some((step, steps)) = event.step() {
+                    let image = self.job.change(|state| {
+                        (state.step, state.steps) = (step, steps);
+                        state.image
+                    });
+                    let more = json!({ "step": step, "steps": steps, "image": image });
+                    self.server.jobs.events.send("step", &self.job.id, more);
+                }
+            }
+            Event::There { job, file, done, of } => {
+                if let Ok(bytes) = read_bytes(file) {
+                    self.picture(&job.name, job.plan.settings().seed, bytes, String::new(), [*done, *of]);
+                }
+            }
+            Event::Done { job, picture, done, of, .. } => {
+                self.last = Some(picture.plan.clone());
+                let seed = job.plan.settings().seed;
+                if let Ok(bytes) = picture.png() {
+                    self.picture(&job.name, seed, bytes, picture.parameters.clone(), [*done, *of]);
+                }
+            }
+            Event::Failed { job, error, .. } => {
+                let more = json!({ "name": job.name, "message": &*error.message() });
+                self.server.jobs.events.send("failed_picture", &self.job.id, more);
+            }
+        }
+        if self.job.wanted() == Stop::No { Flow::Go } else { Flow::Stop }
+    }
+
+    fn picture(&mut self, name: &str, seed: u64, bytes: Vec<u8>, infotext: String, [done, of]: [usize; 2]) {
+        let bar = self.bars.as_mut().and_then(|bars| bars.take(name, &bytes));
+        let number = self.job.push(Sent { bytes, media: "image/png", infotext, seed }, KEPT);
+        let url = format!("/lbw/v1/jobs/{}/images/{number}.png", self.job.id);
+        let mut more = json!({ "name": name, "seed": seed, "url": url, "done": done, "of": of });
+        if let (Some(more), Some(Value::Object(bar))) = (more.as_object_mut(), bar) {
+            more.extend(bar);
+        }
+        self.server.jobs.events.send(self.event, &self.job.id, more);
+    }
+}
+
+/// The grids of an XYZ plot.
+pub fn plot(
+    server: &Server,
+    studios: &mut Studios,
+    job: &Job,
+    drawing: &Drawing,
+    wish: &xyz::Wish,
+) -> Result<(), Error> {
+    let folder = server.scratch()?;
+    let session = Arc::new(server.files().session.with_presets(drawing.presets.clone()));
+    let wish = xyz::Wish { output: Some(folder.path().to_owned()), ..wish.clone() };
+    let mut teller = Teller::new(server, job, "cell");
+    let grids = {
+        let mut sink = |event: Event<'_>| teller.hear(&event);
+        let prepared = xyz::Prepared::new(&session, &drawing.asked, &wish, studios, &mut sink)?;
+        prepared.draw(studios, &mut sink).map(|drawn| drawn.grids)
+    };
+    let grids = kept(job, grids)?;
+    finish(studios, job, drawing, teller, &grids)
+}
+
+/// The grids of an analysis, for webui's clients.
+pub fn grids_of_analysis(
+    server: &Server,
+    studios: &mut Studios,
+    job: &Job,
+    drawing: &Drawing,
+    wish: &analyze::Wish,
+) -> Result<(), Error> {
+    let folder = server.scratch()?;
+    let mut teller = Teller::new(server, job, "cell");
+    let analyzed = run(server, studios, drawing, wish, folder.path(), &mut teller);
+    let grids = analyzed.map(|analyzed| analyzed.report.grids.iter().map(|grid| folder.path().join(grid)).collect());
+    let grids = kept(job, grids)?;
+    finish(studios, job, drawing, teller, &grids)
+}
+
+/// An interrupted plot has no grids, and that is no error.
+fn kept(job: &Job, grids: Result<Vec<std::path::PathBuf>, Error>) -> Result<Vec<std::path::PathBuf>, Error> {
+    match grids {
+        Err(_) if job.wanted() == Stop::Keep => Ok(Vec::new()),
+        grids => grids,
+    }
+}
+
+/// The grids take the place of the cells, and `info` is that of the last cell.
+fn finish(
+    studios: &mut Studios,
+    job: &Job,
+    drawing: &Drawing,
+    teller: Teller<'_>,
+    grids: &[std::path::PathBuf],
+) -> Result<(), Error> {
+    job.change(|state| state.sent.clear());
+    let mut texts = Vec::new();
+    for grid in grids {
+        let (bytes, infotext) = crate::app::read_picture_file(grid)?;
+        texts.push(infotext.clone());
+        job.push(Sent { bytes, media: "image/png", infotext, seed: drawing.asked.request.settings.seed }, usize::MAX);
+    }
+    if let Some(plan) = teller.last.as_deref().and_then(plan_of_text) {
+        let models = studios.get(&drawing.asked.model)?.model_info(&plan)?;
+        let found = [drawing.found.clone(), teller.found].concat();
+        let timestamp = job.state(|state| state.timestamp.clone());
+        let info = info(drawing, &[plan], &models, texts, &found, [&timestamp, &job.id]);
+        job.change(|state| state.info = Some(Arc::new(info)));
+    }
+    Ok(())
+}
+
+fn run(
+    server: &Server,
+    studios: &mut Studios,
+    drawing: &Drawing,
+    wish: &analyze::Wish,
+    folder: &Path,
+    teller: &mut Teller<'_>,
+) -> Result<analyze::Analyzed, Error> {
+    let session = Arc::new(server.files().session.with_presets(drawing.presets.clone()));
+    let wish = analyze::Wish { output: folder.to_owned(), ..wish.clone() };
+    teller.bars = Some(analyze::Bars::new(&wish));
+    analyze::analyze(session, drawing.asked.clone(), &wish, studios, &mut |event: Event<'_>| teller.hear(&event))
+}
+
+/// The Effective Block Analyzer with its report, whose files become addresses.
+pub fn analysis(
+    server: &Server,
+    studios: &mut Studios,
+    job: &Job,
+    drawing: &Drawing,
+    wish: &analyze::Wish,
+) -> Result<(), Error> {
+    let folder = server.scratch()?;
+    let mut teller = Teller::new(server, job, "block");
+    let analyzed = run(server, studios, drawing, wish, folder.path(), &mut teller)?;
+    job.change(|state| state.sent.clear());
+    let mut report = serde_json::to_value(&analyzed.report).unwrap_or_default();
+    publish(job, folder.path(), &mut report)?;
+    let table = analyzed.report.table();
+    let page = std::fs::read_to_string(&analyzed.page).unwrap_or_default();
+    job.change(|state| state.result = Some(Arc::new(json!({ "report": report, "table": table, "page": page }))));
+    Ok(())
+}
+
+/// Every name of a picture in the folder becomes its address.
+fn publish(job: &Job, folder: &Path, value: &mut Value) -> Result<(), Error> {
+    match value {
+        Value::String(name) if name.ends_with(".png") && folder.join(&*name).is_file() => {
+            let (bytes, infotext) = crate::app::read_picture_file(&folder.join(&*name))?;
+            let number = job.push(Sent { bytes, media: "image/png", infotext, seed: 0 }, usize::MAX);
+            *name = format!("/lbw/v1/jobs/{}/images/{number}.png", job.id);
+            Ok(())
+        }
+        Value::Array(items) => items.iter_mut().try_for_each(|item| publish(job, folder, item)),
+        Value::Object(fields) => fields.values_mut().try_for_each(|field| publish(job, folder, field)),
+        _ => Ok(()),
+    }
+}
+
+/// A prompt file, drawn into its folder; the same file goes on where it was.
+pub fn batch(server: &Server, studios: &mut Studios, job: &Job, batch: &Batch) -> Result<(), Error> {
+    let session = server.files().session.clone();
+    let mut prepared = batches::Batch::prepare(&session, &batch.wish)?;
+    prepared.check_files(studios);
+    if let Some(refusal) = prepared.refusal(&batch.wish) {
+        return Err(refusal.after(prepared.findings()));
+    }
+    let mut teller = Teller::new(server, job, "picture");
+    let mut sink = |event: Event<'_>| teller.hear(&event);
+    let running = batches::run(prepared, &batch.wish, &batch.folder, studios, &mut sink)?;
+    let outcome = &running.outcome;
+    let result =
+        json!({ "done": outcome.done, "were_there": outcome.were_there, "failed": outcome.failed, "of": running.of });
+    job.change(|state| state.result = Some(Arc::new(result)));
+    Ok(())
+}
