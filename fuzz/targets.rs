@@ -1,11 +1,13 @@
 //! What must hold for every text: the bodies of the fuzz targets, which the smoke run in `tests/library/fuzz_smoke.rs` shares.
 //!
-//! With cargo-fuzz installed, `cargo +nightly fuzz run prompt` (or `tag`, `preset`, `infotext`, `prompt_line`) goes on from the
+//! With cargo-fuzz installed, `cargo +nightly fuzz run prompt` (or `tag`, `preset`, `infotext`, `prompt_line`, `foreign`,
+//! `picture`, `prompt_file`) goes on from the
 //! corpus that is checked in.
 #![allow(dead_code, reason = "each target uses one of them")]
 
-use lbw::batch::parse_line;
-use lbw::diagnostic::{Diagnostic, Language, Source, Style};
+use lbw::batch::{Form, Options, parse_line};
+use lbw::diagnostic::{Diagnostic, Language, Severity, Source, Style};
+use lbw::infotext::foreign::{self, Foreign};
 use lbw::infotext::{self, looks_like_infotext};
 use lbw::plan::{Request, Sampler, Settings, Wanted, check, lower};
 use lbw::preset::{PresetSet, styles::Styles, webui, yaml};
@@ -62,6 +64,69 @@ pub fn infotext(text: &str) {
         let Wanted { texts, settings, .. } = wanted;
         let request = Request { settings, ..Request::new(&texts.prompt, &texts.negative_prompt) };
         findings(&lower(&request, PresetSet::builtin()).diagnostics);
+    }
+}
+
+/// What another program may have written: as JSON, and as the text of each field that it may stand in.
+pub fn foreign(text: &str) {
+    let one = |foreign: Option<Foreign>| {
+        if let Some(foreign) = foreign {
+            let (pasted, found) = infotext::paste_foreign(&foreign, &Source::new("a.png", ""));
+            findings(&found);
+            assert_eq!(pasted.is_some(), !found.iter().any(|d| d.severity == Severity::Error), "{found:?}");
+        }
+    };
+    one(foreign::of_json(text));
+    for keyword in ["Comment", "Dream", "XML:com.adobe.xmp", "prompt", "invokeai_metadata", "parameters"] {
+        one(foreign::of_texts(
+            |known| match known {
+                _ if known == keyword => Some(text),
+                "Software" => Some("NovelAI"),
+                _ => None,
+            },
+            Some((64, 64)),
+        ));
+    }
+}
+
+/// The text is a part of a picture's file: a comment, an EXIF block, a chunk, or the file itself. It is read, or refused.
+pub fn picture(text: &str) {
+    let bytes = text.as_bytes();
+    let part = &bytes[..bytes.len().min(60_000)];
+    let length = (part.len() as u16 + 2).to_be_bytes();
+    let jpeg = |marker: u8| [&[0xff, 0xd8, 0xff, marker], &length[..], part, b"\xff\xda\0\x02\xff\xd9"].concat();
+    let exif = [b"Exif\0\0", part].concat();
+    let in_exif = [&b"\xff\xd8\xff\xe1"[..], &(exif.len() as u16 + 2).to_be_bytes(), &exif, b"\xff\xd9"].concat();
+    let block = &part[..part.len().min(255)];
+    let gif = [&b"GIF89a\x01\0\x01\0\0\0\0\x21\xfe"[..], &[block.len() as u8], block, b"\0\x3b"].concat();
+    let webp =
+        [&b"RIFF"[..], &(part.len() as u32 + 12).to_le_bytes(), b"WEBPEXIF", &(part.len() as u32).to_le_bytes(), part]
+            .concat();
+    let dir = tempfile::tempdir().unwrap();
+    for (name, file) in [
+        ("a.jpg", jpeg(0xfe)),
+        ("b.jpg", in_exif),
+        ("a.gif", gif),
+        ("a.webp", webp),
+        ("a.avif", bytes.to_vec()),
+        ("a.png", bytes.to_vec()),
+    ] {
+        let path = dir.path().join(name);
+        std::fs::write(&path, file).unwrap();
+        match lbw::image_io::read_text(&path) {
+            Ok(read) => assert!(read.parameters.is_none_or(|text| text.len() < 1 << 20)),
+            Err(error) => assert!(!error.to_string().is_empty()),
+        }
+    }
+}
+
+/// A prompt file in every form: each entry is in its file, and what is wrong is told.
+pub fn prompt_file(text: &str) {
+    for name in ["a.txt", "a.jsonl", "a.json", "a.csv", "a.tsv", "a.toml"] {
+        let read = Form::of(name, text).read(name, text, Options::default());
+        findings(&read.found.iter().map(|found| found.diagnostic.clone()).collect::<Vec<_>>());
+        let lines = text.lines().count().max(1);
+        assert!(read.entries.iter().all(|entry| (1..=lines + 1).contains(&entry.place.line)), "{name}");
     }
 }
 

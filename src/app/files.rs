@@ -6,6 +6,7 @@ use std::path::Path;
 use super::catalogue::Catalogue;
 use super::error::{Error, Result};
 use crate::diagnostic::{Diagnostic, code};
+use crate::files::{self, NotText};
 use crate::image_io::text_of_bytes;
 use crate::preset::{PresetFile, PresetSet, SIZE_LIMIT, webui, yaml};
 use crate::say;
@@ -25,13 +26,21 @@ pub fn read_text(path: &Path) -> Result<String> {
         );
         return Err(Error::file(code::NO_FILE, message));
     }
-    let text = String::from_utf8(bytes).map_err(|e| {
-        let at = e.utf8_error().valid_up_to();
-        let message =
-            say!("{name}: not UTF-8 text (at byte {at})", "{name}: UTF-8 の文書ではありません ({at} バイト目)");
-        Error::file(code::NO_FILE, message).help(say!("save it as UTF-8", "UTF-8 で保存してください"))
-    })?;
-    Ok(text.strip_prefix('\u{feff}').map_or(text.clone(), str::to_owned))
+    files::decode(bytes).map_err(|wrong| not_text(&name.to_string(), wrong))
+}
+
+/// What `name` has is no text that can be read.
+pub fn not_text(name: &str, wrong: NotText) -> Error {
+    let NotText { at, likely } = wrong;
+    let message = say!("{name}: not UTF-8 text (at byte {at})", "{name}: UTF-8 の文書ではありません ({at} バイト目)");
+    let error = Error::file(code::NO_FILE, message);
+    match likely {
+        Some(encoding) => error.help(say!(
+            "it looks like {encoding}: save it as UTF-8",
+            "{encoding} のようです。UTF-8 で保存してください"
+        )),
+        None => error.help(say!("it looks like no text at all", "文書ではないようです")),
+    }
 }
 
 /// A folder that is gone when it is dropped.

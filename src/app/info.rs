@@ -9,17 +9,25 @@ use super::error::Result;
 use super::referee::{self, PROGRAMS};
 use super::session::Session;
 use super::show;
+use super::source::{Says, of_foreign, says};
 use crate::diagnostic::{Diagnostic, Text, code};
 use crate::image_io::{ImageText, read_text};
 use crate::say;
 
 /// Infotext of an image, and where it is wanted the plan; programs get both.
 pub fn info(path: &Path, with_plan: bool) -> Result<Answer> {
-    let ImageText { parameters, plan, .. } = read_text(path)?;
+    let text = read_text(path)?;
+    let name = path.display();
+    let (infotext, said) = match says(&text) {
+        Says::Infotext(infotext) => (Some(infotext), Vec::new()),
+        Says::Foreign(foreign) => of_foreign(&foreign, &name.to_string()),
+        Says::Nothing => (None, Vec::new()),
+    };
+    let ImageText { parameters, plan, .. } = text;
     let parsed = plan.as_deref().and_then(|plan| serde_json::from_str::<Value>(plan).ok());
     let mut answer = Answer::new(json!({ "file": path, "parameters": parameters, "plan": parsed }), Text::default());
-    let name = path.display();
-    let absent = match (with_plan, &parameters, &plan) {
+    let is_silent = infotext.is_none() && said.is_empty();
+    let absent = match (with_plan, Some(()).filter(|()| !is_silent), &plan) {
         (true, _, None) => Some(say!("{name}: no plan", "{name}: 計画がありません")),
         (false, None, None) => Some(say!("{name}: no infotext and no plan", "{name}: infotext も計画もありません")),
         (false, None, Some(_)) => Some(say!(
@@ -28,9 +36,10 @@ pub fn info(path: &Path, with_plan: bool) -> Result<Answer> {
         )),
         _ => None,
     };
+    answer.found.extend(said.into_iter().filter(|_| !with_plan));
     answer.found.extend(absent.map(|message| Diagnostic::new(code::NO_TEXT, message)));
     // What `lbw txt2img -` and `lbw run` read.
-    let lines = parameters.into_iter().filter(|_| !with_plan).chain(plan.filter(|_| with_plan));
+    let lines = infotext.into_iter().filter(|_| !with_plan).chain(plan.filter(|_| with_plan));
     answer.text = Text::join(lines.map(|text| Text::same(format!("{text}\n"))), "");
     Ok(answer)
 }

@@ -60,7 +60,7 @@ pub use info::{audit, info};
 pub use live::{Live, Stop};
 pub use renderer::{Renderer, Studios};
 pub use session::{Asked, Beside, Caller, ListedLora, Session, drawn_seed, fingerprint, new_id};
-pub use source::{Reading, Sources, files as prompt_files, is_image, plans, words};
+pub use source::{Reading, Says, Sources, files as prompt_files, is_image, of_foreign, plans, says, words};
 pub use store::{Output, read_cell};
 pub use studio::{EngineSettings, Picture, Studio, json, open_engine, plan_of_text};
 pub use written::patch_of_flags;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::catalogue::ModelFiles;
 use super::draw::{Event, Job, Sink, draw, some_failed};
 use super::error::{Error, Result};
 use super::renderer::{Renderer, Studios};
@@ -19,6 +20,24 @@ pub fn ask(session: &Session, texts: &[String]) -> Result<(Vec<Asked>, Vec<Diagn
     for text in texts {
         let entry = words(text, &mut found).and_then(|entry| session.ask(entry, &mut found));
         asked.push(entry.map_err(|error| error.after(found.clone()))?);
+    }
+    Ok((asked, found))
+}
+
+/// The same, where a text that is the name of a file or folder stands for what is in it.
+pub fn ask_texts_or_files(session: &Session, texts: &[String]) -> Result<(Vec<Asked>, Vec<Diagnostic>)> {
+    let (mut asked, mut found) = (Vec::new(), session.found.clone());
+    for text in texts {
+        let path = Path::new(text);
+        let some = match path.exists() {
+            true => session.ask_file(path, &mut found),
+            false => words(text, &mut found).and_then(|entry| session.ask(entry, &mut found)).map(|asked| vec![asked]),
+        };
+        asked.extend(some.map_err(|error| error.after(found.clone()))?);
+    }
+    if asked.is_empty() && !session.refuses(&found) {
+        let message = say!("the files ask for no picture", "ファイルには描くものがありません");
+        return Err(Error::words(code::BAD_LINE, message).after(found));
     }
     Ok((asked, found))
 }
@@ -43,20 +62,33 @@ fn job(plan: Plan, asked: &Asked) -> Job {
     Job { plan, model, name: format!("seed {seed}"), place: None, pasted, id, file: None }
 }
 
-/// The jobs of plans in files: JSON, or images that hold them; and what is to be said about them.
+/// The jobs of plans in files: JSON, or images that hold them; of other images those of their infotexts. And what is to be said about
+/// them.
 pub fn jobs_of_plans(session: &Session, files: &[PathBuf]) -> Result<(Vec<Job>, Vec<Diagnostic>)> {
-    let plans = files.iter().map(|path| plans(path)).collect::<Result<Vec<_>>>()?.concat();
-    let found: Vec<_> =
-        session.found.iter().cloned().chain(plans.iter().flat_map(|plan| session.check(plan))).collect();
-    if session.refuses(&found) {
-        return Err(Error::refused(found));
+    let (mut all, mut found) = (Vec::new(), session.found.clone());
+    for path in files {
+        match plans(path)? {
+            Some(plans) => {
+                found.extend(plans.iter().flat_map(|plan| session.check(plan)));
+                let model = session.model()?;
+                all.extend(plans.into_iter().map(|plan| job_of_plan(plan, &model)));
+            }
+            None => {
+                let asked = session.ask_file(path, &mut found)?;
+                for asked in &asked {
+                    let (plans, said) = session.plan(asked);
+                    all.extend(plans.into_iter().map(|plan| job(plan, asked)));
+                    found.extend(said);
+                }
+            }
+        }
     }
-    let model = session.model()?;
-    let job = |plan: Plan| {
-        let (name, model) = (format!("seed {}", plan.settings().seed), model.clone());
-        Job { plan, model, name, place: None, pasted: None, id: String::new(), file: None }
-    };
-    Ok((plans.into_iter().map(job).collect(), found))
+    if session.refuses(&found) { Err(Error::refused(found)) } else { Ok((all, found)) }
+}
+
+fn job_of_plan(plan: Plan, model: &ModelFiles) -> Job {
+    let name = format!("seed {}", plan.settings().seed);
+    Job { plan, model: model.clone(), name, place: None, pasted: None, id: String::new(), file: None }
 }
 
 /// The seeds that were drawn, if any were.

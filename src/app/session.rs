@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use super::catalogue::{Catalogue, ModelFiles, Places};
 use super::error::{Error, Result, refuses};
 use super::files::{load_presets, read_text};
+use super::source::{self, Reading};
 use super::webui::WebuiConfig;
 use super::{embeddings, settings};
 use crate::batch::{Entry, Place};
@@ -243,6 +244,21 @@ impl Session {
         Ok(Asked { place, request, images, model, pasted, open_seed, picture })
     }
 
+    /// What a prompt file, a picture or a folder of pictures asks for. What is odd is added to `found`, also what is wrong with single
+    /// entries.
+    pub fn ask_file(&self, path: &Path, found: &mut Vec<Diagnostic>) -> Result<Vec<Asked>> {
+        let sources = source::files(&[path.to_owned()], Reading::default())?;
+        found.extend(sources.found.into_iter().map(|found| found.diagnostic));
+        let mut asked = Vec::new();
+        for entry in sources.entries {
+            match self.ask(entry, found) {
+                Ok(one) => asked.push(one),
+                Err(error) => found.extend(error.findings),
+            }
+        }
+        Ok(asked)
+    }
+
     /// Pixels of an image where nothing is said.
     fn native_size(&self, model: Option<&str>, family: Family) -> (u32, u32) {
         let side = match self.catalogue.is_embedded(model) {
@@ -408,7 +424,7 @@ fn request(
         None => hires.resolve().map_err(|error| settings::no_upscaler(&error))?,
     };
     if second.is_none() && picture.is_none() && hires.denoising_strength.is_some() {
-        found.push(settings::strength_without_effect(place));
+        found.push(settings::strength_without_effect());
     }
     Ok(Request {
         prompt: match place {

@@ -4,7 +4,6 @@ use super::catalogue::Catalogue;
 use super::error::Error;
 use super::session::{Caller, drawn_seed};
 use super::webui::WebuiConfig;
-use crate::batch::Place;
 use crate::diagnostic::{Diagnostic, code};
 use crate::plan::{LatentUpscaler, NoUpscaler, Patch, Wanted};
 use crate::say;
@@ -66,17 +65,13 @@ pub(super) fn no_upscaler(NoUpscaler(name): &NoUpscaler) -> Error {
     ))
 }
 
-pub(super) fn strength_without_effect(place: Option<&Place>) -> Diagnostic {
+pub(super) fn strength_without_effect() -> Diagnostic {
     let message = say!(
         "a denoising strength without a second pass or a picture has no effect",
         "第 2 パスも下敷きの画像もないので、デノイズ強度に効果はありません"
     );
-    let found = Diagnostic::new(code::WITHOUT_EFFECT, message).help(say!(
+    Diagnostic::new(code::WITHOUT_EFFECT, message).help(say!(
         "--hires-upscale asks for a second pass, and `lbw img2img --init IMAGE` draws over a picture",
         "第 2 パスは --hires-upscale で、画像の上に描くには `lbw img2img --init 画像` を使います"
-    ));
-    match place {
-        Some(place) => found.note(say!("at {place}", "{place}")),
-        None => found,
-    }
+    ))
 }

@@ -6,8 +6,9 @@ use super::error::{Error, Result};
 use super::files::read_text;
 use crate::batch::{Entry, Finding, Form, Options, Place};
 use crate::diagnostic::{Diagnostic, Source, code};
-use crate::image_io;
+use crate::image_io::{self, ImageText};
 use crate::infotext;
+use crate::infotext::foreign::{self, Foreign};
 use crate::plan::Plan;
 use crate::say;
 
@@ -37,20 +38,24 @@ pub fn words(text: &str, found: &mut Vec<Diagnostic>) -> Result<Entry> {
     let Some(mut pasted) = pasted else { return Err(Error::refused(said)) };
     found.extend(said);
     let patch = std::mem::take(&mut pasted.patch);
-    let is_infotext = infotext::looks_like_infotext(text);
-    let pasted = is_infotext.then(|| Box::new(pasted));
+    let pasted = pasted.is_infotext.then(|| Box::new(pasted));
     Ok(Entry { place: Place { file: "prompt".into(), line: 0 }, patch, pasted })
 }
 
-/// Prompt files and folders of pictures.
+/// Folders in folders are read to this depth.
+const DEPTH: usize = 16;
+
+/// Prompt files, pictures, and folders of pictures.
 pub fn files(paths: &[PathBuf], reading: Reading) -> Result<Sources> {
     let mut sources = Sources::default();
     for path in paths {
         let name = path.display().to_string();
         if path.is_dir() {
             sources.folder(path)?;
+        } else if is_image(path) {
+            sources.picture(path);
         } else {
-            let text = read_text(path)?;
+            let text = text_of(path)?;
             let form = reading.form.unwrap_or_else(|| Form::of(&name, &text));
             sources.add(form.read(&name, &text, Options { webui_quirks: reading.webui_quirks }));
         }
@@ -59,70 +64,152 @@ pub fn files(paths: &[PathBuf], reading: Reading) -> Result<Sources> {
     Ok(sources)
 }
 
+/// The text of a prompt file, unless its name says that it is another kind of file.
+fn text_of(path: &Path) -> Result<String> {
+    let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+    let ends = |endings: &[&str]| endings.iter().any(|ending| name.ends_with(ending));
+    let shown = path.display();
+    let is_there = path.is_file();
+    if is_there && (ends(&[".yaml", ".yml"]) || name.contains("lbwpresets") || name.contains("elempresets")) {
+        let message = say!(
+            "{shown} is a preset file and asks for no picture",
+            "{shown} はプリセットのファイルで、描くものはありません"
+        );
+        return Err(Error::words(code::BAD_LINE, message).help(say!(
+            "give it with `--presets`, and `lbw check` looks through it",
+            "`--presets` で指定してください。中身は `lbw check` で確かめられます"
+        )));
+    }
+    if is_there && ends(&[".safetensors", ".ckpt", ".pt", ".pth", ".gguf"]) {
+        let message = say!(
+            "{shown} is a model or a LoRA and asks for no picture",
+            "{shown} はモデルか LoRA のファイルで、描くものはありません"
+        );
+        return Err(Error::words(code::BAD_LINE, message).help(say!(
+            "name a checkpoint with `--model` and a LoRA in a tag; `lbw lora inspect` looks into one",
+            "チェックポイントは `--model` で、LoRA はタグで指定してください。中身は `lbw lora inspect` で見られます"
+        )));
+    }
+    read_text(path)
+}
+
+/// What an image says of how it was made.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Says {
+    /// webui's infotext, or somebody's text in its place.
+    Infotext(String),
+    /// The settings of another program.
+    Foreign(Foreign),
+    /// Nothing.
+    Nothing,
+}
+
+/// What the texts of an image say.
+pub fn says(text: &ImageText) -> Says {
+    let infotext = text.parameters.as_deref().filter(|text| !text.trim_start().starts_with('{'));
+    if let Some(infotext) = infotext {
+        return Says::Infotext(infotext.to_owned());
+    }
+    let json = || foreign::of_json(text.parameters.as_deref()?);
+    match foreign::of_texts(|keyword| text.get(keyword), text.size).or_else(json) {
+        Some(foreign) => Says::Foreign(foreign),
+        None => Says::Nothing,
+    }
+}
+
+/// What another program wrote into `name` as infotext, if it can be; and what of it could not.
+pub fn of_foreign(foreign: &Foreign, name: &str) -> (Option<String>, Vec<Diagnostic>) {
+    let (_, found) = infotext::paste_foreign(foreign, &Source::new(name, ""));
+    let own = [code::CONVERTED, code::NOT_CONVERTED, code::NOT_DONE];
+    let found = found.into_iter().filter(|found| own.contains(&found.code) && found.labels.is_empty());
+    (foreign.infotext.clone().ok(), found.collect())
+}
+
 impl Sources {
     fn add(&mut self, read: crate::batch::Read) {
         self.entries.extend(read.entries);
         self.found.extend(read.found);
     }
 
-    /// The infotexts of the images in a folder, in the order of their names.
+    /// The infotexts of the images in a folder and in those inside it, in the order of their names.
     fn folder(&mut self, folder: &Path) -> Result<()> {
-        let failed = |e: std::io::Error| Error::reading(folder, &e);
-        let mut paths = Vec::new();
-        for entry in std::fs::read_dir(folder).map_err(failed)? {
-            paths.push(entry.map_err(failed)?.path());
-        }
-        paths.sort();
-        for path in paths.into_iter().filter(|path| is_image(path)) {
-            self.picture(&path);
-        }
+        let mut pictures = Vec::new();
+        pictures_in(folder, DEPTH, &mut pictures)?;
+        pictures.iter().for_each(|path| self.picture(path));
         Ok(())
     }
 
     /// The infotext of an image.
     fn picture(&mut self, path: &Path) {
         let name = path.display().to_string();
-        let mut wrong = |diagnostic: Diagnostic| {
-            self.found.push(Finding { place: Place { file: name.as_str().into(), line: 1 }, diagnostic });
+        let place = Place { file: name.as_str().into(), line: 1 };
+        let finding = |diagnostic| Finding { place: place.clone(), diagnostic };
+        let text = match image_io::read_text(path) {
+            Ok(text) => text,
+            Err(error) => return self.found.extend(Error::from(error).findings.into_iter().map(finding)),
         };
-        match image_io::read_text(path) {
-            Ok(image_io::ImageText { parameters: Some(parameters), .. }) => {
-                self.add(Form::Infotexts.read(&name, &format!("{parameters}\n"), Options::default()));
+        match says(&text) {
+            Says::Infotext(infotext) => {
+                self.add(Form::Infotexts.read(&name, &format!("{infotext}\n"), Options::default()));
             }
-            Ok(_) => {
+            Says::Foreign(foreign) => {
+                let (pasted, found) = infotext::paste_foreign(&foreign, &Source::new(name, ""));
+                self.found.extend(found.into_iter().map(finding));
+                if let Some(mut pasted) = pasted {
+                    let patch = std::mem::take(&mut pasted.patch);
+                    self.entries.push(Entry { place: place.clone(), patch, pasted: Some(Box::new(pasted)) });
+                }
+            }
+            Says::Nothing => {
                 let message = say!("{name}: the image has no infotext", "{name}: 画像に infotext がありません");
-                wrong(Diagnostic::new(code::BAD_LINE, message));
+                self.found.push(finding(Diagnostic::new(code::BAD_LINE, message)));
             }
-            Err(error) => Error::from(error).findings.into_iter().for_each(wrong),
         }
     }
 }
 
-/// Whether the name is that of an image whose text can be read.
-pub fn is_image(path: &Path) -> bool {
-    path.extension().is_some_and(|e| ["png", "jpg", "jpeg", "webp"].iter().any(|i| e.eq_ignore_ascii_case(i)))
+/// The images in a folder and in those inside it, each folder's in the order of their names. Links to folders are not followed, so that
+/// none is read twice.
+fn pictures_in(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<()> {
+    let failed = |e: std::io::Error| Error::reading(folder, &e);
+    let mut entries = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        entries.push((entry.path(), entry.file_type().map_err(failed)?.is_dir()));
+    }
+    entries.sort();
+    for (path, is_folder) in entries {
+        if is_folder && depth > 0 {
+            pictures_in(&path, depth - 1, found)?;
+        } else if !is_folder && is_image(&path) {
+            found.push(path);
+        }
+    }
+    Ok(())
 }
 
-/// The plans in a file: JSON with one plan or one per line, or an image that holds one.
-pub fn plans(path: &Path) -> Result<Vec<Plan>> {
+/// Whether the name is that of an image whose text can be read.
+pub fn is_image(path: &Path) -> bool {
+    let endings = ["png", "jpg", "jpeg", "webp", "gif", "avif"];
+    path.extension().is_some_and(|e| endings.iter().any(|i| e.eq_ignore_ascii_case(i)))
+}
+
+/// The plans in a file: JSON with one plan or one per line, or an image that holds one. Nothing for an image that holds none.
+pub fn plans(path: &Path) -> Result<Option<Vec<Plan>>> {
     let name = path.display();
     let json = if is_image(path) {
-        image_io::read_text(path)?.plan.ok_or_else(|| {
-            let message = say!("{name}: the image holds no plan", "{name}: 画像に計画が入っていません");
-            Error::words(code::BAD_PLAN, message).help(say!(
-                "paste its infotext (`lbw info`) to `lbw txt2img -` instead",
-                "代わりに infotext (`lbw info`) を `lbw txt2img -` に渡してください"
-            ))
-        })?
+        match image_io::read_text(path)?.plan {
+            Some(plan) => plan,
+            None => return Ok(None),
+        }
     } else {
         read_text(path)?
     };
     let plans = serde_json::Deserializer::from_str(&json).into_iter::<Plan>();
-    plans
-        .map(|plan| {
-            plan.map_err(|e| {
-                Error::words(code::BAD_PLAN, say!("{name}: not a plan: {e}", "{name}: 計画として読めません: {e}"))
-            })
+    let plan = |plan: serde_json::Result<Plan>| {
+        plan.map_err(|e| {
+            Error::words(code::BAD_PLAN, say!("{name}: not a plan: {e}", "{name}: 計画として読めません: {e}"))
         })
-        .collect()
+    };
+    plans.map(plan).collect::<Result<_>>().map(Some)
 }

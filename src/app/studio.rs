@@ -158,7 +158,7 @@ impl Studio {
         self.engine.set_loras(session.loras.clone());
         let mut embeddings = session.embeddings.clone();
         let loaded = match Widths::of(self.engine.checkpoint()) {
-            Some(widths) => embeddings.load(widths)?,
+            Some(widths) => embeddings.load(&widths)?,
             None => Embeddings::default(),
         };
         self.engine.set_embeddings(loaded);

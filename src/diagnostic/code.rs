@@ -189,6 +189,60 @@ codes! {
     "編集の片方しか描かれません"
     "`[from:to:N]` はステップ N の後で切り替わります。点のない数値はステップ、点のある数値は全ステップに対する割合で\
      す。20 ステップでは `[a:b:30]` は `a` のままで、`[a:b:1.0]` も同じです。"
+    W0120 WILDCARD "wildcards are not expanded"
+    "`__name__` and `{a|b}` belong to the extension Dynamic Prompts and its kin, which put one of several texts in their place. \
+     webui alone, and lbw, draw them as they stand.\n\nWrite one of the texts, or `[a|b]` to take turns from step to step."
+    "ワイルドカードは展開されません"
+    "`__name__` や `{a|b}` は Dynamic Prompts などの拡張機能の書き方で、いくつかの文から一つを選んで置き換えます。webui だけで\
+     は、そして lbw でも、書かれた文字のまま描かれます。\n\nどれか一つを書くか、ステップごとに切り替えるなら `[a|b]` と書いてくだ\
+     さい。"
+    N0121 CURLY_BRACES "curly braces have no meaning here"
+    "In NovelAI `{text}` emphasizes; here the braces are drawn as signs.\n\nWrite `(text:1.05)`."
+    "波括弧に意味はありません"
+    "NovelAI では `{text}` が強調ですが、ここでは波括弧は文字として描かれます。\n\n`(text:1.05)` と書いてください。"
+    W0122 EXTENSION_KEYWORD "a word belongs to an extension that lbw does not have"
+    "`ADDCOMM`, `ADDBASE`, `ADDCOL`, `ADDROW` and `ADDP` divide the picture in Regional Prompter; `COUPLE(…)`, `MASK(…)` and \
+     `AREA(…)` do so in ComfyUI's prompt nodes. Without them the words are drawn, and all texts act on the whole picture.\n\nRemove \
+     them, or compose with `AND`."
+    "lbw にない拡張機能の言葉です"
+    "`ADDCOMM`、`ADDBASE`、`ADDCOL`、`ADDROW`、`ADDP` は Regional Prompter で、`COUPLE(…)`、`MASK(…)`、`AREA(…)` は \
+     ComfyUI のプロンプト用ノードで、画像を分ける言葉です。それらがないと単語として描かれ、文はすべて画像全体に効きます。\n\n消す\
+     か、`AND` で合成してください。"
+    N0123 COMMENT "a `#` begins a comment"
+    "Since 1.8 webui cuts `#` and everything up to the end of the line out of a prompt, also in the middle of a line: of `mutual#kiss, \
+     twintails` only `mutual` is drawn.\n\nLeave out the `#` if the text is meant."
+    "`#` からはコメントです"
+    "webui は 1.8 から、`#` から行末までをプロンプトから取り除きます。行の途中でも同じで、`mutual#kiss, twintails` では `mutual` \
+     だけが描かれます。\n\n文字のつもりなら `#` を消してください。"
+    W0124 UNBALANCED_BRACKET "a bracket has no partner"
+    "A `(` or `[` that is not closed acts to the end of the text: everything behind it is emphasized by 1.1, or weakened by it. A `)` \
+     or `]` that nothing opened is drawn as a sign, and a weight before it as a number. webui's counter turns red.\n\nAdd the other \
+     one, or write `\\(` or `\\)` if the sign is meant."
+    "括弧の相手がありません"
+    "閉じていない `(` や `[` は文の終わりまで効き、後ろがすべて 1.1 倍に強調されるか、弱められます。開いていない `)` や `]` は文字\
+     として描かれ、その前の重みも数字として描かれます。webui ではカウンターが赤くなります。\n\nもう一方を書くか、文字のつもりなら \
+     `\\(` や `\\)` と書いてください。"
+    W0125 FULL_WIDTH "a full-width sign has no meaning"
+    "Emphasis, edits and tags are written with the signs `(`, `)`, `[`, `]`, `:`, `,`, `<` and `>` of ASCII. The full-width \
+     ones of Japanese and Chinese keyboards are drawn as text.\n\nWrite `(red hair:1.2)` with half-width signs."
+    "全角の記号に意味はありません"
+    "強調、プロンプト編集、タグは半角の `(`、`)`、`[`、`]`、`:`、`,`、`<`、`>` で書きます。全角の記号は文字として描かれます。\n\n\
+     `(red hair:1.2)` のように半角で書いてください。"
+    W0126 NO_WEIGHT "this is no weight"
+    "`(text:1.2)` is a weight, with a point. In `(text:1,2)` the number is drawn as text, and the text is emphasized by 1.1."
+    "重みになっていません"
+    "重みは `(text:1.2)` のように点で書きます。`(text:1,2)` では数字が文字として描かれ、強調は 1.1 倍です。"
+    W0127 OPTION_IN_PROMPT "an option stands inside a prompt"
+    "`--steps 20` sets something on a command line or in a prompt file. Inside a prompt, and in quotes with it, it is drawn as \
+     words.\n\nClose the quotes before it."
+    "オプションがプロンプトの中にあります"
+    "`--steps 20` が設定になるのは、コマンドラインやプロンプトファイルの行です。プロンプトの引用符の中では単語として描かれます。\n\n\
+     その前で引用符を閉じてください。"
+    W0128 EMPTY_PROMPT "the prompt is empty"
+    "Nothing is said of what is to be seen, so the picture shows whatever the model likes. Perhaps a column or key has another name, \
+     or all of the text was a comment."
+    "プロンプトが空です"
+    "描きたいものが何も書かれていないので、モデルまかせの絵になります。列やキーの名前が違うか、文全体がコメントだったのかもしれません。"
 
     E0201 UNKNOWN_PRESET "there is no such preset"
     "The text behind `lbw=` is neither the name of a preset nor a vector. The extension silently uses 1 everywhere; lbw draws \
@@ -354,6 +408,26 @@ codes! {
     "SD.Next が読む名前なしの数値は一つで、テキストエンコーダーと UNet の両方の強さです。kohya のスクリプトは、その\
      系列の個数のベクトルでしか UNet のブロックを見つけません。\n\nSD.Next では `unet=0.5` や `dyn=8` と、kohya のス\
      クリプトでは SDXL なら 12 個か 20 個、SD1 なら 17 個か 26 個を書いてください。"
+    W0240 UNREAD_ARGUMENT "an argument of the tag is read by nobody"
+    "webui's loader reads `te=`, `unet=` and `dyn=`, the LoRA Block Weight extension `lbw=`, `lbwe=`, `x=`, `start=`, `stop=` and \
+     `step=`, in lower case and without spaces. Any other name, and a fifth number, changes nothing, and nothing is said.\n\nWrite \
+     `<lora:name:1:lbw=XLOUT>`."
+    "タグの引数がどこにも読まれません"
+    "webui が読むのは `te=`、`unet=`、`dyn=`、LoRA Block Weight 拡張が読むのは `lbw=`、`lbwe=`、`x=`、`start=`、`stop=`、\
+     `step=` で、小文字で空白なしです。ほかの名前や五つ目の数値は何も変えず、何も言われません。\n\n`<lora:name:1:lbw=XLOUT>` のように\
+     書いてください。"
+    W0241 UNCLOSED_TAG "a tag is not closed"
+    "A tag ends at its `>`. Without one it is drawn as words; if another tag follows, it reaches to that one's end and swallows \
+     it.\n\nWrite `<lora:name:0.8>`."
+    "タグが閉じていません"
+    "タグは `>` で終わります。なければ単語として描かれ、後ろに別のタグがあると、そのタグの終わりまでを飲み込みます。\n\n\
+     `<lora:name:0.8>` と書いてください。"
+    W0242 NO_TAG "this looks like a tag and is none"
+    "A tag is `<lora:name:0.8>`: an ASCII `<`, the kind without spaces, an ASCII `:`, and a `>`. With full-width signs, a space \
+     before the kind, or without a `:`, it is drawn as words and no LoRA is loaded."
+    "タグのようですが、タグではありません"
+    "タグは `<lora:name:0.8>` の形です。半角の `<`、空白なしの種類、半角の `:`、最後に `>` を書きます。全角の記号や種類の前の空白が\
+     あったり、`:` がなかったりすると単語として描かれ、LoRA は読み込まれません。"
 
     E0301 UNKNOWN_BLOCK "there is no such block"
     "UNet blocks are BASE, IN00-IN11, M00 and OUT00-OUT11; Flux has CLIP, T5, IN, D00-D18, S00-S37 and OUT. A range with an \
@@ -376,6 +450,12 @@ codes! {
     "A rule that matches a module with such a ratio stops the extension while it scales."
     "エレメントの規則の倍率が数値ではありません"
     "このような倍率の規則がモジュールに一致すると、拡張機能は重みを掛ける途中で止まります。"
+    W0340 WORD_MATCHES_NOTHING "a word of an element rule matches nothing"
+    "A rule applies to a module if one of its words occurs in the module's name or in that of its block, in the same case: `M00`, not \
+     `MID`; `attn1`, not `ATTN1`. A word that occurs nowhere leaves the rule without effect, silently."
+    "エレメントの規則の単語がどれにも一致しません"
+    "規則は、単語がモジュールの名前かそのブロックの名前に、大文字小文字まで同じで含まれるときに効きます。`MID` ではなく `M00`、\
+     `ATTN1` ではなく `attn1` です。どこにも含まれない単語の規則は、何も言われずに効果がありません。"
 
     E0401 BAD_YAML "a preset file is not valid YAML"
     "A preset file is a map with `layout:`, `presets:` and `elements:`.\n\n    layout: sdxl-12\n    presets:\n      MINE: \
@@ -515,6 +595,36 @@ codes! {
     "The words of the command contradict each other, or the command needs something else."
     "コマンドの指定が正しくありません"
     "指定が矛盾しているか、足りません。"
+    N0640 MENDED_INFOTEXT "parameters were read that webui would lose"
+    "webui reads parameters from the last line alone. Where they are broken over several lines, where another line follows (such as \
+     `Time taken: …`), or where all stands in one line, it takes them for a prompt. lbw reads them as they were meant."
+    "webui が読み落とすパラメーターを読みました"
+    "webui がパラメーターとして読むのは最後の行だけです。何行にも分かれているとき、`Time taken: …` のような行が続くとき、全体が一行\
+     になっているときは、プロンプトとして扱います。lbw は本来の意味で読みます。"
+    W0641 RESOURCES "a picture was made with LoRAs that are not in its prompt"
+    "Civitai's generator and other programs keep LoRAs beside the prompt. Without them the picture is another one.\n\nAdd \
+     `<lora:NAME:WEIGHT>` for each, with the name of its file."
+    "プロンプトにない LoRA で作られた画像です"
+    "Civitai のジェネレーターなどは LoRA をプロンプトの外に持っています。それなしでは別の画像になります。\n\nファイルの名前で \
+     `<lora:NAME:WEIGHT>` をそれぞれ加えてください。"
+    N0642 CONVERTED "another program's settings were read"
+    "What NovelAI, ComfyUI, SwarmUI, Fooocus, InvokeAI or Draw Things wrote into a picture is read as prompt and settings. The same words \
+     need not give the same picture there and here: noise, weights of texts and models differ."
+    "ほかのプログラムの設定を読みました"
+    "NovelAI、ComfyUI、SwarmUI、Fooocus、InvokeAI、Draw Things が画像に書いたものを、プロンプトと設定として読みます。ノイズ、重みの\
+     扱い、モデルが違うので、同じ言葉でも同じ画像になるとは限りません。"
+    E0643 NOT_CONVERTED "another program's file says nothing that can be drawn"
+    "A workflow with several samplers, or without one, is a program rather than a prompt; the message says what it holds.\n\nWrite the \
+     prompt and the settings yourself."
+    "ほかのプログラムのファイルから描くものを読み取れません"
+    "サンプラーがいくつもある、または一つもないワークフローは、プロンプトではなくプログラムです。何が入っているかはメッセージに示さ\
+     れます。\n\nプロンプトと設定を自分で書いてください。"
+    W0644 SEVERAL_INFOTEXTS "several infotexts were pasted as one"
+    "webui, and lbw, take the last line of parameters; the infotexts before it become a part of the prompt.\n\nPaste one, or put all \
+     of them into a file for `lbw batch`."
+    "いくつもの infotext が一つとして貼り付けられています"
+    "webui も lbw も最後のパラメーターの行だけを読み、その前の infotext はプロンプトの一部になります。\n\n一つだけ貼り付けるか、すべて\
+     をファイルに入れて `lbw batch` に渡してください。"
 
     E0701 NO_FILE "a file or folder is not there, or cannot be read"
     "The system's own words say why: absent, not permitted, a folder where a file should be, or damaged."

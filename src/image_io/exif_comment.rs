@@ -2,20 +2,20 @@
 
 use std::io::{BufRead, Seek};
 
-use exif::{Exif, In, Reader, Tag, Value};
+use exif::{Exif, In, Reader, Value};
 
-/// The comment in a JPEG or WebP file; `None` if there is none.
-pub(super) fn from_container(file: &mut (impl BufRead + Seek)) -> Result<Option<String>, exif::Error> {
+/// The texts of a JPEG, WebP or AVIF file by their fields; none if it has no EXIF block.
+pub(super) fn from_container(file: &mut (impl BufRead + Seek)) -> Result<Vec<(String, String)>, exif::Error> {
     match Reader::new().read_from_container(file) {
-        Ok(exif) => Ok(comment(&exif)),
-        Err(exif::Error::NotFound(_)) => Ok(None),
+        Ok(exif) => Ok(texts(&exif)),
+        Err(exif::Error::NotFound(_)) => Ok(Vec::new()),
         Err(e) => Err(e),
     }
 }
 
-/// The comment in a bare EXIF block, as PNG's eXIf chunk holds it.
-pub(super) fn from_tiff(block: Vec<u8>) -> Result<Option<String>, exif::Error> {
-    Reader::new().read_raw(block).map(|exif| comment(&exif))
+/// The texts of a bare EXIF block, as PNG's eXIf chunk holds it.
+pub(super) fn from_tiff(block: Vec<u8>) -> Result<Vec<(String, String)>, exif::Error> {
+    Reader::new().read_raw(block).map(|exif| texts(&exif))
 }
 
 /// A bare EXIF block that holds nothing but this comment, in UTF-16 with the high byte first, as webui writes it.
@@ -37,13 +37,39 @@ pub(super) fn block(text: &str) -> Vec<u8> {
     [&b"MM\0\x2a"[..], &HEAD.to_be_bytes(), &first, &second, &comment].concat()
 }
 
-fn comment(exif: &Exif) -> Option<String> {
-    let field = exif.get_field(Tag::UserComment, In::PRIMARY)?;
-    match &field.value {
-        Value::Undefined(bytes, _) => decode(bytes),
-        Value::Ascii(lines) => decode(&lines.concat()),
-        _ => None,
-    }
+/// Fields that hold what a picture was made with: the comment, wherever it stands and whatever its type; the description; and those in
+/// which ComfyUI puts its graphs, with a word in front.
+fn texts(exif: &Exif) -> Vec<(String, String)> {
+    let one = |field: &exif::Field| {
+        let name = match field.tag.number() {
+            0x9286 => "UserComment",
+            0x010e => "ImageDescription",
+            0x010f => "Make",
+            0x0110 => "Model",
+            0x0131 => "Software",
+            0x9c9c => "XPComment",
+            _ => return None,
+        };
+        let bytes = match &field.value {
+            Value::Undefined(bytes, _) | Value::Byte(bytes) => bytes.clone(),
+            Value::Ascii(lines) => lines.concat(),
+            _ => return None,
+        };
+        let text = match name {
+            "XPComment" => Some(decode_utf16(&bytes).trim_end_matches('\0').to_owned()).filter(|text| !text.is_empty()),
+            _ => decode(&bytes),
+        }?;
+        Some(
+            match ["prompt", "workflow"]
+                .into_iter()
+                .find_map(|word| Some((word, text.strip_prefix(word)?.strip_prefix(':')?)))
+            {
+                Some((word, graph)) if graph.trim_start().starts_with('{') => (word.to_owned(), graph.to_owned()),
+                _ => (name.to_owned(), text),
+            },
+        )
+    };
+    exif.fields().filter(|field| field.ifd_num == In::PRIMARY).filter_map(one).collect()
 }
 
 /// Eight bytes name the encoding: `UNICODE` is UTF-16, anything else is read as UTF-8, which ASCII is part of.
@@ -88,7 +114,7 @@ mod tests {
     #[test]
     fn what_is_written_is_read() {
         for text in ["桜 🌸, Steps: 20", "x"] {
-            assert_eq!(from_tiff(block(text)).unwrap().as_deref(), Some(text));
+            assert_eq!(from_tiff(block(text)).unwrap(), [("UserComment".to_owned(), text.to_owned())]);
         }
     }
 

@@ -2,12 +2,15 @@
 //!
 //! A written PNG carries webui's `parameters` and, under the keyword `lbw`, the plan as JSON. It appears whole or not at
 //! all, and never replaces another file unless that is asked for. Reading also understands what webui and its
-//! relatives write: PNG text anywhere in the file, EXIF in JPEG, WebP and PNG, and a `.txt` beside the image.
+//! relatives write: PNG text anywhere in the file, EXIF in JPEG, WebP, AVIF and PNG, comments of JPEG and GIF, text hidden in
+//! pixels, and a `.txt` beside the image.
 
+mod comments;
 mod exif_comment;
 mod picture;
 mod read;
 mod resample;
+mod stealth;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -27,8 +30,10 @@ use crate::say;
 const PARAMETERS: &str = "parameters";
 /// PNG keyword of the plan.
 const PLAN: &str = "lbw";
-/// PNG keyword of the nodes that ComfyUI ran.
-const GRAPH: &str = "prompt";
+/// Nobody's prompt is longer; what is longer is an attack or a mistake.
+const TEXT_LIMIT: u64 = 16 << 20;
+/// Memory that reading a PNG may take.
+const PNG_LIMIT: usize = 256 << 20;
 
 /// Why an image could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -67,8 +72,8 @@ impl Said for Error {
             Error::UnknownFormat { path } => {
                 let path = path.display();
                 say!(
-                    "{path} is not a PNG, JPEG, WebP or text file",
-                    "{path} は PNG、JPEG、WebP、テキストのどのファイルでもありません"
+                    "{path} is not a PNG, JPEG, WebP, GIF, AVIF or text file",
+                    "{path} は PNG、JPEG、WebP、GIF、AVIF、テキストのどのファイルでもありません"
                 )
             }
             Error::TooLong { path, limit } => {

@@ -1,31 +1,42 @@
 //! Reading the text of an image.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use super::picture::{MAX_SIDE, too_large};
-use super::{Error, GRAPH, PARAMETERS, PLAN, exif_comment};
+use super::{Error, PARAMETERS, PLAN, PNG_LIMIT, TEXT_LIMIT, comments, exif_comment, stealth};
 use crate::diagnostic::Text;
+use crate::files::{self, NotText};
 use crate::say;
-
-/// Nobody's prompt is longer; what is longer is an attack or a mistake.
-const TEXT_LIMIT: u64 = 16 << 20;
-/// Memory that reading a PNG may take.
-const PNG_LIMIT: usize = 256 << 20;
 
 /// What an image tells about itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ImageText {
-    /// webui's infotext.
+    /// webui's infotext, or what another program put in its place.
     pub parameters: Option<String>,
     /// The plan lbw wrote, as JSON.
     pub plan: Option<String>,
-    /// The nodes that ComfyUI ran, as JSON.
-    pub graph: Option<String>,
-    /// Other texts of a PNG, by their keywords.
-    pub others: BTreeMap<String, String>,
+    /// All texts by their keywords.
+    pub texts: Vec<(String, String)>,
+    /// Width and height, where they were read.
+    pub size: Option<(u32, u32)>,
+}
+
+impl ImageText {
+    /// The last text of this keyword.
+    pub fn get(&self, keyword: &str) -> Option<&str> {
+        self.texts.iter().rfind(|(known, _)| known == keyword).map(|(_, text)| text.as_str())
+    }
+
+    /// The infotext is the first of these fields that holds anything; what cameras and sites write is none.
+    fn with_parameters(mut self, keywords: &[&str]) -> Self {
+        let is_made = |text: &str| text.contains("Steps: ") || text.trim_start().starts_with('{');
+        let texts = keywords.iter().filter_map(|keyword| Some((*keyword, self.get(keyword)?)));
+        let infotext = texts.into_iter().find(|(keyword, text)| *keyword == EXIF[0] || is_made(text));
+        self.parameters = infotext.map(|(_, text)| text.to_owned());
+        self
+    }
 }
 
 /// Reads the text of the image at `path`, of the `.txt` beside an image that has none, or a `.txt` file itself.
@@ -34,11 +45,11 @@ pub struct ImageText {
 pub fn read_text(path: &Path) -> Result<ImageText, Error> {
     let mut file = open(path)?;
     let start = first_bytes(&mut file).map_err(|source| Error::Read { path: path.to_path_buf(), source })?;
-    if !is_image(&start) && has_txt_extension(path) {
+    if has_txt_extension(path) && !is_image(&start) {
         return text_file(path);
     }
     let mut text = of_image(path, &start, &mut BufReader::new(file))?;
-    if text.parameters.is_none() {
+    if text.parameters.is_none() && text.texts.is_empty() {
         let beside = path.with_extension("txt");
         if beside.is_file() {
             text.parameters = text_file(&beside)?.parameters;
@@ -52,25 +63,37 @@ pub fn text_of_bytes(name: &str, bytes: &[u8]) -> Result<ImageText, Error> {
     of_image(Path::new(name), bytes.get(..12).unwrap_or(bytes), &mut Cursor::new(bytes))
 }
 
+/// Where EXIF holds infotext, the likeliest first.
+const EXIF: [&str; 3] = ["UserComment", "XPComment", "ImageDescription"];
+
+const PNG: [u8; 4] = [0x89, b'P', b'N', b'G'];
+
 fn is_image(start: &[u8]) -> bool {
-    is_png(start) || has_exif(start)
+    start.starts_with(&PNG) || start.starts_with(&[0xff, 0xd8]) || start.starts_with(b"GIF8") || holds_exif(start)
 }
 
-fn is_png(start: &[u8]) -> bool {
-    matches!(start, [0x89, b'P', b'N', b'G', ..])
-}
-
-/// JPEG and WebP.
-fn has_exif(start: &[u8]) -> bool {
-    matches!(start, [0xff, 0xd8, ..] | [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P'])
+/// WebP and AVIF.
+fn holds_exif(start: &[u8]) -> bool {
+    matches!(
+        start,
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P'] | [_, _, _, _, b'f', b't', b'y', b'p', ..]
+    )
 }
 
 fn of_image(path: &Path, start: &[u8], file: &mut (impl BufRead + Seek)) -> Result<ImageText, Error> {
     match start {
-        start if is_png(start) => png_text(path, file),
-        start if has_exif(start) => exif_text(path, file),
+        _ if start.starts_with(&PNG) => png_text(path, file),
+        [0xff, 0xd8, ..] => jpeg_text(path, file),
+        [b'G', b'I', b'F', b'8', ..] => {
+            Ok(ImageText { texts: comments::of_gif(file), ..ImageText::default() }.with_parameters(&["comment"]))
+        }
+        _ if holds_exif(start) => Ok(exif_text(path, file)?.with_parameters(&EXIF)),
         _ => Err(Error::UnknownFormat { path: path.to_path_buf() }),
     }
+}
+
+fn rewind(path: &Path, file: &mut impl Seek) -> Result<(), Error> {
+    file.rewind().map_err(|source| Error::Read { path: path.to_path_buf(), source })
 }
 
 fn open(path: &Path) -> Result<File, Error> {
@@ -100,22 +123,18 @@ fn text_file(path: &Path) -> Result<ImageText, Error> {
     if bytes.len() as u64 > TEXT_LIMIT {
         return Err(Error::TooLong { path: path.to_path_buf(), limit: TEXT_LIMIT });
     }
-    let text = String::from_utf8(bytes).map_err(|e| {
-        let at = e.utf8_error().valid_up_to();
-        Error::Damaged {
-            path: path.to_path_buf(),
-            what: say!("byte {at} is not UTF-8", "{at} バイト目が UTF-8 ではありません"),
-        }
+    let text = files::decode(bytes).map_err(|NotText { at, .. }| Error::Damaged {
+        path: path.to_path_buf(),
+        what: say!("byte {at} is not UTF-8", "{at} バイト目が UTF-8 ではありません"),
     })?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    Ok(ImageText { parameters: Some(text.to_string()), ..ImageText::default() })
+    Ok(ImageText { parameters: Some(text), ..ImageText::default() })
 }
 
 fn png_text(path: &Path, file: &mut (impl BufRead + Seek)) -> Result<ImageText, Error> {
     let damaged = |e: png::DecodingError| Error::Damaged { path: path.to_path_buf(), what: Text::same(e) };
     let mut options = png::DecodeOptions::default();
     options.set_skip_ancillary_crc_failures(false);
-    let mut decoder = png::Decoder::new_with_options(file, options);
+    let mut decoder = png::Decoder::new_with_options(&mut *file, options);
     decoder.set_limits(png::Limits { bytes: PNG_LIMIT });
     let mut reader = decoder.read_info().map_err(damaged)?;
     let (width, height) = reader.info().size();
@@ -126,20 +145,39 @@ fn png_text(path: &Path, file: &mut (impl BufRead + Seek)) -> Result<ImageText, 
     reader.finish().map_err(damaged)?;
     let info = reader.info();
     let parameters = png_keyword(info, PARAMETERS).map_err(damaged)?;
-    let parameters = match &info.exif_metadata {
-        Some(exif) if parameters.is_none() => exif_comment::from_tiff(exif.to_vec())
-            .map_err(|e| Error::Damaged { path: path.to_path_buf(), what: Text::same(e) })?,
-        _ => parameters,
+    let mut text = ImageText {
+        plan: png_keyword(info, PLAN).map_err(damaged)?,
+        texts: png_texts(info),
+        size: Some(info.size()),
+        parameters,
     };
-    let keyword = |keyword| png_keyword(info, keyword).map_err(damaged);
-    let mut others = BTreeMap::new();
-    let utf8 = info.utf8_text.iter().map(|chunk| &chunk.keyword);
-    for name in utf8.chain(info.uncompressed_latin1_text.iter().map(|chunk| &chunk.keyword)) {
-        if let Some(text) = keyword(name)?.filter(|_| ![PARAMETERS, PLAN].contains(&name.as_str())) {
-            others.insert(name.clone(), text);
-        }
+    if let Some(exif) = info.exif_metadata.as_ref().filter(|_| text.parameters.is_none()) {
+        let fields = exif_comment::from_tiff(exif.to_vec())
+            .map_err(|e| Error::Damaged { path: path.to_path_buf(), what: Text::same(e) })?;
+        text.texts.extend(fields);
+        text = text.with_parameters(&EXIF);
     }
-    Ok(ImageText { parameters, plan: keyword(PLAN)?, graph: keyword(GRAPH)?, others })
+    if text.parameters.is_none() && text.texts.is_empty() {
+        drop(reader);
+        rewind(path, file)?;
+        text.parameters = stealth::hidden_text(file);
+    }
+    Ok(text)
+}
+
+/// All texts of a PNG; those that cannot be unpacked are left out.
+fn png_texts(info: &png::Info) -> Vec<(String, String)> {
+    let latin1 = info.uncompressed_latin1_text.iter().map(|c| (c.keyword.clone(), as_utf8(&c.text)));
+    let packed =
+        info.compressed_latin1_text.iter().filter_map(|c| Some((c.keyword.clone(), as_utf8(&c.get_text().ok()?))));
+    let utf8 = info.utf8_text.iter().filter_map(|c| Some((c.keyword.clone(), c.get_text().ok()?)));
+    latin1.chain(packed).chain(utf8).collect()
+}
+
+/// Text that was read as Latin-1, and that some programs wrote as UTF-8 all the same.
+fn as_utf8(text: &str) -> String {
+    let bytes: Option<Vec<u8>> = text.chars().map(|c| u8::try_from(c as u32).ok()).collect();
+    bytes.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_else(|| text.to_owned())
 }
 
 /// The last text with this keyword, whichever of the three kinds of chunks it stands in.
@@ -148,16 +186,23 @@ fn png_keyword(info: &png::Info, keyword: &str) -> Result<Option<String>, png::D
         return chunk.get_text().map(Some);
     }
     if let Some(chunk) = info.uncompressed_latin1_text.iter().rfind(|c| c.keyword == keyword) {
-        return Ok(Some(chunk.text.clone()));
+        return Ok(Some(as_utf8(&chunk.text)));
     }
     match info.compressed_latin1_text.iter().rfind(|c| c.keyword == keyword) {
-        Some(chunk) => chunk.get_text().map(Some),
+        Some(chunk) => chunk.get_text().map(|text| Some(as_utf8(&text))),
         None => Ok(None),
     }
 }
 
+fn jpeg_text(path: &Path, file: &mut (impl BufRead + Seek)) -> Result<ImageText, Error> {
+    let mut text = exif_text(path, file)?;
+    rewind(path, file)?;
+    text.texts.extend(comments::of_jpeg(file));
+    Ok(text.with_parameters(&[EXIF[0], EXIF[1], "comment", EXIF[2]]))
+}
+
 fn exif_text(path: &Path, file: &mut (impl BufRead + Seek)) -> Result<ImageText, Error> {
-    let parameters = exif_comment::from_container(file)
+    let texts = exif_comment::from_container(file)
         .map_err(|e| Error::Damaged { path: path.to_path_buf(), what: Text::same(e) })?;
-    Ok(ImageText { parameters, ..ImageText::default() })
+    Ok(ImageText { texts, ..ImageText::default() })
 }

@@ -128,7 +128,7 @@ fn the_text_file_beside_an_image() {
     let mut bare = Vec::new();
     image().write_to(&mut std::io::Cursor::new(&mut bare), image::ImageFormat::Png).unwrap();
     fs::write(&path, bare).unwrap();
-    assert_eq!(read_text(&path).unwrap(), ImageText::default());
+    assert_eq!(read_text(&path).unwrap().parameters, None);
     let beside = dir.path().join("a.txt");
     fs::write(&beside, "\u{feff}a\nSteps: 20").unwrap();
     assert_eq!(read_text(&path).unwrap().parameters.as_deref(), Some("a\nSteps: 20"));
@@ -157,4 +157,138 @@ fn damaged_files_are_errors() {
     }
     assert!(matches!(read_text(&dir.path().join("none.png")), Err(Error::Read { .. })));
     assert!(matches!(read_text(dir.path()), Err(Error::Read { .. })));
+}
+
+/// A JPEG of these segments and no picture.
+fn jpeg(segments: &[(u8, &[u8])]) -> Vec<u8> {
+    let mut bytes = vec![0xff, 0xd8];
+    for (marker, data) in segments {
+        bytes.extend([0xff, *marker]);
+        bytes.extend((data.len() as u16 + 2).to_be_bytes());
+        bytes.extend(*data);
+    }
+    bytes.extend(b"\xff\xda\0\x02\xff\xd9");
+    bytes
+}
+
+/// An EXIF block with one field in its first directory.
+fn first_directory(tag: u16, kind: u16, data: &[u8]) -> Vec<u8> {
+    let entry = [&tag.to_be_bytes()[..], &kind.to_be_bytes(), &(data.len() as u32).to_be_bytes(), &26u32.to_be_bytes()]
+        .concat();
+    [&b"MM\0\x2a\0\0\0\x08\0\x01"[..], &entry, &[0; 4], data].concat()
+}
+
+const INFOTEXT: &str = "桜, a cat\nSteps: 20, Sampler: Euler a, Seed: 1";
+
+#[test]
+fn comments_wherever_programs_put_them() {
+    let (dir, _) = folder();
+    let parameters = |name: &str, bytes: &[u8]| {
+        let path = dir.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        let text = read_text(&path).unwrap();
+        (text.parameters.clone(), text)
+    };
+    // A comment of JPEG.
+    let (read, _) = parameters("a.jpg", &jpeg(&[(0xe0, b"JFIF\0"), (0xfe, INFOTEXT.as_bytes())]));
+    assert_eq!(read.as_deref(), Some(INFOTEXT));
+    // The comment field in the first directory, as bytes, and Windows' own field.
+    for (tag, kind, data) in [
+        (0x9286, 1, user_comment(INFOTEXT)),
+        (0x9286, 7, user_comment(INFOTEXT)),
+        (0x9c9c, 1, INFOTEXT.encode_utf16().flat_map(u16::to_le_bytes).collect()),
+        (0x010e, 2, [INFOTEXT.as_bytes(), b"\0"].concat()),
+    ] {
+        let block = [b"Exif\0\0".to_vec(), first_directory(tag, kind, &data)].concat();
+        let (read, _) = parameters("a.jpg", &jpeg(&[(0xe1, &block)]));
+        assert_eq!(read.as_deref(), Some(INFOTEXT), "{tag:x} {kind}");
+    }
+    // What cameras write is no infotext.
+    let camera = [b"Exif\0\0".to_vec(), first_directory(0x010e, 2, b"OLYMPUS DIGITAL CAMERA\0")].concat();
+    assert_eq!(parameters("a.jpg", &jpeg(&[(0xe1, &camera), (0xfe, b"made with a camera")])).0, None);
+    // A comment of GIF, in two blocks, behind a picture.
+    let (head, tail) = INFOTEXT.as_bytes().split_at(20);
+    let block = |part: &[u8]| [&[part.len() as u8], part].concat();
+    let pixel = b"\x2c\0\0\0\0\x01\0\x01\0\0\x02\x02\x44\x01\0";
+    let gif = [
+        &b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff"[..],
+        pixel,
+        b"\x21\xfe",
+        &block(head),
+        &block(tail),
+        b"\0\x3b",
+    ]
+    .concat();
+    assert_eq!(parameters("a.gif", &gif).0.as_deref(), Some(INFOTEXT));
+    // ComfyUI's graph in WebP, with a word in front.
+    let graph = br#"prompt:{"3": {"class_type": "KSampler"}}"#;
+    let block = first_directory(0x0110, 2, &[&graph[..], b"\0"].concat());
+    let chunk = [b"EXIF".to_vec(), (block.len() as u32).to_le_bytes().to_vec(), block].concat();
+    let webp = [&b"RIFF"[..], &(chunk.len() as u32 + 4).to_le_bytes(), b"WEBP", &chunk].concat();
+    let (_, text) = parameters("a.webp", &webp);
+    assert_eq!(text.get("prompt"), Some(r#"{"3": {"class_type": "KSampler"}}"#));
+    // XMP of JPEG, and every text of a PNG by its keyword.
+    let xmp = [&b"http://ns.adobe.com/xap/1.0/\0"[..], b"<x:xmpmeta/>"].concat();
+    assert_eq!(parameters("a.jpg", &jpeg(&[(0xe1, &xmp)])).1.get("XML:com.adobe.xmp"), Some("<x:xmpmeta/>"));
+    let png = insert_before_end(&encode_png(&image(), "x", None).unwrap(), b"tEXt", b"Software\0NovelAI");
+    let (_, text) = parameters("a.png", &png);
+    assert_eq!((text.get("Software"), text.size), (Some("NovelAI"), Some((5, 3))));
+}
+
+#[test]
+fn avif_is_read_like_every_container_with_exif() {
+    let (dir, _) = folder();
+    let exif = [&[0, 0, 0, 0][..], &exif_block(&user_comment(INFOTEXT))].concat();
+    let sized = |kind: &[u8], data: &[u8]| [&(data.len() as u32 + 8).to_be_bytes()[..], kind, data].concat();
+    let ftyp = sized(b"ftyp", b"avif\0\0\0\0avifmif1miaf");
+    let infe = sized(b"infe", b"\x02\0\0\0\0\x01\0\0Exif\0");
+    let iinf = sized(b"iinf", &[b"\0\0\0\0\0\x01", infe.as_slice()].concat());
+    // One item of one extent, at an offset in the file.
+    let iloc = |at: u32| {
+        let item = [b"\0\x01\0\0\0\x01".as_slice(), &at.to_be_bytes(), &(exif.len() as u32).to_be_bytes()].concat();
+        sized(b"iloc", &[b"\0\0\0\0\x44\0\0\x01".as_slice(), &item].concat())
+    };
+    let meta = |at: u32| sized(b"meta", &[b"\0\0\0\0".as_slice(), &iinf, &iloc(at)].concat());
+    let at = (ftyp.len() + meta(0).len() + 8) as u32;
+    let path = dir.path().join("a.avif");
+    fs::write(&path, [ftyp.clone(), meta(at), sized(b"mdat", &exif)].concat()).unwrap();
+    assert_eq!(read_text(&path).unwrap().parameters.as_deref(), Some(INFOTEXT));
+}
+
+#[test]
+fn utf_8_in_a_chunk_of_latin_1() {
+    let (_dir, path) = folder();
+    let mut bare = Vec::new();
+    image().write_to(&mut std::io::Cursor::new(&mut bare), image::ImageFormat::Png).unwrap();
+    fs::write(&path, insert_before_end(&bare, b"tEXt", format!("parameters\0{INFOTEXT}").as_bytes())).unwrap();
+    assert_eq!(read_text(&path).unwrap().parameters.as_deref(), Some(INFOTEXT));
+    fs::write(&path, insert_before_end(&bare, b"tEXt", b"parameters\0caf\xe9")).unwrap();
+    assert_eq!(read_text(&path).unwrap().parameters.as_deref(), Some("café"));
+}
+
+#[test]
+fn utf_16_beside_an_image() {
+    let (dir, path) = folder();
+    let mut bare = Vec::new();
+    image().write_to(&mut std::io::Cursor::new(&mut bare), image::ImageFormat::Png).unwrap();
+    fs::write(&path, bare).unwrap();
+    let text: Vec<u8> = format!("\u{feff}{INFOTEXT}").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    fs::write(dir.path().join("a.txt"), text).unwrap();
+    assert_eq!(read_text(&path).unwrap().parameters.as_deref(), Some(INFOTEXT));
+}
+
+#[test]
+fn hostile_containers_end() {
+    let (dir, _) = folder();
+    let whole = jpeg(&[(0xfe, INFOTEXT.as_bytes()), (0xe1, b"Exif\0\0MM")]);
+    let gif = b"GIF89a\x01\0\x01\0\x87\0\0".to_vec();
+    for (name, bytes) in
+        [("a.jpg", whole), ("b.jpg", vec![0xff; 1 << 20]), ("a.gif", gif), ("a.avif", b"\0\0\0\x08ftyp".to_vec())]
+    {
+        let path = dir.path().join(name);
+        for length in [bytes.len(), bytes.len() / 2, 3] {
+            fs::write(&path, &bytes[..length.min(bytes.len())]).unwrap();
+            let _ = read_text(&path);
+        }
+    }
 }

@@ -2,27 +2,42 @@
 
 use std::ops::Range;
 
-use super::parse::{FEWEST_PAIRS, pairs};
+use super::Infotext;
+use super::foreign::{self, Foreign};
+use super::layout::{Layout, begins};
+use super::parse::{FEWEST_PAIRS, pairs, whole_pairs};
 use super::paste::{NotUnderstood, Pasted, Why};
-use super::{Infotext, looks_like_infotext};
 use crate::diagnostic::{Diagnostic, Said, Source, code};
 use crate::plan::{Patch, Sampler, check};
 use crate::say;
-use crate::syntax::python;
+use crate::syntax::{Prompt, python};
 
 /// Reads the text of `source` where a prompt or an infotext is expected: what it says, unless it cannot be read, and what is odd
 /// about it. This is how every command reads words.
 pub fn paste(source: &Source) -> (Option<Pasted>, Vec<Diagnostic>) {
-    let mut found = findings(source);
-    if !looks_like_infotext(&source.text) {
-        let patch = Patch::default().and("prompt", source.text.as_ref());
-        return (Some(Pasted { patch, ..Pasted::default() }), found);
+    let text = source.text.as_ref();
+    if let Some(foreign) = foreign::of_json(text) {
+        return paste_foreign(&foreign, source);
     }
-    match Infotext::parse(&source.text).paste() {
-        Ok(pasted) => {
+    let layout = Layout::of(text);
+    if !layout.is_infotext() {
+        let patch = Patch::default().and("prompt", text);
+        return (Some(Pasted { patch, ..Pasted::default() }), eaten(text, false, source).into_iter().collect());
+    }
+    let mut found = mended(&layout, source);
+    let pairs: Vec<_> = layout.parameters.iter().flat_map(|line| whole_pairs(line)).collect();
+    if pairs.iter().any(|(key, _)| *key == "Steps") {
+        found.extend(pairs.iter().filter_map(|(key, value)| torn_or_unknown(key, value, source)));
+    } else {
+        found.extend(eaten(text, true, source));
+    }
+    match Infotext::of(&layout.prompts, pairs).paste() {
+        Ok(mut pasted) => {
+            pasted.is_infotext = true;
             // A sampler that there is not has been told with advice of its own.
             let others = pasted.not_understood.iter().filter(|said| said.key != "Sampler");
             found.extend(others.map(|said| not_understood(said, source)));
+            found.extend(resources(&pasted, source));
             (Some(pasted), found)
         }
         Err(problem) => {
@@ -30,6 +45,112 @@ pub fn paste(source: &Source) -> (Option<Pasted>, Vec<Diagnostic>) {
             (None, found)
         }
     }
+}
+
+/// What another program wrote, in the place that `source` names.
+pub fn paste_foreign(foreign: &Foreign, source: &Source) -> (Option<Pasted>, Vec<Diagnostic>) {
+    let tool = foreign.tool;
+    let text = match &foreign.infotext {
+        Ok(text) => text,
+        Err(why) => {
+            let name = &source.name;
+            let why = why.said();
+            let message = say!("{name}: {why}", "{name}: {why}", with why);
+            let found = Diagnostic::new(code::NOT_CONVERTED, message)
+                .help(say!("write its prompt and settings yourself", "プロンプトと設定を自分で書いてください"));
+            return (None, vec![found]);
+        }
+    };
+    let source = Source { text: text.as_str().into(), ..source.clone() };
+    let (pasted, mut found) = paste(&source);
+    if !foreign.left_out.is_empty() {
+        let names = foreign.left_out.join(", ");
+        let message = say!(
+            "{tool} asked for something lbw does not do here: {names}",
+            "{tool} が求めている {names} は、ここでは行われません"
+        );
+        found.insert(0, Diagnostic::new(code::NOT_DONE, message));
+    }
+    let message = say!("read from what {tool} wrote", "{tool} が書いたものから読みました");
+    found.insert(0, Diagnostic::new(code::CONVERTED, message));
+    (pasted, found)
+}
+
+/// Where a part of the text of `source` stands, which is a slice of it.
+fn span(part: &str, source: &Source) -> Range<usize> {
+    let start = part.as_ptr() as usize - source.text.as_ptr() as usize;
+    start..start + part.len()
+}
+
+/// What lbw reads otherwise than webui, because it was meant otherwise.
+fn mended(layout: &Layout, source: &Source) -> Vec<Diagnostic> {
+    let others: Vec<_> = layout.prompts.iter().filter(|line| begins(line)).collect();
+    let mut found = Vec::new();
+    if let Some(first) = others.first() {
+        let count = others.len() + 1;
+        let message = say!(
+            "the text holds {count} infotexts, of which the last is read; the others become a part of the prompt",
+            "infotext が {count} 個あり、読まれるのは最後のものです。ほかはプロンプトの一部になります"
+        );
+        let said = Diagnostic::new(code::SEVERAL_INFOTEXTS, message).within(source).at(span(first, source));
+        found.push(said.help(say!(
+            "put them into a file and draw it with `lbw batch`",
+            "ファイルに入れて `lbw batch` で描いてください"
+        )));
+    }
+    if !layout.is_mended {
+        return found;
+    }
+    let said = Diagnostic::new(
+        code::MENDED_INFOTEXT,
+        match (layout.parameters.len(), layout.tail.len()) {
+            (0, _) => say!(
+                "a negative prompt stands inside a line; webui draws it",
+                "ネガティブプロンプトが行の途中にあります。webui ではそのまま描かれます"
+            ),
+            (1, 0) => say!(
+                "prompt and parameters stand in one line, where webui does not find them",
+                "プロンプトとパラメーターが一行にあります。webui では見つかりません"
+            ),
+            (lines @ 2.., 0) => say!(
+                "the parameters stand in {lines} lines, of which webui reads the last one alone",
+                "パラメーターが {lines} 行に分かれています。webui が読むのは最後の行だけです"
+            ),
+            (_, _) => say!(
+                "a line follows the parameters, for which webui takes them for a prompt; it is left aside",
+                "パラメーターの後ろに行が続いているので、webui ではプロンプトとして扱われます。その行は除いて読みます"
+            ),
+        },
+    );
+    let place = layout.tail.first().or(layout.parameters.first()).or(layout.prompts.last());
+    found.push(match place {
+        Some(place) => said.within(source).at(span(place, source)),
+        None => said.within(source),
+    });
+    found
+}
+
+/// LoRAs that a picture was made with beside its prompt.
+fn resources(pasted: &Pasted, source: &Source) -> Option<Diagnostic> {
+    let tags = Prompt::parse(pasted.patch.text("prompt").unwrap_or_default()).tags;
+    let tags = tags.iter().filter(|tag| ["lora", "lyco"].contains(&tag.kind.as_str())).count();
+    if pasted.resources.is_empty() || tags >= pasted.resources.len() {
+        return None;
+    }
+    let names: Vec<String> = pasted.resources.iter().map(|(name, weight)| format!("{name} ({weight})")).collect();
+    let names = names.join(", ");
+    let message = say!(
+        "this picture was made with LoRAs that are not in its prompt: {names}",
+        "この画像は、プロンプトにない LoRA を使って作られています: {names}"
+    );
+    let mut found = Diagnostic::new(code::RESOURCES, message).within(source);
+    if let Some(at) = source.text.find("Civitai resources:") {
+        found = found.at(at..at + "Civitai resources".len());
+    }
+    Some(found.help(say!(
+        "add `<lora:NAME:WEIGHT>` for each, with the name of its file",
+        "それぞれのファイル名で `<lora:NAME:WEIGHT>` を加えてください"
+    )))
 }
 
 fn not_understood(said: &NotUnderstood, source: &Source) -> Diagnostic {
@@ -47,35 +168,21 @@ fn not_understood(said: &NotUnderstood, source: &Source) -> Diagnostic {
     }
 }
 
-/// Findings about how the text of `source` is read where infotext is pasted.
-fn findings(source: &Source) -> Vec<Diagnostic> {
-    let text = source.text.as_ref();
-    let last = python::strip(text).rsplit('\n').next().unwrap_or_default();
-    let pairs = pairs(last);
-    if pairs.len() < FEWEST_PAIRS {
-        return Vec::new();
+/// A list that ends too early, or a sampler that there is not.
+fn torn_or_unknown(key: &str, value: &str, source: &Source) -> Option<Diagnostic> {
+    if value.starts_with(['[', '{']) && !is_closed(value) {
+        return Some(torn(key, span(value, source), source));
     }
-    // The parts are slices of the text.
-    let span = |part: &str| -> Range<usize> {
-        let start = part.as_ptr() as usize - text.as_ptr() as usize;
-        start..start + part.len()
-    };
-    if !pairs.iter().any(|(key, _)| *key == "Steps") {
-        return vec![eaten(looks_like_infotext(text), span(last), source)];
-    }
-    let mut found = Vec::new();
-    for (key, value) in pairs {
-        if value.starts_with(['[', '{']) && !is_closed(value) {
-            found.push(torn(key, span(value), source));
-        }
-        if key == "Sampler" && Sampler::from_any_name(value).is_none() {
-            found.push(check::unknown_sampler(value, span(value), source));
-        }
-    }
-    found
+    let is_sampler = key == "Sampler" && Sampler::from_any_name(value).is_none();
+    is_sampler.then(|| check::unknown_sampler(value, span(value, source), source))
 }
 
-fn eaten(here_too: bool, span: Range<usize>, source: &Source) -> Diagnostic {
+/// A last line that webui takes for parameters, though it has no steps. `here_too`: and lbw, because a negative prompt stands before.
+fn eaten(text: &str, here_too: bool, source: &Source) -> Option<Diagnostic> {
+    let last = python::strip(text).rsplit('\n').next().unwrap_or_default();
+    if pairs(last).len() < FEWEST_PAIRS {
+        return None;
+    }
     let message = match here_too {
         true => say!(
             "this line is read as parameters, not as prompt",
@@ -86,10 +193,15 @@ fn eaten(here_too: bool, span: Range<usize>, source: &Source) -> Diagnostic {
             "貼り付けると webui はこの行をパラメーターとして読みます。ここではプロンプトです"
         ),
     };
-    Diagnostic::new(code::EATEN_AS_INFOTEXT, message)
-        .within(source)
-        .label(span, say!("three or more `key: value` pairs", "`key: value` の組が三つ以上"))
-        .help(say!("put another line behind it, or use fewer colons", "後ろに別の行を置くか、コロンを減らしてください"))
+    Some(
+        Diagnostic::new(code::EATEN_AS_INFOTEXT, message)
+            .within(source)
+            .label(span(last, source), say!("three or more `key: value` pairs", "`key: value` の組が三つ以上"))
+            .help(say!(
+                "put another line behind it, or use fewer colons",
+                "後ろに別の行を置くか、コロンを減らしてください"
+            )),
+    )
 }
 
 fn torn(key: &str, span: Range<usize>, source: &Source) -> Diagnostic {
@@ -112,8 +224,9 @@ mod tests {
     use super::*;
 
     fn said(text: &str) -> Vec<(&'static str, String)> {
-        let found = findings(&Source::new("prompt", text));
-        found.iter().map(|d| (d.code.id, d.pointed_at().unwrap_or_default().to_owned())).collect()
+        let found = paste(&Source::new("prompt", text)).1;
+        let found = found.iter().filter(|d| d.code != code::NOT_UNDERSTOOD);
+        found.map(|d| (d.code.id, d.pointed_at().unwrap_or_default().to_owned())).collect()
     }
 
     #[test]
@@ -128,8 +241,18 @@ mod tests {
 
     #[test]
     fn values_torn_at_their_commas() {
-        let text = "a\nSteps: 20, Hashes: {\"model\": \"1\", \"vae\": \"2\"}, Civitai resources: [{\"type\":\"lora\"}], Seed: 1";
+        let text =
+            "a\nSteps: 20, Hashes: {\"model\": \"1\", \"vae\": }, Civitai resources: [{\"type\":\"lora\"}], Seed: 1";
         assert_eq!(said(text), [("N0602", "{\"model\": \"1\"".to_owned())]);
+        // A list that is whole is read as one value.
+        let whole = r#"{"model": "1", "lora:a": "2"}"#;
+        let text = format!(
+            "a\nSteps: 20, Hashes: {whole}, Civitai resources: [{{\"type\":\"lora\",\"modelName\":\"b\"}}], Seed: 1"
+        );
+        assert_eq!(said(&text), [("W0641", "Civitai resources".to_owned())]);
+        let pasted = paste(&Source::new("prompt", text.as_str())).0.unwrap();
+        assert_eq!((pasted.model_hash.as_deref(), pasted.patch.has_seed()), (Some("1"), true));
+        assert_eq!(pasted.lora_hashes, [("a".to_owned(), "2".to_owned())]);
     }
 
     #[test]

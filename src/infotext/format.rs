@@ -153,7 +153,7 @@ impl Parameters {
 }
 
 /// `key: value`, or the key alone when the value says the same.
-fn field(key: &str, value: &Value) -> Option<String> {
+pub(super) fn field(key: &str, value: &Value) -> Option<String> {
     // Of a value per image of a batch, the first.
     let value = value.as_array().map_or(Some(value), |list| list.first())?;
     if value.is_null() {

@@ -12,7 +12,9 @@ use crate::say;
 
 mod check;
 mod defaults;
+pub mod foreign;
 mod format;
+mod layout;
 mod of_plan;
 mod parse;
 mod paste;
@@ -20,10 +22,13 @@ mod python_text;
 mod sampler;
 mod version;
 
-pub use check::paste;
+pub use check::{paste, paste_foreign};
 pub use format::Parameters;
+pub use layout::{
+    ends as ends_infotext, ends_in as ends_infotext_in, is_tail, length as parameter_lines, looks_like_infotext,
+};
 pub use of_plan::{ModelInfo, further_fields, infotext};
-pub use parse::{Infotext, looks_like_infotext};
+pub use parse::Infotext;
 pub use paste::{Known, NotUnderstood, Pasted, Why, known_field};
 pub use python_text::float as float_text;
 pub use sampler::{resolve_hires_sampler, resolve_sampler};

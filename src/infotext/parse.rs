@@ -10,7 +10,7 @@ use crate::syntax::python;
 struct InfotextGrammar;
 
 /// The line that begins a negative prompt.
-const NEGATIVE: &str = "Negative prompt:";
+pub(super) const NEGATIVE: &str = "Negative prompt:";
 /// With fewer pairs, the last line is part of the prompt.
 pub(super) const FEWEST_PAIRS: usize = 3;
 
@@ -35,8 +35,13 @@ impl Infotext {
         } else {
             lines.pop();
         }
+        Infotext::of(&lines, pairs)
+    }
+
+    /// Prompts from these lines and fields from these pairs.
+    pub(super) fn of<'t>(prompts: &[&str], pairs: impl IntoIterator<Item = (&'t str, &'t str)>) -> Self {
         let mut infotext = Infotext::default();
-        infotext.read_prompts(&lines);
+        infotext.read_prompts(prompts);
         for (key, value) in pairs {
             infotext.add(key, value);
         }
@@ -75,16 +80,39 @@ impl Infotext {
     }
 }
 
-/// Whether `text` was made by webui rather than typed: it has a line that begins `Negative prompt:`, or ends in a line of
-/// parameters with `Steps` among them. Ordinary prompts with colons (`time: 12:30, where: here, who: me`) are not taken
-/// for one, though webui would.
-pub fn looks_like_infotext(text: &str) -> bool {
-    let text = python::strip(text);
-    if text.split('\n').any(|line| python::strip(line).starts_with(NEGATIVE)) {
-        return true;
+/// So many lists and maps without quotes are read in a line; no program writes more.
+const MOST_LISTS: usize = 64;
+
+/// The `key: value` pairs of a line as they are meant: a list or map without quotes is one value, which webui tears at its commas.
+pub(super) fn whole_pairs(line: &str) -> Vec<(&str, &str)> {
+    let (mut whole, mut from) = (Vec::new(), 0);
+    for _ in 0..MOST_LISTS {
+        let mut torn = None;
+        for (key, value) in pairs(&line[from..]) {
+            let at = value.as_ptr() as usize - line.as_ptr() as usize;
+            match json_length(&line[at..]).filter(|length| *length > value.len()) {
+                Some(length) => {
+                    whole.push((key, &line[at..at + length]));
+                    torn = Some(at + length);
+                    break;
+                }
+                None => whole.push((key, value)),
+            }
+        }
+        let Some(end) = torn else { return whole };
+        from = end + line[end..].find(',').map_or(line.len() - end, |comma| comma + 1);
     }
-    let pairs = text.rsplit('\n').next().map(pairs).unwrap_or_default();
-    pairs.len() >= FEWEST_PAIRS && pairs.iter().any(|(key, _)| *key == "Steps")
+    whole.extend(pairs(&line[from..]));
+    whole
+}
+
+/// How long the list or map is that `text` begins with.
+fn json_length(text: &str) -> Option<usize> {
+    if !text.starts_with(['[', '{']) {
+        return None;
+    }
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<serde::de::IgnoredAny>();
+    values.next()?.ok().map(|_| values.byte_offset())
 }
 
 /// The `key: value` pairs of a line, values as written.

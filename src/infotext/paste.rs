@@ -21,6 +21,10 @@ pub struct Pasted {
     pub vae_hash: Option<String>,
     /// Names and hashes of the LoRAs, names without commas and colons.
     pub lora_hashes: Vec<(String, String)>,
+    /// LoRAs that Civitai's generator used, with their weights: they stand beside the prompt.
+    pub resources: Vec<(String, String)>,
+    /// Whether a program made the text, and nobody typed it as a prompt.
+    pub is_infotext: bool,
     /// Fields that became nothing of this.
     pub not_understood: Vec<NotUnderstood>,
 }
@@ -100,6 +104,24 @@ const WITHOUT_EFFECT: &[&str] = &[
     "Hashes",
     "Civitai resources",
     "Civitai metadata",
+    "Created Date",
+    "nsfw",
+    "draft",
+    // Where wildcards were expanded: the prompt holds what they became.
+    "Template",
+    "Negative Template",
+    "Wildcard prompt",
+    "Wildcard negative prompt",
+    // SD.Next's and Forge's words about themselves.
+    "App",
+    "Backend",
+    "Pipeline",
+    "Operations",
+    "Index",
+    "Diffusion in Low Bits",
+    "Source Identifier",
+    "Time taken",
+    "metadata_scheme",
     "lora",
     "Init image hash",
     // The seed draws the same again.
@@ -187,6 +209,8 @@ impl Pasted {
             "Model hash" => self.model_hash = Some(value.to_owned()),
             "VAE hash" => self.vae_hash = Some(value.to_owned()),
             "Lora hashes" => self.lora_hashes = name_hash_pairs(value),
+            "Hashes" => self.take_hashes(value),
+            "Civitai resources" => self.resources = civitai_loras(value),
             "Pad conds" | "Pad conds v0" => {
                 let how = if key == "Pad conds" { PadConds::EmptyPrompts } else { PadConds::NegativeOnly };
                 if flag(value)? {
@@ -206,6 +230,38 @@ impl Pasted {
         }
         Ok(())
     }
+}
+
+impl Pasted {
+    /// `{"model": "0123", "lora:a": "4567"}`, as Civitai's helper writes them; webui's own fields count more.
+    fn take_hashes(&mut self, value: &str) {
+        let Ok(Value::Object(hashes)) = serde_json::from_str(value) else { return };
+        for (name, hash) in hashes {
+            let Some(hash) = hash.as_str().map(str::to_owned) else { continue };
+            match name.split_once(':') {
+                None if name == "model" => self.model_hash = self.model_hash.take().or(Some(hash)),
+                None if name == "vae" => self.vae_hash = self.vae_hash.take().or(Some(hash)),
+                Some(("lora", name)) if self.lora_hashes.iter().all(|(known, _)| known != name) => {
+                    self.lora_hashes.push((name.to_owned(), hash));
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// The LoRAs of `[{"type": "lora", "modelName": "a", "weight": 0.8}]`.
+fn civitai_loras(value: &str) -> Vec<(String, String)> {
+    let Ok(Value::Array(resources)) = serde_json::from_str(value) else { return Vec::new() };
+    let is_lora =
+        |kind: &str| ["lora", "locon", "lycoris", "dora", "lyco"].iter().any(|known| kind.eq_ignore_ascii_case(known));
+    let one = |resource: &Value| {
+        let text = |key: &str| resource.get(key).map(value_text).filter(|text| !text.is_empty());
+        text("type").filter(|kind| is_lora(kind))?;
+        let name = text("modelName").or_else(|| text("modelVersionId").map(|id| format!("#{id}")))?;
+        Some((name, text("weight").unwrap_or_else(|| "1".to_owned())))
+    };
+    resources.iter().filter_map(one).collect()
 }
 
 /// What is known of a field that is no setting.

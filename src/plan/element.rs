@@ -24,6 +24,8 @@ pub enum RuleProblemKind {
     Fields(usize),
     /// An empty word between spaces, which occurs in everything.
     EmptyWord,
+    /// A word that occurs in the name of no module and no block, and the word that may be meant.
+    NoMatch { word: String, meant: Option<String> },
 }
 
 impl RuleProblemKind {
@@ -61,6 +63,20 @@ fn rule(text: &str, offset: usize, space: Space, problems: &mut Vec<RuleProblem>
             problem(RuleProblemKind::EmptyWord, start..start + field.len());
         }
     }
+    for (field, start) in [(blocks, offset), (elements, offset + blocks.len() + 1)] {
+        let is_blocks = start == offset;
+        let mut at = start;
+        for word in field.split(' ') {
+            let span = at..at + word.len();
+            at = span.end + 1;
+            // A range is expanded, or refused; the first word may turn the list round.
+            let is_special = (is_blocks && word.contains('-')) || (span.start == start && word == "NOT");
+            if !is_special && matches_nothing(word, space) {
+                let meant = meant(word, is_blocks, space);
+                problem(RuleProblemKind::NoMatch { word: word.to_owned(), meant }, span);
+            }
+        }
+    }
     let blocks_read = match block_list(space, blocks) {
         Ok(list) => words(list),
         Err(UnknownBlock { name, span }) => {
@@ -74,6 +90,36 @@ fn rule(text: &str, offset: usize, space: Space, problems: &mut Vec<RuleProblem>
         return None;
     };
     Some(ElementRule { blocks: blocks_read, elements: words(word_list(elements)), ratio })
+}
+
+/// Whether `word` occurs in no name: those of modules have no capitals, and those of blocks are known.
+fn matches_nothing(word: &str, space: Space) -> bool {
+    if word.is_empty() || space.names().iter().any(|name| name.contains(word)) {
+        return false;
+    }
+    // Rules do not say which family they are for.
+    let is_block =
+        |name: &String| [Space::Unet, Space::Flux].iter().any(|space| space.names().contains(&name.as_str()));
+    word.chars().any(|c| !c.is_ascii_lowercase() && !c.is_ascii_digit() && c != '_')
+        || block_like(word).is_some_and(|b| is_block(&b))
+}
+
+/// `IN04` for `in4`, `M00` for `MID`.
+fn block_like(word: &str) -> Option<String> {
+    let upper = word.to_uppercase();
+    if ["MID", "MIDDLE", "M", "M0"].contains(&upper.as_str()) && word != "mid" {
+        return Some("M00".to_owned());
+    }
+    let letters = upper.trim_end_matches(|c: char| c.is_ascii_digit());
+    let number: usize = upper[letters.len()..].parse().ok()?;
+    (!letters.is_empty()).then(|| format!("{letters}{number:02}"))
+}
+
+/// What a word that matches nothing was meant as.
+pub fn meant(word: &str, is_block: bool, space: Space) -> Option<String> {
+    let known = block_like(word).filter(|block| space.names().contains(&block.as_str()));
+    let lower = word.to_lowercase();
+    known.or_else(|| (!is_block && lower != word && lower.is_ascii()).then_some(lower))
 }
 
 fn words(list: BlockList) -> Words {

@@ -156,7 +156,8 @@ impl Lower<'_> {
         let negative = self.read(&self.request.negative_prompt);
         let (loras, drawn) = self.loras(&prompt);
         let parts = composition::parse(&prompt.body);
-        self.found.extend(check::composition(&parts, &self.request.prompt));
+        let has_loras = !network::lora_tags(&prompt.tags).is_empty();
+        self.found.extend(check::composition(&parts, has_loras, &self.request.prompt));
         let positive = parts
             .iter()
             .map(|part| Part {
@@ -165,6 +166,9 @@ impl Lower<'_> {
             })
             .collect();
         self.found.extend(check::negative_tags(&negative, &self.request.negative_prompt));
+        self.found.extend(check::prose(&prompt.body, &self.request.prompt));
+        self.found.extend(check::prose(&negative.shown, &self.request.negative_prompt));
+        self.found.extend(check::empty(&prompt, self.request));
         Pass {
             start: self.request.start.clone(),
             prompt: prompt.shown.text().to_owned(),
@@ -204,7 +208,8 @@ impl Lower<'_> {
     fn texts(&mut self, text: &Mapped, source: &Source, tags: &[Tag]) -> Vec<(u32, Mapped)> {
         let schedule = schedule::parse(text);
         let (settings, timeline) = (&self.request.settings, self.timeline);
-        self.found.extend(check::schedule(&schedule, text, source, tags, settings, timeline));
+        let is_last = self.request.hires.is_none();
+        self.found.extend(check::schedule(&schedule, text, source, tags, settings, timeline, is_last));
         match schedule.lay_out(text, timeline, self.space) {
             Ok(texts) => {
                 let size = texts.iter().map(|(_, text)| schedule::size(text)).sum();
@@ -223,8 +228,7 @@ impl Lower<'_> {
             return Segment { last_step, pieces: vec![Piece { text: text.text().to_owned(), weight: 1.0 }] };
         }
         let read = attention::parse(text.text());
-        for oddity in &read.oddities {
-            let said = check::attention(oddity, text, source);
+        for said in check::attention(&read.oddities, text, source) {
             if self.told.insert((said.code, said.labels.first().map_or(0, |l| l.span.start))) {
                 self.found.push(said);
             }

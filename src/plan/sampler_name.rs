@@ -26,6 +26,31 @@ const OTHER_SCHEDULES: [(&str, ScheduleType); 7] = [
     ("polyexp", ScheduleType::Polyexponential),
 ];
 
+/// What other programs add to the names of samplers that do something else at each step.
+const ADDITIONS: [&str; 8] = ["cfgpp", "smea", "dy", "max", "negative", "flowmatch", "edm", "rf"];
+
+/// Samplers of other programs by how their plain names begin, and the nearest that there is: the same order and kind of noise.
+const KIN: [(&str, Sampler); 18] = [
+    ("heunpp", Sampler::Heun),
+    ("heun2", Sampler::Heun),
+    ("ipndm", Sampler::Plms),
+    ("deis", Sampler::DpmPp2M),
+    ("tcd", Sampler::Lcm),
+    ("ddpm", Sampler::EulerA),
+    ("resa", Sampler::DpmPp2SA),
+    ("res", Sampler::DpmPp2M),
+    ("gradientestimation", Sampler::Euler),
+    ("ersde", Sampler::DpmPp3MSde),
+    ("seeds", Sampler::DpmPpSde),
+    ("sasolver", Sampler::DpmPp2MSde),
+    ("unipcbh2", Sampler::UniPc),
+    ("dpmpp1s", Sampler::Euler),
+    ("dpmpp2s", Sampler::DpmPp2SA),
+    ("dpmpp3m", Sampler::DpmPp3MSde),
+    ("expheun", Sampler::Heun),
+    ("kohaku", Sampler::EulerA),
+];
+
 impl Sampler {
     /// The sampler that `name` means, and the schedule in it: webui's names and aliases, its names from before 1.9
     /// (`DPM++ 2M Karras`), and those of ComfyUI, diffusers, kohya's scripts and their kin (`dpmpp_2m_karras`,
@@ -44,9 +69,12 @@ impl Sampler {
         })
     }
 
-    /// The label that is most like `name`, if one is like it at all.
+    /// The label that is most like `name`, or that of the sampler nearest to one of another program, if there is one.
     pub fn nearest(name: &str) -> Option<&'static str> {
-        nearest(name, Self::ALL.iter().map(|s| s.label()))
+        let plain = plain(name);
+        let kin = KIN.iter().find(|(other, _)| plain.starts_with(other)).map(|(_, sampler)| *sampler);
+        let bare = || from_plain(&ADDITIONS.iter().fold(plain.clone(), |name, addition| name.replace(addition, "")));
+        bare().or(kin).map(Sampler::label).or_else(|| nearest(name, Self::ALL.iter().map(|s| s.label())))
     }
 }
 
@@ -161,5 +189,22 @@ mod tests {
         assert_eq!(Sampler::nearest("dpm++2mm"), Some("DPM++ 2M"));
         assert_eq!(ScheduleType::nearest("karas"), Some("Karras"));
         assert_eq!(Sampler::nearest("zzz"), None);
+        // Those of other programs lead to their kin.
+        for (name, nearest) in [
+            ("Euler a CFG++", "Euler a"),
+            ("euler_ancestral_cfg_pp", "Euler a"),
+            ("DPM++ 2M CFG++", "DPM++ 2M"),
+            ("Euler SMEA Dy", "Euler"),
+            ("Euler Max", "Euler"),
+            ("HeunPP2", "Heun"),
+            ("deis", "DPM++ 2M"),
+            ("TCD", "LCM"),
+            ("ddpm", "Euler a"),
+            ("res_multistep_ancestral", "DPM++ 2S a"),
+            ("uni_pc_bh2", "UniPC"),
+            ("ipndm_v", "PLMS"),
+        ] {
+            assert_eq!(Sampler::nearest(name), Some(nearest), "{name}");
+        }
     }
 }

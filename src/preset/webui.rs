@@ -103,11 +103,38 @@ impl Ignored {
                 say!("the line has {entries} entries and is ignored", "この行は {entries} 個なので無視されます"),
                 lengths_help(),
             ),
-            _ => return None,
+            _ => {
+                let meant = meant(line)?;
+                let message = say!(
+                    "the line is ignored: name and numbers are divided by `:`, numbers by `,`",
+                    "この行は無視されます。名前と数値は `:` で、数値は `,` で区切ります"
+                );
+                (0, message, say!("write `{meant}`", "`{meant}` と書いてください"))
+            }
         };
         let end = start + line.len();
         Some(Diagnostic::new(code::IGNORED_LINE, message).within(source).at(start + at..end).help(help))
     }
+}
+
+/// The line that was meant, where its signs are full-width or others than a preset has.
+fn meant(line: &str) -> Option<String> {
+    let half: String = line
+        .chars()
+        .map(|c| match c {
+            '：' | '=' | '＝' => ':',
+            '，' | '、' | ';' | '\t' => ',',
+            '０'..='９' => char::from_u32(c as u32 - '０' as u32 + u32::from('0')).unwrap_or(c),
+            '．' => '.',
+            c => c,
+        })
+        .collect();
+    let (name, numbers) = half.split_once(':')?;
+    let name = python::strip(name);
+    let entries: Vec<&str> = numbers.split([',', ' ']).map(python::strip).filter(|e| !e.is_empty()).collect();
+    let is_number = |entry: &&str| python::float(entry).is_some() || entry.starts_with(['R', 'U', 'X']);
+    let is_vector = Layout::from_len(entries.len()).is_some() && entries.iter().all(|entry| is_number(&entry));
+    (is_vector && !name.starts_with('#')).then(|| format!("{name}:{}", entries.join(",")))
 }
 
 fn comma_in_name(source: &Source, start: usize, name: &str) -> Diagnostic {
@@ -165,7 +192,10 @@ pub fn elements(name: &str, text: &str) -> (PresetFile, Vec<Diagnostic>) {
     let tokens = PresetGrammar::parse(Rule::elements, text).ok().and_then(|mut t| t.next());
     let (mut line, mut counted) = (1, 0);
     for chunk in tokens.into_iter().flat_map(|t| t.into_inner()) {
-        let Some((preset, value)) = chunk.as_str().split_once(':') else { continue };
+        let Some((preset, value)) = chunk.as_str().split_once(':') else {
+            found.extend(ignored_chunk(&source, chunk.as_span().start(), chunk.as_str()));
+            continue;
+        };
         let start = chunk.as_span().start() + (preset.len() - preset.trim_start_matches(python::is_space).len());
         line += text[counted..start].matches('\n').count();
         counted = start;
@@ -174,6 +204,17 @@ pub fn elements(name: &str, text: &str) -> (PresetFile, Vec<Diagnostic>) {
         found.extend(file.elements.insert(preset).map(|old| redefined(&source, start, &old)));
     }
     (file, at_most(found, FINDINGS_LIMIT))
+}
+
+/// A chunk without a colon that looks like a preset all the same.
+fn ignored_chunk(source: &Source, start: usize, chunk: &str) -> Option<Diagnostic> {
+    if !chunk.contains('：') || python::strip(chunk).starts_with('#') {
+        return None;
+    }
+    let half = python::strip(chunk).replace('：', ":").replace('，', ",");
+    let message = say!("the preset is ignored: it has no `:`", "`:` がないので、このプリセットは無視されます");
+    let found = Diagnostic::new(code::IGNORED_LINE, message).within(source).at(start..start + chunk.trim_end().len());
+    Some(found.help(say!("write `{half}`", "`{half}` と書いてください")))
 }
 
 /// The rules of an element preset with their places in `text`.

@@ -53,6 +53,10 @@ pub enum OddityKind {
     WeightedBreak(f64),
     /// So many brackets around so many pieces that the weights were not computed to the end.
     TooDeep,
+    /// A bracket that is open to the end of the text: it weighs all that follows.
+    Unclosed,
+    /// A bracket that closes nothing: it is text, and so is a weight before it.
+    Unopened,
 }
 
 /// Reads `text`. Spans are byte offsets in it.
@@ -76,6 +80,12 @@ pub fn parse(text: &str) -> Attention {
                 }
             }
             Rule::EOI => {}
+            rule @ (Rule::closer | Rule::close_round | Rule::close_square) => {
+                // Of `:1.2)` the bracket.
+                let bracket = if rule == Rule::closer { span.end - 1..span.end } else { span.clone() };
+                reader.oddities.push(Oddity { kind: OddityKind::Unopened, span: bracket });
+                reader.push_words(&text[span.clone()], span.start);
+            }
             _ => reader.push_words(&text[span.clone()], span.start),
         }
     }
@@ -135,9 +145,10 @@ impl<'t> Reader<'t> {
 
     fn multiply(&mut self, from: usize, weight: f64, at: usize) {
         let group = &mut self.weights[from..];
+        let before = self.work;
         self.work += group.len();
         if self.work > WORK_LIMIT {
-            if self.oddities.last().is_none_or(|o| o.kind != OddityKind::TooDeep) {
+            if before <= WORK_LIMIT {
                 self.oddities.push(Oddity { kind: OddityKind::TooDeep, span: at..at + 1 });
             }
             return;
@@ -146,11 +157,12 @@ impl<'t> Reader<'t> {
     }
 
     fn finish(mut self) -> Attention {
-        for (from, at) in std::mem::take(&mut self.round) {
-            self.multiply(from, ROUND, at);
-        }
-        for (from, at) in std::mem::take(&mut self.square) {
-            self.multiply(from, SQUARE, at);
+        let open = [(std::mem::take(&mut self.round), ROUND), (std::mem::take(&mut self.square), SQUARE)];
+        for ((from, at), weight) in
+            open.into_iter().flat_map(|(open, weight)| open.into_iter().map(move |o| (o, weight)))
+        {
+            self.multiply(from, weight, at);
+            self.oddities.push(Oddity { kind: OddityKind::Unclosed, span: at..at + 1 });
         }
         for (index, span) in std::mem::take(&mut self.breaks) {
             let weight = self.weights[index];
@@ -158,6 +170,7 @@ impl<'t> Reader<'t> {
                 self.oddities.push(Oddity { kind: OddityKind::WeightedBreak(weight), span });
             }
         }
+        self.oddities.sort_by_key(|oddity| oddity.span.start);
         Attention { pieces: merge(&self.texts, &self.weights), oddities: self.oddities }
     }
 }
@@ -203,6 +216,16 @@ mod tests {
         let read = parse("(a BREAK b:1.2)");
         assert_eq!(read.oddities, [Oddity { kind: OddityKind::WeightedBreak(-1.2), span: 3..8 }]);
         assert!(parse("a BREAK (b)").oddities.is_empty());
+    }
+
+    #[test]
+    fn brackets_without_a_partner_are_pointed_at() {
+        let odd = |text| parse(text).oddities.into_iter().map(|o| (o.kind, o.span.start)).collect::<Vec<_>>();
+        use OddityKind::{Unclosed, Unopened};
+        assert_eq!(odd("(a, [b"), [(Unclosed, 0), (Unclosed, 4)]);
+        assert_eq!(odd("a), b:1.2), c]"), [(Unopened, 1), (Unopened, 9), (Unopened, 13)]);
+        assert_eq!(odd("(a]b[c)"), [(Unopened, 2), (Unclosed, 4)]);
+        assert_eq!(odd(r"a \(b\), (c:1.2), ((d)), [e:f:0.5]"), []);
     }
 
     #[test]

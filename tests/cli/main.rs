@@ -14,6 +14,7 @@ mod language;
 mod lora;
 mod lora_surgery;
 mod models;
+mod pasted;
 mod plan;
 mod preset;
 mod sd1;

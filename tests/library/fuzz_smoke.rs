@@ -11,12 +11,15 @@ const MUTATED: usize = 10_000;
 
 type Target = (&'static str, fn(&str));
 
-const TARGETS: [Target; 5] = [
+const TARGETS: [Target; 8] = [
     ("prompt", targets::prompt),
     ("tag", targets::tag),
     ("preset", targets::preset),
     ("infotext", targets::infotext),
     ("prompt_line", targets::prompt_line),
+    ("foreign", targets::foreign),
+    ("picture", targets::picture),
+    ("prompt_file", targets::prompt_file),
 ];
 
 fn corpus(target: &str) -> Vec<String> {

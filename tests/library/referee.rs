@@ -281,7 +281,8 @@ fn nodes_of_comfyui_are_tags() {
             "4": {{"class_type": "LoraLoaderBlockWeight //Inspire", "inputs": {{"lora_name": "sub/holes.safetensors",
                   "strength_model": 0.8, "strength_clip": 1, "inverse": false, "A": 4.0, "B": 1.0, "block_vector": "MINE:{LEFT}"}}}}}}"#
     );
-    let audited = audit(&ImageText { graph: Some(graph), ..ImageText::default() }, &session).unwrap();
+    let audited =
+        audit(&ImageText { texts: vec![("prompt".to_owned(), graph)], ..ImageText::default() }, &session).unwrap();
     assert_eq!(audited.program, Some(at("inspire")));
     assert_eq!(audited.prompt, format!("<lora:holes:1:0.8:lbw={LEFT}><lora:whole:1:0.5>"));
     assert_eq!(factor(&audited.comparison, "holes", "IN07", "inspire"), Some(0.8 * 0.2));

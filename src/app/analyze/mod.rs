@@ -61,7 +61,7 @@ impl Default for Wish {
         Wish {
             lora: None,
             range: "0,1".to_owned(),
-            blocks: "12ALL".to_owned(),
+            blocks: None,
             threshold: "20".to_owned(),
             white: false,
             swap_axes: false,
@@ -76,8 +76,9 @@ impl Default for Wish {
     }
 }
 
-/// How many blocks, or lists of blocks, these name.
-pub fn cells(blocks: &str) -> usize {
+/// How many blocks, or lists of blocks, these name; of a model that is not looked at, the most that one has.
+pub fn cells(blocks: Option<&str>) -> usize {
+    let blocks = blocks.unwrap_or("17ALL");
     let all =
         |end: &str| blocks.trim().strip_suffix("ALL").filter(|count| *count == end).map(|_| end.parse().unwrap_or(0));
     ["12", "17", "20", "26"].iter().find_map(|end| all(end)).unwrap_or_else(|| blocks.split(',').count())

@@ -65,7 +65,7 @@ pub fn latent_upscalers() -> impl Iterator<Item = &'static str> {
 pub fn embedding_list(session: &Session) -> Map<String, Value> {
     let item = |file: &EmbeddingFile| {
         let (widths, vectors) = (file.widths.as_ref().ok()?, file.vectors()?);
-        let shape = widths.clip_l + widths.clip_g;
+        let shape = widths.0.iter().sum::<usize>();
         let value = json!({
             "step": null, "sd_checkpoint": null, "sd_checkpoint_name": null, "shape": shape, "vectors": vectors,
         });

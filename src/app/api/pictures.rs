@@ -50,8 +50,9 @@ pub fn png_info(bytes: &[u8]) -> Result<Value> {
     let info = text.parameters.unwrap_or_default();
     let fields = if info.is_empty() { Map::new() } else { fields(&info) };
     let plan = text.plan.map(|plan| ("lbw".to_owned(), Value::from(plan)));
-    let items: Map<String, Value> =
-        text.others.into_iter().map(|(name, text)| (name, text.into())).chain(plan).collect();
+    let told = ["parameters", "lbw", "UserComment"];
+    let others = text.texts.into_iter().filter(|(name, _)| !told.contains(&name.as_str()));
+    let items: Map<String, Value> = others.map(|(name, text)| (name, text.into())).chain(plan).collect();
     Ok(json!({ "info": info, "items": items, "parameters": fields }))
 }
 

@@ -113,13 +113,13 @@ impl Script {
                 };
                 let seeds = usize::try_from(number(COUNT)).unwrap_or(1).max(1);
                 let blocks = text(BLOCKS);
-                let cells = analyze::cells(&blocks).saturating_mul(seeds);
+                let cells = analyze::cells(Some(&blocks)).saturating_mul(seeds);
                 if cells > max_cells {
                     return Err(analyze::too_many(cells, max_cells).into());
                 }
                 Ok(Task::Analysis(Box::new(analyze::Wish {
                     range: text(RANGE),
-                    blocks,
+                    blocks: Some(blocks),
                     threshold: text(THRESHOLD),
                     white: text(COLOUR).eq_ignore_ascii_case("white"),
                     swap_axes: self.args.get(SWAP) == Some(&Value::Bool(true)),

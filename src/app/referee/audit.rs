@@ -28,7 +28,7 @@ pub struct Audit {
 
 /// What the texts in a picture say; nothing for a picture without any.
 pub fn audit(text: &ImageText, session: &Session) -> Option<Audit> {
-    let graph = text.graph.as_deref().and_then(|graph| serde_json::from_str::<Value>(graph).ok());
+    let graph = text.get("prompt").and_then(|graph| serde_json::from_str::<Value>(graph).ok());
     let (drawn_by, program, prompt, notes) = match (&text.parameters, graph) {
         (Some(parameters), _) if text.plan.is_some() => {
             let by = say!("lbw, whose plan is in the picture", "lbw (計画が画像に入っています)");

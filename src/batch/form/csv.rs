@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::Read;
 use crate::batch::entry::{is_option, wrong_option};
 use crate::batch::{Finding, Place};
+use crate::infotext::Pasted;
 use crate::plan::{Patch, settings};
 use crate::say;
 
@@ -17,9 +18,10 @@ pub(super) fn read(text: &str, read: &mut Read) {
         .comment(Some(b'#'))
         .from_reader(text.as_bytes());
     let columns: Vec<String> = match reader.headers() {
-        Ok(headers) => headers.iter().map(str::to_owned).collect(),
+        Ok(headers) => headers.iter().map(|name| of_log(name).to_owned()).collect(),
         Err(e) => return read.wrong(1, first, say!("{e}", "表を読めません: {e}")),
     };
+    let is_log = LOG.iter().take(2).all(|(name, _)| first.contains(name));
     let unknown: Vec<&String> = columns.iter().filter(|column| !is_option(column)).collect();
     for column in &unknown {
         // A column that no row could use is told once, not for every row.
@@ -38,7 +40,12 @@ pub(super) fn read(text: &str, read: &mut Read) {
                 let line = record.position().map_or(1, |p| p.line() as usize);
                 let cells: Vec<Value> = record.iter().map(Value::from).collect();
                 let filled = columns.iter().map(String::as_str).zip(&cells).filter(|(_, cell)| **cell != "");
+                let entries = read.entries.len();
                 read.push(line, at(line), &Patch::default(), filled);
+                if is_log && let Some(entry) = read.entries.get_mut(entries) {
+                    // Made by a program, as infotext is: its files need not be here.
+                    entry.pasted = Some(Box::new(Pasted { is_infotext: true, ..Pasted::default() }));
+                }
             }
             Err(e) => {
                 let line = e.position().map_or(1, |p| p.line() as usize);
@@ -46,6 +53,26 @@ pub(super) fn read(text: &str, read: &mut Read) {
             }
         }
     }
+}
+
+/// Columns of webui's own `log.csv` that have other names elsewhere.
+const LOG: [(&str, &str); 4] = [
+    ("cfgs", "cfg_scale"),
+    ("filename", "outpath_samples"),
+    ("sd_model_name", "model"),
+    ("sd_model_hash", "Model hash"),
+];
+
+fn of_log(column: &str) -> &str {
+    LOG.iter().find(|(name, _)| *name == column).map_or(column, |(_, name)| name)
+}
+
+/// Whether a line names the columns of a table: all of them options, the prompt among them.
+pub(super) fn is_heading(line: &str) -> bool {
+    let names: Vec<&str> = line.split(char::from(delimiter(line))).map(|name| name.trim().trim_matches('"')).collect();
+    names.len() > 1
+        && names.iter().any(|name| name.eq_ignore_ascii_case("prompt"))
+        && names.iter().all(|name| is_option(of_log(name)))
 }
 
 fn delimiter(first: &str) -> u8 {

@@ -1,27 +1,46 @@
-//! Pasted infotexts, one after the other: each ends with its line of `Steps: …`.
+//! Pasted infotexts, one after the other: each ends with its parameters, `Steps: …`, and what is copied with them from below.
 
 use super::Read;
 use crate::batch::{Entry, Finding};
-use crate::infotext;
+use crate::diagnostic::code;
+use crate::infotext::{self, ends_infotext, is_tail, parameter_lines};
+use crate::say;
 
 pub(super) fn read(text: &str, read: &mut Read) {
-    let mut lines: Vec<&str> = Vec::new();
-    let mut first = 1;
-    for (number, line) in (1..).zip(text.lines()) {
-        if lines.is_empty() && line.trim().is_empty() {
-            continue;
-        }
-        if lines.is_empty() {
-            first = number;
-        }
-        lines.push(line);
-        if line.starts_with("Steps: ") {
-            push(&std::mem::take(&mut lines), first, read);
+    let lines: Vec<&str> = text.lines().collect();
+    let (mut first, mut at) = (0, 0);
+    while at < lines.len() {
+        if at == first && lines[at].trim().is_empty() {
+            first += 1;
+            at = first;
+        } else if ends_infotext(lines[at]) {
+            let end = end(&lines, at);
+            push(&lines[first..end], first + 1, read);
+            (first, at) = (end, end);
+        } else {
+            at += 1;
         }
     }
-    if lines.iter().any(|line| !line.trim().is_empty()) {
-        push(&lines, first, read);
+    if lines[first..].iter().any(|line| !line.trim().is_empty()) {
+        let message = say!(
+            "no parameters follow this text: it is drawn with the settings of the command",
+            "この文の後にパラメーターがないので、コマンドの設定で描きます"
+        );
+        read.say(first + 1, lines[first], code::LINE_AS_WEBUI, message);
+        push(&lines[first..], first + 1, read);
     }
+}
+
+/// The line behind the infotext whose parameters begin at `at`. A last text without parameters that follows at once belongs to it.
+fn end(lines: &[&str], at: usize) -> usize {
+    let mut end = at + parameter_lines(&lines[at..]);
+    while lines.get(end).is_some_and(|line| is_tail(line)) {
+        end += 1;
+    }
+    let blank = |at: &usize| lines[*at].trim().is_empty();
+    let rest = (end..lines.len()).find(blank).unwrap_or(lines.len());
+    let is_last = !lines[end..].iter().any(|line| ends_infotext(line));
+    if is_last { rest } else { end }
 }
 
 fn push(lines: &[&str], first: usize, read: &mut Read) {

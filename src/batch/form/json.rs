@@ -1,19 +1,22 @@
-//! JSON Lines: an object per line with options by their names; or one array of such objects.
+//! JSON: an object per line with options by their names, one array of such objects, or what another program wrote. Texts in an array are
+//! kohya's lines.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::Read;
+use super::{Read, kohya};
+use crate::batch::{Entry, Finding};
+use crate::diagnostic::Source;
+use crate::infotext::{self, foreign};
 use crate::plan::Patch;
 use crate::say;
 
 pub(super) fn read(text: &str, read: &mut Read) {
-    let broken = |e: &serde_json::Error| say!("not JSON: {e}", "JSON として読めません: {e}");
     if text.trim_start().starts_with('[') {
-        match serde_json::from_str::<Vec<Value>>(text) {
-            Ok(list) => list.iter().for_each(|value| push(1, &value.to_string(), value, read)),
-            Err(e) => read.wrong(e.line(), text.lines().nth(e.line().max(1) - 1).unwrap_or_default(), broken(&e)),
-        }
-        return;
+        return array(text, read);
+    }
+    // One object over several lines.
+    if let Ok(value) = serde_json::from_str::<Value>(text) {
+        return push(1, text.trim_end(), &value, read);
     }
     for (number, line) in (1..).zip(text.lines()) {
         if line.trim().is_empty() || line.trim_start().starts_with('#') {
@@ -21,25 +24,68 @@ pub(super) fn read(text: &str, read: &mut Read) {
         }
         match serde_json::from_str(line) {
             Ok(value) => push(number, line, &value, read),
-            Err(e) => read.wrong(number, line, broken(&e)),
+            Err(error) => broken(number, line, &error, read),
         }
     }
 }
 
-fn push(number: usize, line: &str, value: &Value, read: &mut Read) {
-    match value {
-        Value::Object(values) => {
-            // null says the same as a key that is not there.
-            let given = values.iter().filter(|(_, v)| !v.is_null()).map(|(name, value)| (name.as_str(), value));
-            read.push(number, line, &Patch::default(), given);
+fn broken(number: usize, line: &str, error: &serde_json::Error, read: &mut Read) {
+    read.wrong(number, line, say!("not JSON: {error}", "JSON として読めません: {error}"));
+}
+
+/// The elements of an array one by one, so that each has its place.
+fn array(text: &str, read: &mut Read) {
+    let mut at = text.find('[').map_or(0, |at| at + 1);
+    let (mut number, mut counted) = (1, 0);
+    loop {
+        at += text[at..].len() - text[at..].trim_start_matches(|c: char| c.is_whitespace() || c == ',').len();
+        number += text[counted..at].matches('\n').count();
+        counted = at;
+        let rest = &text[at..];
+        if rest.starts_with(']') {
+            return;
         }
-        _ => {
-            let example = "{\"prompt\": \"a cat\", \"steps\": 20}";
-            read.wrong(
-                number,
-                line,
-                say!("not an object like {example}", "{example} のようなオブジェクトではありません"),
-            );
+        let mut values = serde_json::Deserializer::from_str(rest).into_iter::<Value>();
+        match values.next() {
+            Some(Ok(value)) => {
+                let end = at + values.byte_offset();
+                push(number, &text[at..end], &value, read);
+                at = end;
+            }
+            Some(Err(error)) => return broken(number, rest.lines().next().unwrap_or_default(), &error, read),
+            None => return read.wrong(number, "", say!("the array has no end", "配列が閉じていません")),
         }
     }
+}
+
+fn push(number: usize, text: &str, value: &Value, read: &mut Read) {
+    match value {
+        Value::Object(values) if push_foreign(number, values, read) => {}
+        Value::Object(values) => {
+            // null says the same as a key that is not there.
+            let given = values.iter().filter(|(_, v)| !v.is_null());
+            let given = given.filter_map(|(name, value)| Some((kohya::key(name)?, value)));
+            read.push(number, text, &Patch::default(), given);
+        }
+        Value::String(line) => kohya::read_line(number, line.trim(), read),
+        _ => {
+            let example = "{\"prompt\": \"a cat\", \"steps\": 20}";
+            let message = say!("not an object like {example}", "{example} のようなオブジェクトではありません");
+            read.wrong(number, text, message);
+        }
+    }
+}
+
+/// Whether the object is another program's; then it is read as that.
+fn push_foreign(number: usize, values: &Map<String, Value>, read: &mut Read) -> bool {
+    let Some(foreign) = foreign::of_map(values) else { return false };
+    let place = read.place(number);
+    let source = Source { first_line: number, ..Source::new(read.file.clone(), "") };
+    let (pasted, found) = infotext::paste_foreign(&foreign, &source);
+    read.found.extend(found.into_iter().map(|diagnostic| Finding { place: place.clone(), diagnostic }));
+    if let Some(mut pasted) = pasted {
+        let patch = std::mem::take(&mut pasted.patch);
+        read.entries.push(Entry { place, patch, pasted: Some(Box::new(pasted)) });
+    }
+    true
 }

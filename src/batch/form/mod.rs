@@ -5,6 +5,7 @@ mod infotexts;
 mod inspire;
 mod json;
 mod kohya;
+mod toml;
 mod webui;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use serde_json::Value;
 
 use super::entry::{Entry, Finding, Place};
 use crate::diagnostic::{Code, Diagnostic, Severity, Source, Text, code};
+use crate::infotext;
 use crate::plan::Patch;
 
 /// How a prompt file is written.
@@ -30,6 +32,8 @@ pub enum Form {
     Csv,
     /// Pasted infotexts with empty lines between them.
     Infotexts,
+    /// kohya's TOML.
+    Toml,
 }
 
 /// What a prompt file asks for, and everything that is to be said about it.
@@ -56,12 +60,18 @@ impl Form {
         match extension.as_str() {
             "jsonl" | "json" | "ndjson" => return Form::Json,
             "csv" | "tsv" => return Form::Csv,
+            "toml" => return Form::Toml,
             _ => {}
         }
         let lines = || text.lines().map(str::trim);
-        if lines().any(|l| l.starts_with("positive:")) {
+        let first = lines().find(|line| !line.is_empty()).unwrap_or_default();
+        if is_json(first, text) {
+            Form::Json
+        } else if csv::is_heading(first) {
+            Form::Csv
+        } else if lines().any(|l| l.starts_with("positive:")) {
             Form::Inspire
-        } else if lines().any(|l| l.starts_with("Steps: ") && l.contains(", ")) {
+        } else if infotext::ends_infotext_in(text) {
             Form::Infotexts
         } else if lines().any(kohya::is_line) {
             Form::Kohya
@@ -81,9 +91,18 @@ impl Form {
             Form::Json => json::read(text, &mut read),
             Form::Csv => csv::read(text, &mut read),
             Form::Infotexts => infotexts::read(text, &mut read),
+            Form::Toml => toml::read(text, &mut read),
         }
         read
     }
+}
+
+/// Whether a text is JSON, and no prompt with wildcards in braces: its first line is, or all of it.
+fn is_json(first: &str, text: &str) -> bool {
+    use serde::de::IgnoredAny;
+    let is = |text: &str| serde_json::from_str::<IgnoredAny>(text).is_ok();
+    (first.starts_with('{') || first.starts_with('['))
+        && (is(first) && first.len() > 2 && first.contains('"') || is(text))
 }
 
 /// A line of a file, for findings to point into.
@@ -149,7 +168,7 @@ mod tests {
     /// Line, prompts and the other settings.
     fn all(name: &str, text: &str) -> Vec<(usize, String, String, Value)> {
         let read = read(name, text);
-        assert!(read.found.is_empty(), "{:?}", read.found);
+        assert!(read.found.iter().all(|f| f.diagnostic.code == code::MENDED_INFOTEXT), "{:?}", read.found);
         let one = |e: &Entry| {
             let mut wanted = Wanted::default();
             e.patch.apply(&mut wanted);
@@ -183,6 +202,35 @@ mod tests {
             ("a.csv", "Prompt;Negative prompt;Steps;Seed;Size;CFG scale\na cat;dog;5;7;64x96;4"),
             ("a.tsv", "prompt\tnegative_prompt\tsteps\tseed\tsize\tcfg\na cat\tdog\t5\t7\t64x96\t4"),
             ("i.txt", "a cat\nNegative prompt: dog\nSteps: 5, Seed: 7, Size: 64x96, CFG scale: 4\n"),
+            (
+                "i.txt",
+                "a cat\nNegative prompt: dog\nSteps: 5, Seed: 7,\nSize: 64x96, CFG scale: 4\nTime taken: 3 sec.\n",
+            ),
+            ("i.txt", "a cat Negative prompt: dog Steps: 5, Seed: 7, Size: 64x96, CFG scale: 4\n"),
+            ("k.txt", "a cat --N dog --S 5 --D 7 --W 64 --H 96 --L 4"),
+            (
+                "k.toml",
+                "[prompt]\nwidth = 64\nheight = 96\nscale = 4\nsample_steps = 9\n\n[[prompt.subset]]\nprompt = \"a cat\"\n\
+                 negative_prompt = \"dog\"\nsample_steps = 5\nseed = 7\n",
+            ),
+            (
+                "k.json",
+                r#"[{"prompt":"a cat","negative_prompt":"dog","sample_steps":5,"seed":7,"width":64,"height":96,"scale":4,"enum":0}]"#,
+            ),
+            ("k.json", r#"["a cat --n dog --s 5 --d 7 --w 64 --h 96 --l 4"]"#),
+            (
+                "one.json",
+                "{\n \"prompt\": \"a cat\",\n \"negative_prompt\": \"dog\", \"steps\": 5, \"seed\": 7,\n \"size\": \"64x96\", \"cfg\": 4\n}\n",
+            ),
+            (
+                "lines.txt",
+                r#"{"prompt":"a cat","negative_prompt":"dog","steps":5,"seed":7,"size":"64x96","cfg_scale":4}"#,
+            ),
+            ("table.txt", "prompt,negative_prompt,steps,seed,size,cfg_scale\na cat,dog,5,7,64x96,4\n"),
+            (
+                "log.csv",
+                "prompt,seed,width,height,sampler,cfgs,steps,filename,negative_prompt\na cat,7,64,96,,4,5,00001.png,dog\n",
+            ),
         ] {
             let read = all(name, text);
             let (_, prompt, negative, settings) = &read[0];
@@ -224,8 +272,59 @@ mod tests {
     }
 
     #[test]
+    fn several_seeds_are_several_pictures() {
+        let seeds: Vec<_> =
+            read("k.txt", "a cat --d 1,2,13835058055282163712 --s 5").entries.into_iter().map(|e| e.patch).collect();
+        let seeds: Vec<_> = seeds.iter().map(|patch| patch.get("seed").and_then(Value::as_u64).unwrap()).collect();
+        assert_eq!(seeds, [1, 2, 13_835_058_055_282_163_712]);
+    }
+
+    #[test]
+    fn everything_wrong_with_a_line_is_told_at_once() {
+        let read = read("k.txt", "a cat --am 1 --d 1,x --zz 5 --w many --s\n");
+        let codes: Vec<_> =
+            read.found.iter().map(|f| (f.diagnostic.code.id, f.diagnostic.pointed_at().unwrap_or_default())).collect();
+        let places = [
+            ("E0617", "--am"),
+            ("E0613", "--zz"),
+            ("E0613", "a cat --am 1 --d 1,x --zz 5 --w many --s"),
+            ("E0606", "width"),
+        ];
+        for (code, place) in places {
+            assert!(
+                codes.iter().any(|(c, p)| *c == code && (*p == place || code == "E0606")),
+                "{code} {place} {codes:?}"
+            );
+        }
+        assert!(read.entries.is_empty());
+    }
+
+    #[test]
+    fn slips_of_a_shell_are_told() {
+        let text = "--prompt “red circle, blue” --seed 7\n--prompt x --sd_model C:\\models\\foo.safetensors\n--prompt x --sd_model 'C:\\models\\foo'";
+        let found = read("a.txt", text).found;
+        let said: Vec<_> =
+            found.iter().map(|f| (f.place.line, f.diagnostic.code.id, f.diagnostic.pointed_at().unwrap())).collect();
+        assert_eq!(said, [(1, "W0614", "“"), (2, "W0614", "C:\\models\\foo.safetensors")]);
+        assert!(found[1].diagnostic.help[0].contains("C:/models/foo.safetensors"));
+    }
+
+    #[test]
+    fn elements_of_an_array_have_their_lines() {
+        let text = "[\n {\"prompt\": \"a\"},\n {\"prompt\": \"b\",\n  \"stpes\": 5},\n 7\n]";
+        let read = read("a.json", text);
+        assert_eq!(read.entries.iter().map(|e| e.place.line).collect::<Vec<_>>(), [2]);
+        assert_eq!(read.found.iter().map(|f| f.place.line).collect::<Vec<_>>(), [3, 5]);
+    }
+
+    #[test]
     fn broken_files_are_told() {
         for (name, text, line) in [
+            ("a.toml", "[prompt]\nwidth = 64\n", 1),
+            ("a.toml", "[prompt]\nwidth = \n", 2),
+            ("a.toml", "[prompt]\nwidth = 64\n[[prompt.subset]]\nprompt = \"a\"\nstpes = 5\n", 3),
+            ("a.json", "[{\"prompt\": \"a\"},\n{]", 2),
+            ("a.json", "[{\"prompt\": \"a\"}", 1),
             ("a.json", "[1]", 1),
             ("a.jsonl", "{\"prompt\":\"a\"}\n{", 2),
             ("a.csv", "promt\na", 1),

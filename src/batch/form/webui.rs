@@ -1,12 +1,16 @@
 //! webui's "Prompts from file or textbox".
 
+use std::ops::Range;
+use std::sync::LazyLock;
+
 use rayon::prelude::*;
+use regex::Regex;
 use serde_json::{Map, Value};
 
 use super::{Options, Read};
 use crate::batch::prompt_line::options_of;
 use crate::batch::{Finding, LineError, Position, PromptFile, Seeds};
-use crate::diagnostic::{Said, code};
+use crate::diagnostic::{Diagnostic, Said, Text, code};
 use crate::plan::Patch;
 use crate::say;
 use crate::syntax::python;
@@ -30,6 +34,9 @@ pub(super) fn read(text: &str, options: Options, read: &mut Read) {
                 continue;
             }
         };
+        if line.contains("--") {
+            shell(number, line, read);
+        }
         let values = values.iter().map(|(name, value)| (name.as_str(), value));
         if line.starts_with(DEFAULTS) {
             let source = super::line(&read.file, number, line);
@@ -48,6 +55,39 @@ pub(super) fn read(text: &str, options: Options, read: &mut Read) {
         read.push(number, line, &defaults, values);
     }
 }
+
+/// What is lost or kept as on a shell's command line, and was hardly meant: backslashes of Windows' paths, and quotes that are none.
+fn shell(number: usize, line: &str, read: &mut Read) {
+    if let Some(path) = WINDOWS_PATH.as_ref().and_then(|pattern| pattern.captures(line)?.get(1)) {
+        let slashes = path.as_str().replace('\\', "/");
+        let message = say!(
+            "the backslashes vanish here, as on a command line",
+            "コマンドラインと同じく、バックスラッシュは消えてしまいます"
+        );
+        let help = say!("write `{slashes}`", "`{slashes}` と書いてください");
+        say_at(number, line, path.range(), message, help, read);
+    }
+    if let Some(quote) = CURLY_QUOTE.as_ref().and_then(|pattern| pattern.captures(line)?.get(1)) {
+        let sign = quote.as_str();
+        let message = say!(
+            "`{sign}` is no quote here: it becomes a part of the value",
+            "`{sign}` は引用符にならず、値の一部になります"
+        );
+        let help = say!("write `\"` around the value", "値を `\"` で囲んでください");
+        say_at(number, line, quote.range(), message, help, read);
+    }
+}
+
+fn say_at(number: usize, line: &str, span: Range<usize>, message: Text, help: Text, read: &mut Read) {
+    let source = super::line(&read.file, number, line);
+    let diagnostic = Diagnostic::new(code::LINE_AS_WEBUI, message).within(&source).at(span).help(help);
+    read.found.push(Finding { place: read.place(number), diagnostic });
+}
+
+/// A path behind an option, without quotes that would keep its backslashes.
+static WINDOWS_PATH: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r#"--\w+\s+([A-Za-z]:\\[^\s"']*)"#).ok());
+/// A quote of printing behind an option.
+static CURLY_QUOTE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"--\w+\s+([“”„‘’«「『＂])").ok());
 
 /// The options that a line names: a line without any is a prompt.
 fn command(line: &str) -> Result<Vec<(String, Value)>, LineError> {

@@ -20,7 +20,7 @@ use crate::say;
 pub struct BatchArgs {
     #[command(subcommand)]
     pub command: Option<BatchCommand>,
-    /// Prompt files, or folders of images whose infotexts are drawn again
+    /// Prompt files, images whose infotexts are drawn again, or folders of such images
     #[arg(value_name = "FILE|FOLDER", required = true)]
     pub inputs: Vec<PathBuf>,
     /// How the files are written [default: told by name and content]
@@ -101,6 +101,8 @@ pub enum FormArg {
     Csv,
     /// Pasted infotexts
     Infotexts,
+    /// kohya's TOML with [[prompt.subset]]
+    Toml,
 }
 
 impl From<FormArg> for Form {
@@ -112,6 +114,7 @@ impl From<FormArg> for Form {
             FormArg::Json => Form::Json,
             FormArg::Csv => Form::Csv,
             FormArg::Infotexts => Form::Infotexts,
+            FormArg::Toml => Form::Toml,
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::cli::terminal::Terminal;
 
 #[derive(Debug, Args)]
 pub struct InfoArgs {
-    /// Images (PNG, JPEG, WebP); a .txt beside an image is read when the image has no infotext
+    /// Images (PNG, JPEG, WebP, GIF, AVIF); a .txt beside an image is read when the image has no infotext
     #[arg(required = true, value_name = "IMAGE")]
     pub images: Vec<PathBuf>,
     /// Print the plan, for `lbw run`, in place of the infotext

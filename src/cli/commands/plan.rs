@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use crate::app::prompts::{ask, jobs};
+use crate::app::prompts::{ask_texts_or_files, jobs};
 use crate::app::show::{self, Bars};
 use crate::app::{self, Asked, Job, Session};
 use crate::cli::args::{PlaceArgs, PromptArgs};
@@ -30,7 +30,7 @@ pub struct PlanArgs {
 
 pub fn run(args: &PlanArgs, terminal: Terminal) -> CommandResult {
     let session = Arc::new(Session::open(&args.places.places(), args.prompt.caller()?)?);
-    let (asked, found) = ask(&session, &args.prompt.texts()?)?;
+    let (asked, found) = ask_texts_or_files(&session, &args.prompt.texts()?)?;
     if args.compare {
         return asked.iter().try_for_each(|asked| compare(asked, &session, args.json, terminal));
     }

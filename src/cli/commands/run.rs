@@ -1,4 +1,4 @@
-//! `lbw run`: executes saved plans.
+//! `lbw run`: executes saved plans, and draws pictures again.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::cli::terminal::Terminal;
 
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// Plan files (JSON), or PNGs that lbw made
+    /// Plan files (JSON), or pictures: those of lbw by their plan, others by their infotext
     #[arg(required = true, value_name = "FILE")]
     pub plans: Vec<PathBuf>,
     /// The pictures that img2img plans draw over

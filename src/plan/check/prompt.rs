@@ -1,5 +1,8 @@
 //! Findings about the text around the tags.
 
+use std::ops::Range;
+
+use super::prose;
 use crate::diagnostic::{Diagnostic, Source, code};
 use crate::plan::Settings;
 use crate::say;
@@ -11,9 +14,61 @@ use crate::syntax::{Mapped, Prompt, Tag};
 /// Weights above this are hardly meant.
 const LARGE_WEIGHT: f64 = 4.0;
 
-pub fn attention(oddity: &Oddity, text: &Mapped, source: &Source) -> Diagnostic {
+/// What is odd about the brackets of `text`; those without a partner are told together.
+pub fn attention(oddities: &[Oddity], text: &Mapped, source: &Source) -> Vec<Diagnostic> {
+    let single = oddities.iter().filter_map(|oddity| single_oddity(oddity, text, source));
+    let of = |kind| oddities.iter().filter(move |oddity| oddity.kind == kind).map(|oddity| oddity.span.clone());
+    // In `:)` the bracket is meant as a mouth, and drawn as one.
+    let is_mouth = |span: &Range<usize>| text.text()[..span.start].ends_with([':', ';', '=']);
+    let unopened: Vec<_> = of(OddityKind::Unopened).filter(|span| !is_mouth(span)).collect();
+    single
+        .chain(partnerless(&of(OddityKind::Unclosed).collect::<Vec<_>>(), true, text, source))
+        .chain(partnerless(&unopened, false, text, source))
+        .collect()
+}
+
+/// Brackets that are not closed, or were not opened.
+fn partnerless(spans: &[Range<usize>], is_open: bool, text: &Mapped, source: &Source) -> Option<Diagnostic> {
+    let first = spans.first()?;
+    let bracket = &text.text()[first.clone()];
+    let message = match (is_open, spans.len() - 1) {
+        (true, 0) => say!(
+            "this `{bracket}` is not closed: it weighs everything behind it",
+            "この `{bracket}` は閉じていないので、後ろがすべて重み付けされます"
+        ),
+        (true, more) => say!(
+            "this `{bracket}` and {more} more brackets are not closed: they weigh everything behind them",
+            "この `{bracket}` とほかに {more} 個の括弧が閉じていないので、後ろがすべて重み付けされます"
+        ),
+        (false, 0) => say!(
+            "nothing opens this `{bracket}`: it is drawn as text",
+            "この `{bracket}` を開く括弧がないので、文字として描かれます"
+        ),
+        (false, more) => say!(
+            "nothing opens this `{bracket}` and {more} more brackets: they are drawn as text",
+            "この `{bracket}` とほかに {more} 個の括弧は開かれていないので、文字として描かれます"
+        ),
+    };
+    let partner = match bracket {
+        "(" => ")",
+        ")" => "(",
+        "[" => "]",
+        _ => "[",
+    };
+    let mut said = Diagnostic::new(code::UNBALANCED_BRACKET, message).within(source);
+    for span in spans.iter().take(4) {
+        said = said.at(text.span(span.clone()));
+    }
+    Some(said.help(say!(
+        "add `{partner}`, or write `\\{bracket}` if the sign is meant",
+        "`{partner}` を加えるか、文字のつもりなら `\\{bracket}` と書いてください"
+    )))
+}
+
+fn single_oddity(oddity: &Oddity, text: &Mapped, source: &Source) -> Option<Diagnostic> {
     let span = text.span(oddity.span.clone());
     let said = match oddity.kind {
+        OddityKind::Unclosed | OddityKind::Unopened => return None,
         OddityKind::BadNumber => {
             let number = &text.text()[oddity.span.clone()];
             let message = say!("`{number}` is not a number", "`{number}` は数値ではありません");
@@ -42,10 +97,11 @@ pub fn attention(oddity: &Oddity, text: &Mapped, source: &Source) -> Diagnostic 
                 .help(say!("write the weight as a number: `(text:1.5)`", "重みを数値で書いてください: `(text:1.5)`"))
         }
     };
-    said.within(source)
+    Some(said.within(source))
 }
 
-pub fn composition(parts: &[Part], source: &Source) -> Vec<Diagnostic> {
+/// How a prompt is composed; `has_loras` where it has tags that load LoRAs.
+pub fn composition(parts: &[Part], has_loras: bool, source: &Source) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for part in parts {
         let Some(span) = part.weight_span.clone() else { continue };
@@ -74,12 +130,17 @@ pub fn composition(parts: &[Part], source: &Source) -> Vec<Diagnostic> {
         let and = source.text.get(..second).and_then(|before| before.rfind("AND"));
         let count = parts.len();
         let message = say!("AND makes {count} prompts of this one", "AND がこのプロンプトを {count} つに分けます");
-        let said = Diagnostic::new(code::COMPOSITION, message);
-        found.push(
-            said.within(source)
-                .label(and.map_or(0..0, |at| at..at + 3), say!("splits here", "ここで分かれます"))
-                .help(say!("write `and` if the word is meant", "単語なら `and` と書いてください")),
-        );
+        let mut said = Diagnostic::new(code::COMPOSITION, message)
+            .within(source)
+            .label(and.map_or(0..0, |at| at..at + 3), say!("splits here", "ここで分かれます"))
+            .help(say!("write `and` if the word is meant", "単語なら `and` と書いてください"));
+        if has_loras {
+            said = said.note(say!(
+                "LoRAs act on all parts, wherever their tags stand",
+                "LoRA はタグがどこにあっても、すべての部分に効きます"
+            ));
+        }
+        found.push(said);
     }
     found
 }
@@ -107,11 +168,12 @@ pub fn schedule(
     tags: &[Tag],
     settings: &Settings,
     timeline: Timeline,
+    is_last: bool,
 ) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     if let Some(failure) = &schedule.failure {
-        // It only matters where there is something to switch off.
-        if has_edit(text.text()) || matches!(failure, Failure::Pipe(_)) {
+        // It only matters where there is something to switch off, or where a choice seems to be meant.
+        if has_edit(text.text()) || matches!(failure, Failure::Pipe(at) if prose::is_choice(at.start, source)) {
             found.push(whole_failure(failure, source));
         }
         return found;
@@ -150,10 +212,25 @@ pub fn schedule(
                     "write a smaller step, or a fraction such as 0.5",
                     "小さいステップか、0.5 のような小数を書いてください"
                 )));
+            } else if is_last && !settings.old_prompt_editing && is_all(number) {
+                let message = say!(
+                    "{number} is the whole of the steps: the second text is never drawn",
+                    "{number} は全ステップの終わりなので、後の文は描かれません"
+                );
+                let said = Diagnostic::new(code::EDIT_NEVER_SWITCHES, message).within(source).at(when.clone());
+                found.push(said.help(say!(
+                    "write a fraction below 1; a weight stands in round brackets, as in `(text:1.2)`",
+                    "1 より小さい小数を書いてください。重みは `(text:1.2)` のように丸括弧に書きます"
+                )));
             }
         }
     }
     found
+}
+
+/// Whether a fraction of the steps is all of them. From 1 to 2 it counts those of a second pass, where there is one.
+fn is_all(number: &str) -> bool {
+    number.contains('.') && number.parse().is_ok_and(|n: f64| n >= 1.0)
 }
 
 /// Whether the text looks as if it held an edit or an alternation.
@@ -205,7 +282,7 @@ fn tags_inside<'a>(edit: &'a Edit, source: &'a Source, tags: &'a [Tag]) -> impl 
     })
 }
 
-fn half_steps(number: &str, span: std::ops::Range<usize>, source: &Source, settings: &Settings) -> Diagnostic {
+fn half_steps(number: &str, span: Range<usize>, source: &Source, settings: &Settings) -> Diagnostic {
     let sampler = settings.sampler.label();
     let message = say!(
         "{sampler} counts two calls per step, so {number} is half as far as it looks",

@@ -36,10 +36,15 @@ pub fn unknown_sampler(name: &str, span: Range<usize>, source: &Source) -> Diagn
                 "`{label}` と書いてください。スケジュールタイプは別のオプションです"
             )
         }
-        (None, Some(near)) => say!("did you mean `{near}`?", "`{near}` ではありませんか"),
-        (None, None) => {
-            say!("`lbw txt2img --sampler ?` shows the names", "`lbw txt2img --sampler ?` で名前がわかります")
-        }
+        (None, Some(near)) => say!(
+            "take `{near}`, which is nearest to it: `--sampler \"{near}\"`",
+            "最も近いのは `{near}` です: `--sampler \"{near}\"`"
+        ),
+        (None, None) => say!("choose one with `--sampler`", "`--sampler` で選んでください"),
     };
-    Diagnostic::new(code::UNKNOWN_SAMPLER, message).within(source).at(span).help(help)
+    Diagnostic::new(code::UNKNOWN_SAMPLER, message)
+        .within(source)
+        .at(span)
+        .help(help)
+        .help(say!("`lbw txt2img --sampler help` shows the names", "`lbw txt2img --sampler help` で名前がわかります"))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{dialect, vector};
+use super::{arguments, dialect, no_tag, vector};
 use crate::block::Layout;
 use crate::diagnostic::{Diagnostic, Said, Source, Text, code, did_you_mean};
 use crate::plan::Request;
@@ -49,9 +49,16 @@ pub fn argument_error(error: &ArgumentError, source: &Source, presets: &PresetSe
             let message = say!("`{text}` is not {kind}", "`{text}` は{kind}ではありません", with kind);
             let said = Diagnostic::new(code::BAD_NUMBER, message)
                 .label(span, say!("{argument} of this LoRA", "この LoRA の {argument}"));
-            said.help(match text {
+            let help = match text {
                 text if text.contains(',') && text.replacen(',', ".", 1).parse::<f64>().is_ok() => {
                     say!("write decimals with a point", "小数点には「.」を使ってください")
+                }
+                text if no_tag::in_ascii(text) != *text => {
+                    let half = no_tag::in_ascii(text);
+                    say!("write `{half}` with half-width signs", "半角で `{half}` と書いてください")
+                }
+                text if swallows(text) => {
+                    say!("is a `>` missing behind the number?", "数値の後に `>` が足りないのではありませんか")
                 }
                 // With more than one it is not a named argument, and stands for the number of its place.
                 text if text.matches('=').count() > 1 => say!(
@@ -63,7 +70,14 @@ pub fn argument_error(error: &ArgumentError, source: &Source, presets: &PresetSe
                     "`<lora:name:0.8>` のように{kind}を書いてください",
                     with kind
                 ),
-            })
+            };
+            match is_word(text) {
+                true => said.help(help).help(say!(
+                    "is `{text}` a preset? Write `lbw={text}` and give its file with `--presets`",
+                    "`{text}` はプリセットですか? `lbw={text}` と書き、`--presets` でそのファイルを指定してください"
+                )),
+                false => said.help(help),
+            }
         }
         ArgumentErrorKind::BadEntry { entry, error, preset } => {
             let error = error.said();
@@ -114,6 +128,17 @@ pub fn argument_error(error: &ArgumentError, source: &Source, presets: &PresetSe
     .within(source)
 }
 
+/// Whether a number goes on as a prompt does: the tag was not closed behind it.
+fn swallows(text: &str) -> bool {
+    let end = text.find([',', '<', '\n', ' ', '(']).unwrap_or(text.len());
+    text[..end].trim().parse::<f64>().is_ok() && text[end..].trim_end().contains(['<', '\n', ' ', '('])
+}
+
+/// Whether text in the place of a number is a name, as those of presets are.
+fn is_word(text: &str) -> bool {
+    text.starts_with(char::is_alphabetic) && text.chars().all(|c| c.is_alphanumeric() || "_-.".contains(c))
+}
+
 /// Whether text in the place of a number is plainly meant as block weights.
 fn is_weights(argument: &str, text: &str, presets: &PresetSet) -> bool {
     let place = matches!(argument, "te" | "unet" | "dyn");
@@ -131,7 +156,9 @@ pub fn tags(prompt: &Prompt, networks: &Networks, request: &Request, presets: &P
     let is_webui = request.settings.lbw_dialect.is_webui();
     let acting = networks.files.iter().any(|file| file.reading.is_some());
     for tag in &lora_tags {
+        found.extend(no_tag::swallowing(tag, source));
         found.extend(dialect::tag(tag, request));
+        found.extend(arguments::unread(tag, request.settings.lbw_dialect, acting, source));
         if is_webui {
             found.extend(names(tag, source));
             found.extend(weights(tag, source, presets, networks.files.is_empty()));
@@ -415,7 +442,11 @@ pub fn unknown_lora<'a>(
         let text = &name.text;
         let message = say!("there is no LoRA `{text}`", "LoRA `{text}` はありません");
         let said = Diagnostic::new(code::UNKNOWN_LORA, message);
+        let half = no_tag::in_ascii(text);
         let help = match did_you_mean(&name.text, names.clone()) {
+            _ if half != *text && half.split(':').next().is_some_and(&known) => {
+                say!("write `{half}` with half-width signs", "半角で `{half}` と書いてください")
+            }
             Some(near) => say!("did you mean `{near}`?", "`{near}` ではありませんか"),
             None => say!(
                 "put the file into the LoRA folder, or name the folder with `--lora-dir`",

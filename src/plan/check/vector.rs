@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::no_tag;
 use crate::block::{Family, Layout, Space};
 use crate::diagnostic::{Diagnostic, Said, Source, Text, code, did_you_mean};
 use crate::plan::argument::Vector;
@@ -19,13 +20,21 @@ pub fn is_meant(entries: usize) -> bool {
 /// The value of `lbw=` is neither a preset nor a vector.
 pub fn unknown_weights(value: &str, span: Range<usize>, source: &Source, presets: &PresetSet) -> Diagnostic {
     let entries = value.matches(',').count() + 1;
-    if is_meant(entries) {
+    if is_meant(entries) && other_separators(value).is_none() {
         let message =
             say!("a weight vector of {entries} entries does not exist", "{entries} 個の重みベクトルはありません");
         return Diagnostic::new(code::BAD_VECTOR_LENGTH, message)
             .within(source)
             .label(span, say!("{entries} entries", "{entries} 個"))
             .help(lengths());
+    }
+    if let Some(vector) = other_separators(value) {
+        let message = say!(
+            "the numbers of this vector are not separated by `,`",
+            "このベクトルの数値は `,` で区切られていません"
+        );
+        let found = Diagnostic::new(code::UNKNOWN_PRESET, message).within(source).at(span);
+        return found.help(say!("write `{vector}`", "`{vector}` と書いてください"));
     }
     let said = Diagnostic::new(
         code::UNKNOWN_PRESET,
@@ -34,12 +43,29 @@ pub fn unknown_weights(value: &str, span: Range<usize>, source: &Source, presets
     .within(source)
     .label(span, say!("not a preset and not a vector", "プリセットでもベクトルでもありません"));
     match presets.weights.nearest(value) {
+        _ if matches!(value, "XYZ" | "ZYX") => said.help(say!(
+            "`{value}` is the placeholder of `lbw xyz` and `lbw analyze`: write a preset or a vector in its place",
+            "`{value}` は `lbw xyz` と `lbw analyze` のための目印です。代わりにプリセットかベクトルを書いてください"
+        )),
         Some(near) if near == value.trim() => {
             said.help(say!("remove the spaces: `{near}`", "空白を消してください: `{near}`"))
         }
         Some(near) => said.help(say!("did you mean `{near}`?", "`{near}` ではありませんか")),
         None => said.help(say!("`lbw preset list` shows the names", "`lbw preset list` で名前の一覧が出ます")),
     }
+}
+
+/// Numbers, as many as a vector has, with anything but commas between them: the vector that is meant.
+pub fn other_separators(value: &str) -> Option<String> {
+    let value = no_tag::in_ascii(value);
+    let by = |separators: &[char]| -> Option<Vec<String>> {
+        let entries: Vec<_> =
+            value.split(separators).map(str::trim).filter(|e| !e.is_empty()).map(str::to_owned).collect();
+        let all_read = entries.iter().all(|entry| lora_tag::weight(entry).is_ok());
+        (all_read && Layout::from_len(entries.len()).is_some()).then_some(entries)
+    };
+    let points = [',', ' ', '\u{3000}', '、', ';', '/', '|', '.'];
+    by(&points[..points.len() - 1]).or_else(|| by(&points)).map(|entries| entries.join(","))
 }
 
 pub fn unknown_elements(value: &str, span: Range<usize>, source: &Source, presets: &PresetSet) -> Diagnostic {
@@ -240,15 +266,22 @@ pub fn rules(preset: &Preset, space: Space) -> Vec<Diagnostic> {
     element::parse(&preset.value, space).1.iter().map(|problem| rule(problem, &preset.name, &source, space)).collect()
 }
 
+fn blocks_help(name: &str, space: Space) -> Text {
+    match did_you_mean(name, space.names().iter().copied()) {
+        Some(near) => say!("did you mean {near}?", "{near} ではありませんか"),
+        None => {
+            let (first, second) = (space.names()[0], space.names()[1]);
+            say!("blocks are {first}, {second} and so on", "ブロックは {first}、{second} などです")
+        }
+    }
+}
+
 fn rule(problem: &RuleProblem, preset: &str, source: &Source, space: Space) -> Diagnostic {
     let said = match &problem.kind {
         RuleProblemKind::UnknownBlock(name) => {
-            let help = match did_you_mean(name, space.names().iter().copied()) {
-                Some(near) => say!("did you mean {near}?", "{near} ではありませんか"),
-                None => {
-                    let (first, second) = (space.names()[0], space.names()[1]);
-                    say!("blocks are {first}, {second} and so on", "ブロックは {first}、{second} などです")
-                }
+            let help = match element::meant(name, true, space) {
+                Some(block) => say!("the block is called {block}", "ブロックの名前は {block} です"),
+                None => blocks_help(name, space),
             };
             Diagnostic::new(
                 code::UNKNOWN_BLOCK,
@@ -258,6 +291,17 @@ fn rule(problem: &RuleProblem, preset: &str, source: &Source, space: Space) -> D
                 ),
             )
             .help(help)
+        }
+        RuleProblemKind::NoMatch { word, meant } => {
+            let message =
+                say!("`{word}` in `{preset}` matches nothing", "`{preset}` の `{word}` はどれにも一致しません");
+            Diagnostic::new(code::WORD_MATCHES_NOTHING, message).help(match meant {
+                Some(block) if space.names().contains(&block.as_str()) => {
+                    say!("the block is called {block}", "ブロックの名前は {block} です")
+                }
+                Some(meant) => say!("write `{meant}`", "`{meant}` と書いてください"),
+                None => blocks_help(word, space),
+            })
         }
         RuleProblemKind::BadRatio(ratio) => Diagnostic::new(
             code::BAD_RATIO,

@@ -56,7 +56,7 @@ fn wish(body: &Value, most: usize, language: Language) -> Result<analyze::Wish, 
     let wish = analyze::Wish {
         lora: body["lora"].as_str().map(str::to_owned),
         range: text("range", &default.range),
-        blocks: text("blocks", &default.blocks),
+        blocks: Some(text("blocks", "")).filter(|blocks| !blocks.is_empty()),
         threshold: text("threshold", &default.threshold),
         seeds: body["seeds"].as_u64().map_or(1, |seeds| seeds as usize),
         quick: body["quick"] == true,
@@ -64,7 +64,7 @@ fn wish(body: &Value, most: usize, language: Language) -> Result<analyze::Wish, 
         toward,
         ..default
     };
-    let cells = analyze::cells(&wish.blocks).saturating_mul(wish.seeds);
+    let cells = analyze::cells(wish.blocks.as_deref()).saturating_mul(wish.seeds);
     if cells > most {
         let error = analyze::too_many(cells, most);
         return Err(Failure::app(&error, language));

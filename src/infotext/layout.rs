@@ -1,0 +1,205 @@
+//! Where the prompts and the parameters of a text stand, also where webui would lose them: broken over lines, followed by other lines, or
+//! all in one line.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::parse::{FEWEST_PAIRS, NEGATIVE, pairs};
+use super::paste::{Known, known_field};
+use crate::plan::settings::table;
+use crate::syntax::python;
+
+/// Where parameters begin inside a line.
+static INSIDE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\bSteps: ?\d+ ?,").ok());
+/// Lines that webui's page and its kin show below an infotext, and that are copied with it.
+static TAIL: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let lines = r"Time taken|Torch active|Sys VRAM|A: [\d.]+ [GM]B|Template|Negative Template|Used embeddings|Used custom|Saved|Score";
+    Regex::new(&format!(r"^(?:{lines})\b")).ok()
+});
+
+/// A text by its parts, which are slices of it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Layout<'t> {
+    /// Lines of the prompts; one that begins `Negative prompt:` starts the negative one.
+    pub prompts: Vec<&'t str>,
+    /// Lines of `key: value` pairs, most often one.
+    pub parameters: Vec<&'t str>,
+    /// Lines behind the parameters that are left aside.
+    pub tail: Vec<&'t str>,
+    /// Whether webui would read something else.
+    pub is_mended: bool,
+}
+
+impl<'t> Layout<'t> {
+    /// The parts of one text.
+    pub fn of(text: &'t str) -> Self {
+        let lines: Vec<&str> = python::strip(text).split('\n').collect();
+        let Some((last, before)) = lines.split_last() else { return Layout::default() };
+        let as_webui = || Layout { prompts: before.to_vec(), parameters: vec![last], ..Layout::default() };
+        if begins(last) && pairs(last).len() >= FEWEST_PAIRS {
+            return as_webui();
+        }
+        if let Some(at) = lines.iter().rposition(|line| begins(line)) {
+            let end = at + length(&lines[at..]);
+            let parameters = lines[at..end].to_vec();
+            if parameters.iter().map(|line| pairs(line).len()).sum::<usize>() >= FEWEST_PAIRS {
+                return Layout {
+                    prompts: lines[..at].to_vec(),
+                    parameters,
+                    tail: lines[end..].to_vec(),
+                    is_mended: true,
+                };
+            }
+        }
+        if is_parameters(last) && inside(last).is_none() {
+            return as_webui();
+        }
+        if let Some(at) = lines.iter().rposition(|line| inside(line).is_some()) {
+            let line = lines[at];
+            let split = inside(line).unwrap_or(line.len());
+            let mut prompts = lines[..at].to_vec();
+            prompts.extend(at_negative(line[..split].trim_end_matches([' ', ','])));
+            let end = at + length(&lines[at..]);
+            let parameters = std::iter::once(&line[split..]).chain(lines[at + 1..end].iter().copied()).collect();
+            return Layout { prompts, parameters, tail: lines[end..].to_vec(), is_mended: true };
+        }
+        let is_divided = lines.iter().any(|line| python::strip(line).starts_with(NEGATIVE));
+        if is_divided && pairs(last).len() >= FEWEST_PAIRS {
+            return as_webui();
+        }
+        if !is_divided && lines.iter().any(|line| line.contains(NEGATIVE)) {
+            let prompts = lines.into_iter().flat_map(at_negative).collect();
+            return Layout { prompts, is_mended: true, ..Layout::default() };
+        }
+        Layout { prompts: lines, ..Layout::default() }
+    }
+
+    /// Whether another program wrote the text, and nobody typed it as a prompt.
+    pub fn is_infotext(&self) -> bool {
+        !self.parameters.is_empty() || self.prompts.iter().any(|line| python::strip(line).starts_with(NEGATIVE))
+    }
+}
+
+/// Whether `text` was made by a program rather than typed: it has a line that begins `Negative prompt:`, or parameters with `Steps`
+/// among them. Ordinary prompts with colons (`time: 12:30, where: here, who: me`) are not taken for one, though webui would.
+pub fn looks_like_infotext(text: &str) -> bool {
+    Layout::of(text).is_infotext()
+}
+
+/// Whether a line begins as webui writes parameters.
+pub fn begins(line: &str) -> bool {
+    let steps =
+        python::strip(line).strip_prefix("Steps:").map(|rest| rest.split(',').next().unwrap_or_default().trim());
+    steps.is_some_and(|steps| !steps.is_empty() && steps.len() <= 20 && !steps.contains(' '))
+}
+
+/// Whether a line ends an infotext, be it all of it.
+pub fn ends(line: &str) -> bool {
+    begins(line) || inside(line).is_some()
+}
+
+/// Whether an infotext ends somewhere in a text of many lines.
+pub fn ends_in(text: &str) -> bool {
+    let mut before = None;
+    text.lines().map(str::trim).any(|line| {
+        // Parameters have other fields beside the steps, in their line or in the next one.
+        let is_end = (begins(line) && line.contains(", ")) || inside(line).is_some();
+        let is_second = before.replace(line).is_some_and(begins) && is_fields(line);
+        is_end || is_second
+    })
+}
+
+/// How many of the lines belong to the parameters that begin in the first one.
+pub fn length(lines: &[&str]) -> usize {
+    let goes_on = |pair: &&[&str]| {
+        let (line, next) = (python::strip(pair[0]), python::strip(pair[1]));
+        !next.is_empty()
+            && !TAIL.as_ref().is_some_and(|tail| tail.is_match(next))
+            && (line.ends_with(',') || is_fields(next))
+    };
+    1 + lines.windows(2).take_while(goes_on).count()
+}
+
+/// Whether a line is copied from below an infotext.
+pub fn is_tail(line: &str) -> bool {
+    TAIL.as_ref().is_some_and(|tail| tail.is_match(python::strip(line)))
+}
+
+/// Whether webui takes a line for parameters, and lbw with it: there are steps among them.
+fn is_parameters(line: &str) -> bool {
+    let pairs = pairs(line);
+    pairs.len() >= FEWEST_PAIRS && pairs.iter().any(|(key, _)| *key == "Steps")
+}
+
+/// Whether a line has nothing but fields, the first of them known.
+fn is_fields(line: &str) -> bool {
+    let pairs = pairs(line);
+    pairs.first().is_some_and(|(key, _)| line.starts_with(key) && is_known(key))
+}
+
+fn is_known(key: &str) -> bool {
+    table::of_infotext(key).is_some()
+        || table::SIZES.iter().any(|size| size.name == key)
+        || known_field(key) != Known::No
+}
+
+/// Where the parameters begin inside a line that begins with something else.
+fn inside(line: &str) -> Option<usize> {
+    let at = INSIDE.as_ref()?.find(line)?.start();
+    let before = python::strip(&line[..at]);
+    let starts_with_fields = || pairs(line).first().is_some_and(|(key, _)| before.starts_with(key) && is_known(key));
+    (!before.is_empty() && pairs(&line[at..]).len() >= FEWEST_PAIRS && !starts_with_fields()).then_some(at)
+}
+
+/// A line divided where a negative prompt begins inside it.
+fn at_negative(line: &str) -> Vec<&str> {
+    match line.find(NEGATIVE) {
+        Some(at) if at > 0 => vec![line[..at].trim_end_matches([' ', ',']), &line[at..]],
+        _ => vec![line],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PARAMETERS: &str = "Steps: 5, Sampler: Euler a, Seed: 3, Size: 64x64";
+
+    #[test]
+    fn texts_that_webui_reads_are_left_alone() {
+        for text in ["a cat", "a\nb: c, d: e", "time: 12:30, where: here, who: me", "a\nNegative prompt: b"] {
+            let layout = Layout::of(text);
+            assert!(!layout.is_mended && layout.parameters.is_empty() && layout.tail.is_empty(), "{text}");
+        }
+        let text = format!("a\nNegative prompt: b\n{PARAMETERS}");
+        let layout = Layout::of(&text);
+        assert_eq!(
+            (layout.prompts, layout.parameters, layout.is_mended),
+            (vec!["a", "Negative prompt: b"], vec![PARAMETERS], false)
+        );
+        let other = "Sampler: Euler, Steps: 5, Seed: 3";
+        assert_eq!(Layout::of(other).parameters, [other]);
+    }
+
+    #[test]
+    fn parameters_are_gathered() {
+        let text = "a\nSteps: 5, Sampler: Euler a,\nSeed: 3, Size: 64x64,\nModel: x, Version: v1";
+        let layout = Layout::of(text);
+        assert_eq!((layout.prompts, layout.parameters.len(), layout.tail.len()), (vec!["a"], 3, 0));
+        let text =
+            format!("a\nNegative prompt: b\n{PARAMETERS}\nTime taken: 3.2 sec.\nA: 2.41 GB, R: 3 GB, Sys: 4/8 GB");
+        let layout = Layout::of(&text);
+        assert_eq!((layout.prompts.len(), layout.parameters.len(), layout.tail.len()), (2, 1, 2));
+        for (text, prompts) in [
+            ("a car Negative prompt: ", vec!["a car", "Negative prompt:"]),
+            ("a car, Negative prompt: bad ", vec!["a car", "Negative prompt: bad"]),
+            ("a car, red ", vec!["a car, red"]),
+        ] {
+            let text = format!("{text}{PARAMETERS}");
+            let layout = Layout::of(&text);
+            assert_eq!((layout.prompts, layout.parameters), (prompts, vec![PARAMETERS]), "{text}");
+        }
+        assert_eq!(Layout::of("a car Negative prompt: bad").prompts, ["a car", "Negative prompt: bad"]);
+    }
+}

@@ -1,0 +1,152 @@
+//! What people paste, in every command that reads it, in both languages: nothing changes the picture in silence.
+
+use image::RgbImage;
+use lbw::image_io::encode_png;
+use serde_json::json;
+
+use crate::sandbox::{Sandbox, expect, json_lines};
+
+/// What is pasted, a code that is said, and the exit codes without and with `--strict`.
+static ROWS: [(&str, &str, [i32; 2]); 22] = [
+    ("a <lora:house:0.6:PALETTE>", "E0207", [2, 2]),
+    ("a <lora:house:1:LBW=XLOUT>", "W0240", [0, 2]),
+    ("a <lora:house:1:Stop=10>", "W0240", [0, 2]),
+    ("x <lora:house:1, y", "W0241", [0, 2]),
+    ("x ＜lora：house：1＞", "W0242", [0, 2]),
+    ("x < lora:house:1>", "W0242", [0, 2]),
+    ("a <lora:house:1:lbw=1，1，1，1，1，1，1，1，1，1，1，1>", "E0201", [2, 2]),
+    ("a <lora:house:1:lbw=XYZ>", "E0201", [2, 2]),
+    ("a __color__ cat", "W0120", [0, 2]),
+    ("{red|blue} hair", "W0120", [0, 2]),
+    ("2girls ADDCOMM sunset ADDBASE red", "W0122", [0, 2]),
+    ("mutual#kiss, twintails", "N0123", [0, 0]),
+    ("(masterpiece, best quality, 1girl", "W0124", [0, 2]),
+    ("red hair), smile", "W0124", [0, 2]),
+    ("（赤い髪：1.2）", "W0125", [0, 2]),
+    ("赤い髪，青い目", "W0125", [0, 2]),
+    ("(red hair:1,2)", "W0126", [0, 2]),
+    ("", "W0128", [0, 2]),
+    ("a\nSteps: 5, Sampler: Euler, Schedule type: Turbo, Seed: 3, Size: 128x128", "W0607", [0, 2]),
+    ("a\nSteps: 5, Sampler: TCD, Seed: 3, Size: 128x128", "W0604", [0, 2]),
+    ("a\nSteps: 5, Sampler: Euler,\nSeed: 3, Size: 128x128,\nVersion: v1", "N0640", [0, 0]),
+    (
+        "a\nSteps: 5, Seed: 3, Size: 128x128, Civitai resources: [{\"type\":\"lora\",\"modelName\":\"X\",\"weight\":1}]",
+        "W0641",
+        [0, 2],
+    ),
+];
+
+#[test]
+fn every_command_says_the_same_in_both_languages() {
+    let s = Sandbox::new();
+    let of = |code: i32, args: &[&str], language: &str| {
+        let (out, err) = expect(code, s.lbw(args).env("LBW_LANG", language));
+        format!("{out}{err}")
+    };
+    // All rows at once where a command takes several prompts, so that each command runs a few times only.
+    type Rows = Vec<&'static (&'static str, &'static str, [i32; 2])>;
+    let (mild, wrong): (Rows, Rows) = ROWS.iter().partition(|(.., codes)| codes[0] == 0);
+    for (rows, code) in [(mild, 0), (wrong, 2)] {
+        let texts: Vec<&str> = rows.iter().map(|(text, ..)| *text).collect();
+        for language in ["en", "ja"] {
+            let lines: Vec<String> = texts.iter().map(|text| json!({ "prompt": text }).to_string()).collect();
+            s.write("lines.jsonl", lines.join("\n"));
+            let said = [
+                of(code, &[&["check"][..], &texts].concat(), language),
+                of(code, &[&["plan", "--steps", "5"][..], &texts].concat(), language),
+                of(code, &[&["txt2img", "--dry-run", "--steps", "5"][..], &texts].concat(), language),
+            ];
+            for (text, expected, _) in &rows {
+                let is_said = said.iter().all(|said| said.contains(&format!("[{expected}]")));
+                assert!(is_said, "{language} {expected} of {text:?}:\n{}", said.join("\n---\n"));
+            }
+            let of_prompts = of(code, &["batch", "--dry-run", "lines.jsonl"], language);
+            for (text, expected, _) in rows.iter().filter(|(text, ..)| !text.contains('\n')) {
+                assert!(
+                    of_prompts.contains(&format!("[{expected}]")),
+                    "{language} {expected} of {text:?} in batch:\n{of_prompts}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn warnings_refuse_where_that_is_asked_for() {
+    let s = Sandbox::new();
+    for (text, code, [plain, strict]) in ROWS {
+        if plain == strict {
+            continue;
+        }
+        let found = json_lines(&s.expect(strict, &["check", "--strict", "--json", text]).0);
+        assert!(found.iter().any(|found| found["code"] == code), "{text}: {found:?}");
+    }
+}
+
+#[test]
+fn ordinary_prompts_pass() {
+    let s = Sandbox::new();
+    s.write("ordinary.txt", std::fs::read(crate::sandbox::repository("fixtures/prompts/ordinary.txt")).unwrap());
+    let (out, err) = s.expect(0, &["check", "--strict", "ordinary.txt"]);
+    assert_eq!(out, "0 errors, 0 warnings\n", "{err}");
+}
+
+fn png(parameters: &str) -> Vec<u8> {
+    encode_png(&RgbImage::new(8, 8), parameters, None).unwrap()
+}
+
+const SMALL: &str = "red circle\nSteps: 1, Sampler: Euler, CFG scale: 2, Seed: 4, Size: 32x32";
+
+#[test]
+fn pictures_are_drawn_again_by_every_command() {
+    let s = Sandbox::new();
+    s.expect(0, &["txt2img", SMALL, "-o", "words.png"]);
+    s.write("webui.png", png(SMALL));
+    s.expect(0, &["run", "webui.png", "-o", "run.png"]);
+    s.assert_same_picture("words.png", "run.png");
+    s.write("outputs/2024-01-01/a.png", png(SMALL));
+    s.write("outputs/2024-01-02/b.png", png(&SMALL.replace("Seed: 4", "Seed: 5")));
+    let (out, _) = s.expect(0, &["batch", "outputs", "-o", "again", "--name", "{seed}"]);
+    assert_eq!(out.lines().count(), 2);
+    s.assert_same_picture("words.png", "again/4.png");
+    s.expect(0, &["batch", "webui.png", "-o", "one", "--name", "{seed}"]);
+    s.assert_same_picture("words.png", "one/4.png");
+    s.expect(0, &["check", "--strict", "webui.png"]);
+    let plan = s.json(&["plan", "--json", "webui.png"]);
+    assert_eq!(
+        (&plan["passes"][0]["prompt"], &plan["passes"][0]["settings"]["seed"]),
+        (&json!("red circle"), &json!(4))
+    );
+    // What a picture shows can be pasted.
+    let (info, _) = s.expect(0, &["info", "webui.png"]);
+    assert_eq!(info.trim_end(), SMALL);
+}
+
+#[test]
+fn settings_of_other_programs() {
+    let s = Sandbox::new();
+    let swarm = json!({ "sui_image_params": { "prompt": "red circle", "steps": 3, "seed": 8, "cfgscale": 2, "width": 64, "height": 32,
+        "sampler": "euler", "scheduler": "normal", "model": "other.safetensors", "seamlesstileable": "X-Only" } });
+    s.write("swarm.png", png(&swarm.to_string()));
+    let graph =
+        json!({ "1": { "class_type": "KSampler", "inputs": {} }, "2": { "class_type": "KSampler", "inputs": {} } });
+    s.write("graph/comfy.json", graph.to_string());
+    let plan = s.json(&["plan", "--json", "swarm.png"]);
+    assert_eq!(
+        (&plan["passes"][0]["prompt"], &plan["passes"][0]["settings"]["width"]),
+        (&json!("red circle"), &json!(64))
+    );
+    let (out, err) = s.expect(0, &["batch", "--dry-run", "swarm.png"]);
+    assert!(out.is_empty() && err.contains("N0642") && err.contains("seamlesstileable"), "{err}");
+    let (info, err) = s.expect(0, &["info", "swarm.png"]);
+    assert!(info.starts_with("red circle\nSteps: 3, Sampler: euler") && err.contains("SwarmUI"), "{info}{err}");
+    // What cannot be read says what it holds, in every command.
+    for args in [["check", "graph/comfy.json"], ["plan", "graph/comfy.json"], ["batch", "graph/comfy.json"]] {
+        let (_, err) = s.expect(2, &args);
+        assert!(err.contains("E0643") && err.contains("ComfyUI workflow of 2 nodes"), "{err}");
+    }
+    let (_, err) = expect(2, s.lbw(&["check", "graph/comfy.json"]).env("LBW_LANG", "ja"));
+    assert!(err.contains("ComfyUI のワークフロー"), "{err}");
+    s.write("empty.png", encode_png(&RgbImage::new(2, 2), "", None).unwrap());
+    s.expect(2, &["run", "empty.png"]);
+}
