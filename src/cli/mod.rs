@@ -4,39 +4,67 @@
 mod args;
 mod commands;
 mod exit;
+mod help;
+mod language;
 mod progress;
 mod root;
 mod terminal;
 mod watch;
+mod wrong;
 
 use std::ffi::OsString;
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches};
 
 use commands::*;
-use exit::Failure;
+use exit::{CommandResult, Failure};
 use root::{Cli, Command};
 use terminal::Terminal;
 
+use crate::app;
 use crate::diagnostic::Language;
 
 /// Runs the command named by `args` (the program's own name first) and gives its exit code.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let args = with_default_command(args.into_iter().collect());
+    let args: Vec<OsString> = args.into_iter().collect();
     let language = language(&args);
-    args::speak(language);
-    // clap exits with 2 for a wrong command line and 0 for `--help`, which are our codes too.
-    let matches = match Cli::command().try_get_matches_from(args) {
-        Ok(matches) => matches,
-        Err(error) => error.exit(),
-    };
-    let cli = match Cli::from_arg_matches(&matches) {
-        Ok(cli) => cli,
-        Err(error) => error.exit(),
-    };
+    language::speak(language);
     let terminal = Terminal { language };
-    let result = match cli.command {
+    let result = with_default_command(args).map_err(Failure::from).and_then(|args| run_command(args, terminal));
+    if let Err(Failure::App(error)) = &result {
+        terminal.say_all(&error.findings);
+    }
+    exit::code(&result)
+}
+
+fn run_command(args: Vec<OsString>, terminal: Terminal) -> CommandResult {
+    let mut words: Vec<String> = args.iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
+    let mut command = Cli::command();
+    if let Some(long) = asks_for_help(&words) {
+        command = help::with_pages(command, long, width());
+    }
+    let matches = match command.try_get_matches_from(args) {
+        Ok(matches) => matches,
+        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            return terminal.print(&error.render().to_string());
+        }
+        Err(error) if is_without_command(error.kind()) => {
+            words.push("-h".to_owned());
+            let page = help::with_pages(Cli::command(), false, width()).try_get_matches_from(words);
+            page.map_or_else(|page| terminal.talk(page.render().to_string().trim_end()), drop);
+            return Err(app::Error::refused(Vec::new()).into());
+        }
+        Err(error) => return Err(wrong::told(&error, &words, &Cli::command()).into()),
+    };
+    if let Some((_, inner)) = matches.subcommand() {
+        let prompts = inner.try_get_many::<String>("prompts").ok().flatten();
+        wrong::prompts(&prompts.into_iter().flatten().cloned().collect::<Vec<_>>(), &Cli::command())?;
+    }
+    let cli = Cli::from_arg_matches(&matches).map_err(|error| wrong::told(&error, &words, &Cli::command()))?;
+    match cli.command {
         Command::Txt2img(args) => txt2img::run(&args, terminal),
         Command::Img2img(args) => img2img::run(&args, terminal),
         Command::Run(args) => run::run(&args, terminal),
@@ -53,11 +81,31 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         #[cfg(feature = "serve")]
         Command::Serve(args) => serve::run(&args, terminal),
         Command::Analyze(args) => analyze::run(&args, terminal),
-    };
-    if let Err(Failure::App(error)) = &result {
-        terminal.say_all(&error.findings);
     }
-    exit::code(&result)
+}
+
+/// Whether a command is missing, whose page is then shown.
+fn is_without_command(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand)
+}
+
+/// Whether help is asked for, and all of it.
+fn asks_for_help(words: &[String]) -> Option<bool> {
+    let is = |word: &str| words.iter().skip(1).any(|w| w == word);
+    match (is("--help") || words.get(1).is_some_and(|w| w == "help"), is("-h")) {
+        (true, _) => Some(true),
+        (false, true) => Some(false),
+        (false, false) => None,
+    }
+}
+
+/// Columns of the terminal, or so many as are good to read.
+fn width() -> usize {
+    const NO_MORE_THAN: usize = 120;
+    const ELSEWHERE: usize = 100;
+    const AT_LEAST: usize = 50;
+    let terminal = terminal_size::terminal_size().filter(|_| std::io::stdout().is_terminal());
+    terminal.map_or(ELSEWHERE, |(columns, _)| usize::from(columns.0)).clamp(AT_LEAST, NO_MORE_THAN)
 }
 
 /// The language of this run: `--lang`, `LBW_LANG`, or the system's. Help is asked for in it, so it is known before the rest is
@@ -71,21 +119,21 @@ fn language(args: &[OsString]) -> Language {
     Language::of_locale(&chosen.or_else(sys_locale::get_locale).unwrap_or_default())
 }
 
-/// `lbw PROMPT` is `lbw txt2img PROMPT`: the command is put in where the first word names none.
-fn with_default_command(mut args: Vec<OsString>) -> Vec<OsString> {
-    let names: Vec<String> = Cli::command().get_subcommands().map(|c| c.get_name().to_owned()).collect();
-    let known =
-        |word: &str| names.iter().any(|n| n == word) || ["help", "-h", "--help", "-V", "--version"].contains(&word);
+/// `lbw PROMPT` is `lbw txt2img PROMPT`: the command is put in where the first word names none. A word that was hardly meant as a
+/// prompt is an error.
+fn with_default_command(mut args: Vec<OsString>) -> app::Result<Vec<OsString>> {
     let at = after_language(&args);
-    if let Some(first) = args.get(at).filter(|a| !a.to_str().is_some_and(known)) {
-        // A single word that is nearly a command is a slip, not a prompt; clap says which command is meant.
-        let is_slip = args.len() == at + 1
-            && first.to_str().is_some_and(|w| names.iter().any(|n| w != n && strsim::damerau_levenshtein(w, n) <= 1));
-        if !is_slip {
-            args.insert(at, "txt2img".into());
+    let Some(first) = args.get(at) else { return Ok(args) };
+    let first = first.to_string_lossy().into_owned();
+    let root = Cli::command();
+    let is_command = root.find_subcommand(&first).is_some();
+    if !is_command && !["help", "-h", "--help", "-V", "--version"].contains(&first.as_str()) {
+        if let Some(slip) = wrong::first_word(&first, &root) {
+            return Err(slip);
         }
+        args.insert(at, "txt2img".into());
     }
-    args
+    Ok(args)
 }
 
 /// Where the words begin that may be a command: `--lang` may stand before it.
@@ -101,29 +149,68 @@ fn after_language(args: &[OsString]) -> usize {
 mod tests {
     use super::*;
 
+    /// Every command with its pages, as it is called.
+    fn pages(command: &clap::Command, long: bool, width: usize) -> Vec<(String, String)> {
+        let command = help::with_pages(command.clone(), long, width);
+        fn all(command: &clap::Command, into: &mut Vec<(String, String)>) {
+            let page = command.clone().render_help().to_string();
+            into.push((command.get_bin_name().unwrap_or("lbw").to_owned(), page));
+            command.get_subcommands().filter(|c| c.get_name() != "help").for_each(|inner| all(inner, into));
+        }
+        let mut found = Vec::new();
+        all(&command, &mut found);
+        found
+    }
+
+    #[test]
+    fn short_help_fits_on_a_screen() {
+        const LINES: usize = 40;
+        for language in Language::ALL {
+            language::speak(language);
+            for (name, page) in pages(&Cli::command(), false, 100) {
+                assert!(page.lines().count() <= LINES, "{name}: {} lines\n{page}", page.lines().count());
+                let wide = page.lines().find(|line| unicode_width::UnicodeWidthStr::width(*line) > 100);
+                assert_eq!(wide, None, "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_line_of_japanese_help_is_english() {
+        let is_japanese = |c: char| matches!(c, '\u{3040}'..='\u{30ff}' | '\u{4e00}'..='\u{9fff}');
+        language::speak(Language::Ja);
+        for long in [false, true] {
+            // Wide enough for no line to be broken.
+            for (name, page) in pages(&Cli::command(), long, 10_000) {
+                assert!(page.lines().count() > 5, "{name}");
+                let lines: Vec<&str> = page.lines().filter(|line| !line.trim().is_empty()).collect();
+                for (at, line) in lines.iter().enumerate() {
+                    // What is typed is the same in every language, and so are events.
+                    let is_typed = line.trim_start().starts_with("lbw ") || line.starts_with("  {");
+                    let next = lines.get(at + 1).copied().unwrap_or_default();
+                    let has_words_below = line.trim_start().starts_with('-') && next.starts_with(&" ".repeat(20));
+                    assert!(is_typed || has_words_below || line.chars().any(is_japanese), "{name}: {line}");
+                }
+            }
+        }
+    }
+
     #[test]
     fn the_command_line_is_consistent() {
+        language::speak(Language::En);
         Cli::command().debug_assert();
     }
 
     #[test]
     fn a_prompt_alone_is_drawn() {
         let words = |text: &[&str]| text.iter().map(OsString::from).collect::<Vec<_>>();
-        assert_eq!(with_default_command(words(&["lbw", "1girl"])), words(&["lbw", "txt2img", "1girl"]));
-        assert_eq!(
-            with_default_command(words(&["lbw", "--steps", "3", "x"])),
-            words(&["lbw", "txt2img", "--steps", "3", "x"])
-        );
-        assert_eq!(with_default_command(words(&["lbw", "plan", "x"])), words(&["lbw", "plan", "x"]));
-        assert_eq!(with_default_command(words(&["lbw", "pln"])), words(&["lbw", "pln"]));
-        assert_eq!(with_default_command(words(&["lbw"])), words(&["lbw"]));
-        assert_eq!(
-            with_default_command(words(&["lbw", "--lang", "ja", "plan", "x"])),
-            words(&["lbw", "--lang", "ja", "plan", "x"])
-        );
-        assert_eq!(
-            with_default_command(words(&["lbw", "--lang=ja", "1girl"])),
-            words(&["lbw", "--lang=ja", "txt2img", "1girl"])
-        );
+        let with = |args| with_default_command(args).unwrap();
+        assert_eq!(with(words(&["lbw", "1girl"])), words(&["lbw", "txt2img", "1girl"]));
+        assert_eq!(with(words(&["lbw", "--steps", "3", "x"])), words(&["lbw", "txt2img", "--steps", "3", "x"]));
+        assert_eq!(with(words(&["lbw", "plan", "x"])), words(&["lbw", "plan", "x"]));
+        assert!(with_default_command(words(&["lbw", "pln"])).is_err());
+        assert_eq!(with(words(&["lbw"])), words(&["lbw"]));
+        assert_eq!(with(words(&["lbw", "--lang", "ja", "plan", "x"])), words(&["lbw", "--lang", "ja", "plan", "x"]));
+        assert_eq!(with(words(&["lbw", "--lang=ja", "1girl"])), words(&["lbw", "--lang=ja", "txt2img", "1girl"]));
     }
 }

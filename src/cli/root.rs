@@ -3,30 +3,56 @@
 use clap::{Parser, Subcommand, ValueEnum};
 
 use super::commands::*;
+use super::language::tell;
 
-/// Runs AUTOMATIC1111 webui prompts, LoRA Block Weight included, on its own engine for SDXL and SD1.
 #[derive(Debug, Parser)]
-#[command(name = "lbw", version, max_term_width = 120, after_help = EXAMPLES)]
+#[command(
+    name = "lbw", version,
+    about = tell(
+        "Runs AUTOMATIC1111 webui prompts, LoRA Block Weight included, on its own engine for SDXL and SD1",
+        "AUTOMATIC1111 webui のプロンプトを LoRA Block Weight も含めて、自前の SDXL・SD1 エンジンで描きます"
+    ),
+    after_help = tell(EXAMPLES[0], EXAMPLES[1]),
+    after_long_help = format!("{}\n{}", tell(EXAMPLES[0], EXAMPLES[1]), tell(REST[0], REST[1])),
+)]
 pub struct Cli {
-    /// Language of the diagnostics [default: the system's, if it is one of them]
-    #[arg(long, global = true, value_enum, env = "LBW_LANG", hide_env_values = true)]
+    #[arg(
+        long, global = true, hide_short_help = true, value_enum, env = "LBW_LANG", hide_env_values = true,
+        help = tell(
+            "Language of all that is said [default: the system's, if it is one of them]",
+            "表示の言語 [既定: システムの言語、対応していれば]"
+        ),
+    )]
     pub lang: Option<LangArg>,
     #[command(subcommand)]
     pub command: Command,
 }
 
-const EXAMPLES: &str = "\
+const EXAMPLES: [&str; 2] = [
+    "\
 Examples:
   lbw \"1girl, (red hair:1.2) <lora:all12:1:1:lbw=XLOUT>\"
-  lbw txt2img --webui-dir ~/stable-diffusion-webui --model ponyDiffusion \"1girl <lora:mine:1:lbw=XLIN>\" --steps 25
+  lbw \"1girl <lora:mine:1:lbw=XLIN>\" --webui-dir ~/stable-diffusion-webui --model ponyDiffusion
   lbw plan \"<lora:mine:0.8:1:lbw=1,1,1,1,1,1,1,0.8,1,1,1,1>\"
-  lbw info 00001-42.png
+  lbw info 00001-42.png",
+    "\
+例:
+  lbw \"1girl, (red hair:1.2) <lora:all12:1:1:lbw=XLOUT>\"
+  lbw \"1girl <lora:mine:1:lbw=XLIN>\" --webui-dir ~/stable-diffusion-webui --model ponyDiffusion
+  lbw plan \"<lora:mine:0.8:1:lbw=1,1,1,1,1,1,1,0.8,1,1,1,1>\"
+  lbw info 00001-42.png",
+];
 
-`lbw PROMPT` is `lbw txt2img PROMPT`. A pasted infotext (prompt, `Negative prompt:`, `Steps: …`) is understood wherever a
-prompt is; flags win over its fields.
+const REST: [&str; 2] = [
+    "
+`lbw PROMPT` is `lbw txt2img PROMPT`. A pasted infotext (prompt, `Negative prompt:`, `Steps: …`) is understood wherever a prompt is; flags win over its fields.
 
-Exit codes: 0 done; 1 some images failed; 2 the text is wrong (a prompt, flag, preset or name); 3 a file or device is absent,
-unreadable, damaged or full; 130 interrupted.";
+Exit codes: 0 done; 1 some images failed; 2 the text is wrong (a prompt, flag, preset or name); 3 a file or device is absent, unreadable, damaged or full; 130 interrupted.",
+    "
+`lbw プロンプト` は `lbw txt2img プロンプト` と同じです。プロンプトを書くところならどこでも、貼り付けた infotext (プロンプト、`Negative prompt:`、`Steps: …`) を読みます。フラグはその項目より優先されます。
+
+終了コード: 0 完了、1 一部の画像が失敗、2 文の誤り (プロンプト・フラグ・プリセット・名前)、3 ファイルや装置がない・読めない・壊れている・空きがない、130 中断。",
+];
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum LangArg {
@@ -36,37 +62,63 @@ pub enum LangArg {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Prompt to PNG
+    #[command(about = tell("Prompt to PNG", "プロンプトから PNG を描きます"))]
     Txt2img(txt2img::Txt2imgArgs),
-    /// Draw a prompt over a picture
+    #[command(about = tell("Draw a prompt over a picture", "画像の上にプロンプトを描きます"))]
     Img2img(img2img::Img2imgArgs),
-    /// Execute a saved plan, or the one inside a PNG
+    #[command(about = tell("Execute a saved plan, or the one inside a PNG", "保存した計画、または PNG の中の計画を実行します"))]
     Run(run::RunArgs),
-    /// Show what would run, block by block, without running it
+    #[command(about = tell("Show what would run, block by block, without running it", "何が実行されるかを、実行せずにブロックごとに示します"))]
     Plan(plan::PlanArgs),
-    /// Check prompt and preset files, or prompts, and report everything that is wrong or surprising
+    #[command(
+        about = tell(
+            "Check prompt and preset files, or prompts, and report everything that is wrong or surprising",
+            "プロンプトやプリセットのファイル、プロンプトを調べ、誤りや意外な点をすべて報告します"
+        ),
+    )]
     Check(check::CheckArgs),
-    /// Draw an XYZ plot: a grid of pictures over blocks, weights, presets, seeds and settings
+    #[command(
+        about = tell(
+            "Draw an XYZ plot: a grid of pictures over blocks, weights, presets, seeds and settings",
+            "XYZ プロットを描きます: ブロック・重み・プリセット・シード・設定を変えた画像のグリッド"
+        ),
+    )]
     Xyz(Box<xyz::XyzArgs>),
-    /// List, show, convert and add presets
-    #[command(subcommand)]
+    #[command(subcommand, about = tell("List, show, convert and add presets", "プリセットの一覧・表示・変換・追加"))]
     Preset(preset::PresetCommand),
-    /// Look into LoRA files, bake block weights into them, write them for other programs
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        about = tell(
+            "Look into LoRA files, bake block weights into them, write them for other programs",
+            "LoRA ファイルを調べる、階層別の重みを焼き込む、分ける、まとめる、ほかのプログラム用に書く"
+        ),
+    )]
     Lora(lora::LoraCommand),
-    /// Show the infotext and the plan of an image
+    #[command(about = tell("Show the infotext and the plan of an image", "画像の infotext と計画を示します"))]
     Info(info::InfoArgs),
-    /// Explain a diagnostic code
+    #[command(about = tell("Explain a diagnostic code", "診断のコードを説明します"))]
     Explain(explain::ExplainArgs),
-    /// Prompt files to PNGs, checked first and resumable
+    #[command(
+        about = tell("Prompt files to PNGs, checked first and resumable", "プロンプトのファイルから PNG を描きます。先に確かめ、途中から再開できます"),
+    )]
     Batch(batch::BatchArgs),
-    /// Measure how long the parts of an image take on this machine
+    #[command(about = tell("Measure how long the parts of an image take on this machine", "画像の各部分にこのマシンでかかる時間を測ります"))]
     Bench(bench::BenchArgs),
-    /// Draw plans that another program sends, with the model staying loaded
+    #[command(
+        about = tell(
+            "Draw plans that another program sends, with the model staying loaded",
+            "モデルを読み込んだまま、ほかのプログラムから届く計画を描きます"
+        ),
+    )]
     Worker(worker::WorkerArgs),
-    /// Serve clients of webui's API, and a page
     #[cfg(feature = "serve")]
+    #[command(about = tell("Serve clients of webui's API, and a page", "webui の API のクライアントとページに応えるサーバー"))]
     Serve(Box<serve::ServeArgs>),
-    /// Effective Block Analyzer: which block of a LoRA does what
+    #[command(
+        about = tell(
+            "Effective Block Analyzer: which block of a LoRA does what",
+            "Effective Block Analyzer: LoRA のどのブロックが何をするか"
+        ),
+    )]
     Analyze(analyze::AnalyzeArgs),
 }

@@ -760,6 +760,12 @@ codes! {
     "A number of this machine and this minute; machines that are shared are noisy."
     "測った値"
     "このマシンの、いまの値です。"
+    E0817 SLIP "a word on the command line was hardly meant as a prompt"
+    "Whatever is no flag is a prompt to lbw, and would be drawn: a word close to a command, the name of a file, words without \
+     quotes, flags with long dashes or slashes. Say what is meant; `--prompt WORD` draws any word as it is."
+    "コマンドラインの言葉がプロンプトのつもりではなさそうです"
+    "lbw はフラグでないものをすべてプロンプトとして描きます。コマンドに近い言葉、ファイルの名前、引用符のない言葉、長いダッシュやスラッシュの\
+     フラグなどです。どれのつもりかを書いてください。`--prompt 言葉` なら、どんな言葉もそのまま描きます。"
     N0831 SET_APART "a part of a LoRA is treated apart"
     "Not everything in a LoRA file belongs to a block or can be measured or cut: modules outside the blocks, packed embeddings, \
      kinds of networks without a rank. The message says what was done with them."

@@ -199,32 +199,33 @@ impl Report {
     pub fn table(&self) -> String {
         const BAR: f64 = 20.0;
         let most = self.blocks.iter().map(|b| b.percent).fold(0.0, f64::max).max(1e-9);
-        let wide = self.blocks.iter().map(|b| b.id.chars().count()).max().unwrap_or(0).max(8);
+        let least = if self.language == Language::Ja { 8 } else { 5 };
+        let wide = self.blocks.iter().map(|b| b.id.chars().count()).max().unwrap_or(0).max(least);
         let words = |text: Text| text.in_language(self.language).to_owned();
         let heads = [
             (say!("block", "ブロック"), wide + 2),
-            (say!("modules", "モジュール"), 12),
+            (say!("modules", "個数"), 9),
             (say!("diff %", "差 %"), 8),
             (say!("(±)", "(±)"), 8),
             (Text::default(), 22),
             (say!("ΔE", "ΔE"), 6),
             (say!("edges", "線"), 7),
-            (say!("contrast", "コントラスト"), 14),
+            (say!("contrast", "明暗差"), 10),
             (say!("chroma", "彩度"), 8),
             (say!("coarse", "構図"), 8),
             (say!("guilt", "責任"), 0),
         ];
-        let mut text = heads.map(|(head, width)| words(head.padded(width))).concat().trim_end().to_owned() + "\n";
+        let mut text = heads.map(|(head, width)| words(head.padded(width))).concat() + "\n";
         for block in &self.blocks {
             if let Some(idle) = block.idle {
                 let why = words(idle.said());
-                text += &format!("{:wide$}  {:>7}     {why}\n", block.id, 0);
+                text += &format!("{:wide$}        0  {why}\n", block.id);
                 continue;
             }
             let bar = "█".repeat((block.percent / most * BAR).round() as usize);
             let e = &block.effect;
             text += &format!(
-                "{:wide$}  {:>7}     {:<6.2}  {:<6.2}  {bar:20}  {:<4.1}  {:<5.2}  {:<12.2}  {:<+6.1}  {:<6.3}  {:.2}\n",
+                "{:wide$}  {:7}  {:6.2}  {:6.2}  {bar:20}  {:4.1}  {:5.2}  {:8.2}  {:+6.1}  {:6.3}  {:5.2}\n",
                 block.id,
                 block.modules,
                 block.percent,

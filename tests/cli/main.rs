@@ -19,6 +19,7 @@ mod plan;
 mod preset;
 mod sd1;
 mod settings;
+mod slips;
 mod styles;
 mod txt2img;
 mod worker;

@@ -3,28 +3,34 @@
 use clap::{Args, ValueEnum};
 
 use crate::app::{self, EngineSettings, Held, KeyTable, ModelType};
+use crate::cli::language::tell;
 use crate::diagnostic::code;
 use crate::say;
 
 /// How plans are executed.
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Engine")]
+#[command(next_help_heading = tell("Engine", "実行方法"))]
 pub struct EngineArgs {
-    /// cpu, cuda, cuda:N or metal
-    #[arg(long, default_value = "cpu")]
+    #[arg(long, default_value = "cpu", hide_short_help = true,
+        help = tell("cpu, cuda, cuda:N or metal", "cpu、cuda、cuda:N、metal のどれか"))]
     pub device: String,
-    /// Which LoRA keys are understood: webui's alone, or also other tools'
-    #[arg(long, value_enum, default_value_t = LoraKeysArg::Lenient)]
+    #[arg(long, value_enum, default_value_t = LoraKeysArg::Lenient, hide_short_help = true,
+        help = tell("Which LoRA keys are understood: webui's alone, or also other tools'",
+            "どの LoRA のキーを読むか: webui のものだけ、またはほかのツールのものも"))]
     pub lora_keys: LoraKeysArg,
-    /// Block weights scale the whole delta of every kind of network, also where the extension does not
-    #[arg(long)]
+    #[arg(long, hide_short_help = true,
+        help = tell("Block weights scale the whole delta of every kind of network, also where the extension does not",
+            "階層別の重みを、拡張機能がそうしない種類のネットワークでも差分全体に掛けます"))]
     pub lbw_exact: bool,
-    /// What the model predicts [default: found out from the checkpoint]
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, hide_short_help = true,
+        help = tell("What the model predicts: noise, v, or v with zero terminal SNR [default: found out from the checkpoint]",
+            "モデルが予測するもの: ノイズ、v、zero terminal SNR の v [既定: チェックポイントから判断]"))]
     pub prediction: Option<PredictionArg>,
-    /// How weights are held: f32 is exact (a 16-bit file's own weights still take 16 bits, those that a LoRA changes take 32);
-    /// f16 rounds the changed ones too, for half the memory. On the CPU only
-    #[arg(long, value_enum, default_value_t = WeightsArg::F32)]
+    #[arg(long, value_enum, default_value_t = WeightsArg::F32, hide_short_help = true,
+        help = tell("How weights are held: f32 is exact (a 16-bit file's own weights still take 16 bits, those that a LoRA changes take \
+                32); f16 rounds the changed ones too, for half the memory. On the CPU only",
+            "重みの持ち方。f32 は正確です (16 ビットのファイルの重みは 16 ビットのまま、LoRA で変わる重みは 32 ビット)。f16 は変わる重みも丸め、\
+             メモリーが半分になります。CPU のみ"))]
     pub weights: WeightsArg,
 }
 
@@ -44,7 +50,6 @@ pub enum LoraKeysArg {
 pub enum PredictionArg {
     Eps,
     V,
-    /// v-prediction with zero terminal SNR
     VZtsnr,
 }
 

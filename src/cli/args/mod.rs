@@ -12,22 +12,26 @@ use clap::Args;
 pub use engine::EngineArgs;
 pub use output::OutputArgs;
 pub use places::PlaceArgs;
-pub use table::{ModelArgs, PictureArgs, SettingsArgs, speak};
+pub use table::{ModelArgs, PictureArgs, SettingsArgs};
 
 use crate::app::{self, Caller};
+use crate::cli::language::tell;
 use crate::diagnostic::code;
 use crate::say;
 
 /// Prompts, their settings, and how strict lbw is about them.
 #[derive(Debug, Clone, Args)]
 pub struct PromptArgs {
-    /// Prompts or pasted infotexts; several are several images; `-` reads one from standard input
-    #[arg(required = true, value_name = "PROMPT", allow_hyphen_values = false)]
+    #[arg(required_unless_present = "prompt", value_name = "PROMPT",
+        help = tell("Prompts or pasted infotexts; several are several images; `-` reads one from standard input",
+            "プロンプト、または貼り付けた infotext。複数書くと複数の画像になります。`-` は標準入力から読みます"))]
     pub prompts: Vec<String>,
+    #[arg(long = "prompt", value_name = "PROMPT", hide_short_help = true,
+        help = tell("A prompt, as an option; may be given several times", "プロンプトをオプションとして書きます。複数指定できます"))]
+    pub prompt: Vec<String>,
     #[command(flatten)]
     pub settings: SettingsArgs,
-    /// Treat warnings as errors
-    #[arg(long)]
+    #[arg(long, help = tell("Treat warnings as errors", "警告をエラーとして扱います"))]
     pub strict: bool,
 }
 
@@ -37,7 +41,7 @@ const STDIN_LIMIT: u64 = 8 << 20;
 impl PromptArgs {
     /// The words themselves.
     pub fn texts(&self) -> app::Result<Vec<String>> {
-        self.prompts.iter().map(|p| if p == "-" { from_stdin() } else { Ok(p.clone()) }).collect()
+        self.prompts.iter().chain(&self.prompt).map(|p| if p == "-" { from_stdin() } else { Ok(p.clone()) }).collect()
     }
 
     /// What the flags say.

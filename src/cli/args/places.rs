@@ -2,34 +2,40 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueHint};
 
 use crate::app::Places;
+use crate::cli::language::tell;
 
 /// Where files are found.
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Files")]
+#[command(next_help_heading = tell("Files", "ファイル"))]
 pub struct PlaceArgs {
-    /// A webui folder: its models, LoRAs, VAEs, embeddings, styles and presets are used
-    #[arg(long, env = "LBW_WEBUI_DIR", value_name = "DIR")]
+    #[arg(long, env = "LBW_WEBUI_DIR", hide_env_values = true, value_name = "DIR", value_hint = ValueHint::DirPath,
+        help = tell("A webui folder: its models, LoRAs, VAEs, embeddings, styles and presets are used",
+            "webui のフォルダー。モデル・LoRA・VAE・埋め込み・スタイル・プリセットを使います"))]
     pub webui_dir: Option<PathBuf>,
-    /// Leave webui's config.json in --webui-dir unread
-    #[arg(long)]
+    #[arg(long, hide_short_help = true,
+        help = tell("Leave webui's config.json in --webui-dir unread", "--webui-dir にある webui の config.json を読みません"))]
     pub no_webui_config: bool,
-    /// A folder with LoRA files; may be given several times
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath,
+        help = tell("A folder with LoRA files; may be given several times", "LoRA のフォルダー。複数指定できます"))]
     pub lora_dir: Vec<PathBuf>,
-    /// A folder with textual-inversion embeddings (.safetensors for SDXL); may be given several times
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", hide_short_help = true, value_hint = ValueHint::DirPath,
+        help = tell("A folder with textual-inversion embeddings; may be given several times",
+            "埋め込み (textual inversion) のフォルダー。複数指定できます"))]
     pub embeddings_dir: Vec<PathBuf>,
-    /// A styles file like webui's styles.csv; may be given several times, later ones win
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", hide_short_help = true, value_hint = ValueHint::FilePath,
+        help = tell("A styles file like webui's styles.csv; may be given several times, later ones win",
+            "webui の styles.csv のようなスタイルのファイル。複数指定でき、後のものが優先されます"))]
     pub styles_file: Vec<PathBuf>,
-    /// A preset file, YAML or webui's lbwpresets.txt; may be given several times, later ones win
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath,
+        help = tell("A preset file, YAML or webui's lbwpresets.txt; may be given several times, later ones win",
+            "プリセットのファイル。YAML か webui の lbwpresets.txt。複数指定でき、後のものが優先されます"))]
     pub presets: Vec<PathBuf>,
-    /// An element preset file (webui's elempresets.txt); may be given several times
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", hide_short_help = true, value_hint = ValueHint::FilePath,
+        help = tell("An element preset file (webui's elempresets.txt); may be given several times",
+            "要素のプリセットのファイル (webui の elempresets.txt)。複数指定できます"))]
     pub element_presets: Vec<PathBuf>,
 }
 

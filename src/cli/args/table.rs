@@ -1,26 +1,15 @@
 //! Flags of settings, made from the table of settings: one flag per row, under all its names.
 
-use std::cell::Cell;
 use std::collections::HashSet;
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
 use crate::app::settings_table::{self as table, Group, Kind, Setting};
 use crate::app::{self, Patch};
-use crate::diagnostic::Language;
-
-thread_local! {
-    /// The language of help: clap asks for arguments without a place to hand one in.
-    static LANGUAGE: Cell<Language> = const { Cell::new(Language::En) };
-}
-
-/// Chooses the language of help.
-pub fn speak(language: Language) {
-    LANGUAGE.with(|cell| cell.set(language));
-}
+use crate::cli::language::{spoken, tell};
 
 fn words(setting: &Setting) -> String {
-    LANGUAGE.with(|cell| setting.help().in_language(cell.get()).to_owned())
+    setting.help().in_language(spoken()).to_owned()
 }
 
 /// What was written behind the flags of some groups of settings, as it was written.
@@ -73,14 +62,13 @@ groups! {
 }
 
 fn heading(group: Group) -> &'static str {
-    let (en, ja) = match group {
-        Group::Main => ("Settings", "設定"),
-        Group::Hires => ("Hires. fix", "Hires. fix"),
-        Group::Picture => ("Picture", "下敷きの画像"),
-        Group::Rare => ("Rarely needed settings", "めったに使わない設定"),
-        Group::Files => ("Files", "ファイル"),
-    };
-    LANGUAGE.with(|cell| if cell.get() == Language::Ja { ja } else { en })
+    match group {
+        Group::Main => tell("Settings", "設定"),
+        Group::Hires => tell("Hires. fix", "第 2 パス (Hires. fix)"),
+        Group::Picture => tell("Picture", "下敷きの画像"),
+        Group::Rare => tell("Rarely needed settings", "めったに使わない設定"),
+        Group::Files => tell("Files", "ファイル"),
+    }
 }
 
 /// The settings of these groups that have a flag: the prompt is no flag, and sizes of two parts have one together.
@@ -109,7 +97,8 @@ fn augment(command: Command, groups: &'static [Group]) -> Command {
         let group = half.map_or(Group::Main, |half| half.group);
         let arg = Arg::new(size.flag).long(size.flag).alias(size.flag.replace('-', "_")).value_name("WxH").help(help);
         // `--size` says the same as width and height.
-        command = command.arg(arg.help_heading(heading(group)).hide(size.flag == "size"));
+        let arg = arg.help_heading(heading(group)).hide(size.flag == "size").hide_short_help(true);
+        command = command.arg(arg);
     }
     if groups.contains(&Group::Hires) {
         command = command
@@ -127,8 +116,12 @@ fn flag(setting: &'static Setting, taken: &mut HashSet<String>) -> Arg {
     });
     let is_flag = |name: &String| name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
     let hidden: Vec<String> = others.filter(is_flag).filter(|name| taken.insert(name.clone())).collect();
-    let mut arg =
-        Arg::new(setting.name).long(long).aliases(hidden).help(words(setting)).help_heading(heading(setting.group));
+    let mut arg = Arg::new(setting.name)
+        .long(long)
+        .aliases(hidden)
+        .help(words(setting))
+        .help_heading(heading(setting.group))
+        .hide_short_help(!setting.often);
     if let Some(short) = setting.short {
         arg = arg.short(short);
     }

@@ -10,53 +10,98 @@ use crate::app::prompts::ask;
 use crate::app::{Error, Session, Studios};
 use crate::cli::args::{EngineArgs, PlaceArgs, PromptArgs};
 use crate::cli::exit::CommandResult;
+use crate::cli::language::tell;
 use crate::cli::terminal::Terminal;
 use crate::cli::watch::{self, Watch};
 use crate::diagnostic::{Language, code, escaped};
 use crate::say;
 
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = tell(EXAMPLES[0], EXAMPLES[1]))]
 pub struct AnalyzeArgs {
-    /// The LoRA under test, where none is marked lbw=XYZ; its weights in the prompt are replaced
-    #[arg(long, value_name = "NAME")]
+    #[arg(
+        long, value_name = "NAME",
+        help = tell(
+            "The LoRA under test, where none is marked lbw=XYZ; its weights in the prompt are replaced",
+            "調べる LoRA。lbw=XYZ の印がないときに使い、プロンプト中の重みは置き換えます"
+        ),
+    )]
     pub lora: Option<String>,
-    /// Weight of the changed block, and of all others
-    #[arg(long, default_value = "0,1", value_name = "A,B", allow_hyphen_values = true)]
+    #[arg(
+        long, default_value = "0,1", value_name = "A,B", allow_hyphen_values = true,
+        help = tell("Weight of the changed block, and of all others", "変えるブロックの重みと、ほかのブロックの重み"),
+    )]
     pub range: String,
-    /// 12ALL, 17ALL, 20ALL, 26ALL, or block lists separated by commas: IN04,IN05-IN07,NOT M00 [default: 12ALL for SDXL,
-    /// 17ALL for SD1]
-    #[arg(long)]
+    #[arg(
+        long,
+        help = tell(
+            "12ALL, 17ALL, 20ALL, 26ALL, or block lists separated by commas: IN04,IN05-IN07,NOT M00 [default: 12ALL for SDXL, 17ALL for \
+             SD1]",
+            "12ALL・17ALL・20ALL・26ALL、またはコンマで区切ったブロックの並び: IN04,IN05-IN07,NOT M00 [既定: SDXL は 12ALL、SD1 は 17ALL]"
+        ),
+    )]
     pub blocks: Option<String>,
-    /// A channel sample counts as changed when it differs by more than this (0 to 255)
-    #[arg(long, default_value = "20", allow_hyphen_values = true)]
+    #[arg(
+        long, default_value = "20", allow_hyphen_values = true,
+        help = tell(
+            "A channel sample counts as changed when it differs by more than this (0 to 255)",
+            "チャンネルの値がこれより大きく違うと「変わった」と数えます (0〜255)"
+        ),
+    )]
     pub threshold: String,
-    /// What stands for no difference in the difference pictures
-    #[arg(long, value_enum, default_value_t = DiffColor::Black)]
+    #[arg(
+        long, value_enum, default_value_t = DiffColor::Black,
+        help = tell("What stands for no difference in the difference pictures", "差分画像で「差がない」を表す色"),
+    )]
     pub diff_color: DiffColor,
-    /// Blocks along the columns of the grid
-    #[arg(long)]
+    #[arg(long, help = tell("Blocks along the columns of the grid", "グリッドの列にブロックを並べます"))]
     pub swap_axes: bool,
-    /// How many seeds, counting up, to repeat the analysis with
-    #[arg(long, default_value_t = 1, value_name = "N")]
+    #[arg(
+        long, default_value_t = 1, value_name = "N",
+        help = tell("How many seeds, counting up, to repeat the analysis with", "分析を繰り返すシードの数。1 ずつ増えます"),
+    )]
     pub seeds: usize,
-    /// A quarter of the steps: nearly the same ranking from a quarter of the work
-    #[arg(long)]
+    #[arg(
+        long,
+        help = tell(
+            "A quarter of the steps: nearly the same ranking from a quarter of the work",
+            "ステップ数を 4 分の 1 にします。4 分の 1 の手間でほぼ同じ順位になります"
+        ),
+    )]
     pub quick: bool,
-    /// Suggest a vector that brings these back and keeps the rest: base-colors, base-lines, or both with a comma
-    #[arg(long, value_name = "GOAL")]
+    #[arg(
+        long, value_name = "GOAL",
+        help = tell(
+            "Suggest a vector that brings these back and keeps the rest: base-colors, base-lines, or both with a comma",
+            "これらを元に戻し、ほかは保つベクトルを提案します: base-colors、base-lines、またはコンマで両方"
+        ),
+    )]
     pub toward: Option<Goal>,
-    /// A prompt to verify the suggestion on, without LoRA tags; may be given several times [default: three common ones]
-    #[arg(long, value_name = "PROMPT")]
+    #[arg(
+        long, value_name = "PROMPT",
+        help = tell(
+            "A prompt to verify the suggestion on, without LoRA tags; may be given several times [default: three common ones]",
+            "提案を確かめるプロンプト。LoRA のタグは書きません。複数指定できます [既定: よくある三つ]"
+        ),
+    )]
     pub verify_prompt: Vec<String>,
-    /// Take a range of three weights or more as the extension does, whose grid then shows wrong pictures
-    #[arg(long)]
+    #[arg(
+        long,
+        help = tell(
+            "Take a range of three weights or more as the extension does, whose grid then shows wrong pictures",
+            "三つ以上の重みの範囲を拡張機能と同じように受け取ります (グリッドの画像が誤ったものになります)"
+        ),
+    )]
     pub webui_quirks: bool,
-    /// The folder of the pictures and the report; a run that was stopped goes on in it
-    #[arg(short, long, default_value = "lbw-analysis", value_name = "DIR")]
+    #[arg(
+        short, long, default_value = "lbw-analysis", value_name = "DIR",
+        help = tell(
+            "The folder of the pictures and the report; a run that was stopped goes on in it",
+            "画像とレポートのフォルダー。止めた分析は続きから始まります"
+        ),
+    )]
     pub output: PathBuf,
-    /// Print the report as JSON, and no progress
-    #[arg(long)]
+    #[arg(long, help = tell("Print the report as JSON, and no progress", "レポートを JSON で出力し、進捗は出しません"))]
     pub json: bool,
     #[command(flatten)]
     pub prompt: PromptArgs,
@@ -66,13 +111,22 @@ pub struct AnalyzeArgs {
     pub engine: EngineArgs,
 }
 
-const EXAMPLES: &str = "\
+const EXAMPLES: [&str; 2] = [
+    "\
 Examples:
   lbw analyze \"red circle, blue background <lora:overcooked:1:lbw=XYZ>\" --seed 1
   lbw analyze \"red circle <lora:overcooked:1>\" --blocks 20ALL --seeds 3 -o study
   lbw analyze \"red circle <lora:overcooked:1>\" --quick --toward base-colors,base-lines
 
-The folder then holds analysis.html (open it in a browser), analysis.json, analysis.csv, a grid for each seed and every picture.";
+The folder then holds analysis.html (open it in a browser), analysis.json, analysis.csv, a grid for each seed and every picture.",
+    "\
+例:
+  lbw analyze \"red circle, blue background <lora:overcooked:1:lbw=XYZ>\" --seed 1
+  lbw analyze \"red circle <lora:overcooked:1>\" --blocks 20ALL --seeds 3 -o study
+  lbw analyze \"red circle <lora:overcooked:1>\" --quick --toward base-colors,base-lines
+
+フォルダーには analysis.html (ブラウザーで開きます)、analysis.json、analysis.csv、シードごとのグリッド、すべての画像ができます。",
+];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum DiffColor {

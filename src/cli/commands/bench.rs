@@ -6,29 +6,45 @@ use crate::app::bench::{Wish, measure};
 use crate::app::{Caller, Session};
 use crate::cli::args::{EngineArgs, ModelArgs, PlaceArgs};
 use crate::cli::exit::CommandResult;
+use crate::cli::language::tell;
 use crate::cli::terminal::Terminal;
 use crate::diagnostic::Text;
 use crate::say;
 
 #[derive(Debug, Args)]
 pub struct BenchArgs {
-    /// Sizes to measure, as WIDTHxHEIGHT; several are separated by commas [default: 512x512; 128x128 with the embedded model]
-    #[arg(long, value_name = "SIZES", value_delimiter = ',', value_parser = parse_size)]
+    #[arg(
+        long, value_name = "SIZES", value_delimiter = ',', value_parser = parse_size,
+        help = tell(
+            "Sizes to measure, as WIDTHxHEIGHT; several are separated by commas [default: 512x512; 128x128 with the embedded model]",
+            "測る大きさ。幅x高さ をコンマで区切ります [既定: 512x512、内蔵モデルは 128x128]"
+        ),
+    )]
     pub size: Vec<(u32, u32)>,
-    /// Batches to measure: 1 is a CFG scale of 1, 2 is prompt and negative prompt, more are prompts joined by AND
-    #[arg(long, value_name = "BATCHES", value_delimiter = ',', default_value = "1,2", value_parser = clap::value_parser!(u32).range(1..=16))]
+    #[arg(
+        long, value_name = "BATCHES", value_delimiter = ',', default_value = "1,2", value_parser = clap::value_parser!(u32).range(1..=16),
+        help = tell(
+            "Batches to measure: 1 is a CFG scale of 1, 2 is prompt and negative prompt, more are prompts joined by AND",
+            "測るバッチ: 1 は CFG スケール 1、2 は両プロンプト、それ以上は AND でつないだプロンプト"
+        ),
+    )]
     pub batch: Vec<u32>,
-    /// Evaluations of the UNet per number; the median is given
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(
+        long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000),
+        help = tell("Evaluations of the UNet per number; the median is given", "一つの値ごとの UNet の評価回数。中央値を示します"),
+    )]
     pub rounds: u32,
-    /// The LoRA to merge and re-weight [default: overcooked with the embedded model, none otherwise]
-    #[arg(long, value_name = "NAME")]
+    #[arg(
+        long, value_name = "NAME",
+        help = tell(
+            "The LoRA to merge and re-weight [default: overcooked with the embedded model, none otherwise]",
+            "マージして重みを変える LoRA [既定: 内蔵モデルでは overcooked、ほかではなし]"
+        ),
+    )]
     pub lora: Option<String>,
-    /// Leave the VAE out
-    #[arg(long)]
+    #[arg(long, help = tell("Leave the VAE out", "VAE を省きます"))]
     pub skip_vae: bool,
-    /// Print one JSON object instead of the table
-    #[arg(long)]
+    #[arg(long, help = tell("Print one JSON object instead of the table", "表の代わりに JSON オブジェクトを一つ出力します"))]
     pub json: bool,
     #[command(flatten)]
     pub model: ModelArgs,

@@ -5,20 +5,24 @@ use clap::Args;
 use crate::app::{Caller, Error, Session, check};
 use crate::cli::args::{PlaceArgs, SettingsArgs};
 use crate::cli::exit::CommandResult;
+use crate::cli::language::tell;
 use crate::cli::terminal::Terminal;
 use crate::diagnostic::Severity;
 use crate::say;
 
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// Prompts, prompt files in every form that `lbw batch` reads, or preset files (.yaml, lbwpresets.txt, elempresets.txt)
-    #[arg(required = true, value_name = "PROMPT|FILE")]
+    #[arg(
+        required = true, value_name = "PROMPT|FILE",
+        help = tell(
+            "Prompts, prompt files in every form that `lbw batch` reads, or preset files (.yaml, lbwpresets.txt, elempresets.txt)",
+            "プロンプト、`lbw batch` が読むどの書式のファイルでも、またはプリセットのファイル (.yaml、lbwpresets.txt、elempresets.txt)"
+        ),
+    )]
     pub inputs: Vec<String>,
-    /// Treat warnings as errors
-    #[arg(long)]
+    #[arg(long, help = tell("Treat warnings as errors", "警告をエラーとして扱います"))]
     pub strict: bool,
-    /// Print the findings as JSON
-    #[arg(long)]
+    #[arg(long, help = tell("Print the findings as JSON", "指摘を JSON で出力します"))]
     pub json: bool,
     #[command(flatten)]
     pub settings: SettingsArgs,

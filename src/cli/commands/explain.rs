@@ -4,13 +4,14 @@ use clap::Args;
 
 use crate::app::Error;
 use crate::cli::exit::CommandResult;
+use crate::cli::language::tell;
 use crate::cli::terminal::Terminal;
 use crate::diagnostic::code::{self, ALL, Code};
 use crate::say;
 
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// A code such as W0203; without one, all codes are listed
+    #[arg(help = tell("A code such as W0203; without one, all codes are listed", "W0203 のようなコード。省くとすべてのコードを一覧します"))]
     pub code: Option<String>,
 }
 

@@ -8,12 +8,17 @@ use super::txt2img;
 use crate::app::{Error, Session};
 use crate::cli::args::{EngineArgs, OutputArgs, PictureArgs, PlaceArgs, PromptArgs};
 use crate::cli::exit::CommandResult;
+use crate::cli::language::tell;
 use crate::cli::terminal::Terminal;
 use crate::diagnostic::code;
 use crate::say;
 
 #[derive(Debug, Args)]
 pub struct Img2imgArgs {
+    #[command(flatten)]
+    pub output: OutputArgs,
+    #[arg(long, help = tell("Stop at the plan: check everything, draw nothing", "計画で止めます。すべてを確かめ、何も描きません"))]
+    pub dry_run: bool,
     #[command(flatten)]
     pub picture: PictureArgs,
     #[command(flatten)]
@@ -22,11 +27,6 @@ pub struct Img2imgArgs {
     pub places: PlaceArgs,
     #[command(flatten)]
     pub engine: EngineArgs,
-    #[command(flatten)]
-    pub output: OutputArgs,
-    /// Stop at the plan: check everything, draw nothing
-    #[arg(long)]
-    pub dry_run: bool,
 }
 
 pub fn run(args: &Img2imgArgs, terminal: Terminal) -> CommandResult {

@@ -7,21 +7,39 @@ use clap::Args;
 use crate::app::{Caller, Error, Session, audit, info};
 use crate::cli::args::PlaceArgs;
 use crate::cli::exit::CommandResult;
+use crate::cli::language::tell;
 use crate::cli::terminal::Terminal;
 
 #[derive(Debug, Args)]
 pub struct InfoArgs {
-    /// Images (PNG, JPEG, WebP, GIF, AVIF); a .txt beside an image is read when the image has no infotext
-    #[arg(required = true, value_name = "IMAGE")]
+    #[arg(
+        required = true, value_name = "IMAGE",
+        help = tell(
+            "Images (PNG, JPEG, WebP, GIF, AVIF); a .txt beside an image is read when the image has no infotext",
+            "画像 (PNG・JPEG・WebP・GIF・AVIF)。infotext がなければ隣の .txt を読みます"
+        ),
+    )]
     pub images: Vec<PathBuf>,
-    /// Print the plan, for `lbw run`, in place of the infotext
-    #[arg(long)]
+    #[arg(
+        long,
+        help = tell("Print the plan, for `lbw run`, in place of the infotext", "infotext の代わりに、`lbw run` で使う計画を出力します"),
+    )]
     pub plan: bool,
-    /// Show what the block weights of the picture did in the program that drew it, block by block
-    #[arg(long, conflicts_with = "plan")]
+    #[arg(
+        long, conflicts_with = "plan",
+        help = tell(
+            "Show what the block weights of the picture did in the program that drew it, block by block",
+            "画像の階層別の重みが、描いたプログラムで実際に何をしたかをブロックごとに示します"
+        ),
+    )]
     pub audit: bool,
-    /// Print infotext and plan (with --audit, the audit) as one line of JSON per image
-    #[arg(long)]
+    #[arg(
+        long,
+        help = tell(
+            "Print infotext and plan (with --audit, the audit) as one line of JSON per image",
+            "画像ごとに infotext と計画 (--audit では監査の結果) を JSON の 1 行で出力します"
+        ),
+    )]
     pub json: bool,
     #[command(flatten)]
     pub places: PlaceArgs,

@@ -10,17 +10,23 @@ use crate::app::show::{self, Bars};
 use crate::app::{self, Asked, Job, Session};
 use crate::cli::args::{PlaceArgs, PromptArgs};
 use crate::cli::exit::CommandResult;
+use crate::cli::language::tell;
 use crate::cli::terminal::Terminal;
 use crate::diagnostic::{Diagnostic, code, escaped};
 
 #[derive(Debug, Args)]
 pub struct PlanArgs {
-    /// Print the plan as JSON, for `lbw run`
-    #[arg(long)]
+    #[arg(long, help = tell("Print the plan as JSON, for `lbw run`", "`lbw run` で使う計画を JSON で出力します"))]
     pub json: bool,
-    /// Show what webui, Forge, SD.Next, ComfyUI (Inspire), kohya's script, stable-diffusion.cpp and others really apply of the LoRA
-    /// tags of this prompt
-    #[arg(long)]
+    #[arg(
+        long,
+        help = tell(
+            "Show what webui, Forge, SD.Next, ComfyUI (Inspire), kohya's script, stable-diffusion.cpp and others really apply of the LoRA \
+             tags of this prompt",
+            "このプロンプトの LoRA タグのうち、webui・Forge・SD.Next・ComfyUI (Inspire)・kohya のスクリプト・stable-diffusion.cpp などが実際に適用\
+             するものを示します"
+        ),
+    )]
     pub compare: bool,
     #[command(flatten)]
     pub prompt: PromptArgs,

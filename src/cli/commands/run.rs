@@ -10,24 +10,29 @@ use crate::app::prompts::jobs_of_plans;
 use crate::app::{Caller, Session, Studios};
 use crate::cli::args::{EngineArgs, ModelArgs, OutputArgs, PlaceArgs};
 use crate::cli::exit::CommandResult;
+use crate::cli::language::tell;
 use crate::cli::terminal::Terminal;
 
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// Plan files (JSON), or pictures: those of lbw by their plan, others by their infotext
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(
+        required = true, value_name = "FILE",
+        help = tell(
+            "Plan files (JSON), or pictures: those of lbw by their plan, others by their infotext",
+            "計画のファイル (JSON)、または画像。lbw の画像は計画から、ほかの画像は infotext から描きます"
+        ),
+    )]
     pub plans: Vec<PathBuf>,
-    /// The pictures that img2img plans draw over
-    #[arg(long, value_name = "IMAGE")]
+    #[arg(long, value_name = "IMAGE", help = tell("The pictures that img2img plans draw over", "img2img の計画が下敷きにする画像"))]
     pub init: Vec<PathBuf>,
+    #[command(flatten)]
+    pub output: OutputArgs,
     #[command(flatten)]
     pub model: ModelArgs,
     #[command(flatten)]
     pub places: PlaceArgs,
     #[command(flatten)]
     pub engine: EngineArgs,
-    #[command(flatten)]
-    pub output: OutputArgs,
 }
 
 pub fn run(args: &RunArgs, terminal: Terminal) -> CommandResult {

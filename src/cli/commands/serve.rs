@@ -11,79 +11,58 @@ use crate::app::api::Rules;
 use crate::app::{self, Caller, read_text};
 use crate::cli::args::{EngineArgs, ModelArgs, PlaceArgs};
 use crate::cli::exit::CommandResult;
+use crate::cli::language::tell;
 use crate::cli::terminal::Terminal;
 use crate::diagnostic::{code, escaped};
 use crate::say;
 use crate::server::{Settings, Told, serve};
 
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = tell(EXAMPLES, EXAMPLES_JA))]
 pub struct ServeArgs {
-    /// Where to listen
-    #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST), value_name = "ADDR")]
+    #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST), value_name = "ADDR", help = tell("Where to listen", "待ち受けるアドレス"))]
     pub host: IpAddr,
-    /// Listen on all addresses, as webui's flag does
-    #[arg(long, conflicts_with = "host")]
+    #[arg(long, conflicts_with = "host", help = tell("Listen on all addresses, as webui's flag does", "webui の同名のフラグのように、すべてのアドレスで待ち受けます"))]
     pub listen: bool,
-    /// The port; 0 is any free one. The address is the only line on standard output
-    #[arg(long, default_value_t = 7860, value_name = "N")]
+    #[arg(long, default_value_t = 7860, value_name = "N", help = tell("The port; 0 is any free one. The address is the only line on standard output", "ポート。0 なら空いているもの。標準出力にはアドレスだけを一行出します"))]
     pub port: u16,
-    /// Who may ask: USER:PASS, several with commas. Other users see a command line; a file is safer
-    #[arg(long, env = "LBW_API_AUTH", hide_env_values = true, value_name = "USER:PASS")]
+    #[arg(long, env = "LBW_API_AUTH", hide_env_values = true, value_name = "USER:PASS", help = tell("Who may ask: USER:PASS, several with commas. Other users see a command line; a file is safer", "利用できる人: USER:PASS をコンマ区切りで。コマンド行はほかの利用者に見えるので、ファイルのほうが安全です"))]
     pub api_auth: Option<String>,
-    /// A file with USER:PASS, one a line
-    #[arg(long, value_name = "FILE", conflicts_with = "api_auth")]
+    #[arg(long, value_name = "FILE", conflicts_with = "api_auth", help = tell("A file with USER:PASS, one a line", "USER:PASS を一行に一つ書いたファイル"))]
     pub api_auth_file: Option<PathBuf>,
-    /// Sites whose pages may ask, several with commas; `*` only together with --api-auth
-    #[arg(long, value_name = "URL", value_delimiter = ',')]
+    #[arg(long, value_name = "URL", value_delimiter = ',', help = tell("Sites whose pages may ask, several with commas; `*` only together with --api-auth", "要求してよいページのサイト、コンマ区切り。`*` は --api-auth と一緒のときだけ使えます"))]
     pub cors_allow_origins: Vec<String>,
-    /// Further values of the header Host, for a server behind another one
-    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    #[arg(long, value_name = "NAME", value_delimiter = ',', help = tell("Further values of the header Host, for a server behind another one", "ほかのサーバーの後ろに置くとき、認める Host ヘッダーの値"))]
     pub allow_host: Vec<String>,
-    /// Listen beyond this machine without --api-auth
-    #[arg(long)]
+    #[arg(long, help = tell("Listen beyond this machine without --api-auth", "--api-auth なしでもこのマシンの外に応えます"))]
     pub insecure_no_auth: bool,
-    /// Every route also below this path
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", help = tell("Every route also below this path", "すべての経路をこのパスの下にも置きます"))]
     pub subpath: Option<String>,
-    /// No page, only the API
-    #[arg(long, alias = "nowebui")]
+    #[arg(long, alias = "nowebui", help = tell("No page, only the API", "ページは出さず、API だけにします"))]
     pub no_page: bool,
-    /// Where `save_images` of a request writes
-    #[arg(long, default_value = "lbw-out/serve", value_name = "DIR")]
+    #[arg(long, default_value = "lbw-out/serve", value_name = "DIR", help = tell("Where `save_images` of a request writes", "要求の `save_images` が書き込む場所"))]
     pub save_dir: PathBuf,
-    /// Requests that may wait; the next one is answered 429
-    #[arg(long, default_value_t = 64, value_name = "N")]
+    #[arg(long, default_value_t = 64, value_name = "N", help = tell("Requests that may wait; the next one is answered 429", "待たせてよい要求の数。それを超えると 429 を返します"))]
     pub queue: usize,
-    /// Checkpoints whose weights stay in memory
-    #[arg(long, default_value_t = 1, value_name = "N")]
+    #[arg(long, default_value_t = 1, value_name = "N", help = tell("Checkpoints whose weights stay in memory", "重みをメモリーに残すチェックポイントの数"))]
     pub models_in_memory: usize,
-    /// Pixels of a picture that may be asked for
-    #[arg(long, default_value_t = 4_194_304, value_name = "N")]
+    #[arg(long, default_value_t = 4_194_304, value_name = "N", help = tell("Pixels of a picture that may be asked for", "一枚の画像に許す画素数"))]
     pub max_pixels: u64,
-    /// Steps of a pass that may be asked for
-    #[arg(long, default_value_t = 1000, value_name = "N")]
+    #[arg(long, default_value_t = 1000, value_name = "N", help = tell("Steps of a pass that may be asked for", "一回の描画に許すステップ数"))]
     pub max_steps: u32,
-    /// Pictures of a request
-    #[arg(long, default_value_t = 100, value_name = "N")]
+    #[arg(long, default_value_t = 100, value_name = "N", help = tell("Pictures of a request", "一つの要求で描く画像の数"))]
     pub max_images: u64,
-    /// Cells of a plot
-    #[arg(long, default_value_t = 400, value_name = "N")]
+    #[arg(long, default_value_t = 400, value_name = "N", help = tell("Cells of a plot", "プロットのマスの数"))]
     pub max_cells: usize,
-    /// The largest body, in MiB
-    #[arg(long, default_value_t = 64, value_name = "MIB")]
+    #[arg(long, default_value_t = 64, value_name = "MIB", help = tell("The largest body, in MiB", "本文の大きさの上限 (MiB)"))]
     pub max_body: usize,
-    /// What becomes of a request whose client went away
-    #[arg(long, value_enum, default_value_t = Gone::Cancel)]
+    #[arg(long, value_enum, default_value_t = Gone::Cancel, help = tell("What becomes of a request whose client went away", "相手がいなくなった要求をどうするか"))]
     pub on_disconnect: Gone,
-    /// After this many seconds without an answer the client gets a sign of life; 0 is never
-    #[arg(long, default_value_t = 30, value_name = "SECONDS")]
+    #[arg(long, default_value_t = 30, value_name = "SECONDS", help = tell("After this many seconds without an answer the client gets a sign of life; 0 is never", "答えがまだないとき、この秒数ごとに生きているしるしを送ります。0 なら送りません"))]
     pub heartbeat: u64,
-    /// What lbw does not do is left out with a warning, not refused
-    #[arg(long)]
+    #[arg(long, help = tell("What lbw does not do is left out with a warning, not refused", "lbw にできないことを、断らずに警告して除きます"))]
     pub lenient: bool,
-    /// Write prompts to the log, too
-    #[arg(long)]
+    #[arg(long, help = tell("Write prompts to the log, too", "ログにプロンプトも書きます"))]
     pub log_prompts: bool,
     #[command(flatten)]
     pub model: ModelArgs,
@@ -96,6 +75,10 @@ pub struct ServeArgs {
 const EXAMPLES: &str = "\
 Programs written for the API of AUTOMATIC1111's webui draw with lbw when they are given the address: SillyTavern, Open WebUI, Krita,
 Blender, GIMP, webuiapi and others. The page is at the same address.";
+
+const EXAMPLES_JA: &str = "\
+AUTOMATIC1111 の webui の API 向けに書かれたプログラム (SillyTavern、Open WebUI、Krita、Blender、GIMP、webuiapi など) は、アドレスを渡すだけで lbw で描けます。
+ページも同じアドレスにあります。";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Gone {

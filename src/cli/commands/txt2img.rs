@@ -8,22 +8,22 @@ use crate::app::prompts::{ask, draw_into, drawn_seeds, jobs};
 use crate::app::{Job, Session, Studios};
 use crate::cli::args::{EngineArgs, OutputArgs, PlaceArgs, PromptArgs};
 use crate::cli::exit::CommandResult;
+use crate::cli::language::tell;
 use crate::cli::terminal::Terminal;
 use crate::cli::watch::{self, Watch};
 
 #[derive(Debug, Args)]
 pub struct Txt2imgArgs {
     #[command(flatten)]
+    pub output: OutputArgs,
+    #[arg(long, help = tell("Stop at the plan: check everything, draw nothing", "計画で止めます。すべてを確かめ、何も描きません"))]
+    pub dry_run: bool,
+    #[command(flatten)]
     pub prompt: PromptArgs,
     #[command(flatten)]
     pub places: PlaceArgs,
     #[command(flatten)]
     pub engine: EngineArgs,
-    #[command(flatten)]
-    pub output: OutputArgs,
-    /// Stop at the plan: check everything, draw nothing
-    #[arg(long)]
-    pub dry_run: bool,
 }
 
 pub fn run(args: &Txt2imgArgs, terminal: Terminal) -> CommandResult {

@@ -9,19 +9,23 @@ use crate::app::worker::{Wish, serve};
 use crate::app::{Caller, Session};
 use crate::cli::args::{EngineArgs, PlaceArgs, SettingsArgs};
 use crate::cli::exit::CommandResult;
+use crate::cli::language::tell;
 use crate::cli::terminal::Terminal;
 
 #[derive(Debug, Args)]
-#[command(after_help = PROTOCOL)]
+#[command(after_long_help = tell(PROTOCOL[0], PROTOCOL[1]))]
 pub struct WorkerArgs {
-    /// Take jobs from standard input, write events to standard output
-    #[arg(long, required = true)]
+    #[arg(
+        long, required = true,
+        help = tell("Take jobs from standard input, write events to standard output", "標準入力からジョブを受け取り、標準出力に出来事を書きます"),
+    )]
     pub stdio: bool,
-    /// The folder for the images
-    #[arg(short, long, value_name = "DIR", default_value = "lbw-out")]
+    #[arg(
+        short, long, value_name = "DIR", default_value = "lbw-out",
+        help = tell("The folder for the images", "画像のフォルダー"),
+    )]
     pub output: PathBuf,
-    /// The pictures that img2img plans draw over
-    #[arg(long, value_name = "IMAGE")]
+    #[arg(long, value_name = "IMAGE", help = tell("The pictures that img2img plans draw over", "img2img の計画が下敷きにする画像"))]
     pub init: Vec<PathBuf>,
     /// What requests that say nothing else have.
     #[command(flatten)]
@@ -32,11 +36,9 @@ pub struct WorkerArgs {
     pub engine: EngineArgs,
 }
 
-const PROTOCOL: &str = "\
-A job is a line of JSON: a plan as `lbw plan --json` prints it, or {\"plan\": PLAN, \"file\": NAME, \"tag\": ANYTHING}, or a request
-{\"request\": {\"prompt\": \"a cat\", \"steps\": 20, …}, \"file\": …, \"tag\": …} with settings under any of their names. NAME is a path inside the
-output folder [default: ID.png, the id being the picture's]; a file of that name is replaced. `tag` comes back in all events of
-the job.
+const PROTOCOL: [&str; 2] = [
+    "\
+A job is a line of JSON: a plan as `lbw plan --json` prints it, or {\"plan\": PLAN, \"file\": NAME, \"tag\": ANYTHING}, or a request {\"request\": {\"prompt\": \"a cat\", \"steps\": 20, …}, \"file\": …, \"tag\": …} with settings under any of their names. NAME is a path inside the output folder [default: ID.png, the id being the picture's]; a file of that name is replaced. `tag` comes back in all events of the job.
 
 Events are lines of JSON: {\"event\": \"ready\"} once the model is open, then for each job
   {\"event\": \"started\"}
@@ -44,7 +46,18 @@ Events are lines of JSON: {\"event\": \"ready\"} once the model is open, then fo
   {\"event\": \"step\", \"step\": 1, \"steps\": 20}
   {\"event\": \"done\", \"id\": …, \"file\": …, \"crc32\": …, \"seed\": …, \"parameters\": …}  the file is whole and on the disk
   {\"event\": \"failed\", \"exit\": 2 or 3, \"message\": …, \"findings\": […]}  2: the job is wrong; 3: a file or device is
-The worker ends when its input does, with 1 if a job failed.";
+The worker ends when its input does, with 1 if a job failed.",
+    "\
+ジョブは JSON の 1 行です: `lbw plan --json` が出力する計画か、{\"plan\": 計画, \"file\": 名前, \"tag\": 何でも}、または {\"request\": {\"prompt\": \"a cat\", \"steps\": 20, …}, \"file\": …, \"tag\": …} という要求 (設定はどの名前でも書けます)。名前は出力フォルダーの中のパスで [既定: ID.png、ID は画像のもの]、同じ名前のファイルは置き換えます。`tag` はそのジョブのすべての出来事に付いて返ります。
+
+出来事は JSON の行です。モデルが開くと {\"event\": \"ready\"}、その後ジョブごとに
+  {\"event\": \"started\"}
+  {\"event\": \"found\", \"finding\": …}  ジョブについての指摘。`lbw check --json` の出力と同じ
+  {\"event\": \"step\", \"step\": 1, \"steps\": 20}
+  {\"event\": \"done\", \"id\": …, \"file\": …, \"crc32\": …, \"seed\": …, \"parameters\": …}  ファイルが完全に書かれた
+  {\"event\": \"failed\", \"exit\": 2 または 3, \"message\": …, \"findings\": […]}  2: ジョブの誤り、3: ファイルや装置の問題
+入力が終わると終わります。失敗したジョブがあれば終了コードは 1 です。",
+];
 
 pub fn run(args: &WorkerArgs, terminal: Terminal) -> CommandResult {
     let caller = Caller { patch: args.settings.patch()?, is_default: true, strict: false };

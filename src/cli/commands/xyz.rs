@@ -11,12 +11,14 @@ use crate::app::xyz::{Prepared, Wish};
 use crate::app::{Error, Session, Studios};
 use crate::cli::args::{EngineArgs, PlaceArgs, PromptArgs};
 use crate::cli::exit::CommandResult;
+use crate::cli::language::tell;
 use crate::cli::terminal::Terminal;
 use crate::cli::watch::{self, Watch};
 use crate::diagnostic::{code, escaped};
 use crate::say;
 
-const AXES: &str = "\
+const AXES: [&str; 2] = [
+    "\
 Axes, written TYPE=VALUES:
   Block ID, values     blocks (IN05, IN04-M00, NOT BASE), and the weights they get; both are needed
   Original Weights     presets that XYZ stands for (also: preset); on X and Y their sum
@@ -31,43 +33,97 @@ Axes of block weights act where a tag says lbw=XYZ; lbw=ZYX is the complement (1
 
 Examples:
   lbw xyz \"red circle <lora:house:1:1:lbw=XYZ>\" --x \"Block ID=IN04-IN05,IN07-IN08,OUT00-OUT02\" --y values=0,0.5,1
-  lbw xyz \"red circle <lora:house:1>\" --x strength=0-1(+0.25) --y seed=1,2,3 -o plot";
+  lbw xyz \"red circle <lora:house:1>\" --x strength=0-1(+0.25) --y seed=1,2,3 -o plot",
+    "\
+軸は 種類=値 と書きます:
+  Block ID, values     ブロック (IN05、IN04-M00、NOT BASE) と、その重み。両方が要ります
+  Original Weights     XYZ の値にするプリセット (preset とも書けます)。X と Y では和
+  elements             lbwe=XYZ の要素のルール
+  seed                 -1 は乱数
+  strength             lbw=XYZ の LoRA、または唯一の LoRA の強度
+  Steps, CFG Scale     数値、または範囲: 10-30 (+5)、4-8 [3]
+  Sampler, Schedule type  名前
+  Prompt S/R           最初の値を探し、それぞれの値に置き換えます
+
+階層別の重みの軸は、タグに lbw=XYZ とあるところに効きます。lbw=ZYX はその補数 (1 - 重み) です。
+
+例:
+  lbw xyz \"red circle <lora:house:1:1:lbw=XYZ>\" --x \"Block ID=IN04-IN05,IN07-IN08,OUT00-OUT02\" --y values=0,0.5,1
+  lbw xyz \"red circle <lora:house:1>\" --x strength=0-1(+0.25) --y seed=1,2,3 -o plot",
+];
 
 #[derive(Debug, Args)]
-#[command(after_help = AXES)]
+#[command(after_long_help = tell(AXES[0], AXES[1]))]
 pub struct XyzArgs {
-    /// What the columns vary
-    #[arg(long, value_name = "TYPE=VALUES", allow_hyphen_values = true)]
+    #[arg(
+        long, value_name = "TYPE=VALUES", allow_hyphen_values = true,
+        help = tell("What the columns vary", "列で変えるもの"),
+    )]
     pub x: Option<String>,
-    /// What the rows vary
-    #[arg(long, value_name = "TYPE=VALUES", allow_hyphen_values = true)]
+    #[arg(long, value_name = "TYPE=VALUES", allow_hyphen_values = true, help = tell("What the rows vary", "行で変えるもの"))]
     pub y: Option<String>,
-    /// What the grids vary
-    #[arg(long, value_name = "TYPE=VALUES", allow_hyphen_values = true)]
+    #[arg(
+        long, value_name = "TYPE=VALUES", allow_hyphen_values = true,
+        help = tell("What the grids vary", "グリッドごとに変えるもの"),
+    )]
     pub z: Option<String>,
-    /// What XYZ stands for before an axis changes it [default: the preset XYZ, or 1 for every block]
-    #[arg(long, value_name = "PRESET|VECTOR")]
+    #[arg(
+        long, value_name = "PRESET|VECTOR",
+        help = tell(
+            "What XYZ stands for before an axis changes it [default: the preset XYZ, or 1 for every block]",
+            "軸が変える前の XYZ の値 [既定: プリセット XYZ、なければすべてのブロックが 1]"
+        ),
+    )]
     pub base: Option<String>,
-    /// Copy repeated vectors as the extension does, also from another seed, and start from its 17 ones
-    #[arg(long)]
+    #[arg(
+        long,
+        help = tell(
+            "Copy repeated vectors as the extension does, also from another seed, and start from its 17 ones",
+            "同じベクトルの画像を、シードが違っても拡張機能と同じように使い回し、17 個の 1 から始めます"
+        ),
+    )]
     pub webui_quirks: bool,
-    /// The most cells of all grids together
-    #[arg(long, default_value_t = 400, value_name = "N")]
+    #[arg(
+        long, default_value_t = 400, value_name = "N",
+        help = tell("The most cells of all grids together", "全グリッドのマスの数の上限"),
+    )]
     pub max_cells: usize,
-    /// Shrink cells in the grid to this many pixels (the longer side); the cells' own files stay as they are
-    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(8..))]
+    #[arg(
+        long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(8..),
+        help = tell(
+            "Shrink cells in the grid to this many pixels (the longer side); the cells' own files stay as they are",
+            "グリッドのマスをこの大きさ (長辺のピクセル数) に縮めます。マスのファイルはそのままです"
+        ),
+    )]
     pub cell_size: Option<u32>,
-    /// A font file for the labels, asked before the built-in font and those of the system
-    #[arg(long, value_name = "FILE")]
+    #[arg(
+        long, value_name = "FILE",
+        help = tell(
+            "A font file for the labels, asked before the built-in font and those of the system",
+            "ラベルのフォントのファイル。内蔵とシステムのフォントより先に使います"
+        ),
+    )]
     pub font: Option<PathBuf>,
-    /// The folder for cells and grids; the same plot goes on in it [default: lbw-out/xyz-ID, ID telling plots apart]
-    #[arg(short, long, value_name = "DIR")]
+    #[arg(
+        short, long, value_name = "DIR",
+        help = tell(
+            "The folder for cells and grids; the same plot goes on in it [default: lbw-out/xyz-ID, ID telling plots apart]",
+            "マスとグリッドのフォルダー。同じプロットは続きから始まります [既定: lbw-out/xyz-ID、ID はプロットごとに違います]"
+        ),
+    )]
     pub output: Option<PathBuf>,
-    /// Stop before drawing: check everything and say what would be drawn
-    #[arg(long)]
+    #[arg(
+        long,
+        help = tell(
+            "Stop before drawing: check everything and say what would be drawn",
+            "描く前に止めます。すべてを確かめ、何を描くかを示します"
+        ),
+    )]
     pub dry_run: bool,
-    /// Print what was drawn as one line of JSON, and no progress
-    #[arg(long)]
+    #[arg(
+        long,
+        help = tell("Print what was drawn as one line of JSON, and no progress", "描いたものを JSON の 1 行で出力し、進捗は出しません"),
+    )]
     pub json: bool,
     #[command(flatten)]
     pub prompt: PromptArgs,

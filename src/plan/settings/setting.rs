@@ -43,6 +43,8 @@ pub struct Setting {
     /// What stands for its value in help.
     pub value: &'static str,
     pub group: Group,
+    /// Whether many people need it often: short help has no room for the others.
+    pub often: bool,
     /// Smallest and largest value that can be drawn.
     pub limits: Option<(f64, f64)>,
     /// What a size is a multiple of.
@@ -87,6 +89,7 @@ pub(super) const fn setting(en: &'static str, ja: &'static str) -> Setting {
         short: None,
         value: "",
         group: Group::Main,
+        often: false,
         limits: None,
         multiple: 1,
         words: None,
@@ -126,6 +129,10 @@ impl Setting {
 
     pub(super) const fn group(self, group: Group) -> Self {
         Setting { group, ..self }
+    }
+
+    pub(super) const fn often(self) -> Self {
+        Setting { often: true, ..self }
     }
 
     pub(super) const fn limits(self, min: f64, max: f64) -> Self {

@@ -43,7 +43,7 @@ settings! {
         prompt: String = String::new(), setting("What is to be seen", "描きたいもの").infotext(&["Prompt"]).flag("prompt", &[]).value("TEXT");
         /// What is not to be seen.
         negative_prompt: String = String::new(), setting("What is not to be seen", "描きたくないもの")
-            .infotext(&["Negative prompt"]).flag("negative-prompt", &["neg", "negative"]).short('n').value("TEXT");
+            .infotext(&["Negative prompt"]).flag("negative-prompt", &["neg", "negative"]).short('n').value("TEXT").often();
         /// The prompt of the second pass; empty is that of the first.
         hires_prompt: String = String::new(), setting("The prompt of the second pass, tags included [default: that of the first]",
             "第 2 パスのプロンプト。タグも書けます [既定: 第 1 パスと同じ]")
@@ -59,13 +59,13 @@ settings! {
     pub struct Counts in counts, rows COUNTS {
         /// Images one after the other, seeds counting up.
         n_iter: u32 = 1, setting("Images per prompt, seeds counting up [default: 1]", "プロンプトごとの枚数。シードは 1 ずつ増えます [既定: 1]")
-            .flag("n-iter", &["batch-count"]).limits(1.0, MAX_IMAGES as f64).value("N");
+            .flag("n-iter", &["batch-count"]).limits(1.0, MAX_IMAGES as f64).value("N").often();
         /// Images of each of them.
         batch_size: u32 = 1, setting("Images per iteration; seeds count up through all of them [default: 1]",
             "1 回ごとの枚数。シードは全体を通して増えます [既定: 1]").limits(1.0, MAX_IMAGES as f64).value("N");
         /// Names of webui's styles, put around the prompts in this order.
         styles: Vec<String> = Vec::new(), setting("A style of webui's styles.csv to put around the prompts; may be given several times, they apply in order",
-            "プロンプトを包む webui のスタイル (styles.csv)。複数指定でき、順に適用されます").flag("style", &["styles"]).value("NAME");
+            "プロンプトを包む webui のスタイル (styles.csv)。複数指定でき、順に適用されます").flag("style", &["styles"]).value("NAME").often();
     }
 }
 
@@ -74,28 +74,28 @@ settings! {
     pub struct Settings in settings, rows SETTINGS {
         /// Sampling steps.
         steps: u32 = 20, setting("Sampling steps [default: 20]", "サンプリングのステップ数 [既定: 20]")
-            .infotext(&["Steps"]).flag("steps", &[]).short('s').limits(1.0, MAX_STEPS as f64).value("N").written(in_front);
+            .infotext(&["Steps"]).flag("steps", &[]).short('s').limits(1.0, MAX_STEPS as f64).value("N").written(in_front).often();
         /// The sampler.
         sampler: Sampler = Sampler::DpmPp2M, setting("Sampler, e.g. \"Euler a\"; `--sampler help` lists them [default: DPM++ 2M]",
             "サンプラー。例: \"Euler a\"。`--sampler help` で一覧を表示します [既定: DPM++ 2M]")
-            .infotext(&["Sampler"]).api(&["sampler_name", "sampler_index"]).flag("sampler", &["sampling-method"]).value("NAME").written(in_front);
+            .infotext(&["Sampler"]).api(&["sampler_name", "sampler_index"]).flag("sampler", &["sampling-method"]).value("NAME").written(in_front).often();
         /// The noise schedule.
         schedule_type: ScheduleType = ScheduleType::Automatic, setting("Schedule type, e.g. Karras; `help` lists them [default: Automatic]",
             "スケジュールタイプ。例: Karras。`help` で一覧を表示します [既定: Automatic]")
-            .infotext(&["Schedule type"]).api(&["scheduler"]).flag("schedule-type", &["schedule"]).value("NAME").written(in_front);
+            .infotext(&["Schedule type"]).api(&["scheduler"]).flag("schedule-type", &["schedule"]).value("NAME").written(in_front).often();
         /// How strongly the prompt is followed.
         cfg_scale: f64 = 7.0, setting("How strongly the prompt is followed [default: 7]", "プロンプトへの忠実さ [既定: 7]")
-            .infotext(&["CFG scale"]).flag("cfg-scale", &["cfg", "guidance-scale"]).value("X").written(in_front);
+            .infotext(&["CFG scale"]).flag("cfg-scale", &["cfg", "guidance-scale"]).value("X").written(in_front).often();
         /// The seed of the first image.
         seed: u64 = 0, setting("The seed; -1 draws one [default: -1]", "シード。-1 は乱数 [既定: -1]")
-            .infotext(&["Seed"]).flag("seed", &[]).value("N").written(in_front);
+            .infotext(&["Seed"]).flag("seed", &[]).value("N").written(in_front).often();
         /// Pixels, a multiple of 8.
         width: u32 = 1024, setting("Pixels, a multiple of 8 [default: the model's own size; the embedded model's is 128]",
             "幅 (ピクセル)。8 の倍数 [既定: モデル本来の大きさ。内蔵モデルは 128]")
-            .infotext(&["Size-1"]).short('W').limits(8.0, MAX_SIDE as f64).multiple_of(8).value("PIXELS").written(in_front);
+            .infotext(&["Size-1"]).short('W').limits(8.0, MAX_SIDE as f64).multiple_of(8).value("PIXELS").written(in_front).often();
         /// Pixels, a multiple of 8.
         height: u32 = 1024, setting("Pixels, a multiple of 8", "高さ (ピクセル)。8 の倍数")
-            .infotext(&["Size-2"]).short('H').limits(8.0, MAX_SIDE as f64).multiple_of(8).value("PIXELS").written(in_front);
+            .infotext(&["Size-2"]).short('H').limits(8.0, MAX_SIDE as f64).multiple_of(8).value("PIXELS").written(in_front).often();
         /// Only written to infotext, unless `clip_skip_sdxl` is on.
         clip_skip: u32 = 1, setting("Only recorded for SDXL, as in webui", "SDXL では webui と同じく記録だけです")
             .infotext(&["Clip skip"]).option("CLIP_stop_at_last_layers").value("N").written(in_front);
@@ -236,7 +236,7 @@ settings! {
             .api(&["enable_hr"]).group(Group::Hires);
         /// Both sides times this.
         hires_upscale: Option<f64> = None, setting("Draw a second pass, both sides times this", "第 2 パスを描き、縦横をこの倍率にします")
-            .infotext(&["Hires upscale"]).api(&["hr_scale"]).value("FACTOR").asks_hires();
+            .infotext(&["Hires upscale"]).api(&["hr_scale"]).value("FACTOR").asks_hires().often();
         /// Pixels; 0 follows from the height.
         hires_resize_width: u32 = 0, setting("Width of the second pass; 0 follows from the height", "第 2 パスの幅。0 は高さから決まります")
             .infotext(&["Hires resize-1"]).api(&["hr_resize_x"]).value("PIXELS").asks_hires();
@@ -248,7 +248,7 @@ settings! {
             .infotext(&["Hires steps"]).api(&["hr_second_pass_steps"]).value("N").asks_hires();
         /// How the picture is enlarged.
         hires_upscaler: String = "Latent".to_owned(), setting("How the picture is enlarged; `help` lists what there is [default: Latent]", "拡大の方法。`help` で一覧を表示します [既定: Latent]")
-            .infotext(&["Hires upscaler"]).api(&["hr_upscaler"]).value("NAME").asks_hires();
+            .infotext(&["Hires upscaler"]).api(&["hr_upscaler"]).value("NAME").asks_hires().often();
         /// `None` is that of the first pass.
         hires_sampler: Option<Sampler> = None, setting("[default: that of the first pass]", "[既定: 第 1 パスと同じ]")
             .infotext(&["Hires sampler"]).api(&["hr_sampler_name"]).none("Use same sampler").value("NAME").asks_hires();
@@ -261,7 +261,7 @@ settings! {
         /// How far the second pass, or img2img, may go.
         denoising_strength: Option<f64> = None, setting("How far the second pass, or img2img, may go: 0 changes nothing, 1 keeps nothing [default: 0.7; img2img: 0.75]",
             "第 2 パスや img2img がどこまで変えてよいか。0 は変えない、1 は何も残さない [既定: 0.7、img2img では 0.75]")
-            .infotext(&["Denoising strength"]).flag("denoising-strength", &["denoise", "strength"]).group(Group::Hires).limits(0.0, 1.0).value("0..1");
+            .infotext(&["Denoising strength"]).flag("denoising-strength", &["denoise", "strength"]).group(Group::Hires).limits(0.0, 1.0).value("0..1").often();
     }
 }
 
@@ -269,7 +269,7 @@ settings! {
     /// What is said about a picture that is drawn over.
     pub struct PictureFields in picture, rows PICTURE {
         /// A file: PNG, JPEG or WebP.
-        init: Option<String> = None, setting("The picture to draw over: PNG, JPEG or WebP", "下敷きにする画像。PNG・JPEG・WebP").flag("init", &["init-image", "init-img"]).group(Group::Picture).value("IMAGE");
+        init: Option<String> = None, setting("The picture to draw over: PNG, JPEG or WebP", "下敷きにする画像。PNG・JPEG・WebP").flag("init", &["init-image", "init-img"]).group(Group::Picture).value("IMAGE").often();
         /// How it is brought to the size of the image.
         resize_mode: ResizeMode = ResizeMode::Just, setting("How the picture of --init is brought to the image's size: just (stretch), crop, fill [default: just]",
             "--init の画像を出力の大きさに合わせる方法: just (伸縮)、crop (切り抜き)、fill (端で埋める) [既定: just]").group(Group::Picture).value("HOW");
@@ -288,7 +288,7 @@ settings! {
         /// A checkpoint: a file, or the name of one in a folder.
         model: Option<String> = None, setting("A checkpoint file, or the name of one in the webui folder [default: the embedded model]",
             "チェックポイントのファイル、または webui フォルダーにあるものの名前 [既定: 内蔵モデル]")
-            .infotext(&["Model"]).api(&["sd_model"]).flag("model", &["ckpt", "checkpoint", "sd-model-checkpoint"]).group(Group::Files).value("FILE|NAME");
+            .infotext(&["Model"]).api(&["sd_model"]).flag("model", &["ckpt", "checkpoint", "sd-model-checkpoint"]).group(Group::Files).value("FILE|NAME").often();
         /// A VAE: a file, the name of one, or `none`.
         vae: Option<String> = None, setting("A VAE file, or the name of one in the webui folder; `none` is the checkpoint's own [default: NAME.vae.safetensors beside the checkpoint, if there is one]",
             "VAE のファイル、または webui フォルダーにあるものの名前。`none` はチェックポイント自身の VAE [既定: チェックポイントの隣の NAME.vae.safetensors、あれば]")

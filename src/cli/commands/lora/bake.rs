@@ -8,25 +8,29 @@ use super::session;
 use crate::app::lora::{BakeWish, bake};
 use crate::cli::args::{ModelArgs, PlaceArgs};
 use crate::cli::exit::CommandResult;
+use crate::cli::language::tell;
 use crate::cli::terminal::Terminal;
 
 #[derive(Debug, Args)]
 pub struct BakeArgs {
-    /// A LoRA tag as a prompt has it, e.g. "<lora:NAME:0.8:lbw=XLOUT>"
-    #[arg(value_name = "TAG")]
+    #[arg(
+        value_name = "TAG",
+        help = tell(
+            "A LoRA tag as a prompt has it, e.g. \"<lora:NAME:0.8:lbw=XLOUT>\"",
+            "プロンプトに書くような LoRA のタグ。例: \"<lora:名前:0.8:lbw=XLOUT>\""
+        ),
+    )]
     tag: String,
-    /// The new file; nothing is overwritten
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", help = tell("The new file; nothing is overwritten", "新しいファイル。上書きはしません"))]
     output: PathBuf,
+    #[arg(long, help = tell("Treat warnings as errors", "警告をエラーとして扱います"))]
+    strict: bool,
+    #[arg(long, help = tell("Print the result as JSON", "結果を JSON で出力します"))]
+    json: bool,
     #[command(flatten)]
     model: ModelArgs,
     #[command(flatten)]
     places: PlaceArgs,
-    /// Treat warnings as errors
-    #[arg(long)]
-    strict: bool,
-    #[arg(long)]
-    json: bool,
 }
 
 pub fn run(args: &BakeArgs, terminal: Terminal) -> CommandResult {

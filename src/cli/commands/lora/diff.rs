@@ -6,22 +6,24 @@ use super::session;
 use crate::app::lora::diff;
 use crate::cli::args::{ModelArgs, PlaceArgs};
 use crate::cli::exit::CommandResult;
+use crate::cli::language::tell;
 use crate::cli::terminal::Terminal;
 
 #[derive(Debug, Args)]
 pub struct DiffArgs {
-    /// A LoRA file, or a name from the LoRA folders
-    #[arg(value_name = "A")]
+    #[arg(
+        value_name = "A",
+        help = tell("A LoRA file, or a name from the LoRA folders", "LoRA のファイル、または LoRA フォルダーにある名前"),
+    )]
     a: String,
-    /// The other one
-    #[arg(value_name = "B")]
+    #[arg(value_name = "B", help = tell("The other one", "もう一つの LoRA"))]
     b: String,
+    #[arg(long, help = tell("Print the result as JSON", "結果を JSON で出力します"))]
+    json: bool,
     #[command(flatten)]
     model: ModelArgs,
     #[command(flatten)]
     places: PlaceArgs,
-    #[arg(long)]
-    json: bool,
 }
 
 pub fn run(args: &DiffArgs, terminal: Terminal) -> CommandResult {

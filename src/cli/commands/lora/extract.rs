@@ -7,29 +7,30 @@ use clap::Args;
 use super::PrecisionArg;
 use crate::app::lora::{ExtractWish, extract};
 use crate::cli::exit::CommandResult;
+use crate::cli::language::tell;
 use crate::cli::terminal::Terminal;
 
 #[derive(Debug, Args)]
 pub struct ExtractArgs {
-    /// The checkpoint whose changes the LoRA shall hold
-    #[arg(value_name = "TUNED")]
+    #[arg(
+        value_name = "TUNED",
+        help = tell("The checkpoint whose changes the LoRA shall hold", "変化を LoRA にしたいチェックポイント"),
+    )]
     tuned: PathBuf,
-    /// The checkpoint it was made from
-    #[arg(value_name = "BASE")]
+    #[arg(value_name = "BASE", help = tell("The checkpoint it was made from", "その元になったチェックポイント"))]
     base: PathBuf,
-    /// The new file
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", help = tell("The new file", "新しいファイル"))]
     output: PathBuf,
-    /// The rank of every module
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(
+        long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..),
+        help = tell("The rank of every module", "各モジュールのランク"),
+    )]
     rank: u32,
-    /// How the factors are stored
-    #[arg(long, value_enum, default_value_t = PrecisionArg::F16)]
+    #[arg(long, value_enum, default_value_t = PrecisionArg::F16, help = tell("How the factors are stored", "因子の保存形式"))]
     dtype: PrecisionArg,
-    /// Replace the file if it is there
-    #[arg(long)]
+    #[arg(long, help = tell("Replace the file if it is there", "ファイルがあれば置き換えます"))]
     overwrite: bool,
-    #[arg(long)]
+    #[arg(long, help = tell("Print the result as JSON", "結果を JSON で出力します"))]
     json: bool,
 }
 

@@ -8,22 +8,27 @@ use crate::app::lora::{self, inspect};
 use crate::app::{self, Answer, Caller, Error, Session};
 use crate::cli::args::PlaceArgs;
 use crate::cli::exit::CommandResult;
+use crate::cli::language::tell;
 use crate::cli::terminal::Terminal;
 use crate::diagnostic::code;
 use crate::say;
 
 #[derive(Debug, Args)]
 pub struct InspectArgs {
-    /// LoRA files, or names from the LoRA folders
-    #[arg(required = true, value_name = "FILE|NAME")]
+    #[arg(
+        required = true, value_name = "FILE|NAME",
+        help = tell("LoRA files, or names from the LoRA folders", "LoRA のファイル、または LoRA フォルダーにある名前"),
+    )]
     loras: Vec<String>,
+    #[arg(
+        long, value_name = "FILE",
+        help = tell("Write the norms of the blocks as a chart (SVG); one LoRA", "ブロックのノルムをグラフ (SVG) に書きます。LoRA は一つだけ"),
+    )]
+    chart: Option<PathBuf>,
+    #[arg(long, help = tell("Print the result as JSON", "結果を JSON で出力します"))]
+    json: bool,
     #[command(flatten)]
     places: PlaceArgs,
-    /// Write the norms of the blocks as a chart (SVG); one LoRA
-    #[arg(long, value_name = "FILE")]
-    chart: Option<PathBuf>,
-    #[arg(long)]
-    json: bool,
 }
 
 pub fn run(args: &InspectArgs, terminal: Terminal) -> CommandResult {

@@ -8,37 +8,52 @@ use super::{PrecisionArg, session};
 use crate::app::lora::{MergeWish, merge};
 use crate::cli::args::{ModelArgs, PlaceArgs};
 use crate::cli::exit::CommandResult;
+use crate::cli::language::tell;
 use crate::cli::terminal::Terminal;
 
 #[derive(Debug, Args)]
 pub struct MergeArgs {
-    /// LoRA tags as a prompt has them, e.g. "<lora:a:0.8:lbw=XLOUT> <lora:b:0.5>"
-    #[arg(value_name = "TAGS")]
+    #[arg(
+        value_name = "TAGS",
+        help = tell(
+            "LoRA tags as a prompt has them, e.g. \"<lora:a:0.8:lbw=XLOUT> <lora:b:0.5>\"",
+            "プロンプトに書くような LoRA のタグ。例: \"<lora:a:0.8:lbw=XLOUT> <lora:b:0.5>\""
+        ),
+    )]
     tags: String,
-    /// The new file
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", help = tell("The new file", "新しいファイル"))]
     output: PathBuf,
-    /// Cut every module to this rank, by singular values [default: as the ranks add up, exactly]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(
+        long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..),
+        help = tell(
+            "Cut every module to this rank, by singular values [default: as the ranks add up, exactly]",
+            "特異値に従って各モジュールをこのランクに切り詰めます [既定: ランクを足し合わせ、正確に]"
+        ),
+    )]
     rank: Option<u32>,
-    /// How new factors are stored
-    #[arg(long, value_enum, default_value_t = PrecisionArg::F32)]
+    #[arg(
+        long, value_enum, default_value_t = PrecisionArg::F32,
+        help = tell("How new factors are stored", "新しい因子の保存形式"),
+    )]
     dtype: PrecisionArg,
-    /// Block weights scale the whole delta of every kind of network, also where the extension does not
-    #[arg(long)]
+    #[arg(
+        long,
+        help = tell(
+            "Block weights scale the whole delta of every kind of network, also where the extension does not",
+            "階層別の重みを、拡張機能がそうしない種類のネットワークでも差分全体に掛けます"
+        ),
+    )]
     lbw_exact: bool,
-    /// Replace the file if it is there
-    #[arg(long)]
+    #[arg(long, help = tell("Replace the file if it is there", "ファイルがあれば置き換えます"))]
     overwrite: bool,
+    #[arg(long, help = tell("Treat warnings as errors", "警告をエラーとして扱います"))]
+    strict: bool,
+    #[arg(long, help = tell("Print the result as JSON", "結果を JSON で出力します"))]
+    json: bool,
     #[command(flatten)]
     model: ModelArgs,
     #[command(flatten)]
     places: PlaceArgs,
-    /// Treat warnings as errors
-    #[arg(long)]
-    strict: bool,
-    #[arg(long)]
-    json: bool,
 }
 
 pub fn run(args: &MergeArgs, terminal: Terminal) -> CommandResult {

@@ -15,25 +15,46 @@ use crate::app::lora::Precision;
 use crate::app::{self, Caller, Session};
 use crate::cli::args::{ModelArgs, PlaceArgs};
 use crate::cli::exit::CommandResult;
+use crate::cli::language::tell;
 use crate::cli::terminal::Terminal;
 
 #[derive(Debug, Subcommand)]
 pub enum LoraCommand {
-    /// Kind, rank, hashes, metadata; per block the norm, effective rank and share of the deltas
+    #[command(
+        about = tell(
+            "Kind, rank, hashes, metadata; per block the norm, effective rank and share of the deltas",
+            "種類・ランク・ハッシュ・メタデータと、ブロックごとの差分のノルム・実効ランク・割合"
+        ),
+    )]
     Inspect(inspect::InspectArgs),
-    /// Write a new LoRA that has, without block weights, the effect that a tag gives to the old one
+    #[command(
+        about = tell(
+            "Write a new LoRA that has, without block weights, the effect that a tag gives to the old one",
+            "タグで指定した効果を階層別の重みなしで持つ新しい LoRA を書きます"
+        ),
+    )]
     Bake(bake::BakeArgs),
-    /// Write what a tag says in another program's form
+    #[command(about = tell("Write what a tag says in another program's form", "タグの内容をほかのプログラムの形で出力します"))]
     Export(export::ExportArgs),
-    /// A file for each block, which makes strengths block weights in any program; the tags for a vector; and back
+    #[command(
+        about = tell(
+            "A file for each block, which makes strengths block weights in any program; the tags for a vector; and back",
+            "ブロックごとのファイルに分けます (どのプログラムでも強度が階層別の重みになります)。ベクトルをタグにする、元に戻す"
+        ),
+    )]
     Split(split::SplitArgs),
-    /// Several LoRAs with their strengths and block weights into one file
+    #[command(
+        about = tell(
+            "Several LoRAs with their strengths and block weights into one file",
+            "複数の LoRA を強度と階層別の重みごと一つのファイルにまとめます"
+        ),
+    )]
     Merge(merge::MergeArgs),
-    /// A LoRA at a lower rank, with the measured error
+    #[command(about = tell("A LoRA at a lower rank, with the measured error", "LoRA のランクを下げ、誤差の実測値を示します"))]
     Resize(resize::ResizeArgs),
-    /// What differs between two LoRAs, block by block
+    #[command(about = tell("What differs between two LoRAs, block by block", "二つの LoRA の違いをブロックごとに示します"))]
     Diff(diff::DiffArgs),
-    /// The difference of two checkpoints as a LoRA
+    #[command(about = tell("The difference of two checkpoints as a LoRA", "二つのチェックポイントの差を LoRA にします"))]
     Extract(extract::ExtractArgs),
 }
 

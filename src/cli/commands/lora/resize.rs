@@ -8,31 +8,39 @@ use super::session;
 use crate::app::lora::{ResizeWish, resize};
 use crate::cli::args::{ModelArgs, PlaceArgs};
 use crate::cli::exit::CommandResult;
+use crate::cli::language::tell;
 use crate::cli::terminal::Terminal;
 
 #[derive(Debug, Args)]
 pub struct ResizeArgs {
-    /// A LoRA file, or a name from the LoRA folders
-    #[arg(value_name = "FILE|NAME")]
+    #[arg(
+        value_name = "FILE|NAME",
+        help = tell("A LoRA file, or a name from the LoRA folders", "LoRA のファイル、または LoRA フォルダーにある名前"),
+    )]
     lora: String,
-    /// The new file
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", help = tell("The new file", "新しいファイル"))]
     output: PathBuf,
-    /// The highest rank of a module
-    #[arg(long, value_name = "N", required_unless_present = "energy", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(
+        long, value_name = "N", required_unless_present = "energy", value_parser = clap::value_parser!(u32).range(1..),
+        help = tell("The highest rank of a module", "モジュールのランクの上限"),
+    )]
     rank: Option<u32>,
-    /// The share of the sum of squares of a module that stays, e.g. 0.95; each module gets the rank it needs
-    #[arg(long, value_name = "SHARE")]
+    #[arg(
+        long, value_name = "SHARE",
+        help = tell(
+            "The share of the sum of squares of a module that stays, e.g. 0.95; each module gets the rank it needs",
+            "モジュールの二乗和のうち残す割合。例: 0.95。モジュールごとに必要なランクになります"
+        ),
+    )]
     energy: Option<f64>,
-    /// Replace the file if it is there
-    #[arg(long)]
+    #[arg(long, help = tell("Replace the file if it is there", "ファイルがあれば置き換えます"))]
     overwrite: bool,
+    #[arg(long, help = tell("Print the result as JSON", "結果を JSON で出力します"))]
+    json: bool,
     #[command(flatten)]
     model: ModelArgs,
     #[command(flatten)]
     places: PlaceArgs,
-    #[arg(long)]
-    json: bool,
 }
 
 pub fn run(args: &ResizeArgs, terminal: Terminal) -> CommandResult {

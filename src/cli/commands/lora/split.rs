@@ -8,38 +8,55 @@ use crate::app::lora::{self, SplitWish};
 use crate::app::{Caller, Error, Session};
 use crate::cli::args::PlaceArgs;
 use crate::cli::exit::CommandResult;
+use crate::cli::language::tell;
 use crate::cli::terminal::Terminal;
 use crate::diagnostic::code;
 use crate::say;
 
 #[derive(Debug, Args)]
 pub struct SplitArgs {
-    /// A LoRA file, or a name from the LoRA folders
-    #[arg(value_name = "FILE|NAME", required_unless_present = "join", conflicts_with = "join")]
+    #[arg(
+        value_name = "FILE|NAME", required_unless_present = "join", conflicts_with = "join",
+        help = tell("A LoRA file, or a name from the LoRA folders", "LoRA のファイル、または LoRA フォルダーにある名前"),
+    )]
     lora: Option<String>,
-    /// The folder for the new files; with --join the new file
-    #[arg(short, long, value_name = "DIR|FILE", required_unless_present_any = ["tag", "join"])]
+    #[arg(
+        short, long, value_name = "DIR|FILE", required_unless_present_any = ["tag", "join"],
+        help = tell("The folder for the new files; with --join the new file", "新しいファイルのフォルダー。--join では新しいファイル"),
+    )]
     output: Option<PathBuf>,
-    /// `block`, `element`, or groups of blocks: "base,in,mid,out", "IN04-IN08,M00+OUT00"
-    #[arg(long, default_value = "block", value_name = "WHAT")]
+    #[arg(
+        long, default_value = "block", value_name = "WHAT",
+        help = tell(
+            "`block`, `element`, or groups of blocks: \"base,in,mid,out\", \"IN04-IN08,M00+OUT00\"",
+            "`block`、`element`、またはブロックの組: \"base,in,mid,out\"、\"IN04-IN08,M00+OUT00\" など"
+        ),
+    )]
     by: String,
-    /// Print the tags of the files instead, with the strengths that are this weight vector, preset or tag
-    #[arg(long, value_name = "VECTOR", conflicts_with_all = ["output", "join"])]
+    #[arg(
+        long, value_name = "VECTOR", conflicts_with_all = ["output", "join"],
+        help = tell(
+            "Print the tags of the files instead, with the strengths that are this weight vector, preset or tag",
+            "ファイルを作らず、この重みベクトル・プリセット・タグになる強度のタグを出力します"
+        ),
+    )]
     tag: Option<String>,
-    /// Put files made by split together again: a folder, or the files. Of tags, print the one tag of the whole file with its
-    /// vector
-    #[arg(long, value_name = "DIR|FILE|TAGS", num_args = 1..)]
+    #[arg(
+        long, value_name = "DIR|FILE|TAGS", num_args = 1..,
+        help = tell(
+            "Put files made by split together again: a folder, or the files. Of tags, print the one tag of the whole file with its vector",
+            "分けたファイルを元に戻します (フォルダーまたはファイル)。タグを渡すと、元のファイルのタグ一つとベクトルを出力します"
+        ),
+    )]
     join: Vec<String>,
-    /// Replace files that are there
-    #[arg(long)]
+    #[arg(long, help = tell("Replace files that are there", "ファイルがあれば置き換えます"))]
     overwrite: bool,
+    #[arg(long, help = tell("Treat warnings as errors", "警告をエラーとして扱います"))]
+    strict: bool,
+    #[arg(long, help = tell("Print the result as JSON", "結果を JSON で出力します"))]
+    json: bool,
     #[command(flatten)]
     places: PlaceArgs,
-    /// Treat warnings as errors
-    #[arg(long)]
-    strict: bool,
-    #[arg(long)]
-    json: bool,
 }
 
 pub fn run(args: &SplitArgs, terminal: Terminal) -> CommandResult {

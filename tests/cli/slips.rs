@@ -1,0 +1,103 @@
+//! What people type by mistake: each is told with advice and the right exit code, and nothing is drawn.
+
+use crate::sandbox::{Sandbox, expect};
+
+/// Runs `lbw` in both languages; gives what it says on standard error in English.
+#[track_caller]
+fn told(s: &Sandbox, code: i32, args: &[&str]) -> String {
+    let (_, err) = s.expect(code, args);
+    let (_, japanese) = expect(code, s.lbw(args).env("LBW_LANG", "ja"));
+    let is_japanese = |c: char| matches!(c, '\u{3040}'..='\u{30ff}' | '\u{4e00}'..='\u{9fff}');
+    let help = japanese.lines().filter(|line| line.contains("ヒント: ") || line.starts_with("エラー["));
+    help.for_each(|line| assert!(line.chars().any(is_japanese), "{args:?}: {line}"));
+    assert!(japanese.starts_with("エラー["), "{args:?}: {japanese}");
+    assert!(s.names("lbw-out").is_empty(), "{args:?} drew something");
+    err
+}
+
+#[test]
+fn words_that_are_no_prompts_are_told() {
+    let s = Sandbox::new();
+    for (args, advice) in [
+        (&["plna", "blue star"][..], "did you mean `lbw plan`?"),
+        (&["analyse", "blue star <lora:house:1>"], "did you mean `lbw analyze`?"),
+        (&["generate", "blue star"], "did you mean `lbw txt2img`?"),
+        (&["red", "circle", "on", "blue"], "\"red circle on blue\""),
+        (&["txt2img", "red", "circle"], "--prompt red --prompt circle"),
+        (&["plan", "red", "circle"], "\"red circle\""),
+        (&["red circle", "—steps", "20"], "write `--steps`"),
+        (&["“red", "circle”"], "write `\"` on both sides"),
+        (&["red circle", "/steps", "20"], "write `--steps`"),
+        (&["red circle", "steps=20"], "write `--steps 20`"),
+        (&["analyze", "red circle", "–seed", "1"], "write `--seed`"),
+    ] {
+        let err = told(&s, 2, args);
+        assert!(err.contains("E0817") && err.contains(advice), "{args:?}: {err}");
+    }
+}
+
+#[test]
+fn files_are_no_prompts() {
+    let s = Sandbox::new();
+    for name in ["picture.png", "prompts.txt", "preset.yaml", "model.safetensors"] {
+        let err = told(&s, 3, &[name]);
+        assert!(err.contains(&format!("{name}: there is no such file")), "{err}");
+        s.write(name, "x");
+    }
+    for (name, advice) in [
+        ("picture.png", &["lbw info", "lbw run", "--init"][..]),
+        ("prompts.txt", &["lbw batch", "lbw check"]),
+        ("preset.yaml", &["lbw check", "--presets"]),
+        ("model.safetensors", &["lbw lora inspect", "--model"]),
+    ] {
+        let err = told(&s, 2, &[name]);
+        assert!(advice.iter().all(|word| err.contains(word)), "{err}");
+        told(&s, 2, &["txt2img", name]);
+    }
+    // Who wants a word as it is says so.
+    let (out, _) = s.expect(0, &["plan", "--prompt", "picture.png", "--seed", "1"]);
+    assert!(out.contains("picture.png"), "{out}");
+}
+
+#[test]
+fn flags_of_other_programs_are_known_or_named() {
+    let s = Sandbox::new();
+    let plan =
+        |args: &[&str]| s.json(&[&["plan", "--json", "--seed", "1"], args].concat())["passes"][0]["settings"].clone();
+    let written = plan(&["x", "-W", "512", "-H", "256", "-s", "3", "--sampler_name", "Euler", "--cfg_scale", "5"]);
+    let said = (&written["width"], &written["height"], &written["steps"], &written["sampler"], &written["cfg_scale"]);
+    assert_eq!(said, (&512.into(), &256.into(), &3.into(), &"Euler".into(), &5.0.into()));
+    let two = s.expect(0, &["plan", "x", "--negative_prompt", "n", "--n_iter", "2", "--size", "512x256", "--json"]).0;
+    assert_eq!(two.lines().count(), 2);
+    assert!(two.contains("\"width\":512"), "{two}");
+    for (args, advice) in [
+        (&["x", "--outdir", "d"][..], "`--output`"),
+        (&["x", "--save-path", "d"], "`--output`"),
+        (&["x", "--num_inference_steps", "5"], "`--steps`"),
+        (&["x", "--stesp", "5"], "`--steps`"),
+        (&["x", "--lora", "house"], "<lora:NAME:1>"),
+        (&["x", "--xformers"], "leave it out"),
+        (&["x", "--toward", "base-lines"], "`lbw analyze`"),
+        (&["x", "--weights", "f8"], "there are: f32, f16"),
+        (&["bench", "--rounds", "0"], "1..=1000"),
+        (&["lora", "inpsect", "house"], "`inspect`"),
+        (&["x", "--steps"], "`lbw txt2img --help`"),
+        (&["run"], "<FILE>"),
+    ] {
+        let err = told(&s, 2, args);
+        assert!(err.contains(advice), "{args:?}: {err}");
+    }
+}
+
+#[test]
+fn help_goes_to_standard_output_and_errors_do_not() {
+    let s = Sandbox::new();
+    let (out, err) = s.expect(0, &["txt2img", "-h"]);
+    assert!(out.starts_with("Prompt to PNG\n") && err.is_empty(), "{out}{err}");
+    let (long, _) = s.expect(0, &["help", "txt2img"]);
+    assert!(long.len() > out.len() && long == s.expect(0, &["txt2img", "--help"]).0);
+    let (out, err) = s.expect(2, &[]);
+    assert!(out.is_empty() && err.contains("Commands:") && err.contains("analyze"), "{err}");
+    assert!(s.expect(0, &["--version"]).0.starts_with("lbw "));
+    s.expect(2, &["lora"]);
+}
