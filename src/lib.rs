@@ -7,8 +7,9 @@
 //! 3. [`engine`] executes the plan on a checkpoint and its LoRA files and gives an image.
 //!
 //! The text half ([`syntax`], [`block`], [`preset`], [`plan`], [`infotext`], [`diagnostic`]) never touches a tensor;
-//! the numeric half ([`checkpoint`], [`lora`], [`text`], [`model`], [`sampling`], [`engine`]) never reads prompt syntax.
-//! The `Plan` is all that passes between them. [`app`] puts both together: it is what front ends use.
+//! the numeric half ([`checkpoint`], [`lora`], [`text`], [`model`], [`sampling`], [`upscale`], [`engine`]) never reads prompt
+//! syntax. What is done with bytes of pictures alone is in [`picture`], which knows nothing else. The `Plan` is all that passes
+//! between the halves. [`app`] puts both together: it is what front ends use.
 //!
 //! Features: `engine` (on by default) is the numeric half and [`app`]; `cli` (on by default) is the command line, which the
 //! library itself does not need; `serve` (on by default) is the server; without features the crate is the text half alone.
@@ -24,6 +25,7 @@ pub mod files;
 pub mod image_io;
 #[allow(missing_docs, reason = "the settings become a table that documents itself")]
 pub mod infotext;
+pub mod picture;
 #[allow(missing_docs, reason = "the settings become a table that documents itself")]
 pub mod plan;
 pub mod preset;
@@ -42,6 +44,8 @@ pub mod model;
 pub mod sampling;
 #[cfg(feature = "engine")]
 pub mod text;
+#[cfg(feature = "engine")]
+pub mod upscale;
 
 #[cfg(feature = "engine")]
 pub mod app;

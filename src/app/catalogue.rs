@@ -24,6 +24,8 @@ pub struct Places {
     pub loras: Vec<PathBuf>,
     /// Folders of textual-inversion embeddings; later ones win.
     pub embeddings: Vec<PathBuf>,
+    /// Folders of upscalers; the first of several of one name counts.
+    pub upscalers: Vec<PathBuf>,
     /// Styles files; later ones win.
     pub styles: Vec<PathBuf>,
     /// Weight preset files, YAML or webui's; later ones win.
@@ -41,6 +43,7 @@ impl Default for Places {
             webui_config: true,
             loras: Vec::new(),
             embeddings: Vec::new(),
+            upscalers: Vec::new(),
             styles: Vec::new(),
             presets: Vec::new(),
             element_presets: Vec::new(),
@@ -70,6 +73,8 @@ pub struct Catalogue {
     loras: Vec<PathBuf>,
     /// Folders of textual-inversion embeddings, later ones win.
     pub embeddings: Vec<PathBuf>,
+    /// Folders of upscalers, the first of several of one name counts.
+    pub upscalers: Vec<PathBuf>,
     /// Styles files, later ones win.
     pub styles: Vec<PathBuf>,
     /// Weight preset files, later ones win.
@@ -95,7 +100,8 @@ impl Catalogue {
         let webui = places.webui.as_deref();
         let named = webui.into_iter().map(|dir| ("--webui-dir", dir));
         let named = named.chain(places.loras.iter().map(|dir| ("--lora-dir", dir.as_path())));
-        let mut named = named.chain(places.embeddings.iter().map(|dir| ("--embeddings-dir", dir.as_path())));
+        let named = named.chain(places.embeddings.iter().map(|dir| ("--embeddings-dir", dir.as_path())));
+        let mut named = named.chain(places.upscalers.iter().map(|dir| ("--upscaler-dir", dir.as_path())));
         if let Some((flag, dir)) = named.find(|(_, dir)| !dir.is_dir()) {
             let dir = dir.display();
             let message = say!("{flag} {dir}: there is no such folder", "{flag} {dir}: そのフォルダーはありません");
@@ -118,6 +124,7 @@ impl Catalogue {
             config,
             loras: with(webui.into_iter().flat_map(webui::lora_folders).collect(), &places.loras),
             embeddings: with(inside("embeddings").filter(|d| d.is_dir()).into_iter().collect(), &places.embeddings),
+            upscalers: [&places.upscalers[..], &webui.map(webui::upscaler_folders).unwrap_or_default()].concat(),
             styles: with(webui.into_iter().flat_map(webui::styles_files).collect(), &places.styles),
             presets: with(of_extension("lbwpresets.txt"), &places.presets),
             element_presets: with(of_extension("elempresets.txt"), &places.element_presets),

@@ -9,6 +9,7 @@ use crate::image_io;
 use crate::lora::surgery::SurgeryError;
 use crate::lora::{IndexError, LoraError};
 use crate::say;
+use crate::upscale::UpscaleError;
 
 /// What has to be mended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -188,8 +189,25 @@ impl From<EngineError> for Error {
             EngineError::Family { .. } => Error::words(code::BAD_PLAN, error.said()),
             EngineError::Stopped => Error::new(ErrorKind::Interrupted, code::INTERRUPTED, error.said()),
             EngineError::Operators(_) => Error::new(ErrorKind::Device, code::NO_DEVICE, error.said()),
+            EngineError::Upscale(error) => error.into(),
+            EngineError::NoEncoder => Error::file(code::UNUSABLE_FILE, error.said()),
             EngineError::InitImage(_) => Error::file(code::NO_PICTURE, error.said()),
             error => Error::file(code::PICTURE_FAILED, error.said()),
+        }
+    }
+}
+
+impl From<UpscaleError> for Error {
+    fn from(error: UpscaleError) -> Self {
+        match &error {
+            UpscaleError::Name(_) => Error::words(code::NO_UPSCALER, error.said()),
+            UpscaleError::File(_) => Error::file(code::UNUSABLE_FILE, error.said()),
+            UpscaleError::TooLarge { .. }
+            | UpscaleError::Empty { .. }
+            | UpscaleError::Scale(_)
+            | UpscaleError::Overlap { .. } => Error::words(code::OUT_OF_LIMITS, error.said()),
+            UpscaleError::Interrupted => Error::new(ErrorKind::Interrupted, code::INTERRUPTED, error.said()),
+            UpscaleError::NotNumbers | UpscaleError::Compute(_) => Error::file(code::PICTURE_FAILED, error.said()),
         }
     }
 }

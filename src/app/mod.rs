@@ -43,6 +43,7 @@ pub mod show;
 mod source;
 mod store;
 mod studio;
+pub mod upscale;
 mod webui;
 pub mod worker;
 mod written;

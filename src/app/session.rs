@@ -25,12 +25,15 @@ use crate::lora::{IndexEntry, IndexError, Inspection, LoraIndex};
 use crate::model::Architecture;
 use crate::plan::network::lora_tags;
 use crate::plan::settings::MAX_IMAGES;
-use crate::plan::{Options, Patch, Plan, Request, Start, Wanted, limits, lower_with_files, unknown_lora};
+use crate::plan::{
+    HiresUpscaler, Options, Patch, Plan, Request, Start, Wanted, limits, lower_with_files, unknown_lora,
+};
 use crate::preset::PresetSet;
 use crate::preset::styles::{Style, Styles};
 use crate::say;
 use crate::syntax::Prompt;
 use crate::text::EmbeddingFiles;
+use crate::upscale::UpscalerIndex;
 
 /// What prompts are read with.
 pub struct Session {
@@ -40,6 +43,8 @@ pub struct Session {
     pub loras: LoraIndex,
     /// The embeddings there are.
     pub embeddings: EmbeddingFiles,
+    /// The upscalers there are.
+    pub upscalers: UpscalerIndex,
     /// The presets there are.
     pub presets: PresetSet,
     /// What is to be said about all these files.
@@ -114,11 +119,13 @@ impl Session {
         found.extend(said);
         let loras = LoraIndex::scan(&catalogue.loras(caller.patch.text("model"))?)?;
         let embeddings = EmbeddingFiles::scan(&catalogue.embeddings)?;
+        let upscalers = UpscalerIndex::scan(&catalogue.upscalers);
         let (inspections, pictures, listed, architectures) = Default::default();
         Ok(Session {
             catalogue,
             loras,
             embeddings,
+            upscalers,
             presets,
             found,
             caller,
@@ -133,10 +140,12 @@ impl Session {
     pub fn with_presets(&self, presets: PresetSet) -> Self {
         let (inspections, pictures, listed, architectures, found) = Default::default();
         let (catalogue, loras, embeddings) = (self.catalogue.clone(), self.loras.clone(), self.embeddings.clone());
+        let upscalers = self.upscalers.clone();
         Session {
             catalogue,
             loras,
             embeddings,
+            upscalers,
             presets,
             found,
             caller: self.caller.clone(),
@@ -240,7 +249,10 @@ impl Session {
             );
             return Err(Error::words(code::OUT_OF_LIMITS, message));
         }
-        let request = Request { family, ..request(place.as_ref(), &wanted, picture.as_deref(), found)? };
+        let mut request = Request { family, ..request(place.as_ref(), &wanted, picture.as_deref(), found) };
+        if let Some(HiresUpscaler::Pixel(name)) = request.hires.as_mut().map(|hires| &mut hires.upscaler) {
+            *name = self.upscaler(name)?;
+        }
         Ok(Asked { place, request, images, model, pasted, open_seed, picture })
     }
 
@@ -257,6 +269,12 @@ impl Session {
             }
         }
         Ok(asked)
+    }
+
+    /// The upscaler of this name, as infotext has it.
+    fn upscaler(&self, name: &str) -> Result<String> {
+        let found = self.upscalers.resolve(name);
+        Ok(found.map_err(|error| settings::no_upscaler(&error, &self.upscalers))?.name().to_owned())
     }
 
     /// Pixels of an image where nothing is said.
@@ -407,7 +425,7 @@ fn request(
     wanted: &Wanted,
     picture: Option<&InitImage>,
     found: &mut Vec<Diagnostic>,
-) -> Result<Request> {
+) -> Request {
     let Wanted { texts, settings, hires, picture: over, .. } = wanted;
     let start = match picture {
         None => Start::Noise,
@@ -421,12 +439,12 @@ fn request(
     };
     let second = match picture {
         Some(_) => None,
-        None => hires.resolve().map_err(|error| settings::no_upscaler(&error))?,
+        None => hires.resolve(),
     };
     if second.is_none() && picture.is_none() && hires.denoising_strength.is_some() {
         found.push(settings::strength_without_effect());
     }
-    Ok(Request {
+    Request {
         prompt: match place {
             None => Source::new("prompt", texts.prompt.as_str()),
             Some(place) => Source { first_line: place.line, ..Source::new(place.file.clone(), texts.prompt.as_str()) },
@@ -439,7 +457,7 @@ fn request(
         options: Options::default(),
         hires_prompt: Source::new("hires prompt", texts.hires_prompt.as_str()),
         hires_negative_prompt: Source::new("hires negative prompt", texts.hires_negative_prompt.as_str()),
-    })
+    }
 }
 
 /// The request of a prompt's image of this number.

@@ -4,9 +4,10 @@ use super::catalogue::Catalogue;
 use super::error::Error;
 use super::session::{Caller, drawn_seed};
 use super::webui::WebuiConfig;
-use crate::diagnostic::{Diagnostic, code};
-use crate::plan::{LatentUpscaler, NoUpscaler, Patch, Wanted};
+use crate::diagnostic::{Diagnostic, Said, code};
+use crate::plan::{LatentUpscaler, Patch, Wanted};
 use crate::say;
+use crate::upscale::{NoUpscaler, UpscalerIndex};
 
 /// webui's denoising strength of img2img, where none is given.
 pub(super) const IMG2IMG_STRENGTH: f64 = 0.75;
@@ -53,16 +54,17 @@ pub(super) fn draw_seeds(patch: &Patch, wanted: &mut Wanted) -> bool {
     is_open
 }
 
-pub(super) fn no_upscaler(NoUpscaler(name): &NoUpscaler) -> Error {
-    let labels = LatentUpscaler::ALL.map(|u| u.label()).join(", ");
-    let message = say!(
-        "there is no hires upscaler `{name}`: lbw enlarges latents only",
-        "アップスケーラー `{name}` はありません。lbw が拡大できるのは latent だけです"
-    );
-    Error::words(code::NO_UPSCALER, message).help(say!(
-        "choose with --hires-upscaler ({labels}), or leave the second pass out with --no-hires",
-        "--hires-upscaler で選ぶ ({labels}) か、--no-hires で第 2 パスを省いてください"
-    ))
+pub(super) fn no_upscaler(error: &NoUpscaler, index: &UpscalerIndex) -> Error {
+    let latent = LatentUpscaler::ALL.map(|u| u.label());
+    let names = [&latent[..], &index.names()].concat().join(", ");
+    let found = Error::words(code::NO_UPSCALER, error.said());
+    match error {
+        NoUpscaler::Unknown { near: Some(near), .. } => found.help(say!("did you mean `{near}`?", "`{near}` のことですか?")),
+        _ => found.help(say!(
+            "there are {names}; more are found in --upscaler-dir and --webui-dir. --no-hires leaves the second pass out",
+            "選べるもの: {names}。--upscaler-dir と --webui-dir のものも使えます。--no-hires で第 2 パスを省けます"
+        )),
+    }
 }
 
 pub(super) fn strength_without_effect() -> Diagnostic {

@@ -17,9 +17,10 @@ use crate::image_io::{self, Existing, encode_png, write_file};
 use crate::infotext::{ModelInfo, infotext};
 use crate::lora::{KeyTable, LoraHashes, Network};
 use crate::model::{Held, OperatorChoice};
-use crate::plan::{LoraPlan, Plan, check, job_id};
+use crate::plan::{HiresUpscaler, LoraPlan, Plan, Start, check, job_id};
 use crate::say;
 use crate::text::{EmbeddingFiles, Embeddings, Unusable, Widths};
+use crate::upscale::{Named, UpscaleError};
 
 /// How plans are executed.
 #[derive(Debug, Clone)]
@@ -180,6 +181,7 @@ impl Studio {
                 found.push(Diagnostic::new(code::UNUSABLE_EMBEDDING, message));
             }
         }
+        self.engine.open_upscalers(plan)?;
         let networks = self.networks(plan)?;
         for (lora, network) in plan.loras().zip(&networks) {
             if self.said.insert((network.path().to_owned(), format!("{:?}", (&lora.blocks, &lora.elements)))) {
@@ -216,7 +218,20 @@ impl Studio {
         }
         hashes.extend(self.vae_hash()?);
         hashes.extend(self.hashes_of_embeddings(plan)?.into_iter().map(|(_, hash)| hash));
+        hashes.extend(self.hashes_of_upscalers(plan)?);
         Ok(job_id(plan, hashes.iter().map(String::as_str)))
+    }
+
+    /// sha256 of the files of the plan's upscalers, in the order of the passes.
+    fn hashes_of_upscalers(&self, plan: &Plan) -> Result<Vec<String>> {
+        let mut hashes = Vec::new();
+        for pass in plan.passes() {
+            let Start::Previous { upscaler: HiresUpscaler::Pixel(name), .. } = &pass.start else { continue };
+            if let Named::File { path, .. } = self.engine.upscalers().resolve(name).map_err(UpscaleError::from)? {
+                hashes.push(cached_sha256(&path, &self.cache).map_err(|e| Error::reading(&path, &e))?);
+            }
+        }
+        Ok(hashes)
     }
 
     /// The ten digits that webui shows.
@@ -330,6 +345,7 @@ pub fn open_engine(
         exact_block_weights: settings.exact_block_weights,
         model_type: settings.model_type,
         embeddings: loaded,
+        upscalers: session.upscalers.clone(),
         vae,
         weights: settings.weights,
         skip_unused: true,
@@ -389,7 +405,7 @@ fn prediction(engine: &Engine) -> Option<Diagnostic> {
     Some(Diagnostic::new(code::PREDICTION, message))
 }
 
-fn device(name: &str) -> Result<Device> {
+pub(super) fn device(name: &str) -> Result<Device> {
     let absent = |e: candle_core::Error| {
         let why = e.said();
         let message = say!("--device {name}: {why}", "--device {name} は使えません: {why}", with why);

@@ -34,6 +34,12 @@ pub(super) fn lora_folders(webui: &Path) -> impl Iterator<Item = PathBuf> {
     ["models/Lora", "models/LyCORIS"].map(|sub| webui.join(sub)).into_iter().filter(|d| d.is_dir())
 }
 
+/// Folders of upscalers inside webui's, and inside ComfyUI's.
+pub(super) fn upscaler_folders(webui: &Path) -> Vec<PathBuf> {
+    let folders = ["models/ESRGAN", "models/RealESRGAN", "models/upscale_models"].map(|sub| webui.join(sub));
+    folders.into_iter().filter(|d| d.is_dir()).collect()
+}
+
 /// Styles files; webui ships the second one with styles of its own.
 pub(super) fn styles_files(webui: &Path) -> impl Iterator<Item = PathBuf> {
     ["styles.csv", "styles_integrated.csv"].map(|name| webui.join(name)).into_iter().filter(|p| p.is_file())

@@ -66,7 +66,7 @@ impl Patch {
             Ok(()) => None,
             Err(error) => match (&error, infotext::known_field(option)) {
                 (PatchError::Unknown { .. }, Known::WithoutEffect) => None,
-                (PatchError::Unknown { .. }, Known::Unsupported) => Some(not_done(name, line)),
+                (PatchError::Unknown { .. }, Known::Unsupported | Known::Afterwards) => Some(not_done(name, line)),
                 _ => Some(wrong_option(&error, name, line)),
             },
         }

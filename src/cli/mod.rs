@@ -81,6 +81,7 @@ fn run_command(args: Vec<OsString>, terminal: Terminal) -> CommandResult {
         #[cfg(feature = "serve")]
         Command::Serve(args) => serve::run(&args, terminal),
         Command::Analyze(args) => analyze::run(&args, terminal),
+        Command::Upscale(args) => upscale::run(&args, terminal),
     }
 }
 

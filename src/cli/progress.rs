@@ -72,6 +72,9 @@ impl Progress {
             Event::Engine(EngineEvent::EncodingImage { part, of }) => {
                 self.phase(&say!("reading the picture", "画像を処理中"), *part, *of);
             }
+            Event::Engine(EngineEvent::Enlarging { part, of }) => {
+                self.phase(&say!("enlarging", "拡大中"), *part, *of);
+            }
             Event::Engine(EngineEvent::Decoding { part, of }) => {
                 self.phase(&say!("decoding", "復号中"), *part, *of);
             }

@@ -121,4 +121,6 @@ pub enum Command {
         ),
     )]
     Analyze(analyze::AnalyzeArgs),
+    #[command(about = tell("Make finished pictures larger (webui's Extras)", "できあがった画像を大きくします (webui の Extras)"))]
+    Upscale(upscale::UpscaleArgs),
 }

@@ -117,7 +117,7 @@ pub fn file_as_json(event: &Event<'_>) -> Option<String> {
 }
 
 /// Ctrl-C: the first one lets the picture be finished, the second one stops it where it is.
-fn interrupts(terminal: Terminal) -> Arc<AtomicUsize> {
+pub fn interrupts(terminal: Terminal) -> Arc<AtomicUsize> {
     let count = Arc::new(AtomicUsize::new(0));
     let seen = count.clone();
     let set = ctrlc::set_handler(move || {

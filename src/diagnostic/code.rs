@@ -563,11 +563,15 @@ codes! {
     "指定したものに効果がありません"
     "使われない設定です。たとえば、第 2 パスも下敷きの画像もないときのデノイズ強度などです。"
     E0611 NO_UPSCALER "there is no such upscaler"
-    "The second pass of hires. fix is enlarged by an upscaler that lbw does not have. Another one would give another picture, so \
-     nothing is drawn.\n\nChoose one with `--hires-upscaler`, or leave the second pass out with `--no-hires`."
+    "A picture is to be enlarged by an upscaler that is not there, or is a kind of network that lbw does not run. Another one \
+     would give another picture, so nothing is drawn.\n\nUpscalers are found by webui's names in `models/ESRGAN`, \
+     `models/RealESRGAN` and ComfyUI's `models/upscale_models` of `--webui-dir`, and in `--upscaler-dir`. Choose another one with \
+     `--hires-upscaler`, or leave the second pass out with `--no-hires`."
     "そのアップスケーラーはありません"
-    "hires. fix の第 2 パスに、lbw にないアップスケーラーが指定されています。別のものを使うと別の画像になるので描画しませ\
-     ん。\n\n`--hires-upscaler` で選ぶか、`--no-hires` で第 2 パスを省いてください。"
+    "指定されたアップスケーラーがないか、lbw では動かない種類のネットワークです。別のものを使うと別の画像になるので描画しませ\
+     ん。\n\nアップスケーラーは、`--webui-dir` の `models/ESRGAN`、`models/RealESRGAN`、ComfyUI の `models/upscale_models` と、\
+     `--upscaler-dir` から webui の名前で探します。`--hires-upscaler` でほかのものを選ぶか、`--no-hires` で第 2 パスを省いてくださ\
+     い。"
     E0612 BAD_INFOTEXT "a pasted text cannot be read as a whole"
     "webui stops at such a text, too: a weight such as `(text:1.2.3)`, or a size that is none."
     "貼り付けた文が読めません"

@@ -6,6 +6,7 @@ use crate::diagnostic::{Said, Text};
 use crate::lora::LoraError;
 use crate::model::{MergeError, ModelError};
 use crate::say;
+use crate::upscale::UpscaleError;
 
 /// Why a plan did not become an image.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +38,10 @@ pub enum EngineError {
         factor: f64,
     },
     InitImage(String),
+    /// The VAE has no encoder, and a picture is to be encoded.
+    NoEncoder,
+    #[error(transparent)]
+    Upscale(UpscaleError),
     /// The observer said so.
     Stopped,
     NanLatent {
@@ -52,6 +57,15 @@ impl From<ModelError> for EngineError {
         match error {
             ModelError::Stopped => EngineError::Stopped,
             ModelError::Tensor(error) => EngineError::Tensor(error),
+        }
+    }
+}
+
+impl From<UpscaleError> for EngineError {
+    fn from(error: UpscaleError) -> Self {
+        match error {
+            UpscaleError::Interrupted => EngineError::Stopped,
+            other => EngineError::Upscale(other),
         }
     }
 }
@@ -94,6 +108,11 @@ impl Said for EngineError {
                 "the plan draws over the picture {picture}, which is not there; give it with --init",
                 "この plan は画像 {picture} の上に描きますが、その画像がありません。--init で指定してください"
             ),
+            EngineError::NoEncoder => say!(
+                "the VAE has no encoder, which pictures are drawn over with; choose another with --vae",
+                "VAE にエンコーダーがないため、画像を元に描けません。--vae で別の VAE を選んでください"
+            ),
+            EngineError::Upscale(error) => error.said(),
             EngineError::NanLatent { step } => say!(
                 "the latent is not a number at step {step}; the checkpoint, a LoRA or the CFG scale drove it out of range",
                 "ステップ {step} で潜在画像が数値でなくなりました (NaN)。チェックポイント、LoRA、CFG スケールのどれかのため範囲を超えました"

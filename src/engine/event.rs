@@ -23,6 +23,8 @@ pub enum Event<'a> {
     Encoded,
     /// The VAE reads a picture that is drawn over.
     EncodingImage { part: usize, of: usize },
+    /// A pixel upscaler enlarges the picture between two passes, tile by tile.
+    Enlarging { part: usize, of: usize },
     /// A block of the UNet is done, named as LoRA Block Weight names it (`IN00`…`OUT11`).
     Block { id: &'a str, part: usize, of: usize },
     /// The UNet answered: raw outputs for each part of the prompt, then for the negative prompt unless it was skipped.

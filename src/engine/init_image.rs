@@ -3,8 +3,9 @@
 use candle_core::{Device, Result, Tensor};
 use sha2::{Digest, Sha256};
 
+use super::from_rgb8;
 use crate::files::hex;
-use crate::image_io::Rgb;
+use crate::picture::{Fit, Rgb, lanczos};
 use crate::plan::ResizeMode;
 
 /// A picture that plans name by its pixels.
@@ -38,51 +39,16 @@ impl InitImage {
 
     /// The picture at the size of the image, (1, 3, height, width) in −1…1.
     pub(super) fn tensor(&self, mode: ResizeMode, width: usize, height: usize, device: &Device) -> Result<Tensor> {
-        let resized = resize(&self.picture, mode, width, height);
-        let values = resized.bytes.iter().map(|b| f32::from(*b) / 255.0 * 2.0 - 1.0).collect();
-        Tensor::from_vec(values, (1, height, width, 3), device)?.permute((0, 3, 1, 2))?.contiguous()
+        from_rgb8(&lanczos(&self.picture, fit(mode), width, height), device)
     }
 }
 
-/// webui's resize modes.
-fn resize(picture: &Rgb, mode: ResizeMode, width: usize, height: usize) -> Rgb {
-    let wider = width * picture.height > picture.width * height;
-    let fit_width = |p: &Rgb| (width, (p.height * width / p.width).max(1));
-    let fit_height = |p: &Rgb| ((p.width * height / p.height).max(1), height);
-    let (w, h) = match mode {
-        ResizeMode::Just => return picture.resize(width, height),
-        ResizeMode::Crop if wider => fit_width(picture),
-        ResizeMode::Crop => fit_height(picture),
-        ResizeMode::Fill if wider => fit_height(picture),
-        ResizeMode::Fill => fit_width(picture),
-    };
-    centered(&picture.resize(w, h), width, height)
-}
-
-/// `picture` in the middle of a `width` × `height` one: what stands over is cut off, what is missing is filled with the
-/// nearest edge. As in webui the two fillings are equally wide, so that a last odd row or column stays black.
-fn centered(picture: &Rgb, width: usize, height: usize) -> Rgb {
-    let mut bytes = Vec::with_capacity(3 * width * height);
-    // The picture's pixel at `i` of an axis; None is black.
-    let source = |i: usize, to: usize, from: usize| -> Option<usize> {
-        let i = i as i64 - (to as i64 / 2 - from as i64 / 2);
-        let fill = (to / 2).saturating_sub(from / 2) as i64;
-        match i {
-            i if i < 0 => Some(0),
-            i if i < from as i64 => Some(i as usize),
-            i if i < from as i64 + fill => Some(from - 1),
-            _ => None,
-        }
-    };
-    for y in 0..height {
-        for x in 0..width {
-            match (source(x, width, picture.width), source(y, height, picture.height)) {
-                (Some(x), Some(y)) => bytes.extend_from_slice(picture.pixel(x, y)),
-                _ => bytes.extend_from_slice(&[0; 3]),
-            }
-        }
+fn fit(mode: ResizeMode) -> Fit {
+    match mode {
+        ResizeMode::Just => Fit::Stretch,
+        ResizeMode::Crop => Fit::Crop,
+        ResizeMode::Fill => Fit::Fill,
     }
-    Rgb { width, height, bytes }
 }
 
 #[cfg(test)]
@@ -92,26 +58,6 @@ mod tests {
     fn stripes(width: usize, height: usize) -> Rgb {
         let bytes = (0..width * height).flat_map(|i| [(i % width) as u8 * 10, (i / width) as u8 * 10, 7]).collect();
         Rgb { width, height, bytes }
-    }
-
-    #[test]
-    fn every_mode_gives_the_asked_size() {
-        for (w, h) in [(8, 8), (16, 8), (8, 24), (7, 9)] {
-            for mode in [ResizeMode::Just, ResizeMode::Crop, ResizeMode::Fill] {
-                let resized = resize(&stripes(10, 6), mode, w, h);
-                assert_eq!((resized.width, resized.height, resized.bytes.len()), (w, h, 3 * w * h), "{mode:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn filling_repeats_the_edges_and_cropping_keeps_the_middle() {
-        let filled = resize(&stripes(4, 4), ResizeMode::Fill, 8, 4);
-        let row: Vec<u8> = (0..8).map(|x| filled.pixel(x, 0)[0]).collect();
-        assert_eq!(row, [0, 0, 0, 10, 20, 30, 30, 30]);
-        let cropped = resize(&stripes(8, 4), ResizeMode::Crop, 4, 4);
-        let row: Vec<u8> = (0..4).map(|x| cropped.pixel(x, 0)[0]).collect();
-        assert_eq!(row, [20, 30, 40, 50]);
     }
 
     #[test]

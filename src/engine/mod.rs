@@ -13,6 +13,7 @@
 //! ```
 
 pub mod embedded;
+mod enlarge;
 mod error;
 mod event;
 mod guided;
@@ -25,7 +26,7 @@ mod prompt;
 
 pub use error::EngineError;
 pub use event::{Event, Observer, unobserved};
-pub use image::to_rgb8;
+pub use image::{from_rgb8, to_rgb8};
 pub use init_image::InitImage;
 pub use parameterization::{ModelType, ModelTypeSource};
 pub use preview::{Preview, Previewer};
@@ -39,9 +40,10 @@ use candle_core::{Device, Tensor};
 use crate::checkpoint::{Checkpoint, CheckpointError, Refusal};
 use crate::lora::{KeyTable, LoraIndex, ModuleTable};
 use crate::model::{Architecture, Builder, Held, OperatorChoice, Unet, Vae, Watch, Weights, unused_tensors};
-use crate::plan::{Emphasis, LatentUpscaler, PadConds, Pass, Plan, Start as PassStart, limits};
-use crate::sampling::{ImageRng, Run, Start, sample, upscale};
+use crate::plan::{Emphasis, HiresUpscaler, PadConds, Pass, Plan, Start as PassStart, limits};
+use crate::sampling::{ImageRng, Run, Start, sample};
 use crate::text::{Embedding, Embeddings, EncodeOptions, TextEncoders};
+use crate::upscale::{Tiling, UpscalerIndex, Upscalers};
 use event::{tell, watched};
 
 /// What an engine is opened with.
@@ -60,6 +62,8 @@ pub struct EngineOptions {
     pub model_type: Option<ModelType>,
     /// Textual inversions by name.
     pub embeddings: Embeddings,
+    /// Where upscalers' names are looked up.
+    pub upscalers: UpscalerIndex,
     /// A VAE that replaces the checkpoint's, [`Checkpoint::open_vae`].
     pub vae: Option<Checkpoint>,
     /// How our kernels on the CPU hold the weights. With [`Held::Half`] those of the text encoders are given back when a prompt
@@ -79,6 +83,7 @@ impl Default for EngineOptions {
             exact_block_weights: false,
             model_type: None,
             embeddings: Embeddings::default(),
+            upscalers: UpscalerIndex::default(),
             vae: None,
             weights: Held::default(),
             skip_unused: true,
@@ -111,6 +116,7 @@ pub struct Engine {
     vae_weights: Option<Weights>,
     networks: networks::Networks,
     embeddings: Embeddings,
+    upscalers: Upscalers,
     model_type: ModelType,
     model_type_source: ModelTypeSource,
     skip_unused: bool,
@@ -139,7 +145,7 @@ impl Engine {
         let (vae, vae_weights) = match options.vae {
             None => (Vae::new(&mut b), None),
             Some(file) => {
-                let mut b = Builder::new(Arc::new(file), architecture.clone(), operators).held(options.weights);
+                let mut b = Builder::new(Arc::new(file), architecture.clone(), operators.clone()).held(options.weights);
                 let vae = Vae::new(&mut b);
                 (vae, Some(b.finish()?))
             }
@@ -161,6 +167,7 @@ impl Engine {
             vae_weights,
             networks: networks::Networks::new(options.loras, modules, options.lora_keys, options.exact_block_weights),
             embeddings: options.embeddings,
+            upscalers: Upscalers::new(options.upscalers, operators.exact()),
             model_type,
             model_type_source,
             skip_unused: options.skip_unused,
@@ -316,16 +323,15 @@ impl Engine {
 
     /// The picture of a latent, such as a plan that was stopped has come to.
     pub fn decode(&self, latent: &Tensor, observer: Observer<'_>) -> Result<Image, EngineError> {
-        tell(observer, Event::Decoding { part: 0, of: self.vae.parts() })?;
-        let mut decoding = watched(observer, |part, of| Event::Decoding { part, of });
-        let decoded = self.vae.decode(latent, &mut Watch::new(&mut decoding))?;
-        let (_, _, height, width) = decoded.dims4()?;
-        Ok(Image { width: width as u32, height: height as u32, rgb: to_rgb8(&decoded)?, latent: latent.clone() })
+        let picture = self.picture(latent, observer)?;
+        let (width, height) = (picture.width as u32, picture.height as u32);
+        Ok(Image { width, height, rgb: picture.bytes, latent: latent.clone() })
     }
 
     /// The latent of `plan`, (1, 4, height / 8, width / 8), as it is before the VAE.
     pub fn latent(&mut self, plan: &Plan, observer: Observer<'_>) -> Result<Tensor, EngineError> {
         self.check(plan)?;
+        self.open_upscalers(plan)?;
         let mut latent = None;
         for pass in plan.passes() {
             let start = self.start(pass, latent.take(), observer)?;
@@ -342,8 +348,31 @@ impl Engine {
         limits(plan).into_iter().next().map_or(Ok(()), |limit| Err(EngineError::Limit(limit)))
     }
 
+    /// Opens the upscalers of `plan`: what is wrong with them is reported before the first step.
+    pub fn open_upscalers(&mut self, plan: &Plan) -> Result<(), EngineError> {
+        for pass in plan.passes() {
+            if let PassStart::Previous { upscaler: HiresUpscaler::Pixel(name), .. } = &pass.start {
+                self.upscalers.get(name, Tiling::default())?;
+                if !self.vae.can_encode() {
+                    return Err(EngineError::NoEncoder);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The upscalers that there are.
+    pub fn upscalers(&self) -> &UpscalerIndex {
+        self.upscalers.index()
+    }
+
     /// What the sampling of `pass` starts from; `previous` is the latent of the pass before.
-    fn start(&self, pass: &Pass, previous: Option<Tensor>, observer: Observer<'_>) -> Result<Start, EngineError> {
+    pub fn start(
+        &mut self,
+        pass: &Pass,
+        previous: Option<Tensor>,
+        observer: Observer<'_>,
+    ) -> Result<Start, EngineError> {
         match (&pass.start, previous) {
             (PassStart::Noise, _) | (PassStart::Previous { .. }, None) => Ok(Start::Noise),
             (PassStart::Picture { image: id, denoising_strength, fix_steps, resize_mode, noise_multiplier }, _) => {
@@ -357,8 +386,8 @@ impl Engine {
                     noise_multiplier: *noise_multiplier,
                 })
             }
-            (PassStart::Previous { upscaler, denoising_strength, cut, .. }, Some(latent)) => Ok(Start::Latent {
-                latent: enlarged(&latent, pass, *upscaler, *cut)?,
+            (PassStart::Previous { denoising_strength, .. }, Some(latent)) => Ok(Start::Latent {
+                latent: self.enlarged(&latent, pass, observer)?,
                 strength: *denoising_strength,
                 fix_steps: true,
                 noise_multiplier: 1.0,
@@ -369,11 +398,22 @@ impl Engine {
     /// Samples one pass from noise or from a latent. What is drawn over is drawn with noise of its own size, as webui does.
     pub fn run_pass(&mut self, pass: &Pass, start: Start, observer: Observer<'_>) -> Result<Tensor, EngineError> {
         let conditioning = self.condition(pass, observer)?;
+        self.run_conditioned(pass, &conditioning, start, observer)
+    }
+
+    /// [`Engine::run_pass`] with this conditioning.
+    pub fn run_conditioned(
+        &mut self,
+        pass: &Pass,
+        conditioning: &PromptConditioning,
+        start: Start,
+        observer: Observer<'_>,
+    ) -> Result<Tensor, EngineError> {
         let (width, height) = pass.size();
         // The model is told the size asked for; the latent has whole eighths of it, less what is cut off.
         let mut sampled = pass.clone();
         (sampled.settings.width, sampled.settings.height) = (width, height);
-        self.sample(&sampled, &conditioning, start, observer)
+        self.sample(&sampled, conditioning, start, observer)
     }
 
     /// The encoding of an empty prompt without any network, (1, 77, width).
@@ -437,12 +477,4 @@ impl Engine {
         let mut encoding = watched(observer, |part, of| Event::EncodingImage { part, of });
         Ok(self.vae.encode(image, &mut Watch::new(&mut encoding))?)
     }
-}
-
-/// `latent` at the size of `pass`, less what is cut off on both sides.
-fn enlarged(latent: &Tensor, pass: &Pass, upscaler: LatentUpscaler, cut: [u32; 2]) -> Result<Tensor, EngineError> {
-    let (height, width) = (pass.settings.height as usize / 8, pass.settings.width as usize / 8);
-    let [x, y] = cut.map(|side| side as usize);
-    let latent = upscale(latent, height, width, upscaler)?;
-    Ok(latent.narrow(2, y / 2, height - y)?.narrow(3, x / 2, width - x)?)
 }

@@ -45,7 +45,7 @@ impl Previewer {
         };
         let image = image.map_err(|_| candle_core::Error::Msg("no preview".to_owned()))?;
         let (_, _, height, width) = image.dims4()?;
-        Ok((width as u32, height as u32, to_rgb8(&image)?))
+        Ok((width as u32, height as u32, to_rgb8(&image)?.bytes))
     }
 }
 

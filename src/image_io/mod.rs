@@ -9,16 +9,15 @@ mod comments;
 mod exif_comment;
 mod picture;
 mod read;
-mod resample;
 mod stealth;
 #[cfg(test)]
 mod tests;
 mod write;
 
 pub use crate::files::Existing;
+pub use crate::picture::Rgb;
 pub use picture::{picture_of_bytes, read_picture};
 pub use read::{ImageText, read_text, text_of_bytes};
-pub use resample::Rgb;
 pub use write::{Format, encode, encode_png, write_file, write_png};
 
 use std::path::PathBuf;

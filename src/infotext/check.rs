@@ -154,7 +154,10 @@ fn resources(pasted: &Pasted, source: &Source) -> Option<Diagnostic> {
 }
 
 fn not_understood(said: &NotUnderstood, source: &Source) -> Diagnostic {
-    let code = if said.why == Why::Unsupported { code::NOT_DONE } else { code::NOT_UNDERSTOOD };
+    let code = match said.why {
+        Why::Unsupported | Why::Afterwards => code::NOT_DONE,
+        _ => code::NOT_UNDERSTOOD,
+    };
     let mut found = Diagnostic::new(code, said.said()).within(source);
     // `Size: 512x768` is known by its two halves.
     let key = said.key.trim_end_matches("-1").trim_end_matches("-2");

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::python_text;
+use super::{looks_like_infotext, python_text};
 use crate::plan::Sampler;
 
 /// What webui writes about an image, in its order. What is `None`, or has no effect, is not written.
@@ -166,6 +166,18 @@ pub(super) fn field(key: &str, value: &Value) -> Option<String> {
 }
 
 /// Python's text of a value, as a JSON string if it would be cut at a comma, a colon or a line end.
+/// `infotext` with these fields at its end, as webui writes what was done to a finished picture.
+pub fn postprocessed<'a>(infotext: &str, fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+    let fields: Vec<_> =
+        fields.into_iter().map(|(key, value)| format!("{key}: {}", quoted_if_needed(&value.into()))).collect();
+    let fields = fields.join(", ");
+    match infotext.trim_end() {
+        "" => fields,
+        text if looks_like_infotext(text) => format!("{text}, {fields}"),
+        text => format!("{text}\n{fields}"),
+    }
+}
+
 fn quoted_if_needed(value: &Value) -> String {
     let text = python_text::of(value);
     if !text.contains([',', ':', '\n']) {

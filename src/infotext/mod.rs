@@ -23,7 +23,7 @@ mod sampler;
 mod version;
 
 pub use check::{paste, paste_foreign};
-pub use format::Parameters;
+pub use format::{Parameters, postprocessed};
 pub use layout::{
     ends as ends_infotext, ends_in as ends_infotext_in, is_tail, length as parameter_lines, looks_like_infotext,
 };

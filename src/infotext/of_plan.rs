@@ -4,7 +4,9 @@ use serde_json::{Map, Value};
 
 use super::Parameters;
 use crate::plan::settings::table;
-use crate::plan::{Choice, HiresSize, PadConds, Pass, Plan, ScheduleType, Settings, Start, Wanted};
+use crate::plan::{
+    Choice, HiresSize, HiresUpscaler, PadConds, Pass, Plan, ScheduleType, Settings, Start, Tiles, Wanted,
+};
 
 /// What infotext says about the files an image was made with.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -111,7 +113,7 @@ pub fn further_fields(plan: &Plan, models: &ModelInfo) -> Map<String, Value> {
 
 /// The fields of the second pass, in webui's order.
 fn hires_fields(second: &Pass, first: &Pass) -> Vec<(&'static str, Value)> {
-    let Start::Previous { upscaler, asked, .. } = &second.start else { return Vec::new() };
+    let Start::Previous { upscaler, tiles, asked, .. } = &second.start else { return Vec::new() };
     let (now, before) = (&second.settings, &first.settings);
     let mut fields: Vec<(&str, Value)> = Vec::new();
     if now.sampler != before.sampler {
@@ -131,6 +133,12 @@ fn hires_fields(second: &Pass, first: &Pass) -> Vec<(&'static str, Value)> {
         fields.push(("Hires steps", now.steps.into()));
     }
     fields.push(("Hires upscaler", upscaler.label().into()));
+    // webui keeps these to itself; without them a pasted infotext would give another picture.
+    if let (HiresUpscaler::Pixel(_), default) = (upscaler, Tiles::default()) {
+        let of = [("ESRGAN tile", tiles.tile, default.tile), ("ESRGAN tile overlap", tiles.overlap, default.overlap)];
+        let changed = of.into_iter().filter(|(_, now, default)| now != default);
+        fields.extend(changed.map(|(key, now, _)| (key, now.into())));
+    }
     let schedule = effective_schedule(now);
     if let Some(schedule) = schedule.filter(|_| schedule != effective_schedule(before)) {
         fields.push(("Hires schedule type", schedule.label().into()));
@@ -282,14 +290,18 @@ mod tests {
         let hires = Hires {
             size: HiresSize::Resize { width: 1664, height: 0 },
             steps: 7,
-            upscaler: LatentUpscaler::BicubicAntialiased,
+            upscaler: HiresUpscaler::Latent(LatentUpscaler::BicubicAntialiased),
+            tiles: Tiles::default(),
             denoising_strength: 0.55,
             sampler: Some(Sampler::Heun),
             schedule_type: Some(ScheduleType::Karras),
             cfg_scale: Some(3.5),
         };
         let read = pasted(&plan(settings.clone(), Some(&hires)));
-        assert_eq!((read.settings.clone(), read.hires.resolve()), (settings, Ok(Some(hires))));
+        assert_eq!((read.settings.clone(), read.hires.resolve()), (settings.clone(), Some(hires.clone())));
         assert_eq!(read.texts.prompt, "a (cat:1.2) <lora:x,y:1>");
+        let pixel = HiresUpscaler::Pixel("R-ESRGAN 4x+ Anime6B".to_owned());
+        let hires = Hires { upscaler: pixel, tiles: Tiles { tile: 0, overlap: 4 }, ..hires };
+        assert_eq!(pasted(&plan(settings, Some(&hires))).hires.resolve(), Some(hires));
     }
 }

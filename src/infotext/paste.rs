@@ -68,6 +68,8 @@ pub enum Why {
     Empty,
     /// lbw does not do it.
     Unsupported,
+    /// It was done to the finished picture.
+    Afterwards,
 }
 
 impl Said for NotUnderstood {
@@ -82,6 +84,10 @@ impl Said for NotUnderstood {
                 say!("`{key}: {value}` is not {what}", "`{key}: {value}` は{what}ではありません", with what)
             }
             Why::Empty => say!("`{key}: {value}` has no value", "`{key}: {value}` には値がありません"),
+            Why::Afterwards => say!(
+                "`{key}: {value}` was done to the finished picture; `lbw upscale` does it",
+                "`{key}: {value}` は完成した画像への処理です。`lbw upscale` でできます"
+            ),
             Why::Unsupported => say!(
                 "`{key}: {value}` asks for something lbw does not do",
                 "`{key}: {value}` は lbw にない機能を求めています"
@@ -224,6 +230,7 @@ impl Pasted {
                 None => match known_field(key) {
                     Known::WithoutEffect => {}
                     Known::Unsupported => return Err(Why::Unsupported),
+                    Known::Afterwards => return Err(Why::Afterwards),
                     Known::No => return Err(Why::Unknown),
                 },
             },
@@ -271,6 +278,8 @@ pub enum Known {
     WithoutEffect,
     /// It belongs to a feature that lbw does not have.
     Unsupported,
+    /// It was done to the finished picture.
+    Afterwards,
     /// Nothing.
     No,
 }
@@ -281,6 +290,7 @@ pub fn known_field(key: &str) -> Known {
         _ if WITHOUT_EFFECT.contains(&key) || ["Model hash", "VAE hash", "Lora hashes"].contains(&key) => {
             Known::WithoutEffect
         }
+        _ if key.starts_with("Postprocess ") || key == "Max side length" => Known::Afterwards,
         _ if UNSUPPORTED.iter().any(|start| key.starts_with(start)) => Known::Unsupported,
         _ => Known::No,
     }
@@ -320,7 +330,7 @@ fn name_hash_pairs(value: &str) -> Vec<(String, String)> {
 mod tests {
     use super::*;
     use crate::plan::{
-        Emphasis, Hires, HiresSize, LatentUpscaler, NoUpscaler, NoiseSource, Sampler, ScheduleType, Settings, Wanted,
+        Emphasis, Hires, HiresSize, HiresUpscaler, LatentUpscaler, NoiseSource, Sampler, ScheduleType, Settings, Wanted,
     };
 
     fn paste_text(text: &str) -> (Wanted, Pasted) {
@@ -396,22 +406,23 @@ mod tests {
         let hires = Hires {
             size: HiresSize::Scale(1.5),
             steps: 10,
-            upscaler: LatentUpscaler::NearestExact,
+            upscaler: HiresUpscaler::Latent(LatentUpscaler::NearestExact),
             denoising_strength: 0.4,
             sampler: Some(Sampler::DpmPp2M),
             schedule_type: Some(ScheduleType::Karras),
             cfg_scale: Some(4.0),
+            ..Hires::default()
         };
-        assert_eq!((wanted.settings.sampler, wanted.hires.resolve()), (Sampler::EulerA, Ok(Some(hires))));
+        assert_eq!((wanted.settings.sampler, wanted.hires.resolve()), (Sampler::EulerA, Some(hires)));
         assert_eq!(wanted.texts.hires_prompt, "a, b");
 
         let (wanted, _) = paste("Steps: 20, Denoising strength: 0.4, Hires upscale: 2, Hires upscaler: 4x-UltraSharp");
-        assert_eq!(wanted.hires.resolve(), Err(NoUpscaler("4x-UltraSharp".to_owned())));
+        assert_eq!(wanted.hires.resolve().unwrap().upscaler, HiresUpscaler::Pixel("4x-UltraSharp".to_owned()));
         // The size 0×0 stands for the factor, and steps alone ask for nothing.
         let (wanted, _) = paste("Steps: 20, Hires upscale: 1.5, Hires resize: 0x0, Hires upscaler: Latent");
-        assert_eq!(wanted.hires.resolve().unwrap().unwrap().size, HiresSize::Scale(1.5));
+        assert_eq!(wanted.hires.resolve().unwrap().size, HiresSize::Scale(1.5));
         let (wanted, _) = paste("Steps: 20, Seed: 1, Denoising strength: 0.4, Hires steps: 4");
-        assert_eq!((wanted.hires.resolve(), wanted.hires.denoising_strength), (Ok(None), Some(0.4)));
+        assert_eq!((wanted.hires.resolve(), wanted.hires.denoising_strength), (None, Some(0.4)));
         let (_, pasted) = paste("Steps: 20, Hires upscale: big, Hires steps: -1, Hires sampler: Nope");
         let named: Vec<_> = pasted.not_understood.iter().map(|n| n.key.as_str()).collect();
         assert_eq!(named, ["Hires upscale", "Hires steps", "Hires sampler"]);
@@ -452,7 +463,7 @@ mod tests {
         assert!(wanted.settings.old_prompt_editing);
         assert_eq!((wanted.settings.width, wanted.settings.height), (512, 768));
         let size = HiresSize::Resize { width: 1024, height: 1536 };
-        assert_eq!(wanted.hires.resolve(), Ok(Some(Hires { size, ..Hires::default() })));
+        assert_eq!(wanted.hires.resolve(), Some(Hires { size, ..Hires::default() }));
         assert!(wanted.settings.downcast_alphas_cumprod, "as webui before 1.7");
     }
 }

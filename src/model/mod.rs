@@ -6,6 +6,7 @@
 
 mod attention;
 mod builder;
+pub mod esrgan;
 mod layers;
 mod ledger;
 pub mod ops;

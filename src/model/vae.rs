@@ -63,6 +63,16 @@ impl Vae {
         Ok(encoder.forward(&image, watch)?.permute((0, 3, 1, 2))?.contiguous()?)
     }
 
+    /// What [`Vae::moments`] gave → a latent (b, 4, h, w) drawn from its distribution by `noise` of that shape, scaled.
+    pub fn drawn(&self, moments: &Tensor, noise: &Tensor) -> Result<Tensor> {
+        let parts = moments.chunk(2, 1)?;
+        let [mean, log_variance] = parts.as_slice() else {
+            candle_core::bail!("{:?} has no two halves", moments.shape())
+        };
+        let deviation = (log_variance.clamp(-30f32, 20f32)? * 0.5)?.exp()?;
+        (mean + (deviation * noise)?)? * self.scale
+    }
+
     /// Image (b, 3, 8h, 8w) in −1…1 → latent (b, 4, h, w): the mean, scaled.
     pub fn encode(&self, image: &Tensor, watch: &mut Watch<'_>) -> Watched<Tensor> {
         Ok((self.moments(image, watch)?.narrow(1, 0, 4)? * self.scale)?)

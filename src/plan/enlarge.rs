@@ -46,6 +46,27 @@ impl HiresSize {
     }
 }
 
+/// How a picture is cut for a pixel upscaler: webui's options `ESRGAN_tile` and `ESRGAN_tile_overlap`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tiles {
+    /// Side of a tile in pixels; 0 leaves the picture whole.
+    pub tile: u32,
+    /// How much of a tile its neighbour shows too.
+    pub overlap: u32,
+}
+
+impl Default for Tiles {
+    fn default() -> Self {
+        Tiles { tile: 192, overlap: 8 }
+    }
+}
+
+impl Tiles {
+    pub(super) fn is_default(&self) -> bool {
+        *self == Tiles::default()
+    }
+}
+
 /// webui's ways to enlarge a latent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum LatentUpscaler {
@@ -85,11 +106,44 @@ impl LatentUpscaler {
         }
     }
 
-    /// The upscaler with this label, whatever the case; `bicubic` alone is enough.
+    /// The upscaler with this label, whatever the case; `bicubic` alone is enough, but `Nearest` is another upscaler of webui's.
     pub fn from_name(name: &str) -> Option<Self> {
         let short = |label: &str| label.trim_start_matches("Latent (").trim_end_matches(')').to_owned();
         let is = |a: &str| a.eq_ignore_ascii_case(name.trim());
-        Self::ALL.into_iter().find(|u| is(u.label()) || is(&short(u.label())))
+        let is_short = |u: &Self| *u != LatentUpscaler::Nearest && is(&short(u.label()));
+        Self::ALL.into_iter().find(|u| is(u.label()) || is_short(u))
+    }
+}
+
+/// What enlarges the picture between two passes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub enum HiresUpscaler {
+    /// The latent is resized.
+    Latent(LatentUpscaler),
+    /// The picture is decoded, enlarged by an upscaler of this name, and encoded again.
+    Pixel(String),
+}
+
+impl HiresUpscaler {
+    /// The name webui shows.
+    pub fn label(&self) -> &str {
+        match self {
+            HiresUpscaler::Latent(upscaler) => upscaler.label(),
+            HiresUpscaler::Pixel(name) => name,
+        }
+    }
+}
+
+impl From<String> for HiresUpscaler {
+    fn from(name: String) -> Self {
+        LatentUpscaler::from_name(&name).map_or(HiresUpscaler::Pixel(name), HiresUpscaler::Latent)
+    }
+}
+
+impl From<HiresUpscaler> for String {
+    fn from(upscaler: HiresUpscaler) -> Self {
+        upscaler.label().to_owned()
     }
 }
 
@@ -119,6 +173,8 @@ mod tests {
             assert_eq!(LatentUpscaler::from_name(&upscaler.label().to_uppercase()), Some(upscaler));
         }
         assert_eq!(LatentUpscaler::from_name("bicubic antialiased"), Some(LatentUpscaler::BicubicAntialiased));
-        assert_eq!(LatentUpscaler::from_name("R-ESRGAN 4x+"), None);
+        for name in ["R-ESRGAN 4x+", "Nearest", "nearest", "None"] {
+            assert_eq!(HiresUpscaler::from(name.to_owned()), HiresUpscaler::Pixel(name.to_owned()));
+        }
     }
 }

@@ -6,8 +6,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 use super::{
-    Hires, HiresSize, LatentUpscaler, LoraPlan, Part, Pass, Plan, ResizeMode, Sampler, Schedule, ScheduleType,
-    Settings, Start, UniPcOptions,
+    Hires, HiresSize, HiresUpscaler, LoraPlan, Part, Pass, Plan, ResizeMode, Sampler, Schedule, ScheduleType, Settings,
+    Start, Tiles, UniPcOptions,
 };
 use crate::block::Family;
 
@@ -92,7 +92,7 @@ struct Img2Img1 {
 struct Hires1 {
     size: HiresSize,
     steps: u32,
-    upscaler: LatentUpscaler,
+    upscaler: HiresUpscaler,
     denoising_strength: f64,
     sampler: Option<Sampler>,
     schedule_type: Option<ScheduleType>,
@@ -127,6 +127,7 @@ impl From<Format1> for Plan {
                 size: hires.size,
                 steps: hires.steps,
                 upscaler: hires.upscaler,
+                tiles: Tiles::default(),
                 denoising_strength: hires.denoising_strength,
                 sampler: hires.sampler,
                 schedule_type: hires.schedule_type,
@@ -174,8 +175,11 @@ mod tests {
             (second.settings.sampler, second.prompt.as_str(), second.negative_prompt.as_str()),
             (Sampler::Heun, "b", "")
         );
-        let Start::Previous { cut, denoising_strength, .. } = second.start else { panic!("{:?}", second.start) };
-        assert_eq!((second.settings.width, second.settings.height, cut, denoising_strength), (256, 256, [0, 16], 0.4));
+        let Start::Previous { cut, denoising_strength, .. } = &second.start else { panic!("{:?}", second.start) };
+        assert_eq!(
+            (second.settings.width, second.settings.height, *cut, *denoising_strength),
+            (256, 256, [0, 16], 0.4)
+        );
         assert_eq!((plan.size(), second.size()), ((256, 128), (256, 128)));
 
         let new = serde_json::to_value(&plan).unwrap();

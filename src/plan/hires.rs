@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::enlarge::{HiresSize, LatentUpscaler};
+use super::enlarge::{HiresSize, HiresUpscaler, LatentUpscaler, Tiles};
 use super::pass::Start;
 use super::settings::{HiresFields, Settings};
 use super::{Sampler, ScheduleType};
@@ -14,7 +14,9 @@ pub struct Hires {
     pub size: HiresSize,
     /// 0 is as many as in the first pass.
     pub steps: u32,
-    pub upscaler: LatentUpscaler,
+    pub upscaler: HiresUpscaler,
+    /// For pixel upscalers.
+    pub tiles: Tiles,
     pub denoising_strength: f64,
     /// `None` is that of the first pass.
     pub sampler: Option<Sampler>,
@@ -28,7 +30,8 @@ impl Default for Hires {
         Hires {
             size: HiresSize::Scale(2.0),
             steps: 0,
-            upscaler: LatentUpscaler::Latent,
+            upscaler: HiresUpscaler::Latent(LatentUpscaler::Latent),
+            tiles: Tiles::default(),
             denoising_strength: 0.7,
             sampler: None,
             schedule_type: None,
@@ -47,7 +50,8 @@ impl Hires {
     pub fn start(&self, first: &Settings) -> Start {
         let target = self.size.target(first.width, first.height);
         Start::Previous {
-            upscaler: self.upscaler,
+            upscaler: self.upscaler.clone(),
+            tiles: self.tiles,
             denoising_strength: self.denoising_strength,
             cut: [target.cut.0, target.cut.1],
             asked: self.size,
@@ -69,30 +73,26 @@ impl Hires {
     }
 }
 
-/// An upscaler that there is not.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NoUpscaler(pub String);
-
 impl HiresFields {
     /// The second pass that is asked for, if one is.
-    pub fn resolve(&self) -> Result<Option<Hires>, NoUpscaler> {
+    pub fn resolve(&self) -> Option<Hires> {
         if self.hires != Some(true) {
-            return Ok(None);
+            return None;
         }
         let default = Hires::default();
         let size = match (self.hires_resize_width, self.hires_resize_height) {
             (0, 0) => self.hires_upscale.map_or(default.size, HiresSize::Scale),
             (width, height) => HiresSize::Resize { width, height },
         };
-        let name = &self.hires_upscaler;
-        Ok(Some(Hires {
+        Some(Hires {
             size,
             steps: self.hires_steps,
-            upscaler: LatentUpscaler::from_name(name).ok_or_else(|| NoUpscaler(name.clone()))?,
+            upscaler: self.hires_upscaler.clone().into(),
+            tiles: Tiles { tile: self.esrgan_tile, overlap: self.esrgan_tile_overlap },
             denoising_strength: self.denoising_strength.unwrap_or(default.denoising_strength),
             sampler: self.hires_sampler,
             schedule_type: self.hires_schedule_type,
             cfg_scale: self.hires_cfg_scale,
-        }))
+        })
     }
 }

@@ -1,7 +1,7 @@
 //! What a plan may ask for.
 
 use super::settings::table;
-use super::{Pass, Plan, Setting, Settings, Start, Wanted};
+use super::{HiresUpscaler, Pass, Plan, Setting, Settings, Start, Tiles, Wanted};
 use crate::diagnostic::{Diagnostic, Said, Text, code};
 use crate::say;
 
@@ -105,6 +105,17 @@ fn of_pass(pass: &Pass, number: usize, found: &mut Vec<LimitError>) {
         found.push(LimitError::new(
             say!("what the second pass cuts off", "第 2 パスで切り落とす量"),
             format!("{x}×{y}"),
+            rule,
+        ));
+    }
+    if let Start::Previous { upscaler: HiresUpscaler::Pixel(_), tiles: Tiles { tile, overlap }, .. } = pass.start
+        && tile > 0
+        && overlap >= tile
+    {
+        let rule = say!("it must be less than the tile, {tile}", "タイルの {tile} より小さくしてください");
+        found.push(LimitError::new(
+            say!("the overlap of the upscaler's tiles", "アップスケーラーのタイルの重なり"),
+            overlap,
             rule,
         ));
     }

@@ -25,9 +25,9 @@ pub mod webui_option;
 
 pub use check::unknown_lora;
 pub use dialect::{Dialect, DialectError};
-pub use enlarge::{HiresSize, LatentUpscaler};
+pub use enlarge::{HiresSize, HiresUpscaler, LatentUpscaler, Tiles};
 pub use format::FORMAT;
-pub use hires::{Hires, NoUpscaler};
+pub use hires::Hires;
 pub use id::job_id;
 pub use limits::{LimitError, limits};
 pub use lower::{Lowering, PROMPT_LIMIT, SCHEDULE_LIMIT, lower, lower_with_files};

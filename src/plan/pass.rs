@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::enlarge::{HiresSize, LatentUpscaler};
+use super::enlarge::{HiresSize, HiresUpscaler, Tiles};
 use super::settings::{ResizeMode, Settings};
 use super::{LoraPlan, Part, Schedule};
 
@@ -63,9 +63,12 @@ pub enum Start {
         #[serde(default = "one")]
         noise_multiplier: f64,
     },
-    /// The latent of the pass before, enlarged (hires. fix).
+    /// What the pass before has drawn, enlarged (hires. fix).
     Previous {
-        upscaler: LatentUpscaler,
+        upscaler: HiresUpscaler,
+        /// For pixel upscalers.
+        #[serde(default, skip_serializing_if = "Tiles::is_default")]
+        tiles: Tiles,
         denoising_strength: f64,
         /// Latent columns and rows that are cut off after enlarging to the size of the settings, half of them on each side.
         cut: [u32; 2],

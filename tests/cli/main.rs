@@ -22,5 +22,6 @@ mod settings;
 mod slips;
 mod styles;
 mod txt2img;
+mod upscale;
 mod worker;
 mod xyz;

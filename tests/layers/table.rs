@@ -4,13 +4,13 @@
 
 /// Each room (a folder or a file right under `src/`) and the rooms it may name, from the ground up: a room may only name rooms that
 /// stand above it in this list.
-pub const ROOMS: [(&str, &[&str]); 20] = [
+pub const ROOMS: [(&str, &[&str]); 21] = [
     // On the ground: they know nothing of lbw.
     ("diagnostic", &[]),
     ("block", &["diagnostic"]),
     ("files", &[]),
-    ("image_io", &["diagnostic", "files"]),
-    ("picture", &["files", "image_io"]),
+    ("picture", &[]),
+    ("image_io", &["diagnostic", "files", "picture"]),
     // The text half: no tensors.
     ("syntax", &["diagnostic"]),
     ("preset", &["block", "diagnostic", "syntax"]),
@@ -25,6 +25,7 @@ pub const ROOMS: [(&str, &[&str]); 20] = [
     ("model", &["block", "checkpoint", "diagnostic", "lora"]),
     ("text", &["checkpoint", "diagnostic", "files", "lora", "model", "plan"]),
     ("sampling", &["diagnostic", "plan"]),
+    ("upscale", &["diagnostic", "model", "picture"]),
     (
         "engine",
         &[
@@ -39,6 +40,7 @@ pub const ROOMS: [(&str, &[&str]); 20] = [
             "plan",
             "sampling",
             "text",
+            "upscale",
         ],
     ),
     // One application; the front ends know it, and what all rooms speak in, and nothing of each other.
@@ -62,6 +64,7 @@ pub const ROOMS: [(&str, &[&str]); 20] = [
             "study",
             "syntax",
             "text",
+            "upscale",
         ],
     ),
     ("server", &["app", "diagnostic"]),
@@ -70,13 +73,13 @@ pub const ROOMS: [(&str, &[&str]); 20] = [
 ];
 
 /// Rooms that have their row and are not there yet.
-pub const COMING: [&str; 1] = ["picture"];
+pub const COMING: [&str; 0] = [];
 
 pub const FRONT_ENDS: [&str; 2] = ["cli", "server"];
 
 /// The application names the device and passes errors on.
-const NUMERIC_HALF_AND_APP: &[&str] = &["checkpoint", "lora", "model", "text", "sampling", "engine", "app"];
-const NUMERIC_HALF: &[&str] = &["checkpoint", "lora", "model", "text", "sampling", "engine"];
+const NUMERIC_HALF_AND_APP: &[&str] = &["checkpoint", "lora", "model", "text", "sampling", "upscale", "engine", "app"];
+const NUMERIC_HALF: &[&str] = &["checkpoint", "lora", "model", "text", "sampling", "upscale", "engine"];
 const TEXT_HALF: &[&str] = &["syntax", "block", "preset", "plan", "infotext", "batch"];
 
 /// What is kept to some rooms: a crate, or a module of the standard library.

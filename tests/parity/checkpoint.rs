@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 
-use candle_core::Device;
+use candle_core::{Device, Tensor};
 use lbw::checkpoint::{Checkpoint, generated};
 use lbw::model::{OperatorChoice, Operators};
 use serde_json::Value;
@@ -32,15 +32,34 @@ pub fn open(json: &Value, folder: &str) -> Checkpoint {
 }
 
 fn open_or_generate(path: &Path) -> Checkpoint {
-    if path.exists() {
-        return Checkpoint::open(path).unwrap();
+    match path.exists() {
+        true => Checkpoint::open(path).unwrap(),
+        false => Checkpoint::from_bytes(path, unpack_or_generate(path)).unwrap(),
     }
+}
+
+fn unpack_or_generate(path: &Path) -> Vec<u8> {
     if let Ok(packed) = std::fs::File::open(path.with_added_extension("xz")) {
         let mut bytes = Vec::new();
         lzma_rs::xz_decompress(&mut std::io::BufReader::new(packed), &mut bytes).unwrap();
-        return Checkpoint::from_bytes(path, bytes).unwrap();
+        return bytes;
     }
     let manifest = path.with_extension("manifest.json");
     let text = std::fs::read_to_string(&manifest).unwrap_or_else(|e| panic!("{}: {e}", manifest.display()));
-    Checkpoint::from_bytes(path, generated::from_manifest(&text).unwrap()).unwrap()
+    generated::from_manifest(&text).unwrap()
+}
+
+/// A new `tinyxl`, with the tensors that `tensors` holds as `checkpoint_patch.NAME` in place of its own.
+pub fn tinyxl(name: &str, tensors: &HashMap<String, Tensor>) -> Checkpoint {
+    let path = common::vectors().join("num/tinyxl/tinyxl.safetensors");
+    let bytes = std::fs::read(&path).unwrap_or_else(|_| unpack_or_generate(&path));
+    let mut all = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu).unwrap();
+    let patches = tensors.iter().filter_map(|(key, tensor)| Some((key.strip_prefix("checkpoint_patch.")?, tensor)));
+    for (key, tensor) in patches {
+        assert!(all.insert(key.to_owned(), tensor.clone()).is_some(), "{key}");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join(name);
+    candle_core::safetensors::save(&all, &file).unwrap();
+    Checkpoint::from_bytes(name, std::fs::read(file).unwrap()).unwrap()
 }

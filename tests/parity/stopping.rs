@@ -52,6 +52,7 @@ fn kind(event: Event<'_>) -> &'static str {
         Event::Encoding { .. } => "encoding",
         Event::Encoded => "encoded",
         Event::EncodingImage { .. } => "encoding image",
+        Event::Enlarging { .. } => "enlarging",
         Event::Block { .. } => "block",
         Event::Predicted { .. } => "predicted",
         Event::Step { .. } => "step",

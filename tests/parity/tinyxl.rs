@@ -94,7 +94,7 @@ fn vae() {
         check("decoded", &decoded);
         check("moments", &moments);
         check("encoded_mode_scaled", &encoded);
-        let image = lbw::engine::to_rgb8(&decoded).unwrap();
+        let image = lbw::engine::to_rgb8(&decoded).unwrap().bytes;
         let expected = get("decoded_u8").permute((0, 2, 3, 1)).unwrap().flatten_all().unwrap().to_vec1::<u8>().unwrap();
         tally.check(format!("case {i}, u8"), numeric::same_bytes(&image, &expected, 1, 0.005));
     }

@@ -25,6 +25,10 @@ pub struct PlaceArgs {
         help = tell("A folder with textual-inversion embeddings; may be given several times",
             "埋め込み (textual inversion) のフォルダー。複数指定できます"))]
     pub embeddings_dir: Vec<PathBuf>,
+    #[arg(long, value_name = "DIR", hide_short_help = true, value_hint = ValueHint::DirPath,
+        help = tell("A folder with upscalers (.pth, .safetensors), beside those in --webui-dir; may be given several times",
+            "アップスケーラー (.pth・.safetensors) のフォルダー。--webui-dir のものに加わります。複数指定できます"))]
+    pub upscaler_dir: Vec<PathBuf>,
     #[arg(long, value_name = "FILE", hide_short_help = true, value_hint = ValueHint::FilePath,
         help = tell("A styles file like webui's styles.csv; may be given several times, later ones win",
             "webui の styles.csv のようなスタイルのファイル。複数指定でき、後のものが優先されます"))]
@@ -48,6 +52,7 @@ impl PlaceArgs {
             webui_config: !self.no_webui_config,
             loras: self.lora_dir.clone(),
             embeddings: self.embeddings_dir.clone(),
+            upscalers: self.upscaler_dir.clone(),
             styles: self.styles_file.clone(),
             presets: self.presets.clone(),
             element_presets: self.element_presets.clone(),

@@ -14,5 +14,6 @@ pub mod run;
 #[cfg(feature = "serve")]
 pub mod serve;
 pub mod txt2img;
+pub mod upscale;
 pub mod worker;
 pub mod xyz;

@@ -38,6 +38,9 @@ impl Candle {
             (shape[0], shape[y.rank() - 1]) = shift.dims2()?;
             y = y.broadcast_add(&shift.reshape(shape)?)?;
         }
+        if let Some(slope) = fused.slope {
+            y = (y.relu()? - y.neg()?.relu()?.broadcast_mul(&slope.to_dtype(self.dtype)?)?)?;
+        }
         y = match fused.activation {
             Activation::None => y,
             Activation::Silu => y.silu()?,

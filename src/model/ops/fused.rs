@@ -17,7 +17,8 @@ pub enum Activation {
     Geglu,
 }
 
-/// What a linear layer or a convolution does besides its product: activation(product + bias + shift) + residual.
+/// What a linear layer or a convolution does besides its product: activation(product + bias + shift) + residual, where values
+/// below 0 are multiplied by their slope before the activation.
 #[derive(Clone, Copy)]
 pub struct Fused<'a> {
     /// (outputs)
@@ -26,13 +27,16 @@ pub struct Fused<'a> {
     pub shift: Option<&'a Tensor>,
     /// What is applied at the end.
     pub activation: Activation,
+    /// (outputs): of a leaky or parametric ReLU.
+    pub slope: Option<&'a Tensor>,
     /// Of the result's shape.
     pub residual: Option<&'a Tensor>,
 }
 
 impl Fused<'_> {
     /// The product alone.
-    pub const NOTHING: Fused<'static> = Fused { bias: None, shift: None, activation: Activation::None, residual: None };
+    pub const NOTHING: Fused<'static> =
+        Fused { bias: None, shift: None, activation: Activation::None, slope: None, residual: None };
 }
 
 /// How a kernel of 3×3 pixels moves over an image.

@@ -103,6 +103,7 @@ pub(super) fn activation() -> impl Strategy<Value = Activation> {
 struct Operands {
     bias: Tensor,
     shift: Tensor,
+    slope: Tensor,
     residual: Tensor,
 }
 
@@ -113,13 +114,15 @@ impl Operands {
             bias: (operands & 1 > 0).then_some(&self.bias),
             shift: (operands & 2 > 0 && !paired).then_some(&self.shift),
             activation,
+            slope: (operands & 8 > 0 && !paired).then_some(&self.slope),
             residual: (operands & 4 > 0).then_some(&self.residual),
         }
     }
 
     fn map(&self, f: impl Fn(&Tensor) -> Tensor) -> Self {
-        // Biases are parameters, which stay f32.
-        Operands { bias: self.bias.clone(), shift: f(&self.shift), residual: f(&self.residual) }
+        // Biases and slopes are parameters, which stay f32.
+        let (bias, slope) = (self.bias.clone(), self.slope.clone());
+        Operands { bias, shift: f(&self.shift), slope, residual: f(&self.residual) }
     }
 }
 
@@ -129,7 +132,7 @@ proptest! {
     #[test]
     fn linear_agrees(
         images in 1usize..3, rows in 1usize..70, inputs in 1usize..300, outputs in 1usize..80,
-        number in number_type(), activation in activation(), operands in 0u8..8,
+        number in number_type(), activation in activation(), operands in 0u8..16,
     ) {
         let paired = activation == Activation::Geglu;
         let (width, order) = if paired { (2 * outputs, Order::Paired) } else { (outputs, Order::Plain) };
@@ -138,6 +141,7 @@ proptest! {
         let given = Operands {
             bias: noise(2, &[width]),
             shift: noise(3, &[images, width]),
+            slope: noise(6, &[width]),
             residual: noise(4, &[images, rows, outputs]),
         };
         let reference = reference();
@@ -156,7 +160,7 @@ proptest! {
     #[test]
     fn conv3x3_agrees(
         images in 1usize..3, height in 1usize..12, width in 1usize..12, inputs in 1usize..40, outputs in 1usize..40,
-        number in number_type(), operands in 0u8..8,
+        number in number_type(), operands in 0u8..16,
         kind in prop_oneof![
             Just(Conv3x3::Same), Just(Conv3x3::Halving), Just(Conv3x3::HalvingAfter), Just(Conv3x3::Doubling)
         ],
@@ -171,7 +175,7 @@ proptest! {
         images in 1usize..3, height in 8usize..40, width in 8usize..40, inputs in 2usize..5, outputs in 1usize..60,
         number in number_type(), kind in prop_oneof![Just(Conv3x3::Same), Just(Conv3x3::Doubling)],
     ) {
-        conv3x3_agrees_at([images, height, width, 16 * inputs], outputs, number, 3, kind);
+        conv3x3_agrees_at([images, height, width, 16 * inputs], outputs, number, 11, kind);
     }
 
     #[test]
@@ -288,6 +292,7 @@ fn conv3x3_agrees_at(dims: [usize; 4], outputs: usize, number: NumberType, opera
     let given = Operands {
         bias: noise(2, &[outputs]),
         shift: noise(3, &[images, outputs]),
+        slope: noise(6, &[outputs]),
         residual: noise(4, &[images, kind.output(height), kind.output(width), outputs]),
     };
     let reference = reference();

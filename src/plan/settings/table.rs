@@ -249,6 +249,12 @@ settings! {
         /// How the picture is enlarged.
         hires_upscaler: String = "Latent".to_owned(), setting("How the picture is enlarged; `help` lists what there is [default: Latent]", "拡大の方法。`help` で一覧を表示します [既定: Latent]")
             .infotext(&["Hires upscaler"]).api(&["hr_upscaler"]).value("NAME").asks_hires().often();
+        /// Side of the tiles that a pixel upscaler works on; 0 is the whole picture at once.
+        esrgan_tile: u32 = 192, setting("Side of the tiles that a pixel upscaler works on; 0 takes the picture whole [default: 192]", "ピクセルのアップスケーラーが一度に処理するタイルの一辺。0 は分けません [既定: 192]")
+            .infotext(&["ESRGAN tile"]).option("ESRGAN_tile").group(Group::Rare).limits(0.0, MAX_SIDE as f64).value("PIXELS");
+        /// How far the tiles overlap.
+        esrgan_tile_overlap: u32 = 8, setting("How far these tiles overlap [default: 8]", "タイルの重なり [既定: 8]")
+            .infotext(&["ESRGAN tile overlap"]).option("ESRGAN_tile_overlap").group(Group::Rare).limits(0.0, MAX_SIDE as f64).value("PIXELS");
         /// `None` is that of the first pass.
         hires_sampler: Option<Sampler> = None, setting("[default: that of the first pass]", "[既定: 第 1 パスと同じ]")
             .infotext(&["Hires sampler"]).api(&["hr_sampler_name"]).none("Use same sampler").value("NAME").asks_hires();

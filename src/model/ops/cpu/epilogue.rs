@@ -4,7 +4,7 @@ use super::super::Activation;
 use super::math::{gelu, swish};
 use super::simd::{MAX_LANES, Simd};
 
-/// activation(sum + bias + shift) + residual
+/// activation(sum + bias + shift) + residual, where values below 0 are first multiplied by their slope
 #[derive(Clone, Copy)]
 pub(super) struct Epilogue<'a> {
     /// (outputs)
@@ -12,6 +12,8 @@ pub(super) struct Epilogue<'a> {
     /// (images, outputs): added to all rows of an image.
     pub shift: Option<&'a [f32]>,
     pub activation: Activation,
+    /// (outputs): of a leaky or parametric ReLU.
+    pub slope: Option<&'a [f32]>,
     /// (rows, outputs), of the activation's outputs.
     pub residual: Option<&'a [f32]>,
 }
@@ -27,6 +29,7 @@ impl Epilogue<'_> {
         paired == (self.activation == Activation::Geglu)
             && self.bias.is_none_or(|bias| bias.len() == outputs)
             && self.shift.is_none_or(|shift| !paired && shift_fits(shift))
+            && self.slope.is_none_or(|slope| !paired && slope.len() == outputs)
             && self.residual.is_none_or(|residual| residual.len() == rows * width)
     }
 }
@@ -38,6 +41,8 @@ pub(super) struct Finish<'a> {
     pub rows: usize,
     pub outputs: usize,
     pub paired: bool,
+    /// From one row of the result to the next.
+    pub stride: usize,
 }
 
 impl Finish<'_> {
@@ -53,7 +58,7 @@ impl Finish<'_> {
             false => (S::PANEL, self.outputs),
         };
         let first = panel * columns;
-        let Epilogue { bias, shift, activation, residual } = self.epilogue;
+        let Epilogue { bias, shift, activation, slope, residual } = self.epilogue;
         let shift = shift.map(|shift| {
             let rows_per_image = self.rows / (shift.len() / self.outputs);
             &shift[row / rows_per_image * self.outputs..][..self.outputs]
@@ -71,6 +76,9 @@ impl Finish<'_> {
                 if let Some(shift) = shift {
                     value = S::add(value, part::<S>(&shift[at..at + len]));
                 }
+                if let Some(slope) = slope {
+                    value = S::if_negative(value, S::mul(value, part::<S>(&slope[at..at + len])), value);
+                }
                 value = match activation {
                     Activation::None => value,
                     Activation::Silu => swish::<S>(value, 1.0),
@@ -84,11 +92,11 @@ impl Finish<'_> {
                         S::mul(value, gelu::<S>(gate))
                     }
                 };
-                let place = row * width + at;
                 if let Some(residual) = residual {
+                    let place = row * width + at;
                     value = S::add(value, part::<S>(&residual[place..place + len]));
                 }
-                store_part::<S>(result.add(place), len, value);
+                store_part::<S>(result.add(row * self.stride + at), len, value);
             }
         }
     }

@@ -43,26 +43,29 @@ impl Rows for Matrix<'_> {
 
 /// epilogue(rows · weightᵀ)
 pub(super) fn multiply(rows: &impl Rows, weight: &Panels, epilogue: Epilogue<'_>) -> candle_core::Result<Vec<f32>> {
+    // SAFETY: all values are written.
+    unsafe { product(rows.count(), weight, epilogue, |finish, result| multiply_into(rows, weight, finish, result)) }
+}
+
+/// The same, of which every value is written to `result`.
+pub(super) fn multiply_into(rows: &impl Rows, weight: &Panels, finish: Finish<'_>, result: Target) {
     let count = rows.count();
     let panels_per_job = (COLUMNS / weight.isa().panel()).max(1);
     let blocks = count.div_ceil(ROWS);
     let jobs = blocks * weight.count().div_ceil(panels_per_job);
-    let write = |finish: Finish<'_>, result: Target| {
-        in_turn(jobs, |scratch: &mut Scratch, job| {
-            let (first_row, first_panel) = (job % blocks * ROWS, job / blocks * panels_per_job);
-            weight.isa().run(Job {
-                rows,
-                weight,
-                finish,
-                row_range: (first_row, count.min(first_row + ROWS)),
-                panel_range: (first_panel, weight.count().min(first_panel + panels_per_job)),
-                result,
-                scratch,
-            });
+    // The jobs cover all rows and all panels, and each writes every value of its rectangle.
+    in_turn(jobs, |scratch: &mut Scratch, job| {
+        let (first_row, first_panel) = (job % blocks * ROWS, job / blocks * panels_per_job);
+        weight.isa().run(Job {
+            rows,
+            weight,
+            finish,
+            row_range: (first_row, count.min(first_row + ROWS)),
+            panel_range: (first_panel, weight.count().min(first_panel + panels_per_job)),
+            result,
+            scratch,
         });
-    };
-    // SAFETY: the jobs cover all rows and all panels, and each writes every value of its rectangle.
-    unsafe { product(count, weight, epilogue, write) }
+    });
 }
 
 /// The result of a product of `rows` rows with `weight`, which `write` writes.
@@ -75,17 +78,23 @@ pub(super) unsafe fn product(
     epilogue: Epilogue<'_>,
     write: impl FnOnce(Finish<'_>, Target),
 ) -> candle_core::Result<Vec<f32>> {
+    let finish = finish(rows, weight, epilogue)?;
+    let len = rows * finish.stride;
+    let mut y = Vec::with_capacity(len);
+    write(finish, Target(y.as_mut_ptr()));
+    // SAFETY: as the caller promises, and there is room for all rows.
+    unsafe { y.set_len(len) };
+    Ok(y)
+}
+
+/// The epilogue of a product whose rows are written one behind the other.
+pub(super) fn finish<'a>(rows: usize, weight: &Panels, epilogue: Epilogue<'a>) -> candle_core::Result<Finish<'a>> {
     let outputs = weight.shape().outputs;
     let paired = weight.shape().order == Order::Paired;
     if !epilogue.fits(rows, outputs, paired) {
         candle_core::bail!("a product of {rows} rows and {outputs} outputs has operands of other shapes");
     }
-    let len = rows * if paired { outputs / 2 } else { outputs };
-    let mut y = Vec::with_capacity(len);
-    write(Finish { epilogue, rows, outputs, paired }, Target(y.as_mut_ptr()));
-    // SAFETY: as the caller promises, and there is room for all rows.
-    unsafe { y.set_len(len) };
-    Ok(y)
+    Ok(Finish { epilogue, rows, outputs, paired, stride: if paired { outputs / 2 } else { outputs } })
 }
 
 /// The result, to whose parts the jobs write at the same time.

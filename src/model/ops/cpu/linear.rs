@@ -13,11 +13,13 @@ use super::values::{Values, tensor};
 pub(super) fn with_slices<T>(fused: Fused<'_>, f: impl FnOnce(Epilogue<'_>) -> Result<T>) -> Result<T> {
     let bias = fused.bias.map(Values::of).transpose()?;
     let shift = fused.shift.map(Values::of).transpose()?;
+    let slope = fused.slope.map(Values::of).transpose()?;
     let residual = fused.residual.map(Values::of).transpose()?;
     f(Epilogue {
         bias: bias.as_ref().map(Values::slice).transpose()?,
         shift: shift.as_ref().map(Values::slice).transpose()?,
         activation: fused.activation,
+        slope: slope.as_ref().map(Values::slice).transpose()?,
         residual: residual.as_ref().map(Values::slice).transpose()?,
     })
 }

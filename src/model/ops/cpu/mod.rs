@@ -8,6 +8,7 @@
 
 mod attention;
 mod conv;
+mod dense;
 mod epilogue;
 mod gemm;
 mod jobs;
@@ -15,8 +16,10 @@ mod limit;
 mod linear;
 mod math;
 mod memory;
+mod narrow;
 mod norm;
 mod panels;
+mod patches;
 mod resize;
 mod simd;
 mod strassen;
@@ -25,6 +28,7 @@ mod tests;
 mod values;
 mod winograd;
 
+pub use dense::DenseImage;
 pub use limit::arithmetic_limit;
 pub use panels::Panels;
 pub use simd::Isa;

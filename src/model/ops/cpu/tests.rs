@@ -109,6 +109,36 @@ proptest! {
         }
     }
 
+    /// Convolutions whose kernels are narrow enough for a way of their own, in an image that gains their outputs.
+    #[test]
+    fn dense_images_agree(
+        height in 8usize..40, width in 8usize..40, inputs in 2usize..5, growth in 1usize..40, number in number_type(),
+    ) {
+        let inputs = 16 * inputs;
+        let x = noise(1, &[1, height, width, inputs]);
+        let (bias, slope, last_bias) = (noise(2, &[growth]), noise(3, &[growth]), noise(4, &[inputs]));
+        for cpu in paths() {
+            let shape = |inputs, outputs| Shape { outputs, inputs, taps: 9, order: Order::Plain };
+            let (tensor, panels) = weight(cpu, number, shape(inputs, growth), 5);
+            let (last_tensor, last_panels) = weight(cpu, number, shape(inputs + growth, inputs), 6);
+            let fused = Fused { bias: Some(&bias), slope: Some(&slope), ..Fused::NOTHING };
+            let last_fused = Fused { bias: Some(&last_bias), ..Fused::NOTHING };
+            let grown = plain().conv3x3(&x, &tensor, Conv3x3::Same, fused).unwrap();
+            let seen = Tensor::cat(&[&x, &grown], 3).unwrap();
+            let sum = plain().conv3x3(&seen, &last_tensor, Conv3x3::Same, last_fused).unwrap();
+            let expected = (&x * 1.25).unwrap().add(&(sum * 0.125).unwrap()).unwrap();
+            let got = with_threads(|| {
+                let mut image = DenseImage::new(height, width, inputs + growth).unwrap();
+                image.set(&x).unwrap();
+                image.grow(&panels, fused).unwrap();
+                image.fold(&last_panels, last_fused, 0.5).unwrap();
+                image.blend(&x, 0.25).unwrap()
+            });
+            // Two convolutions, one after the other: values of some tens.
+            assert_close(&got, &expected, 2e-3, "dense");
+        }
+    }
+
     #[test]
     fn merging_adds_products(
         outputs in 1usize..70, inputs in 1usize..50, rank in 0usize..9, taps in prop_oneof![Just(1usize), Just(9)],

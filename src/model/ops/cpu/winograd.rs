@@ -11,42 +11,30 @@
 
 use rayon::prelude::*;
 
-use super::conv::Patches;
-use super::epilogue::{Epilogue, Finish};
-use super::gemm::{Rows, Target, product};
+use super::epilogue::Finish;
+use super::gemm::Target;
 use super::jobs::in_turn;
 use super::memory::with_transformed;
 use super::panels::{Panels, widen};
+use super::patches::{Patches, REACH, SQUARE};
 use super::simd::{MR, Simd, Sums, Task};
 
-/// Outputs of a square in each direction.
-pub(super) const SQUARE: usize = 4;
-/// Inputs of a square in each direction.
-pub(super) const REACH: usize = SQUARE + 2;
 /// Products of a square.
-const POINTS: usize = REACH * REACH;
+pub(super) const POINTS: usize = REACH * REACH;
 /// Squares whose products a thread sums up before it transforms them back: their sums stay in the second-level cache.
 const BLOCK: usize = 16 * MR;
 /// Panels that a thread multiplies with while it has a row of inputs.
 const PANELS: usize = 2;
 /// Inputs of a kernel that are transformed at a time.
-const INPUTS: usize = 32;
+pub(super) const INPUTS: usize = 32;
 /// Values of transformed inputs that are held at a time.
 const HELD: usize = 1 << 23;
 /// Transformed inputs and kernels are kept this far apart beyond their length: else their places in the caches were the same.
-const GAP: usize = 16;
+pub(super) const GAP: usize = 16;
 
-/// epilogue(convolution)
-pub(super) fn winograd(
-    patches: &Patches<'_>,
-    weight: &Panels,
-    epilogue: Epilogue<'_>,
-) -> candle_core::Result<Vec<f32>> {
-    // SAFETY: the jobs of all squares and all panels are run, and each writes all outputs of its squares and panels.
-    unsafe { product(patches.count(), weight, epilogue, |finish, result| convolve(patches, weight, finish, result)) }
-}
-
-fn convolve(patches: &Patches<'_>, weight: &Panels, finish: Finish<'_>, result: Target) {
+/// finish(convolution), of which every value is written to `result`: the jobs of all squares and all panels are run, and each
+/// writes all outputs of its squares and panels.
+pub(super) fn winograd(patches: &Patches<'_>, weight: &Panels, finish: Finish<'_>, result: Target) {
     let (squares, inputs) = (patches.squares(), patches.inputs());
     // Groups of MR squares: point by point, square by square, channel by channel.
     let group = POINTS * (MR * inputs + GAP);
@@ -88,11 +76,11 @@ macro_rules! both_ways {
 }
 
 /// Transforms the inputs of MR squares.
-struct Inputs<'a> {
-    patches: &'a Patches<'a>,
-    first: usize,
+pub(super) struct Inputs<'a> {
+    pub patches: &'a Patches<'a>,
+    pub first: usize,
     /// (point, square, channel), with a gap after each point.
-    to: &'a mut [f32],
+    pub to: &'a mut [f32],
 }
 
 impl Task for Inputs<'_> {
@@ -215,7 +203,7 @@ impl Task for Products<'_> {
 /// # Safety
 /// The processor has the instructions of `S`.
 #[inline(always)]
-unsafe fn transform_kernels<S: Simd>(weight: &Panels, panel: usize, widened: &mut [f32], to: &mut [f32]) {
+pub(super) unsafe fn transform_kernels<S: Simd>(weight: &Panels, panel: usize, widened: &mut [f32], to: &mut [f32]) {
     let inputs = weight.shape().inputs;
     let stride = inputs * S::PANEL + GAP;
     assert!(to.len() == POINTS * stride);
@@ -251,7 +239,7 @@ unsafe fn transform_kernels<S: Simd>(weight: &Panels, panel: usize, widened: &mu
 /// # Safety
 /// The processor has the instructions of `S`.
 #[inline(always)]
-unsafe fn transform_sums<S: Simd>(sums: &[f32], stride: usize, to: &mut [f32]) {
+pub(super) unsafe fn transform_sums<S: Simd>(sums: &[f32], stride: usize, to: &mut [f32]) {
     assert!(sums.len() >= (POINTS - 1) * stride + S::PANEL && to.len() == SQUARE * SQUARE * S::PANEL);
     for column in (0..S::PANEL).step_by(S::LANES) {
         // SAFETY: the lengths were just checked, and PANEL is a number of whole vectors.

@@ -145,4 +145,7 @@ pub(super) trait Simd: Copy {
 
     /// See [`tile::tile`].
     unsafe fn tile<const STRIDE: usize>(rows: &[*const f32; MR], panel: *const f32, k: usize, sums: Sums);
+
+    /// The same for the first half of the columns only, in panels and sums of the same layout.
+    unsafe fn half_tile(rows: &[*const f32; MR], panel: *const f32, k: usize, sums: Sums);
 }

@@ -117,4 +117,9 @@ impl Simd for Portable {
     unsafe fn tile<const STRIDE: usize>(rows: &[*const f32; MR], panel: *const f32, k: usize, sums: Sums) {
         unsafe { tile::<Self, { Self::VECTORS }, STRIDE>(rows, panel, k, sums) }
     }
+
+    #[inline(always)]
+    unsafe fn half_tile(rows: &[*const f32; MR], panel: *const f32, k: usize, sums: Sums) {
+        unsafe { tile::<Self, { Self::VECTORS / 2 }, 1>(rows, panel, k, sums) }
+    }
 }
