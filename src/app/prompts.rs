@@ -24,22 +24,26 @@ pub fn ask(session: &Session, texts: &[String]) -> Result<(Vec<Asked>, Vec<Diagn
     Ok((asked, found))
 }
 
-/// The same, where a text that is the name of a file or folder stands for what is in it.
-pub fn ask_texts_or_files(session: &Session, texts: &[String]) -> Result<(Vec<Asked>, Vec<Diagnostic>)> {
+/// The same, where each of the first `files` texts that is the name of a file or folder stands for what is in it.
+pub fn ask_texts_or_files(session: &Session, texts: &[String], files: usize) -> Result<(Vec<Asked>, Vec<Diagnostic>)> {
     let (mut asked, mut found) = (Vec::new(), session.found.clone());
-    for text in texts {
+    for (at, text) in texts.iter().enumerate() {
         let path = Path::new(text);
-        let some = match path.exists() {
+        let some = match at < files && path.exists() {
             true => session.ask_file(path, &mut found),
             false => words(text, &mut found).and_then(|entry| session.ask(entry, &mut found)).map(|asked| vec![asked]),
         };
         asked.extend(some.map_err(|error| error.after(found.clone()))?);
     }
     if asked.is_empty() && !session.refuses(&found) {
-        let message = say!("the files ask for no picture", "ファイルには描くものがありません");
-        return Err(Error::words(code::BAD_LINE, message).after(found));
+        return Err(no_picture(found));
     }
     Ok((asked, found))
+}
+
+fn no_picture(found: Vec<Diagnostic>) -> Error {
+    let message = say!("the files ask for no picture", "ファイルには描くものがありません");
+    Error::words(code::BAD_LINE, message).after(found)
 }
 
 /// The jobs of everything that is asked for. Where anything refuses, there are none and all that was found is the error.
@@ -83,7 +87,10 @@ pub fn jobs_of_plans(session: &Session, files: &[PathBuf]) -> Result<(Vec<Job>, 
             }
         }
     }
-    if session.refuses(&found) { Err(Error::refused(found)) } else { Ok((all, found)) }
+    if session.refuses(&found) {
+        return Err(Error::refused(found));
+    }
+    if all.is_empty() { Err(no_picture(found)) } else { Ok((all, found)) }
 }
 
 fn job_of_plan(plan: Plan, model: &ModelFiles) -> Job {

@@ -14,6 +14,7 @@ mod wrong;
 
 use std::ffi::OsString;
 use std::io::IsTerminal;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
@@ -59,9 +60,11 @@ fn run_command(args: Vec<OsString>, terminal: Terminal) -> CommandResult {
         }
         Err(error) => return Err(wrong::told(&error, &words, &Cli::command()).into()),
     };
-    if let Some((_, inner)) = matches.subcommand() {
+    if let Some((name, inner)) = matches.subcommand() {
         let prompts = inner.try_get_many::<String>("prompts").ok().flatten();
-        wrong::prompts(&prompts.into_iter().flatten().cloned().collect::<Vec<_>>(), &Cli::command())?;
+        // `plan` reads files, too.
+        let prompts = prompts.into_iter().flatten().filter(|word| name != "plan" || !Path::new(word).exists());
+        wrong::prompts(&prompts.cloned().collect::<Vec<_>>(), &Cli::command())?;
     }
     let cli = Cli::from_arg_matches(&matches).map_err(|error| wrong::told(&error, &words, &Cli::command()))?;
     match cli.command {

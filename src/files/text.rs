@@ -19,6 +19,10 @@ pub fn decode(bytes: Vec<u8>) -> Result<String, NotText> {
     }
     let text = String::from_utf8(bytes)
         .map_err(|error| NotText { at: error.utf8_error().valid_up_to(), likely: likely(error.as_bytes()) })?;
+    // UTF-16 of western letters is valid UTF-8 with a zero after each.
+    if let Some(at) = text.find('\0') {
+        return Err(NotText { at, likely: likely(text.as_bytes()) });
+    }
     Ok(text.strip_prefix('\u{feff}').map_or(text.clone(), str::to_owned))
 }
 

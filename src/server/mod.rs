@@ -34,6 +34,7 @@ use tower_http::compression::{CompressionLayer, Predicate};
 
 pub use settings::Settings;
 
+use self::lbw::routes as own_routes;
 use crate::app::{Caller, EngineSettings, Error, Places};
 use crate::diagnostic::{Diagnostic, Said, code};
 use crate::say;
@@ -142,7 +143,7 @@ fn router(server: Arc<Server>) -> Router {
         false => Router::new(),
     };
     page.merge(sdapi::routes())
-        .merge(lbw::routes())
+        .merge(own_routes())
         .merge(openai::routes(&server))
         .route("/openapi.json", get(openapi::json))
         .route("/docs", get(openapi::docs))

@@ -45,7 +45,7 @@ pub fn page<E>(report: &Report, picture: &mut dyn FnMut(&str) -> Result<RgbImage
         say!("block", "ブロック"),
         say!("diff %", "差 %"),
         say!("guilt", "責任"),
-        say!("ΔE", "ΔE"),
+        say!("ΔE", "色差 ΔE"),
         say!("edges", "線"),
         say!("contrast", "コントラスト"),
         say!("chroma", "彩度"),

@@ -165,5 +165,5 @@ fn mistakes_are_explained() {
     says(&["<lora:house:1>", "--toward", "base-colours"], "base-colors");
     says(&["<lora:house:1>", "--seeds", "0"], "at least one");
     says(&["<lora:house:1>", "--quick", "--steps", "3"], "quarter");
-    says(&["<lora:house:1>", "<lora:house:1>"], "one prompt");
+    says(&["--prompt", "<lora:house:1>", "--prompt", "<lora:house:1>"], "one prompt");
 }

@@ -5,8 +5,8 @@ use crate::sandbox::Sandbox;
 #[test]
 fn strict_makes_warnings_errors() {
     let s = Sandbox::new();
-    s.expect(0, &["plan", "a | b"]);
-    s.expect(2, &["plan", "a | b", "--strict"]);
+    s.expect(0, &["plan", "a [cat:dog:99]"]);
+    s.expect(2, &["plan", "a [cat:dog:99]", "--strict"]);
 }
 
 #[test]

@@ -37,7 +37,8 @@ fn block_weights_change_the_picture_and_zeros_do_not() {
 #[test]
 fn several_images_count_their_seeds_and_files() {
     let s = Sandbox::new();
-    let (out, _) = s.expect(0, &["a", "b", "--n-iter", "2", "--steps", "1", "--seed", "5", "--json"]);
+    let (out, _) =
+        s.expect(0, &["--prompt", "a", "--prompt", "b", "--n-iter", "2", "--steps", "1", "--seed", "5", "--json"]);
     let seeds: Vec<u64> = json_lines(&out).iter().map(|line| line["seed"].as_u64().unwrap()).collect();
     assert_eq!(seeds, [5, 6, 5, 6]);
     assert_eq!(s.names("lbw-out").len(), 4);

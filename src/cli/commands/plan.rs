@@ -36,7 +36,7 @@ pub struct PlanArgs {
 
 pub fn run(args: &PlanArgs, terminal: Terminal) -> CommandResult {
     let session = Arc::new(Session::open(&args.places.places(), args.prompt.caller()?)?);
-    let (asked, found) = ask_texts_or_files(&session, &args.prompt.texts()?)?;
+    let (asked, found) = ask_texts_or_files(&session, &args.prompt.texts()?, args.prompt.prompts.len())?;
     if args.compare {
         return asked.iter().try_for_each(|asked| compare(asked, &session, args.json, terminal));
     }

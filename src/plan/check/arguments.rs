@@ -64,7 +64,7 @@ pub fn unread(tag: &Tag, dialect: Dialect, acts: bool, source: &Source) -> Vec<D
 
 fn is_read(name: &str, item: &Item, dialect: Dialect, acts: bool) -> bool {
     let contains = |key: &&str| item.text.contains(&format!("{key}="));
-    let of_extension = OF_EXTENSION.iter().any(|key| contains(&key) && (acts || !OF_WEBUI.contains(key)));
+    let of_extension = OF_EXTENSION.iter().any(|key| contains(key) && (acts || !OF_WEBUI.contains(key)));
     // Those of SD.Next that another dialect leaves aside have a finding of their own.
     OF_WEBUI.contains(&name)
         || OF_SDNEXT.contains(&name)
