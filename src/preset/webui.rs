@@ -133,7 +133,7 @@ fn meant(line: &str) -> Option<String> {
     let name = python::strip(name);
     let entries: Vec<&str> = numbers.split([',', ' ']).map(python::strip).filter(|e| !e.is_empty()).collect();
     let is_number = |entry: &&str| python::float(entry).is_some() || entry.starts_with(['R', 'U', 'X']);
-    let is_vector = Layout::from_len(entries.len()).is_some() && entries.iter().all(|entry| is_number(entry));
+    let is_vector = Layout::from_len(entries.len()).is_some() && entries.iter().all(is_number);
     (is_vector && !name.starts_with('#')).then(|| format!("{name}:{}", entries.join(",")))
 }
 

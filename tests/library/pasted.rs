@@ -631,8 +631,8 @@ fn one_reader_for_every_form() {
         let mut found = Vec::new();
         let asked = session().ask_file(&path, &mut found).unwrap();
         let in_plan: Vec<Plan> = asked.iter().flat_map(|asked| session().plan(asked).0).collect();
-        assert_eq!(in_batch.iter().map(plain).collect::<Vec<_>>(), [wanted.clone()], "{name} in batch");
-        assert_eq!(in_plan.iter().map(plain).collect::<Vec<_>>(), [wanted.clone()], "{name} in plan");
+        assert_eq!(in_batch.iter().map(plain).collect::<Vec<_>>(), std::slice::from_ref(&wanted), "{name} in batch");
+        assert_eq!(in_plan.iter().map(plain).collect::<Vec<_>>(), std::slice::from_ref(&wanted), "{name} in plan");
     }
 }
 
