@@ -92,7 +92,7 @@ fn summary(report: &Report) -> Text {
     let [weight, others] = report.range.each_ref().map(|weight| escaped(weight));
     let seeds = report.seeds.iter().map(i64::to_string).collect::<Vec<_>>().join(", ");
     let (steps, threshold) = (report.steps, escaped(&report.threshold));
-    let quick = if report.quick { say!(" (quick)", " (--quick)") } else { Text::default() };
+    let quick = if report.quick { say!(" (quick)", " (簡易)") } else { Text::default() };
     say!(
         "Weight {weight} against {others}; seeds {seeds}; {steps} steps{quick}; threshold {threshold}. Guilt is the share of the \
          change in colour and lines from the base model that goes away without the block.",
