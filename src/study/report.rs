@@ -208,7 +208,7 @@ impl Report {
             (say!("diff %", "差 %"), 8),
             (say!("(±)", "(±)"), 8),
             (Text::default(), 22),
-            (say!("ΔE", "ΔE"), 6),
+            (say!("ΔE", "色差 ΔE"), 6),
             (say!("edges", "線"), 7),
             (say!("contrast", "明暗差"), 10),
             (say!("chroma", "彩度"), 8),
