@@ -91,6 +91,9 @@ pub struct Catalogue {
     closed: Option<[Option<PathBuf>; 2]>,
 }
 
+/// So many names are remembered; nobody has more of them, but somebody may ask for more.
+const REMEMBERED: usize = 1000;
+
 /// What names of checkpoints and VAEs have led to: a batch asks for the same ones in every line.
 type Found = HashMap<[Option<String>; 2], Result<ModelFiles>>;
 
@@ -191,6 +194,9 @@ impl Catalogue {
     pub fn model(&self, model: Option<&str>, vae: Option<&str>) -> Result<ModelFiles> {
         let mut found = self.found.lock().unwrap_or_else(|e| e.into_inner());
         let names = [model, vae].map(|name| name.map(str::to_owned));
+        if found.len() >= REMEMBERED {
+            found.clear();
+        }
         found.entry(names).or_insert_with(|| self.find_model(model, vae)).clone()
     }
 

@@ -414,8 +414,14 @@ impl Session {
     /// What a LoRA's file is; nothing for a file that is not there or cannot be read, which is reported where it is used.
     pub fn inspection_of(&self, name: &str) -> Option<Arc<Inspection>> {
         let mut known = self.inspections.lock().unwrap_or_else(|e| e.into_inner());
-        let read = || Inspection::of_file(self.loras.resolve(name).ok()?, None).ok().map(Arc::new);
-        known.entry(name.to_owned()).or_insert_with(read).clone()
+        if let Some(inspection) = known.get(name) {
+            return inspection.clone();
+        }
+        // Names of nothing are not remembered: there is no end of them.
+        let path = self.loras.resolve(name).ok()?;
+        let inspection = Inspection::of_file(path, None).ok().map(Arc::new);
+        known.insert(name.to_owned(), inspection.clone());
+        inspection
     }
 }
 

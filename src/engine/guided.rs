@@ -146,9 +146,9 @@ impl GuidedUnet<'_> {
             None => (parts.to_vec(), None),
         };
         let together = negative.filter(|n| same_length(&parts, n));
-        let mut batches = vec![Batch::new(&parts.iter().copied().chain(together).collect::<Vec<_>>())?];
+        let mut batches = Batch::several(&parts.iter().copied().chain(together).collect::<Vec<_>>())?;
         if let (Some(negative), None) = (negative, together) {
-            batches.push(Batch::new(&[negative])?);
+            batches.extend(Batch::several(&[negative])?);
         }
         Ok(self.batches.keep(key, batches))
     }
@@ -209,10 +209,17 @@ struct Batch {
 }
 
 impl Batch {
-    /// Shorter texts are lengthened by repeating their last vector.
-    fn new(conds: &[&Conditioning]) -> candle_core::Result<Self> {
+    /// So many texts go through the UNet together: more of them take more memory and no less time.
+    const MOST: usize = 8;
+
+    /// Shorter texts are lengthened by repeating their last vector, all of them to one length.
+    fn several(conds: &[&Conditioning]) -> candle_core::Result<Vec<Self>> {
         let tokens = conds.iter().map(|c| c.crossattn.dim(1)).collect::<candle_core::Result<Vec<_>>>()?;
         let longest = tokens.into_iter().max().unwrap_or(0);
+        conds.chunks(Self::MOST).map(|conds| Self::new(conds, longest)).collect()
+    }
+
+    fn new(conds: &[&Conditioning], longest: usize) -> candle_core::Result<Self> {
         let texts = conds.iter().map(|c| lengthened(&c.crossattn, longest)).collect::<candle_core::Result<Vec<_>>>()?;
         let vectors: Option<Vec<&Tensor>> = conds.iter().map(|c| c.vector.as_ref()).collect();
         let vector = vectors.map(|vectors| Tensor::cat(&vectors, 0)).transpose()?;

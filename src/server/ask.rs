@@ -63,6 +63,9 @@ pub fn begin(server: &Server, drawing: Drawing) -> Result<Arc<Job>, Failure> {
     let kind = if drawing.fields.route == Route::Txt2img { "txt2img" } else { "img2img" };
     let task = drawing.fields.text("force_task_id").map(str::to_owned);
     let request = Value::Object(drawing.fields.given.clone());
+    if server.settings.logs_prompts {
+        (server.log)(&format!("{kind}: {}", drawing.asked.request.prompt.text));
+    }
     let job = server.jobs.submit(kind, task, request, Work::Draw(Box::new(drawing))).map_err(no_room)?;
     if let Some(options) = stays {
         server.put_options(options);

@@ -17,6 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
 use super::guard::{Allowed, Guard};
+use super::state::Log;
 
 /// Connections at once.
 const CONNECTIONS: usize = 256;
@@ -24,9 +25,6 @@ const CONNECTIONS: usize = 256;
 const HEAD: Duration = Duration::from_secs(10);
 /// Where the system is out of connections, it gets some time.
 const PAUSE: Duration = Duration::from_millis(50);
-
-/// What a finished request is told to.
-pub type Log = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// All that a connection needs.
 #[derive(Clone)]

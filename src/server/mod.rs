@@ -40,9 +40,9 @@ use crate::diagnostic::{Diagnostic, Said, code};
 use crate::say;
 use answer::Failure;
 use guard::Guard;
-use listen::{Log, Site, listen};
+use listen::{Site, listen};
 use painter::Painter;
-use state::Server;
+use state::{Log, Server};
 
 /// Threads for connections; they only wait.
 const THREADS: usize = 2;
@@ -80,7 +80,7 @@ pub fn serve(
             "--api-auth 利用者:パスワード か --insecure-no-auth を付けてください"
         )));
     }
-    let server = Arc::new(Server::new(places, caller, settings)?);
+    let server = Arc::new(Server::new(places, caller, settings, told.log.clone())?);
     server.found().iter().for_each(|found| (told.say)(found));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)

@@ -79,6 +79,8 @@ const ROUTES: &[(HttpMethod, &str, Takes, &str)] = &[
     (Get, "/v1/models", Nothing, "OpenAI: checkpoints"),
     (Post, "/lbw/v1/check", Named("Txt2img"), "What is wrong or surprising about a request; places count UTF-16 units"),
     (Post, "/lbw/v1/plan", Named("Txt2img"), "The plan of a request's first picture"),
+    (Post, "/lbw/v1/read", Named("Any"), "An infotext as a request: {\"infotext\": …}"),
+    (Get, "/lbw/v1/presets", Nothing, "Presets of block weights and of elements"),
     (Post, "/lbw/v1/jobs", Named("Any"), "Takes a job: {\"kind\": \"txt2img\" or \"img2img\", \"request\": {…}}"),
     (Get, "/lbw/v1/jobs", Nothing, "All jobs"),
     (Get, "/lbw/v1/jobs/{id}", Nothing, "One job"),

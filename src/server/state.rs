@@ -10,32 +10,42 @@ use super::jobs::Jobs;
 use super::lock::lock;
 use super::settings::Settings;
 use crate::app::api::{Drawing, Fields, Model, Models, Options, Reader, Refusal};
-use crate::app::{Caller, Error, InitImage, Places, ScratchFolder, Session, drawn_seed, scratch_folder};
+use crate::app::{Caller, Error, InitImage, ModelFiles, Places, ScratchFolder, Session, drawn_seed, scratch_folder};
 use crate::diagnostic::{Diagnostic, code};
 use crate::say;
 
 /// Those who listen to events at once.
 const LISTENERS: usize = 32;
 
+/// What a line about a request is told to.
+pub type Log = Arc<dyn Fn(&str) + Send + Sync>;
+
 /// The files, as they were when somebody looked last.
 pub struct Files {
     pub session: Arc<Session>,
     pub models: Models,
-    /// The checkpoint that is used where nobody names one.
+    /// The checkpoint that is used where nobody names one, and the same with its VAE.
     pub model: Model,
+    pub chosen: ModelFiles,
 }
 
 impl Files {
     fn read(places: &Places, caller: &Caller) -> Result<Self, Error> {
-        let session = Session::open(places, caller.clone())?.closed();
+        let session = Session::open(places, caller.clone())?;
+        let named = session.model();
+        let session = session.closed();
         let models = Models::scan(&session.catalogue, caller.patch.text("model"))?;
         // Where several are there and none is chosen, the first one, as in webui.
-        let chosen = session.model().ok().and_then(|files| models.at(&files.checkpoint).cloned());
-        let Some(model) = chosen.or_else(|| models.checkpoints.first().cloned()) else {
-            let none = say!("there is no checkpoint to draw with", "描画に使えるチェックポイントがありません");
-            return Err(session.model().err().unwrap_or_else(|| Error::file(code::NO_MODEL, none)));
+        let chosen = named.as_ref().ok().and_then(|files| Some((models.at(&files.checkpoint)?.clone(), files.clone())));
+        let (model, chosen) = match (chosen, models.checkpoints.first()) {
+            (Some(chosen), _) => chosen,
+            (None, Some(first)) => (first.clone(), models.with_vae(first, None)?),
+            (None, None) => {
+                let none = say!("there is no checkpoint to draw with", "描画に使えるチェックポイントがありません");
+                return Err(named.err().unwrap_or_else(|| Error::file(code::NO_MODEL, none)));
+            }
         };
-        Ok(Files { session: Arc::new(session), models, model })
+        Ok(Files { session: Arc::new(session), models, model, chosen })
     }
 }
 
@@ -60,6 +70,8 @@ pub struct Server {
     pub started: u64,
     /// Changes with every start.
     pub id: u64,
+    /// Where lines about requests go.
+    pub log: Log,
     /// Room for those who listen to events.
     pub listeners: Arc<Semaphore>,
     places: Places,
@@ -71,13 +83,14 @@ pub struct Server {
 }
 
 impl Server {
-    pub fn new(places: Places, caller: Caller, settings: Settings) -> Result<Self, Error> {
+    pub fn new(places: Places, caller: Caller, settings: Settings, log: Log) -> Result<Self, Error> {
         let files = Files::read(&places, &caller)?;
         files.hash();
         let jobs = Jobs::new(settings.queue);
         let (files, options) = (Mutex::new(Arc::new(files)), Mutex::default());
         let listeners = Arc::new(Semaphore::new(LISTENERS));
         Ok(Server {
+            log,
             settings,
             jobs,
             began: Instant::now(),
@@ -129,6 +142,7 @@ impl Server {
             session: &files.session,
             models: &files.models,
             model: &files.model,
+            files: &files.chosen,
             options: &options,
             rules: self.settings.rules,
         })

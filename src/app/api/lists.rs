@@ -3,7 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::app::session::Session;
-use crate::plan::{LatentUpscaler, Sampler, ScheduleType};
+use crate::plan::{LatentUpscaler, Plan, Sampler, ScheduleType};
+use crate::preset::{Preset, Presets};
 use crate::text::EmbeddingFile;
 
 /// webui's `/samplers`.
@@ -59,6 +60,27 @@ pub fn schedule_list() -> Value {
 /// The names of the ways to enlarge a latent.
 pub fn latent_upscalers() -> impl Iterator<Item = &'static str> {
     LatentUpscaler::ALL.into_iter().map(LatentUpscaler::label)
+}
+
+/// Presets by kind: names, what they stand for, and where they are defined; of folders only the names of files.
+pub fn preset_list(session: &Session) -> Value {
+    let item = |preset: &Preset| {
+        let file = preset.origin.file.rsplit(['/', '\\']).next().unwrap_or_default();
+        json!({ "name": preset.name, "value": preset.value, "origin": format!("{file}:{}", preset.origin.line) })
+    };
+    let all = |presets: &Presets| presets.iter().map(item).collect::<Vec<_>>();
+    json!({ "weights": all(&session.presets.weights), "elements": all(&session.presets.elements) })
+}
+
+/// How many modules each LoRA of a plan has in each block, by its name.
+pub fn module_counts(session: &Session, plan: &Plan) -> Value {
+    let counts = plan.loras().filter_map(|lora| {
+        let inspection = session.inspection_of(&lora.name)?;
+        let blocks: Map<String, Value> =
+            inspection.blocks.iter().map(|(block, count)| ((*block).to_owned(), (*count).into())).collect();
+        Some((lora.name.clone(), Value::Object(blocks)))
+    });
+    Value::Object(counts.collect())
 }
 
 /// webui's embeddings that can be used, by name.

@@ -31,7 +31,7 @@ struct Row {
 static ROWS: LazyLock<Map<String, Value>> =
     LazyLock::new(|| serde_json::from_str(include_str!("options.json")).unwrap_or_default());
 
-/// Names and values of the options whose picture lbw's own lists and files give.
+/// Options whose picture lbw's own lists and files give.
 const OF_FILES: [&str; 3] = ["sd_model_checkpoint", "sd_checkpoint_hash", "sd_vae"];
 
 fn row(name: &str) -> Option<Row> {
@@ -64,6 +64,8 @@ impl Options {
             let now = self.value(config, name);
             match row.class {
                 Class::ReadOnly => {}
+                // No name of a file is no change.
+                _ if OF_FILES.contains(&name.as_str()) && (value.is_null() || value == "") => {}
                 _ if is_same(value, &now) || is_same(value, &row.default) => options.put(name, value),
                 Class::Refused => return Err(refused(name, value)),
                 Class::Inert => options.put(name, value),
@@ -102,7 +104,7 @@ impl Options {
         config.with(&self.set)
     }
 
-    /// The name that was set for a file.
+    /// The name that was set for a file; nothing where nobody has set one.
     pub fn file(&self, name: &str) -> Option<&str> {
         self.set.get(name)?.as_str()
     }

@@ -48,6 +48,8 @@ pub struct Reader<'a> {
     pub models: &'a Models,
     /// The checkpoint that is used where none is named.
     pub model: &'a Model,
+    /// The same with its VAE.
+    pub files: &'a ModelFiles,
     /// webui's options as they are now.
     pub options: &'a Options,
     /// What may be asked for.
@@ -135,8 +137,11 @@ impl Reader<'_> {
             Some(name) => self.models.find(name)?,
             None => self.model,
         };
-        let config = &self.session.catalogue.config;
-        let vae = options.value(config, "sd_vae");
+        let vae = options.file("sd_vae");
+        if vae.is_none() && model == self.model {
+            return Ok(self.files.clone());
+        }
+        let vae = vae.map_or_else(|| options.value(&self.session.catalogue.config, "sd_vae"), Value::from);
         Ok(self.models.with_vae(model, vae.as_str())?)
     }
 

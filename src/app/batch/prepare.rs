@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
@@ -38,6 +39,8 @@ pub struct Wish {
     pub shard: Option<Shard>,
     /// Share the folder with other workers.
     pub claim: bool,
+    /// The most pictures that are planned for somebody else.
+    pub most: Option<u64>,
 }
 
 /// One picture that is to be drawn.
@@ -78,7 +81,8 @@ impl Batch {
             found: Vec::new(),
         };
         batch.found = sources.found;
-        let lines: Vec<_> = sources.entries.into_par_iter().map(|entry| Line::new(session, entry)).collect();
+        let room = Room { most: wish.most, taken: AtomicU64::new(0) };
+        let lines: Vec<_> = sources.entries.into_par_iter().map(|entry| Line::new(session, entry, &room)).collect();
         let mut repeats: HashMap<String, u64> = HashMap::new();
         for line in lines {
             batch.take(line, &mut repeats);
@@ -216,11 +220,31 @@ struct Line {
     plans: Vec<Plan>,
 }
 
+/// How many pictures there may be, and are.
+struct Room {
+    most: Option<u64>,
+    taken: AtomicU64,
+}
+
+impl Room {
+    /// Takes room for some pictures; an error where there is none.
+    fn take(&self, images: u64) -> Result<()> {
+        let Some(most) = self.most else { return Ok(()) };
+        let taken = self.taken.fetch_add(images, Ordering::Relaxed).saturating_add(images);
+        if taken <= most {
+            return Ok(());
+        }
+        let message = say!("the file asks for more than {most} pictures", "ファイルの画像が {most} 枚を超えています");
+        Err(Error::words(code::OUT_OF_LIMITS, message))
+    }
+}
+
 impl Line {
-    fn new(session: &Session, entry: Entry) -> Self {
+    fn new(session: &Session, entry: Entry, room: &Room) -> Self {
         let (place, text) = (entry.place.clone(), text_of(&entry));
         let mut found = Vec::new();
-        let asked = match session.ask(entry, &mut found) {
+        let asked = session.ask(entry, &mut found).and_then(|asked| room.take(asked.images).map(|()| asked));
+        let asked = match asked {
             Ok(asked) => asked,
             Err(error) => {
                 found.extend(error.findings);

@@ -156,6 +156,7 @@ impl BatchArgs {
             strict: self.strict,
             shard: self.shard,
             claim: self.claim,
+            most: None,
         }
     }
 }

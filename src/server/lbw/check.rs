@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, header};
 use axum::response::Response;
 use serde_json::{Value, json};
 
-use crate::app::api::{Refusal, Route};
+use crate::app::api::{Refusal, Route, module_counts, request_of_infotext};
 use crate::app::json as plan_text;
 use crate::diagnostic::{Diagnostic, Language, Severity};
 use crate::server::answer::{self, Failure};
@@ -28,10 +28,24 @@ pub async fn check(
     Json(body): Json,
 ) -> Result<Response, Failure> {
     let language = language(&headers);
-    let (found, plan) = read(&server, body).await?;
+    let Checked { found, plan, modules } = read(&server, body).await?;
     let is_ok = found.iter().all(|found| found.severity < Severity::Error);
     let found: Vec<Value> = found.iter().map(|found| finding(found, language)).collect();
-    Ok(answer::json(json!({ "ok": is_ok, "diagnostics": found, "plan": plan })))
+    Ok(answer::json(json!({ "ok": is_ok, "diagnostics": found, "plan": plan, "modules": modules })))
+}
+
+/// `POST /lbw/v1/read`
+pub async fn read_infotext(headers: HeaderMap, Json(body): Json) -> Result<Response, Failure> {
+    let language = language(&headers);
+    let text = body["infotext"].as_str().unwrap_or_default().to_owned();
+    let (request, found) = apart(move || Ok(request_of_infotext(&text))).await?;
+    match request {
+        Some(request) => {
+            let found: Vec<Value> = found.iter().map(|found| finding(found, language)).collect();
+            Ok(answer::json(json!({ "request": request, "diagnostics": found })))
+        }
+        None => Err(Failure::refused(&Refusal::Wrong { detail: None, found }, language)),
+    }
 }
 
 /// `POST /lbw/v1/plan`
@@ -40,15 +54,21 @@ pub async fn plan(
     headers: HeaderMap,
     Json(body): Json,
 ) -> Result<Response, Failure> {
-    let (found, plan) = read(&server, body).await?;
+    let Checked { found, plan, .. } = read(&server, body).await?;
     match plan {
         Value::Null => Err(Failure::refused(&Refusal::Wrong { detail: None, found }, language(&headers))),
         plan => Ok(answer::json(plan)),
     }
 }
 
-/// All that is found, and the plan of the first picture if there is one.
-async fn read(server: &Arc<Server>, body: Value) -> Result<(Vec<Diagnostic>, Value), Failure> {
+/// All that is found, the plan of the first picture if there is one, and the modules of its LoRAs.
+struct Checked {
+    found: Vec<Diagnostic>,
+    plan: Value,
+    modules: Value,
+}
+
+async fn read(server: &Arc<Server>, body: Value) -> Result<Checked, Failure> {
     let server = server.clone();
     apart(move || {
         let route = if body["init_images"].is_array() { Route::Img2img } else { Route::Txt2img };
@@ -56,11 +76,13 @@ async fn read(server: &Arc<Server>, body: Value) -> Result<(Vec<Diagnostic>, Val
         let picture = (route == Route::Img2img).then(|| init_image(&mut fields)).transpose()?;
         match server.read(fields, picture) {
             Ok(drawing) => {
-                let plan = drawing.plans.first().map(plan_text).unwrap_or_default();
-                Ok((drawing.found, serde_json::from_str(&plan).unwrap_or_default()))
+                let first = drawing.plans.first();
+                let plan = first.map(plan_text).and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+                let modules = first.map(|plan| module_counts(&server.files().session, plan)).unwrap_or_default();
+                Ok(Checked { found: drawing.found, plan, modules })
             }
             Err(Refusal::Fields(wrong)) => Err(Failure::fields(&wrong)),
-            Err(refusal) => Ok((refusal.findings().to_vec(), Value::Null)),
+            Err(refusal) => Ok(Checked { found: refusal.findings().to_vec(), plan: Value::Null, modules: Value::Null }),
         }
     })
     .await

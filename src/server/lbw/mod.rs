@@ -14,7 +14,9 @@ use axum::routing::{get, post};
 use serde_json::json;
 
 use super::answer;
+use super::sdapi::ram;
 use super::state::Server;
+use crate::app::api::preset_list;
 
 /// The routes.
 pub fn routes() -> Router<Arc<Server>> {
@@ -25,6 +27,8 @@ pub fn routes() -> Router<Arc<Server>> {
         .route("/lbw/v1/status", get(status))
         .route("/lbw/v1/check", post(check::check))
         .route("/lbw/v1/plan", post(check::plan))
+        .route("/lbw/v1/read", post(check::read_infotext))
+        .route("/lbw/v1/presets", get(presets))
         .route("/lbw/v1/analyze", post(study::analyze))
         .route("/lbw/v1/batch", post(study::batch))
         .route("/lbw/v1/jobs", get(jobs::list).post(jobs::submit))
@@ -38,6 +42,11 @@ async fn health() -> Response {
     answer::json(json!({}))
 }
 
+/// `GET /lbw/v1/presets`
+async fn presets(State(server): State<Arc<Server>>) -> Response {
+    answer::json(preset_list(&server.files().session))
+}
+
 async fn status(State(server): State<Arc<Server>>) -> Response {
     let files = server.files();
     let hash = files.models.known_hash(&files.model.path);
@@ -47,6 +56,7 @@ async fn status(State(server): State<Arc<Server>>) -> Response {
         "queue": server.jobs.waiting_count(),
         "uptime": server.began.elapsed().as_secs(),
         "side": server.side(),
+        "memory": ram(),
         "embedded": files.session.is_embedded(),
     }))
 }

@@ -11,15 +11,16 @@ use super::check::{finding, language};
 use super::jobs::accepted;
 use crate::app::api::{Route, Task};
 use crate::app::{Error, Existing, analyze, batch, fingerprint, write_file};
-use crate::diagnostic::{Diagnostic, Language, Severity};
+use crate::diagnostic::{Diagnostic, Language};
 use crate::server::answer::{self, Failure};
 use crate::server::ask::{apart, no_room, read};
 use crate::server::body::Json;
 use crate::server::jobs::{Batch, Work};
 use crate::server::state::Server;
 
-/// The largest prompt file.
-const MAX_FILE: usize = 8 << 20;
+/// The largest prompt file, and the most pictures it may ask for.
+const MAX_FILE: usize = 4 << 20;
+const MAX_PICTURES: u64 = 20_000;
 
 /// `POST /lbw/v1/analyze`: `{"request": {…}, "lora", "range", "blocks", "threshold", "seeds", "quick", "toward"}`
 pub async fn analyze(
@@ -104,7 +105,8 @@ fn prepare(server: &Server, body: &Value, language: Language) -> Result<(Batch, 
     let here = scratch.path().join(format!("prompts.{extension}"));
     write_file(&here, text.as_bytes(), Existing::Replace).map_err(|error| failed(error.into()))?;
     let files = server.files();
-    let check = batch::Wish { inputs: vec![here], ..batch::Wish::default() };
+    let keep_going = body["keep_going"] == true;
+    let check = batch::Wish { inputs: vec![here], most: Some(MAX_PICTURES), ..batch::Wish::default() };
     let prepared = batch::Batch::prepare(&files.session, &check).map_err(failed)?;
     let found: Vec<Value> =
         prepared.found().iter().map(|found| of_line(&found.diagnostic, found.place.line, language)).collect();
@@ -114,13 +116,14 @@ fn prepare(server: &Server, body: &Value, language: Language) -> Result<(Batch, 
         let (width, height) = job.plan.size();
         u64::from(width) * u64::from(height) > most
     });
-    let is_ok =
-        pictures > 0 && !is_large && prepared.found().iter().all(|found| found.diagnostic.severity < Severity::Error);
+    let wrong = prepared.wrong_lines();
+    let is_ok = pictures > 0 && !is_large && (wrong == 0 || keep_going);
     let answer = json!({
         "ok": is_ok,
         "name": body["name"],
         "folder": format!("batch-{id}"),
         "lines": prepared.lines,
+        "wrong": wrong,
         "pictures": pictures,
         "diagnostics": found,
     });
@@ -129,14 +132,14 @@ fn prepare(server: &Server, body: &Value, language: Language) -> Result<(Batch, 
         std::fs::create_dir_all(&folder).map_err(|error| failed(Error::writing(&folder, &error)))?;
         write_file(&input, text.as_bytes(), Existing::Replace).map_err(|error| failed(error.into()))?;
     }
-    let wish = batch::Wish { inputs: vec![input], ..batch::Wish::default() };
+    let wish = batch::Wish { inputs: vec![input], keep_going, most: Some(MAX_PICTURES), ..batch::Wish::default() };
     Ok((Batch { wish, folder }, answer))
 }
 
 /// How a file of this name is written; it never becomes a path.
 fn form(name: &str) -> &'static str {
     let name = name.to_lowercase();
-    ["csv", "jsonl", "json", "txt"]
+    ["csv", "tsv", "jsonl", "json", "toml", "yaml", "yml", "txt"]
         .into_iter()
         .find(|extension| name.ends_with(&format!(".{extension}")))
         .unwrap_or("txt")

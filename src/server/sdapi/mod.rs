@@ -13,6 +13,8 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{get, post};
 
+pub use host::ram;
+
 use super::state::Server;
 
 /// The routes.
