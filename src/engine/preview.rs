@@ -104,10 +104,9 @@ fn colours(vae: &Vae, device: &Device) -> Result<[[f32; 3]; CHANNELS + 1]> {
 fn solved<const N: usize, const M: usize>(mut rows: [[f64; M]; N]) -> [f64; N] {
     for column in 0..N {
         let pivot = (column..N).max_by(|a, b| rows[*a][column].abs().total_cmp(&rows[*b][column].abs()));
-        rows.swap(column, pivot.unwrap_or(column));
-        if rows[column][column].abs() < 1e-12 {
-            continue;
-        }
+        // The rows stay where they are when none has this column: another column will need them there.
+        let Some(pivot) = pivot.filter(|row| rows[*row][column].abs() >= 1e-12) else { continue };
+        rows.swap(column, pivot);
         for row in (0..N).filter(|row| *row != column) {
             let factor = rows[row][column] / rows[column][column];
             (column..M).for_each(|at| rows[row][at] -= factor * rows[column][at]);
