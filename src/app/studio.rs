@@ -364,10 +364,11 @@ pub fn open_engine(
     let quantised = engine.checkpoint().file().quantised();
     if !quantised.is_empty() {
         let path = model.checkpoint.display();
-        let kinds = quantised.iter().map(|(kind, count)| format!("{count} × {kind}")).collect::<Vec<_>>().join(", ");
+        let kinds = quantised.iter().map(|(kind, (bits, count))| format!("{count} × {kind}, {bits} bits a weight"));
+        let kinds = kinds.collect::<Vec<_>>().join("; ");
         let message = say!(
-            "{path}: the weights are quantised ({kinds}); pictures are those of the rounded weights, and in memory they take as much as in f32",
-            "{path}: 重みが量子化されています ({kinds})。画像は丸められた重みのもので、メモリーは f32 と同じだけ使います"
+            "{path}: the weights are quantised ({kinds}); pictures are those of the rounded weights, not of the original model, and in memory the weights take as much as in f32",
+            "{path}: 重みが量子化されています ({kinds})。画像は元のモデルではなく、丸められた重みのものです。メモリーは f32 と同じだけ使います"
         );
         found.push(Diagnostic::new(code::QUANTISED, message));
     }

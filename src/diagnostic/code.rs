@@ -699,10 +699,6 @@ codes! {
     "A plan of img2img knows its picture by its pixels. Give the picture with `--init`."
     "下敷きの画像が指定されていません"
     "img2img の計画は画像を画素で覚えています。`--init` で画像を指定してください。"
-    N0718 QUANTISED "the weights of a checkpoint are quantised"
-    "A GGUF file holds rounded weights to be smaller: pictures differ from those of the original model, more with fewer bits."
-    "チェックポイントの重みが量子化されています"
-    "GGUF ファイルは小さくするために重みを丸めています。元のモデルとは画像が変わり、ビット数が少ないほど違いが大きくなります。"
 
     N0801 SEED "the seed that is drawn with"
     "With this seed and the same settings, the same picture comes again: give it as `--seed`."
@@ -814,6 +810,11 @@ codes! {
     "Programs and extensions changed their rules. The referee names the version it speaks of."
     "ほかの版では違います"
     "プログラムや拡張機能の規則は版によって変わりました。どの版の話かは表に示されます。"
+
+    N1001 QUANTISED "the weights of a checkpoint are quantised"
+    "A GGUF file holds rounded weights to be smaller: pictures differ from those of the original model, more with fewer bits."
+    "チェックポイントの重みが量子化されています"
+    "GGUF ファイルは小さくするために重みを丸めています。元のモデルとは画像が変わり、ビット数が少ないほど違いが大きくなります。"
 
     E1201 NO_SCRIPT "there is no such script"
     "Of webui's scripts lbw has LoRA Block Weight. Others that are switched on would change the picture, so it is not drawn without \

@@ -188,7 +188,7 @@ fn write(
     metadata: &BTreeMap<String, String>,
     output: &Path,
 ) -> Result<(), BakeError> {
-    let bytes = serialize(tensors, metadata);
+    let bytes = serialize(tensors, metadata)?;
     files::write(output, Existing::Keep, |file| file.write_all(&bytes)).map_err(|source| match source.kind() {
         std::io::ErrorKind::AlreadyExists => BakeError::Exists { path: output.to_owned() },
         _ => BakeError::Write { path: output.to_owned(), source },

@@ -22,21 +22,26 @@ pub struct LoraHashes {
 impl LoraHashes {
     /// Reads the whole file at `path`.
     pub fn of_file(path: &Path) -> Result<Self, FileError> {
-        Ok(Self::of(&TensorFile::open(path)?))
+        Self::of(&TensorFile::open(path)?)
     }
 
-    pub(super) fn of(file: &TensorFile) -> Self {
-        let bytes = file.as_bytes();
-        let header_len = bytes.first_chunk().map_or(0, |len| u64::from_le_bytes(*len));
-        let data =
-            usize::try_from(header_len).ok().and_then(|len| bytes.get(len.checked_add(8)?..)).unwrap_or_default();
-        let sha256 = hex(&Sha256::digest(bytes));
+    pub(super) fn of(file: &TensorFile) -> Result<Self, FileError> {
+        let (mut whole, mut tensors) = (Sha256::new(), Sha256::new());
         // Other formats have no header; webui then takes the whole file.
-        let is_safetensors = file.format() == Format::Safetensors;
-        let addnet = if is_safetensors { hex(&Sha256::digest(data)) } else { sha256.clone() };
+        let (mut seen, mut header) = (0, if file.format() == Format::Safetensors { None } else { Some(0) });
+        file.pieces(|piece| {
+            whole.update(piece);
+            let header = *header.get_or_insert_with(|| {
+                let length = piece.first_chunk().map_or(0, |length| u64::from_le_bytes(*length));
+                usize::try_from(length).map_or(usize::MAX, |length| length.saturating_add(8))
+            });
+            tensors.update(piece.get(header.saturating_sub(seen)..).unwrap_or_default());
+            seen += piece.len();
+        })?;
+        let (sha256, addnet) = (hex(&whole.finalize()), hex(&tensors.finalize()));
         let stated = file.metadata().get("sshs_model_hash").filter(|hash| !hash.is_empty());
         let webui = stated.unwrap_or(&addnet).chars().take(12).collect();
-        LoraHashes { sha256, addnet, webui }
+        Ok(LoraHashes { sha256, addnet, webui })
     }
 
     /// Whether `hash`, from an infotext, names this file: webui's hash, or the beginning (8 digits at least) of one of
@@ -62,7 +67,7 @@ mod tests {
     #[test]
     fn the_addnet_hash_covers_the_tensors_alone() {
         const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-        let hashes = LoraHashes::of(&file(r#""ss_output_name":"x""#));
+        let hashes = LoraHashes::of(&file(r#""ss_output_name":"x""#)).unwrap();
         assert_eq!(hashes.addnet, ABC);
         assert_eq!(hashes.webui, "ba7816bf8f01");
         assert!(hashes.matches("BA7816BF8F01") && !hashes.matches("ba78") && !hashes.matches(""));
@@ -70,7 +75,7 @@ mod tests {
 
     #[test]
     fn a_stated_hash_comes_first() {
-        let hashes = LoraHashes::of(&file(r#""sshs_model_hash":"0123456789abcdef""#));
+        let hashes = LoraHashes::of(&file(r#""sshs_model_hash":"0123456789abcdef""#)).unwrap();
         assert_eq!(hashes.webui, "0123456789ab");
         assert!(hashes.matches("0123456789ab") && hashes.matches("ba7816bf8f01"));
     }

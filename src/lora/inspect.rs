@@ -89,7 +89,7 @@ impl Inspection {
         let mut inspection = Inspection {
             made_for,
             family: table.family(),
-            hashes: LoraHashes::of(&file),
+            hashes: LoraHashes::of(&file)?,
             kinds: BTreeMap::new(),
             dora_modules: 0,
             ranks: BTreeMap::new(),

@@ -147,9 +147,7 @@ impl Param {
             _ => NumberType::F32,
         };
         let stored = Stored { bytes: &numbers.bytes, number, shape };
-        let weight = self.operators.weight(stored, changes, self.held)?;
-        file.release(&self.name);
-        Ok(weight)
+        self.operators.weight(stored, changes, self.held)
     }
 
     fn plain(&self, value: &Tensor) -> candle_core::Result<Weight> {

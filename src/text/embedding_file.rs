@@ -254,8 +254,11 @@ impl Opened {
         if shapes.iter().any(|shape| size(shape) > MAX_BYTES) {
             return Err(Unusable::TooLarge);
         }
-        let rows = shapes.iter().map(|shape| rows_and_width(shape));
-        let rows: Option<Vec<(usize, usize)>> = rows.collect();
+        let rows: Option<Vec<(usize, usize)>> = match shapes.as_slice() {
+            // As diffusers saves a single vector.
+            [[width]] => Some(vec![(1, *width)]),
+            _ => shapes.iter().map(|shape| rows_and_width(shape)).collect(),
+        };
         match rows.as_deref() {
             Some(all @ [(first, _), ..]) if *first > 0 && all.iter().all(|(rows, _)| rows == first) => {
                 Ok(Widths(all.iter().map(|(_, width)| *width).collect()))
@@ -281,11 +284,10 @@ impl Opened {
     }
 }
 
-/// A list of vectors, or one of them.
+/// Of a list of vectors.
 fn rows_and_width(shape: &[usize]) -> Option<(usize, usize)> {
     match shape {
         [rows, width] => Some((*rows, *width)),
-        [width] => Some((1, *width)),
         _ => None,
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::source::ReadError;
 use crate::diagnostic::{Said, Text};
 use crate::say;
 
@@ -40,6 +41,10 @@ pub enum FileError {
         path: PathBuf,
         tensor: String,
     },
+    /// Somebody has written to the file, or cut it short, since it was opened.
+    Changed {
+        path: PathBuf,
+    },
     #[error(transparent)]
     Candle(#[from] candle_core::Error),
 }
@@ -53,7 +58,8 @@ impl FileError {
             | FileError::Damaged { path, .. }
             | FileError::Dtype { path, .. }
             | FileError::NotFinite { path, .. }
-            | FileError::NoTensor { path, .. } => Some(path),
+            | FileError::NoTensor { path, .. }
+            | FileError::Changed { path } => Some(path),
             FileError::Candle(_) => None,
         }
     }
@@ -97,7 +103,21 @@ impl FileError {
             FileError::NoTensor { tensor, .. } => {
                 say!("there is no tensor `{tensor}`", "テンソル `{tensor}` がありません")
             }
+            FileError::Changed { .. } => say!(
+                "the file has been changed or cut short since it was opened; start again when it is whole",
+                "開いたあとで書き換えられたか、途中で切られました。ファイルがそろってからやり直してください"
+            ),
             FileError::Candle(error) => error.said(),
+        }
+    }
+}
+
+impl ReadError {
+    /// The error of the file at `path`.
+    pub(super) fn of(self, path: PathBuf) -> FileError {
+        match self {
+            ReadError::Changed => FileError::Changed { path },
+            ReadError::Io(source) => FileError::Io { path, source },
         }
     }
 }

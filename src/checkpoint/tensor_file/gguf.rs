@@ -9,11 +9,10 @@ use candle_core::quantized::GgmlDType;
 use safetensors::tensor::Dtype;
 
 use super::error::GgufProblem;
+use super::source::Source;
 use super::{Contents, Entry, Place, Span};
 use crate::diagnostic::Text;
 use crate::say;
-
-type Result<T> = std::result::Result<T, GgufProblem>;
 
 /// Dimensions that a tensor has at most.
 const MAX_DIMS: usize = 4;
@@ -26,11 +25,47 @@ pub(super) fn is_gguf(bytes: &[u8]) -> bool {
     bytes.starts_with(b"GGUF")
 }
 
-pub(super) fn read(bytes: &[u8]) -> Result<Contents> {
-    let mut reader = Reader { bytes, at: 4 };
+/// Longer headers are those of something else: the words of a language model take some ten MiB.
+const MAX_HEADER: usize = 256 << 20;
+/// What is read of a file at first; the header of an image model is shorter.
+const FIRST: usize = 1 << 20;
+
+/// Why a header is not read.
+enum Stop {
+    Problem(GgufProblem),
+    /// It goes on behind the bytes that have been read, as far as this.
+    GoesOn(usize),
+}
+
+impl From<GgufProblem> for Stop {
+    fn from(problem: GgufProblem) -> Self {
+        Stop::Problem(problem)
+    }
+}
+
+type Result<T> = std::result::Result<T, Stop>;
+
+/// The tensors that the header of `source` names. Places have been checked against the length.
+pub(super) fn read(source: &Source) -> std::result::Result<Contents, GgufProblem> {
+    let mut length = FIRST;
+    loop {
+        match header(&source.start(length), source.len()) {
+            Ok(contents) => return Ok(contents),
+            Err(Stop::Problem(problem)) => return Err(problem),
+            Err(Stop::GoesOn(end)) if end > MAX_HEADER => {
+                let why = say!("its header is longer than 256 MiB", "ヘッダーが 256 MiB を超えています");
+                return Err(GgufProblem::Damaged(why));
+            }
+            Err(Stop::GoesOn(end)) => length = end.max(2 * length),
+        }
+    }
+}
+
+fn header(bytes: &[u8], file_len: usize) -> Result<Contents> {
+    let mut reader = Reader { bytes, at: 4, file_len };
     let version = reader.u32()?;
     if !matches!(version, 2 | 3) {
-        return Err(GgufProblem::Version(version));
+        return Err(GgufProblem::Version(version).into());
     }
     let (tensors, values) = (reader.u64()?, reader.u64()?);
     let mut header = Header::default();
@@ -44,23 +79,19 @@ pub(super) fn read(bytes: &[u8]) -> Result<Contents> {
         infos.push(reader.tensor()?);
     }
     if header.alignment == 0 || !header.alignment.is_power_of_two() {
-        return Err(GgufProblem::Damaged(say!(
-            "its alignment is no power of two",
-            "整列の幅が 2 の累乗ではありません"
-        )));
+        let why = say!("its alignment is no power of two", "整列の幅が 2 の累乗ではありません");
+        return Err(GgufProblem::Damaged(why).into());
     }
     let start = reader.at.checked_next_multiple_of(header.alignment).ok_or(GgufProblem::CutShort)?;
     let mut entries = BTreeMap::new();
     for info in infos {
         let name = info.name;
         let shape = header.shapes.remove(name);
-        let entry = info.entry(start, bytes.len(), shape)?;
+        let entry = info.entry(start, file_len, shape)?;
         if entries.insert(name.to_owned(), entry).is_some() {
             let name = name.escape_debug();
-            return Err(GgufProblem::Damaged(say!(
-                "it holds tensor `{name}` twice",
-                "テンソル `{name}` が二つあります"
-            )));
+            let why = say!("it holds tensor `{name}` twice", "テンソル `{name}` が二つあります");
+            return Err(GgufProblem::Damaged(why).into());
         }
     }
     Ok(Contents { entries, metadata: header.texts })
@@ -112,7 +143,12 @@ struct Info<'b> {
 }
 
 impl Info<'_> {
-    fn entry(self, start: usize, file_len: usize, shape: Option<Vec<usize>>) -> Result<Entry> {
+    fn entry(
+        self,
+        start: usize,
+        file_len: usize,
+        shape: Option<Vec<usize>>,
+    ) -> std::result::Result<Entry, GgufProblem> {
         let named = |why: Text| {
             let name = self.name.escape_debug();
             GgufProblem::Damaged(say!("tensor `{name}` {why}", "テンソル `{name}` は{why}", with why))
@@ -187,20 +223,22 @@ impl Kind {
 }
 
 struct Reader<'b> {
+    /// The first bytes of the file.
     bytes: &'b [u8],
     at: usize,
+    file_len: usize,
 }
 
 impl<'b> Reader<'b> {
     fn take(&mut self, length: usize) -> Result<&'b [u8]> {
-        let end = self.at.checked_add(length).ok_or(GgufProblem::CutShort)?;
-        let bytes = self.bytes.get(self.at..end).ok_or(GgufProblem::CutShort)?;
+        let end = self.at.checked_add(length).filter(|end| *end <= self.file_len).ok_or(GgufProblem::CutShort)?;
+        let bytes = self.bytes.get(self.at..end).ok_or(Stop::GoesOn(end))?;
         self.at = end;
         Ok(bytes)
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
-        self.take(N)?.first_chunk().copied().ok_or(GgufProblem::CutShort)
+        Ok(self.take(N)?.first_chunk().copied().ok_or(GgufProblem::CutShort)?)
     }
 
     fn u32(&mut self) -> Result<u32> {
@@ -233,10 +271,8 @@ impl<'b> Reader<'b> {
             8 => Value::Text(self.text()?),
             9 if depth < MAX_DEPTH => self.list(depth)?,
             other => {
-                return Err(GgufProblem::Damaged(say!(
-                    "its metadata has a value of kind {other}",
-                    "メタデータに種類 {other} の値があります"
-                )));
+                let why = say!("its metadata has a value of kind {other}", "メタデータに種類 {other} の値があります");
+                return Err(GgufProblem::Damaged(why).into());
             }
         })
     }
@@ -265,10 +301,8 @@ impl<'b> Reader<'b> {
         let count = self.u32()? as usize;
         if count > MAX_DIMS {
             let name = name.escape_debug();
-            return Err(GgufProblem::Damaged(say!(
-                "tensor `{name}` has {count} dimensions",
-                "テンソル `{name}` の次元が {count} あります"
-            )));
+            let why = say!("tensor `{name}` has {count} dimensions", "テンソル `{name}` の次元が {count} あります");
+            return Err(GgufProblem::Damaged(why).into());
         }
         let dims = (0..count).map(|_| self.u64()).collect::<Result<_>>()?;
         Ok(Info { name, dims, kind: self.u32()?, offset: self.u64()? })

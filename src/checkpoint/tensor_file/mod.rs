@@ -1,7 +1,7 @@
 //! Files of tensors, whatever their format: safetensors, torch's pickles (`.ckpt`, `.pt`, `.pth`, `.bin`) and GGUF.
 //!
-//! A [`TensorFile`] is a table of names, shapes and types over bytes that stay where they are until asked for; files on disk
-//! are mapped. The format is told by the content, never by the name.
+//! A [`TensorFile`] is a table of names, shapes and types over bytes that stay where they are until asked for. The format is
+//! told by the content, never by the name.
 //!
 //! ```no_run
 //! let file = lbw::checkpoint::TensorFile::open("RealESRGAN_x4plus.pth".as_ref())?;
@@ -18,6 +18,7 @@ mod numbers;
 mod pickle;
 mod read;
 mod safetensors;
+mod source;
 mod torch;
 mod zip;
 
@@ -25,12 +26,12 @@ pub use error::{FileError, GgufProblem, PickleProblem, Reason};
 pub use numbers::Numbers;
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use ::safetensors::tensor::Dtype;
 use candle_core::quantized::GgmlDType;
+use source::Source;
 
 /// How a file is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,57 +82,51 @@ struct Contents {
     metadata: BTreeMap<String, String>,
 }
 
-enum Bytes {
-    Mapped(memmap2::Mmap),
-    Owned(Vec<u8>),
-}
-
 /// An open file of tensors, or several that make one. Names, shapes and places have been checked against the file's length.
 pub struct TensorFile {
     path: PathBuf,
     format: Format,
-    sources: Vec<Bytes>,
+    sources: Vec<Source>,
     entries: BTreeMap<String, Entry>,
     metadata: BTreeMap<String, String>,
 }
 
 impl TensorFile {
-    /// Maps the file at `path` and reads what describes its tensors.
+    /// Opens the file at `path` and reads what describes its tensors.
     pub fn open(path: &Path) -> Result<Self, FileError> {
-        let io = |source| FileError::Io { path: path.to_owned(), source };
-        let file = File::open(path).map_err(io)?;
-        if file.metadata().map_err(io)?.is_dir() {
-            return Err(io(std::io::Error::from(std::io::ErrorKind::IsADirectory)));
-        }
-        // SAFETY: the map is read-only and private. Another process that truncates the file while it is mapped can end
-        // this one with SIGBUS, which is the accepted cost of mapping a file of many gigabytes; it cannot corrupt memory,
-        // because all reads are of plain numbers through bounds-checked slices.
-        let map = unsafe { memmap2::Mmap::map(&file) }.map_err(io)?;
-        Self::new(path.to_owned(), Bytes::Mapped(map))
+        let source = Source::open(path).map_err(|source| FileError::Io { path: path.to_owned(), source })?;
+        Self::new(path.to_owned(), source)
     }
 
     /// A file that is already in memory; `path` is only used in messages.
     pub fn from_bytes(path: impl Into<PathBuf>, bytes: Vec<u8>) -> Result<Self, FileError> {
-        Self::new(path.into(), Bytes::Owned(bytes))
+        Self::new(path.into(), Source::Memory(bytes))
     }
 
-    fn new(path: PathBuf, bytes: Bytes) -> Result<Self, FileError> {
-        let slice = bytes.as_slice();
-        let (format, contents) = if gguf::is_gguf(slice) {
-            let contents = gguf::read(slice).map_err(|problem| FileError::Gguf { path: path.clone(), problem })?;
-            (Format::Gguf, contents)
-        } else if torch::is_torch(slice) {
-            let damaged = |reason| FileError::Damaged { path: path.clone(), reason };
-            let contents = torch::read(slice).map_err(|problem| FileError::Pickle { path: path.clone(), problem })?;
-            (Format::Pickle, contents.ok_or_else(|| damaged(Reason::Archive("zip")))?)
-        } else {
-            let damaged = |reason| FileError::Damaged { path: path.clone(), reason };
-            (Format::Safetensors, safetensors::read(slice).map_err(damaged)?)
-        };
-        let Contents { entries, metadata } = contents;
-        let mut file = TensorFile { path, format, sources: vec![bytes], entries, metadata };
+    fn new(path: PathBuf, source: Source) -> Result<Self, FileError> {
+        let read = Self::contents(&path, &source);
+        if let Some(error) = source.failure() {
+            return Err(error.of(path));
+        }
+        let (format, Contents { entries, metadata }) = read?;
+        let mut file = TensorFile { path, format, sources: vec![source], entries, metadata };
         file.join_scales();
         Ok(file)
+    }
+
+    fn contents(path: &Path, source: &Source) -> Result<(Format, Contents), FileError> {
+        let path = || path.to_owned();
+        let damaged = |reason| FileError::Damaged { path: path(), reason };
+        let start = source.start(16);
+        if gguf::is_gguf(&start) {
+            let contents = gguf::read(source).map_err(|problem| FileError::Gguf { path: path(), problem })?;
+            Ok((Format::Gguf, contents))
+        } else if torch::is_torch(&start) {
+            let contents = torch::read(source).map_err(|problem| FileError::Pickle { path: path(), problem })?;
+            Ok((Format::Pickle, contents.ok_or_else(|| damaged(Reason::Archive("zip")))?))
+        } else {
+            Ok((Format::Safetensors, safetensors::read(source).map_err(damaged)?))
+        }
     }
 
     /// The 8-bit weights whose scales lie beside them are their products; the scales vanish.
@@ -202,16 +197,25 @@ impl TensorFile {
         Some(&self.entries.get(name)?.shape)
     }
 
-    /// The whole file, for hashing; of several, the first.
-    pub fn as_bytes(&self) -> &[u8] {
-        self.sources.first().map(Bytes::as_slice).unwrap_or_default()
+    /// Gives all bytes of the file in order, piece by piece, for hashing; of several files, the first.
+    pub fn pieces(&self, mut take: impl FnMut(&[u8])) -> Result<(), FileError> {
+        const PIECE: usize = 1 << 20;
+        let Some(source) = self.sources.first() else { return Ok(()) };
+        for start in (0..source.len()).step_by(PIECE) {
+            let end = (start + PIECE).min(source.len());
+            take(&source.read(start..end).map_err(|error| error.of(self.path.clone()))?);
+        }
+        Ok(())
     }
 
-    /// The tensors that are quantised in blocks, by type.
-    pub fn quantised(&self) -> BTreeMap<String, usize> {
+    /// The types of tensors that are quantised in blocks: bits that a number takes, and how many tensors are of the type.
+    pub fn quantised(&self) -> BTreeMap<String, (f64, usize)> {
         let mut found = BTreeMap::new();
-        for entry in self.entries.values().filter(|entry| matches!(entry.place, Place::Blocks { .. })) {
-            *found.entry(entry.type_name()).or_insert(0) += 1;
+        for entry in self.entries.values() {
+            if let Place::Blocks { ggml, .. } = &entry.place {
+                let bits = 8.0 * ggml.type_size() as f64 / ggml.block_size() as f64;
+                found.entry(entry.type_name()).or_insert((bits, 0)).1 += 1;
+            }
         }
         found
     }
@@ -303,15 +307,6 @@ impl Entry {
                 scales.move_sources(offset);
             }
             Place::Stacked(parts) => parts.iter_mut().for_each(|part| part.move_sources(offset)),
-        }
-    }
-}
-
-impl Bytes {
-    fn as_slice(&self) -> &[u8] {
-        match self {
-            Bytes::Mapped(map) => map,
-            Bytes::Owned(bytes) => bytes,
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::say;
 /// Values that are made while a pickle is read. A checkpoint of 10,000 tensors has some hundred thousand.
 const MAX_VALUES: usize = 2_000_000;
 /// Longer pickles are refused before they are read: a checkpoint of 10,000 tensors takes two megabytes.
-const MAX_BYTES: usize = 64 << 20;
+pub(super) const MAX_BYTES: usize = 64 << 20;
 
 type Result<T> = std::result::Result<T, PickleProblem>;
 

@@ -9,18 +9,9 @@ use candle_core::{DType, Device, Tensor};
 
 use super::error::FileError;
 use super::numbers::Numbers;
-use super::{Bytes, Entry, Place, Span, TensorFile, contiguous_strides};
+use super::{Entry, Place, Span, TensorFile, contiguous_strides};
 
 impl TensorFile {
-    /// The bytes of tensor `name` as they are stored, little-endian and row-major; `None` where they are stored otherwise
-    /// (transposed, quantised, with scales) and [`TensorFile::bytes`] has to make them.
-    pub fn stored(&self, name: &str) -> Option<&[u8]> {
-        match &self.entry(name)?.place {
-            Place::Plain(span) => Some(self.span(span)),
-            _ => None,
-        }
-    }
-
     /// The tensor's numbers in its [`Entry::dtype`], little-endian and row-major.
     pub fn bytes(&self, name: &str) -> Result<Cow<'_, [u8]>, FileError> {
         let entry = self.known(name)?;
@@ -84,7 +75,6 @@ impl TensorFile {
     pub fn f32(&self, name: &str) -> Result<Tensor, FileError> {
         let entry = self.known(name)?;
         let values = self.checked(name, entry, 0..entry.rows())?.f32();
-        self.release(name);
         Ok(Tensor::from_vec(values, entry.shape.as_slice(), &Device::Cpu)?)
     }
 
@@ -106,37 +96,6 @@ impl TensorFile {
         Ok(Tensor::from_vec(values, (rows.len(), columns), &Device::Cpu)?)
     }
 
-    /// Tells the system that the pages of tensor `name` need not stay in this process's memory: they have been converted,
-    /// and are read again from the file if a weight must be rebuilt.
-    pub fn release(&self, name: &str) {
-        if let Some(entry) = self.entries.get(name) {
-            self.release_entry(entry);
-        }
-    }
-
-    fn release_entry(&self, entry: &Entry) {
-        match &entry.place {
-            Place::Plain(span)
-            | Place::Strided { span, .. }
-            | Place::Blocks { span, .. }
-            | Place::Scaled { span, .. } => self.release_span(span),
-            Place::Stacked(parts) => parts.iter().for_each(|part| self.release_entry(part)),
-        }
-    }
-
-    #[cfg(unix)]
-    fn release_span(&self, span: &Span) {
-        if let Some(Bytes::Mapped(map)) = self.sources.get(span.source) {
-            let (start, length) = (span.bytes.start, span.bytes.len());
-            // SAFETY: the mapping is read-only and file-backed, so dropped pages come back with the same contents; no
-            // reference into the range is changed or invalidated. Failure only costs memory, so the result is not needed.
-            let _ = unsafe { map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, start, length) };
-        }
-    }
-
-    #[cfg(not(unix))]
-    fn release_span(&self, _span: &Span) {}
-
     // ---- How they are stored ------------------------------------------------------------------------------------------
 
     fn known(&self, name: &str) -> Result<&Entry, FileError> {
@@ -144,9 +103,22 @@ impl TensorFile {
         self.entries.get(name).ok_or_else(missing)
     }
 
-    fn span(&self, span: &Span) -> &[u8] {
-        // Spans were checked against their source when the file was opened.
-        self.sources.get(span.source).and_then(|bytes| bytes.as_slice().get(span.bytes.clone())).unwrap_or_default()
+    /// Some of the bytes of `span`, counted from its start.
+    fn part(&self, span: &Span, bytes: Range<usize>) -> Result<Cow<'_, [u8]>, FileError> {
+        let changed = || FileError::Changed { path: self.path.clone() };
+        // Spans were checked against their source when the file was opened, and parts lie in their tensors.
+        let source = self.sources.get(span.source).ok_or_else(changed)?;
+        let (start, end) = (span.bytes.start + bytes.start, span.bytes.start + bytes.end);
+        if end > span.bytes.end {
+            return Err(changed());
+        }
+        source.read(start..end).map_err(|error| error.of(self.path.clone()))
+    }
+
+    /// Numbers of this type in `span`.
+    fn numbers_in(&self, span: &Span, numbers: Range<usize>, dtype: Dtype) -> Result<Cow<'_, [u8]>, FileError> {
+        let at = |n: usize| n.saturating_mul(dtype.bitsize()) / 8;
+        self.part(span, at(numbers.start)..at(numbers.end))
     }
 
     fn wrong_type(&self, name: &str, entry: &Entry) -> FileError {
@@ -174,13 +146,20 @@ impl TensorFile {
     fn rows(&self, name: &str, entry: &Entry, rows: Range<usize>) -> Result<Cow<'_, [u8]>, FileError> {
         let (first, last) = (rows.start * entry.row_len(), rows.end * entry.row_len());
         Ok(match &entry.place {
-            Place::Plain(span) => Cow::Borrowed(part(self.span(span), first..last, entry.dtype)),
-            Place::Strided { span, strides } => Cow::Owned(gather(self.span(span), entry, strides, rows)),
-            Place::Blocks { span, ggml } => Cow::Owned(dequantized(self.span(span), *ggml, first..last)?),
+            Place::Plain(span) => self.numbers_in(span, first..last, entry.dtype)?,
+            Place::Strided { span, strides } => {
+                Cow::Owned(gather(&self.part(span, 0..span.bytes.len())?, entry, strides, rows))
+            }
+            Place::Blocks { span, ggml } => {
+                let per_block = ggml.block_size();
+                let blocks = first / per_block..last.div_ceil(per_block);
+                let stored = self.part(span, blocks.start * ggml.type_size()..blocks.end * ggml.type_size())?;
+                let skipped = blocks.start * per_block;
+                Cow::Owned(dequantized(&stored, *ggml, first - skipped..last - skipped)?)
+            }
             Place::Scaled { span, stored, scales } => {
-                let bytes = part(self.span(span), first..last, *stored);
-                let values =
-                    Numbers::of(*stored, Cow::Borrowed(bytes)).ok_or_else(|| self.wrong_type(name, entry))?.f32();
+                let bytes = self.numbers_in(span, first..last, *stored)?;
+                let values = Numbers::of(*stored, bytes).ok_or_else(|| self.wrong_type(name, entry))?.f32();
                 let scales = self.scales(name, entry, scales)?;
                 Cow::Owned(scaled(values, &scales, rows.start, entry.row_len()))
             }
@@ -220,11 +199,6 @@ impl Entry {
     fn row_len(&self) -> usize {
         self.shape.iter().skip(1).fold(1, |n, dim| n.saturating_mul(*dim))
     }
-}
-
-fn part(bytes: &[u8], numbers: Range<usize>, dtype: Dtype) -> &[u8] {
-    let bits = |n: usize| n.saturating_mul(dtype.bitsize()) / 8;
-    bytes.get(bits(numbers.start)..bits(numbers.end)).unwrap_or_default()
 }
 
 /// Row-major numbers of some rows that lie with `strides`.

@@ -1,21 +1,32 @@
 //! The header of a safetensors file, and what a file is that has none.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use safetensors::tensor::{SafeTensorError, SafeTensors};
+use safetensors::tensor::Metadata;
 use serde_json::Value;
 
 use super::error::Reason;
+use super::source::Source;
 use super::{Contents, Entry, Place, Span};
 use crate::diagnostic::Text;
 use crate::say;
 
-/// The tensors that the header of `bytes` names. Offsets have been checked against the length.
-pub(super) fn read(bytes: &[u8]) -> Result<Contents, Reason> {
-    let (header_len, header) = SafeTensors::read_metadata(bytes).map_err(|e| why_unreadable(bytes, &e))?;
-    let data_start = header_len + size_of::<u64>();
+/// Longer headers are refused, as the format has it.
+const MAX_HEADER: usize = 100_000_000;
+
+/// The tensors that the header of `source` names. Offsets have been checked against the length.
+pub(super) fn read(source: &Source) -> Result<Contents, Reason> {
+    let text = header(source).ok_or_else(|| no_header(source))?;
+    let metadata: Metadata = serde_json::from_slice(&text).map_err(|error| why_unreadable(source, &text, &error))?;
+    let data_start = size_of::<u64>() + text.len();
+    match data_start.checked_add(metadata.data_len()) {
+        Some(length) if length == source.len() => {}
+        Some(length) if length < source.len() => return Err(Reason::TooLong(source.len() - length)),
+        _ => return Err(Reason::CutShort(source.len())),
+    }
     let mut entries = BTreeMap::new();
-    for (name, info) in header.tensors() {
+    for (name, info) in metadata.tensors() {
         // An empty tensor takes no bytes, so nothing else bounds its other dimensions.
         if info.shape.iter().try_fold(1usize, |n, dim| n.checked_mul((*dim).max(1))).is_none() {
             return Err(Reason::Other(say!(
@@ -27,40 +38,29 @@ pub(super) fn read(bytes: &[u8]) -> Result<Contents, Reason> {
         let place = Place::Plain(Span { source: 0, bytes });
         entries.insert(name, Entry { dtype: info.dtype, shape: info.shape.clone(), place });
     }
-    let metadata = header.metadata().iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
+    let metadata = metadata.metadata().iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
     Ok(Contents { entries, metadata })
 }
 
-/// What a file whose header cannot be read looks like.
-fn why_unreadable(bytes: &[u8], error: &SafeTensorError) -> Reason {
-    if let Some(header) = header(bytes) {
-        return match error {
-            SafeTensorError::InvalidHeaderDeserialization(_) => {
-                odd_metadata(&header).unwrap_or_else(|| Reason::Other(Text::same(error)))
-            }
-            SafeTensorError::MetadataIncompleteBuffer => match described_length(&header, bytes) {
-                Some(length) if length < bytes.len() => Reason::TooLong(bytes.len() - length),
-                _ => Reason::CutShort(bytes.len()),
-            },
-            error => Reason::Other(Text::same(error)),
-        };
-    }
-    if let Some(reason) = something_else(bytes) {
-        return reason;
-    }
-    match error {
-        SafeTensorError::MetadataIncompleteBuffer | SafeTensorError::InvalidHeaderLength => {
-            Reason::CutShort(bytes.len())
-        }
-        error => Reason::Other(Text::same(error)),
-    }
+/// The text of the header, if its length is one that it can have and it begins as an object does.
+fn header(source: &Source) -> Option<Cow<'_, [u8]>> {
+    let length = u64::from_le_bytes(*source.start(size_of::<u64>()).first_chunk()?);
+    let length = usize::try_from(length).ok().filter(|length| *length <= MAX_HEADER)?;
+    let text = source.get(size_of::<u64>()..size_of::<u64>() + length)?;
+    text.starts_with(b"{").then_some(text)
 }
 
-/// The header, if it is an object in JSON.
-fn header(bytes: &[u8]) -> Option<Value> {
-    let length = usize::try_from(u64::from_le_bytes(*bytes.first_chunk()?)).ok()?;
-    let text = bytes.get(size_of::<u64>()..length.checked_add(size_of::<u64>())?)?;
-    serde_json::from_slice::<Value>(text).ok().filter(Value::is_object)
+/// What a file without a header looks like.
+fn no_header(source: &Source) -> Reason {
+    something_else(source).unwrap_or(Reason::CutShort(source.len()))
+}
+
+/// Why the header `text` is none.
+fn why_unreadable(source: &Source, text: &[u8], error: &serde_json::Error) -> Reason {
+    match serde_json::from_slice::<Value>(text) {
+        Ok(header) => odd_metadata(&header).unwrap_or_else(|| Reason::Other(Text::same(error))),
+        Err(_) => something_else(source).unwrap_or_else(|| Reason::Other(Text::same(error))),
+    }
 }
 
 /// What stands in the metadata in place of a text.
@@ -82,15 +82,11 @@ fn odd_metadata(header: &Value) -> Option<Reason> {
     found.map(Reason::Metadata)
 }
 
-/// Where the last tensor that `header` describes ends in the file.
-fn described_length(header: &Value, bytes: &[u8]) -> Option<usize> {
-    let ends = header.as_object()?.values().filter_map(|tensor| tensor.get("data_offsets")?.get(1)?.as_u64());
-    let header_len = u64::from_le_bytes(*bytes.first_chunk()?);
-    usize::try_from(header_len.checked_add(8)?.checked_add(ends.max().unwrap_or(0))?).ok()
-}
-
 /// What else people find under the name of a model.
-fn something_else(bytes: &[u8]) -> Option<Reason> {
+fn something_else(source: &Source) -> Option<Reason> {
+    /// A download that stopped has its space filled with zeros, at least at the start.
+    const LOOKED_AT: usize = 1 << 16;
+    let bytes = &*source.start(LOOKED_AT);
     const ARCHIVES: [(&[u8], &str); 6] = [
         (b"7z\xbc\xaf\x27\x1c", "7z"),
         (b"Rar!\x1a\x07", "RAR"),
@@ -117,8 +113,7 @@ fn something_else(bytes: &[u8]) -> Option<Reason> {
     if let Some(name) = PICTURES.iter().find_map(starts) {
         return Some(Reason::Picture(name));
     }
-    // A download that stopped has its space filled with zeros, at least at the start.
-    if bytes.iter().take(1 << 16).all(|b| *b == 0) {
+    if bytes.iter().all(|b| *b == 0) {
         return Some(Reason::Zeros);
     }
     words(bytes)

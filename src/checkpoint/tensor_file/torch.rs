@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 use super::error::PickleProblem;
-use super::pickle::{Container, Pickle, Storage, TensorInfo, Value};
+use super::pickle::{self, Container, Pickle, Storage, TensorInfo, Value};
+use super::source::Source;
 use super::{Contents, Entry, Place, Span, contiguous_strides, zip};
 use crate::diagnostic::Text;
 use crate::say;
@@ -36,11 +37,11 @@ pub(super) fn is_zip(bytes: &[u8]) -> bool {
 }
 
 /// The tensors that the file describes. `None` for a zip archive of something else.
-pub(super) fn read(bytes: &[u8]) -> Result<Option<Contents>> {
-    if !is_zip(bytes) {
-        return old(bytes).map(Some);
+pub(super) fn read(source: &Source) -> Result<Option<Contents>> {
+    if !is_zip(&source.start(4)) {
+        return old(source).map(Some);
     }
-    let parts = zip::read(bytes)?;
+    let parts = zip::read(source)?;
     let Some((name, pickle)) = parts.iter().find(|(name, _)| *name == "data.pkl" || name.ends_with("/data.pkl")) else {
         return Ok(None);
     };
@@ -48,23 +49,27 @@ pub(super) fn read(bytes: &[u8]) -> Result<Option<Contents>> {
     let part = |name: &str| parts.get(&format!("{folder}{name}"));
     let pickle = pickle.clone().ok_or(PickleProblem::Compressed)?;
     if let Some(Some(order)) = part("byteorder")
-        && bytes.get(order.clone()).is_some_and(|order| order.starts_with(b"big"))
+        && source.get(order.clone()).is_some_and(|order| order.starts_with(b"big"))
     {
         return Err(PickleProblem::BigEndian);
     }
-    let mut machine = Pickle::new(&bytes[pickle]);
+    // A longer one is refused where it goes on.
+    let pickle = pickle.start..pickle.end.min(pickle.start + pickle::MAX_BYTES + 1);
+    let pickle = source.get(pickle).ok_or(PickleProblem::CutShort)?;
+    let mut machine = Pickle::new(&pickle);
     let root = machine.run()?;
     let numbers = |storage: &Storage| match part(&format!("data/{}", machine.text(storage.key))) {
         Some(Some(range)) => Ok(range.clone()),
         Some(None) => Err(PickleProblem::Compressed),
         None => Err(PickleProblem::CutShort),
     };
-    contents(&machine, root, bytes.len(), numbers).map(Some)
+    contents(&machine, root, source.len(), numbers).map(Some)
 }
 
 /// A file of torch before 1.6: magic number, version, system, tensors, keys, then for each key a count and its numbers.
-fn old(bytes: &[u8]) -> Result<Contents> {
-    let mut machine = Pickle::new(bytes);
+fn old(source: &Source) -> Result<Contents> {
+    let bytes = source.start(pickle::MAX_BYTES + 1);
+    let mut machine = Pickle::new(&bytes);
     if bytes.get(2..15) != Some(&OLD_MAGIC) {
         // A bare pickle holds no tensors of torch, but may be one that should be named.
         machine.run()?;
@@ -87,18 +92,19 @@ fn old(bytes: &[u8]) -> Result<Contents> {
             return Err(PickleProblem::Damaged(say!("a part without a name", "名前のない部品")));
         };
         let key = machine.text(*key);
-        let count = bytes.get(at..).and_then(|b| b.first_chunk()).ok_or(PickleProblem::CutShort)?;
-        let count = usize::try_from(u64::from_le_bytes(*count)).map_err(|_| PickleProblem::CutShort)?;
+        let count = at.checked_add(8).and_then(|end| source.get(at..end)).ok_or(PickleProblem::CutShort)?;
+        let count = count.first_chunk().copied().map(u64::from_le_bytes).and_then(|count| usize::try_from(count).ok());
+        let count = count.ok_or(PickleProblem::CutShort)?;
         let size = sizes.get(key).ok_or_else(|| {
             PickleProblem::Damaged(say!("numbers that no tensor is made of", "どのテンソルのものでもない数値"))
         })?;
         let end = count.checked_mul(*size).and_then(|length| length.checked_add(at + 8));
-        let end = end.filter(|end| *end <= bytes.len()).ok_or(PickleProblem::CutShort)?;
+        let end = end.filter(|end| *end <= source.len()).ok_or(PickleProblem::CutShort)?;
         places.insert(key, at + 8..end);
         at = end;
     }
     let numbers = |storage: &Storage| places.get(machine.text(storage.key)).cloned().ok_or(PickleProblem::CutShort);
-    contents(&machine, root, bytes.len(), numbers)
+    contents(&machine, root, source.len(), numbers)
 }
 
 /// The tensors below `root`, with the names they have in the dictionaries that lead to them.

@@ -1,9 +1,11 @@
 //! Where the parts of a zip archive lie. torch stores them uncompressed, so that they can be used in place.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::error::PickleProblem;
+use super::source::Source;
 use crate::diagnostic::Text;
 use crate::say;
 
@@ -19,34 +21,41 @@ const LOCAL: &[u8] = b"PK\x03\x04";
 /// The end record is followed by a comment of up to 65535 bytes.
 const END_LEN: usize = 22;
 const END_WITHIN: usize = END_LEN + 65535;
+/// Before the name of a part.
+const LOCAL_LEN: usize = 30;
 
-pub(super) fn read(bytes: &[u8]) -> Result<Parts, PickleProblem> {
-    let tail = bytes.len().saturating_sub(END_WITHIN);
-    let end = bytes[tail..].windows(END.len()).rposition(|w| w == END).ok_or(PickleProblem::CutShort)? + tail;
-    if bytes.len() < end + END_LEN {
+/// Longer lists of parts are those of something else: a model has some thousand parts.
+const MAX_LIST: usize = 64 << 20;
+
+pub(super) fn read(source: &Source) -> Result<Parts, PickleProblem> {
+    let tail_at = source.len().saturating_sub(END_WITHIN);
+    let tail = piece(source, tail_at..source.len())?;
+    let end = tail.windows(END.len()).rposition(|w| w == END).ok_or(PickleProblem::CutShort)?;
+    if tail.len() < end + END_LEN {
         return Err(PickleProblem::CutShort);
     }
-    let mut size = u64::from(u32_at(bytes, end + 12)?);
-    let mut start = u64::from(u32_at(bytes, end + 16)?);
-    if let Some(locator) = end.checked_sub(20).filter(|at| bytes[*at..].starts_with(LOCATOR_64)) {
-        let record = place(u64_at(bytes, locator + 8)?)?;
-        if !bytes.get(record..).is_some_and(|b| b.starts_with(END_64)) {
-            return Err(damaged(say!(
-                "its list of parts is not where it should be",
-                "部品の一覧があるべき場所にありません"
-            )));
-        }
-        size = u64_at(bytes, record + 40)?;
-        start = u64_at(bytes, record + 48)?;
+    let mut size = u64::from(u32_at(&tail, end + 12)?);
+    let mut start = u64::from(u32_at(&tail, end + 16)?);
+    if let Some(locator) = end.checked_sub(20).filter(|at| tail[*at..].starts_with(LOCATOR_64)) {
+        let record = place(u64_at(&tail, locator + 8)?)?;
+        let record = source.get(record..record + 56).filter(|record| record.starts_with(END_64)).ok_or_else(|| {
+            damaged(say!("its list of parts is not where it should be", "部品の一覧があるべき場所にありません"))
+        })?;
+        size = u64_at(&record, 40)?;
+        start = u64_at(&record, 48)?;
     }
     let start = place(start)?;
-    let stop = start.checked_add(place(size)?).filter(|stop| *stop <= end).ok_or_else(|| {
+    let stop = start.checked_add(place(size)?).filter(|stop| *stop <= tail_at + end).ok_or_else(|| {
         damaged(say!("its list of parts is longer than the file", "部品の一覧がファイルより長くなっています"))
     })?;
+    if stop - start > MAX_LIST {
+        return Err(PickleProblem::TooMuch(say!("a list of parts of more than 64 MiB", "64 MiB を超える部品の一覧")));
+    }
+    let list = piece(source, start..stop)?;
     let mut parts = Parts::new();
-    let mut at = start;
-    while at < stop {
-        let (name, range, next) = entry(bytes, at)?;
+    let mut at = 0;
+    while at < list.len() {
+        let (name, range, next) = entry(source, &list, at)?;
         // Two parts of one name are read differently by different programs.
         if parts.insert(name, range).is_some() {
             return Err(damaged(say!("two of its parts have the same name", "同じ名前の部品が二つあります")));
@@ -56,20 +65,24 @@ pub(super) fn read(bytes: &[u8]) -> Result<Parts, PickleProblem> {
     Ok(parts)
 }
 
-/// The part that the entry at `at` describes, and where the next entry begins.
-fn entry(bytes: &[u8], at: usize) -> Result<(String, Option<Range<usize>>, usize), PickleProblem> {
-    if !bytes.get(at..).is_some_and(|b| b.starts_with(CENTRAL)) {
+fn piece(source: &Source, range: Range<usize>) -> Result<Cow<'_, [u8]>, PickleProblem> {
+    source.get(range).ok_or(PickleProblem::CutShort)
+}
+
+/// The part that the entry at `at` of the `list` describes, and where the next entry begins.
+fn entry(source: &Source, list: &[u8], at: usize) -> Result<(String, Option<Range<usize>>, usize), PickleProblem> {
+    if !list.get(at..).is_some_and(|b| b.starts_with(CENTRAL)) {
         return Err(damaged(say!("its list of parts is broken", "部品の一覧が壊れています")));
     }
-    let method = u16_at(bytes, at + 10)?;
-    let (mut packed, mut unpacked) = (u64::from(u32_at(bytes, at + 20)?), u64::from(u32_at(bytes, at + 24)?));
-    let name_len = usize::from(u16_at(bytes, at + 28)?);
-    let extra_len = usize::from(u16_at(bytes, at + 30)?);
-    let comment_len = usize::from(u16_at(bytes, at + 32)?);
-    let mut local = u64::from(u32_at(bytes, at + 42)?);
-    let name = bytes.get(at + 46..at + 46 + name_len).ok_or(PickleProblem::CutShort)?;
+    let method = u16_at(list, at + 10)?;
+    let (mut packed, mut unpacked) = (u64::from(u32_at(list, at + 20)?), u64::from(u32_at(list, at + 24)?));
+    let name_len = usize::from(u16_at(list, at + 28)?);
+    let extra_len = usize::from(u16_at(list, at + 30)?);
+    let comment_len = usize::from(u16_at(list, at + 32)?);
+    let mut local = u64::from(u32_at(list, at + 42)?);
+    let name = list.get(at + 46..at + 46 + name_len).ok_or(PickleProblem::CutShort)?;
     let extra_at = at + 46 + name_len;
-    let extra = bytes.get(extra_at..extra_at + extra_len).ok_or(PickleProblem::CutShort)?;
+    let extra = list.get(extra_at..extra_at + extra_len).ok_or(PickleProblem::CutShort)?;
     let mut wide = zip64(extra);
     for value in [&mut unpacked, &mut packed, &mut local] {
         if *value == u64::from(u32::MAX) {
@@ -82,11 +95,12 @@ fn entry(bytes: &[u8], at: usize) -> Result<(String, Option<Range<usize>>, usize
         return Ok((name, None, next));
     }
     let local = place(local)?;
-    if !bytes.get(local..).is_some_and(|b| b.starts_with(LOCAL)) {
-        return Err(damaged(say!("a part is not where its list says", "一覧の示す場所に部品がありません")));
-    }
-    let data = local + 30 + usize::from(u16_at(bytes, local + 26)?) + usize::from(u16_at(bytes, local + 28)?);
-    let end = data.checked_add(place(packed)?).filter(|end| *end <= bytes.len()).ok_or(PickleProblem::CutShort)?;
+    let header = source
+        .get(local..local + LOCAL_LEN)
+        .filter(|header| header.starts_with(LOCAL))
+        .ok_or_else(|| damaged(say!("a part is not where its list says", "一覧の示す場所に部品がありません")))?;
+    let data = local + LOCAL_LEN + usize::from(u16_at(&header, 26)?) + usize::from(u16_at(&header, 28)?);
+    let end = data.checked_add(place(packed)?).filter(|end| *end <= source.len()).ok_or(PickleProblem::CutShort)?;
     Ok((name, Some(data..end), next))
 }
 

@@ -103,7 +103,7 @@ fn are_the_same(a: &Opened, b: &Opened, name: &str) -> bool {
             .iter()
             .map(|(part, tensor)| {
                 let shape = side.file.shape(tensor)?.to_vec();
-                Some((part.clone(), shape, side.file.stored(tensor)?.to_vec()))
+                Some((part.clone(), shape, side.file.bytes(tensor).ok()?.into_owned()))
             })
             .collect()
     };

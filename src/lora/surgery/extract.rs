@@ -155,23 +155,20 @@ impl<'f> Pair<'f> {
         self.tuned.shape(name) == self.base.shape(name)
     }
 
-    fn is_same(&self, name: &str) -> bool {
+    fn is_same(&self, name: &str) -> Result<bool, SurgeryError> {
         let dtype = |file: &TensorFile| file.entry(name).map(|entry| entry.dtype);
-        dtype(self.tuned) == dtype(self.base) && self.tuned.stored(name) == self.base.stored(name)
+        Ok(dtype(self.tuned) == dtype(self.base) && self.tuned.bytes(name)? == self.base.bytes(name)?)
     }
 
     /// The difference of tensor `name`, f32.
     fn difference(&self, name: &str) -> Result<Tensor, SurgeryError> {
-        let difference = (self.tuned.f32(name)? - self.base.f32(name)?)?;
-        self.tuned.release(name);
-        self.base.release(name);
-        Ok(difference)
+        Ok((self.tuned.f32(name)? - self.base.f32(name)?)?)
     }
 
     /// ‖tuned − base‖; of tensors that are no numbers 0 or 1.
     fn norm(&self, name: &str) -> Result<f64, SurgeryError> {
         use safetensors::Dtype::{BF16, F16, F32};
-        if self.is_same(name) {
+        if self.is_same(name)? {
             return Ok(0.0);
         }
         let are_numbers = [self.tuned, self.base]
@@ -183,7 +180,7 @@ impl<'f> Pair<'f> {
     fn module(&self, key: &str, target: &Target, rank: usize, precision: Precision) -> Result<Found<'f>, SurgeryError> {
         let is_norm = target.shape.len() == 1;
         let bias = target.bias.as_deref().filter(|bias| is_norm && self.is_shared(bias));
-        if self.is_same(&target.tensor) && bias.is_none_or(|bias| self.is_same(bias)) {
+        if self.is_same(&target.tensor)? && bias.map_or(Ok(true), |bias| self.is_same(bias))? {
             return Ok(Found::Same);
         }
         let weight = target.part_of(&self.difference(&target.tensor)?)?.contiguous()?;

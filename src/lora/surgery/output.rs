@@ -1,5 +1,6 @@
 //! The bytes of a new LoRA file: tensors of old files as they are stored, and new ones.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
@@ -49,14 +50,18 @@ impl Stored<'_> {
         Ok(Self::numbers(tensor.dims(), &values, precision))
     }
 
-    /// Type, shape and bytes; nothing for a tensor that its file does not have.
-    fn parts(&self) -> Option<(Dtype, &[usize], &[u8])> {
+    /// Type and shape; nothing for a tensor that its file does not have.
+    fn kind(&self) -> Option<(Dtype, &[usize])> {
         match self {
-            Stored::New { dtype, shape, bytes } => Some((*dtype, shape, bytes)),
-            Stored::InFile(file, name) => {
-                let entry = file.entry(name)?;
-                Some((entry.dtype, &entry.shape, file.stored(name)?))
-            }
+            Stored::New { dtype, shape, .. } => Some((*dtype, shape)),
+            Stored::InFile(file, name) => file.entry(name).map(|entry| (entry.dtype, entry.shape.as_slice())),
+        }
+    }
+
+    fn bytes(&self) -> Result<Cow<'_, [u8]>, FileError> {
+        match self {
+            Stored::New { bytes, .. } => Ok(Cow::Borrowed(bytes)),
+            Stored::InFile(file, name) => file.bytes(name),
         }
     }
 }
@@ -102,16 +107,16 @@ impl Precision {
 }
 
 /// A safetensors file. Equal contents give equal bytes: tensors lie by type, the widest first, and by name.
-pub(in crate::lora) fn serialize(tensors: &Tensors, metadata: &BTreeMap<String, String>) -> Vec<u8> {
-    let mut order: Vec<_> = tensors.iter().filter_map(|(name, tensor)| Some((name, tensor.parts()?))).collect();
-    order.sort_by(|(left, l), (right, r)| r.0.cmp(&l.0).then(left.cmp(right)));
+pub(in crate::lora) fn serialize(tensors: &Tensors, metadata: &BTreeMap<String, String>) -> Result<Vec<u8>, FileError> {
+    let mut order: Vec<_> = tensors.iter().filter_map(|(name, tensor)| Some((name, tensor, tensor.kind()?))).collect();
+    order.sort_by(|(left, _, l), (right, _, r)| r.0.cmp(&l.0).then(left.cmp(right)));
     let mut header = Map::new();
     if !metadata.is_empty() {
         header.insert("__metadata__".to_owned(), json!(metadata));
     }
     let mut offset = 0;
-    for (name, (dtype, shape, bytes)) in &order {
-        let end = offset + bytes.len();
+    for (name, _, (dtype, shape)) in &order {
+        let end = offset + shape.iter().product::<usize>() * dtype.bitsize() / 8;
         header.insert((*name).clone(), json!({ "dtype": dtype, "shape": shape, "data_offsets": [offset, end] }));
         offset = end;
     }
@@ -121,8 +126,10 @@ pub(in crate::lora) fn serialize(tensors: &Tensors, metadata: &BTreeMap<String, 
     let mut file = Vec::with_capacity(8 + header.len() + offset);
     file.extend((header.len() as u64).to_le_bytes());
     file.extend(header);
-    order.iter().for_each(|(_, (_, _, bytes))| file.extend_from_slice(bytes));
-    file
+    for (_, tensor, _) in order {
+        file.extend_from_slice(&tensor.bytes()?);
+    }
+    Ok(file)
 }
 
 /// Writes a new file, whole or not at all.
@@ -133,7 +140,7 @@ pub(super) fn write(
     existing: Existing,
 ) -> Result<(), SurgeryError> {
     refuse_existing(path, existing)?;
-    let bytes = serialize(tensors, metadata);
+    let bytes = serialize(tensors, metadata)?;
     files::write(path, existing, |file| file.write_all(&bytes)).map_err(|source| match source.kind() {
         std::io::ErrorKind::AlreadyExists => SurgeryError::Exists { path: path.to_owned() },
         _ => SurgeryError::Write { path: path.to_owned(), source },
@@ -170,7 +177,7 @@ mod tests {
         tensors.insert("a".into(), Stored::numbers(&[1, 2], &[0.1, 3e30], Precision::F32));
         tensors.insert("alpha".into(), Stored::number(0.5));
         let metadata = BTreeMap::from([("ss_ü\n".to_owned(), "\"x\"".to_owned())]);
-        let bytes = serialize(&tensors, &metadata);
+        let bytes = serialize(&tensors, &metadata).unwrap();
         let file = TensorFile::from_bytes("x", bytes.clone()).unwrap();
         assert_eq!(file.metadata(), &metadata);
         assert_eq!(file.f32("a").unwrap().to_vec2::<f32>().unwrap(), [[0.1, 3e30]]);
@@ -179,6 +186,6 @@ mod tests {
         // The format's own library reads it as well, and copies are the same bytes.
         assert_eq!(safetensors::SafeTensors::deserialize(&bytes).unwrap().len(), 3);
         let copy: Tensors = file.names().map(|n| (n.to_owned(), Stored::InFile(&file, n.to_owned()))).collect();
-        assert_eq!(serialize(&copy, &metadata), bytes);
+        assert_eq!(serialize(&copy, &metadata).unwrap(), bytes);
     }
 }

@@ -50,7 +50,7 @@ pub fn split(input: &Path, folder: &Path, by: &By, existing: Existing) -> Result
         output::refuse_existing(&path(part), existing)?;
     }
     std::fs::create_dir_all(folder).map_err(|source| FileError::Io { path: folder.to_owned(), source })?;
-    let provenance = Provenance::new(&file, &parts, by);
+    let provenance = Provenance::new(&file, &parts, by)?;
     let mut written: Vec<PathBuf> = Vec::new();
     for part in &parts {
         let path = path(part);
@@ -91,17 +91,17 @@ struct Provenance {
 }
 
 impl Provenance {
-    fn new(file: &TensorFile, parts: &[Part], by: &By) -> Self {
+    fn new(file: &TensorFile, parts: &[Part], by: &By) -> Result<Self, FileError> {
         let name = file.path().file_name().map(|name| name.to_string_lossy().into_owned());
         // What a part cannot keep, so that a joined file has it again.
         let kept = ["ss_output_name", "sshs_model_hash", "sshs_legacy_hash", PROVENANCE];
         let replaced: BTreeMap<&str, &String> =
             kept.into_iter().filter_map(|key| Some((key, file.metadata().get(key)?))).collect();
         let parts: Vec<&String> = parts.iter().map(|part| &part.name).collect();
-        let hash = super::super::hash::LoraHashes::of(file).sha256;
-        Provenance {
-            common: json!({ "of": name, "sha256": hash, "by": by.to_string(), "parts": parts, "metadata": replaced }),
-        }
+        let hash = super::super::hash::LoraHashes::of(file)?.sha256;
+        let by = by.to_string();
+        let common = json!({ "of": name, "sha256": hash, "by": by, "parts": parts, "metadata": replaced });
+        Ok(Provenance { common })
     }
 
     fn of(&self, part: &str) -> String {

@@ -1,5 +1,6 @@
 //! Files of every format that people have: safetensors, pickles, GGUF, good ones and hostile ones.
 
+mod changing;
 mod checkpoints;
 mod families;
 mod hostile;

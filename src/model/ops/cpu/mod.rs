@@ -4,7 +4,7 @@
 //! value of a result is computed by one thread in an order that its shape alone decides, so results do not depend on the
 //! number of threads.
 //!
-//! Only here and where files are mapped is there `unsafe` code. The functions of this file and those it calls check all shapes.
+//! Only here is there `unsafe` code. The functions of this file and those it calls check all shapes.
 
 mod attention;
 mod conv;
