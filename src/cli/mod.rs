@@ -3,6 +3,8 @@
 
 mod args;
 mod commands;
+#[cfg(feature = "serve")]
+mod desktop;
 mod exit;
 mod help;
 mod language;
@@ -47,10 +49,14 @@ fn run_command(args: Vec<OsString>, terminal: Terminal) -> CommandResult {
     if let Some(long) = asks_for_help(&words) {
         command = help::with_pages(command, long, width());
     }
-    let matches = match command.try_get_matches_from(args) {
+    let matches = match command.try_get_matches_from(&args) {
         Ok(matches) => matches,
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             return terminal.print(&error.render().to_string());
+        }
+        #[cfg(feature = "serve")]
+        Err(_) if after_language(&args) >= args.len() && desktop::is_here() => {
+            return run_command([args, vec!["serve".into(), "--open".into()]].concat(), terminal);
         }
         Err(error) if is_without_command(error.kind()) => {
             words.push("-h".to_owned());

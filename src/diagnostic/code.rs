@@ -840,4 +840,8 @@ codes! {
     "Another program may have the port: `--port 0` takes any free one, `--port N` another."
     "このアドレスでは待ち受けできません"
     "ほかのプログラムがそのポートを使っているかもしれません。`--port 0` は空いているものを、`--port N` は N を使います。"
+    W1206 NO_BROWSER "the page could not be opened in a browser"
+    "The server runs. Its address is on standard output: open it in any browser of this machine."
+    "ページをブラウザーで開けませんでした"
+    "サーバーは動いています。アドレスは標準出力にあります。このマシンのブラウザーで開いてください。"
 }

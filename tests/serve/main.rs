@@ -5,6 +5,7 @@
 mod sandbox;
 
 mod client;
+mod page;
 mod pictures;
 mod queue;
 mod refusals;

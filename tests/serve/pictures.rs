@@ -183,25 +183,6 @@ fn what_the_page_completes_with() {
 }
 
 #[test]
-fn the_page_is_served_with_its_policy() {
-    let server = Server::start(&[]);
-    let page = server.send("GET", "/", &[], b"");
-    assert!(page.status == 200 && page.header("content-type").unwrap().starts_with("text/html"));
-    let policy = page.header("content-security-policy").unwrap();
-    assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{policy}");
-    assert_eq!(page.header("x-content-type-options"), Some("nosniff"));
-    let tag = page.header("etag").unwrap();
-    assert_eq!(server.send("GET", "/", &[("If-None-Match", tag)], b"").status, 304);
-    let head = server.send("HEAD", "/", &[], b"");
-    assert_eq!((head.status, head.body.len()), (200, 0));
-    for path in ["/assets/nothing.js", "/assets/../Cargo.toml", "/assets/%2e%2e/Cargo.toml", "/index.html"] {
-        assert_eq!(server.send("GET", path, &[], b"").status, 404, "{path}");
-    }
-    let bare = Server::start(&["--no-page"]);
-    assert_eq!(bare.send("GET", "/", &[], b"").status, 404);
-}
-
-#[test]
 fn every_route_that_is_described_is_there() {
     let server = Server::start(&[]);
     let document = server.get("/openapi.json");

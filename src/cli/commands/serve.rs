@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 use crate::app::api::Rules;
 use crate::app::{self, Caller, read_text};
 use crate::cli::args::{EngineArgs, ModelArgs, PlaceArgs};
+use crate::cli::desktop;
 use crate::cli::exit::CommandResult;
 use crate::cli::language::tell;
 use crate::cli::terminal::Terminal;
@@ -40,6 +41,8 @@ pub struct ServeArgs {
     pub subpath: Option<String>,
     #[arg(long, alias = "nowebui", help = tell("No page, only the API", "ページは出さず、API だけにします"))]
     pub no_page: bool,
+    #[arg(long, conflicts_with = "no_page", help = tell("Open the page in the browser; `lbw` alone does so on a desktop", "ページをブラウザーで開きます。デスクトップでは `lbw` だけでも同じです"))]
+    pub open: bool,
     #[arg(long, default_value = "lbw-out/serve", value_name = "DIR", help = tell("Where `save_images` of a request writes", "要求の `save_images` が書き込む場所"))]
     pub save_dir: PathBuf,
     #[arg(long, default_value_t = 64, value_name = "N", help = tell("Requests that may wait; the next one is answered 429", "待たせてよい要求の数。それを超えると 429 を返します"))]
@@ -88,9 +91,13 @@ pub enum Gone {
 
 pub fn run(args: &ServeArgs, terminal: Terminal) -> CommandResult {
     let caller = Caller { patch: args.model.patch()?, is_default: true, strict: false };
+    let page = args.open.then(|| args.subpath.as_deref().unwrap_or_default().trim_matches('/').to_owned());
     let ready = move |address: SocketAddr| {
         // Who started the server without a terminal reads the address nowhere else; a closed pipe is their business.
         let _ = terminal.line(format!("http://{address}/"));
+        if let Some(path) = page {
+            desktop::open(address, &path).iter().for_each(|found| terminal.say(found));
+        }
     };
     let told = Told {
         ready: Box::new(ready),
