@@ -15,7 +15,7 @@ use crate::diagnostic::{Diagnostic, Said, code};
 use crate::engine::{self, Engine, EngineOptions, InitImage, ModelType, ModelTypeSource, Observer};
 use crate::image_io::{self, Existing, encode_png, write_file};
 use crate::infotext::{ModelInfo, infotext};
-use crate::lora::{KeyTable, LoraHashes, Network};
+use crate::lora::{KeyTable, LoraHashes, Network, NetworkModule};
 use crate::model::{Held, OperatorChoice};
 use crate::plan::{HiresUpscaler, LoraPlan, Plan, Start, check, job_id};
 use crate::say;
@@ -184,7 +184,10 @@ impl Studio {
         self.engine.open_upscalers(plan)?;
         let networks = self.networks(plan)?;
         for (lora, network) in plan.loras().zip(&networks) {
-            if self.said.insert((network.path().to_owned(), format!("{:?}", (&lora.blocks, &lora.elements)))) {
+            if self.said.insert((
+                network.path().to_owned(),
+                format!("{:?}", (&lora.blocks, &lora.over_time.blocks, &lora.elements)),
+            )) {
                 found.extend(about(lora, network, plan));
             }
         }
@@ -444,7 +447,7 @@ fn about(lora: &LoraPlan, network: &Network, plan: &Plan) -> Vec<Diagnostic> {
         );
         found.push(Diagnostic::new(code::LENIENT_KEYS, message));
     }
-    if lora.blocks.iter().all(|w| *w == 1.0) && lora.elements.is_empty() {
+    if lora.weights().flatten().all(|w| *w == 1.0) && lora.elements.is_empty() {
         return found;
     }
     let outside: Vec<_> = network.modules().iter().filter(|m| m.block().is_none()).collect();
@@ -457,7 +460,10 @@ fn about(lora: &LoraPlan, network: &Network, plan: &Plan) -> Vec<Diagnostic> {
         found.push(Diagnostic::new(code::OUTSIDE_BLOCKS, message));
     }
     let mut quirks: BTreeMap<_, usize> = BTreeMap::new();
-    for module in network.modules().iter().filter(|m| lora.ratio(plan.family, m.name()) != 1.0) {
+    let is_scaled = |module: &&NetworkModule| {
+        lora.weights().any(|blocks| lora.ratio_among(blocks, plan.family, module.name()) != 1.0)
+    };
+    for module in network.modules().iter().filter(is_scaled) {
         module.quirks().into_iter().for_each(|quirk| *quirks.entry(quirk).or_default() += 1);
     }
     found.extend(quirks.into_iter().map(|(quirk, modules)| check::nonlinear_kind(name, &quirk.said(), modules)));

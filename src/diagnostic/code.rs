@@ -810,6 +810,35 @@ codes! {
     "Programs and extensions changed their rules. The referee names the version it speaks of."
     "ほかの版では違います"
     "プログラムや拡張機能の規則は版によって変わりました。どの版の話かは表に示されます。"
+    W1308 NEEDS_LORACTL "a strength over time is another extension's"
+    "`<lora:name:0@0,1@0.5>` is the notation of sd-webui-loractl: strength@place, straight lines in between. Places from 0 to 1 are \
+     shares of the pass, larger ones steps; `hr=`, `hrte=` and `hrunet=` are for the second pass. lbw reads it; webui without the \
+     extension fails on it."
+    "時間で変わる強さは別の拡張機能のものです"
+    "`<lora:name:0@0,1@0.5>` は sd-webui-loractl の書き方で、「強さ@位置」を直線で結びます。0〜1 の位置はパスに対する割合、それより大きい\
+     位置はステップです。`hr=`、`hrte=`、`hrunet=` は第 2 パス用です。lbw では読めますが、この拡張機能のない webui は失敗します。"
+    N1309 OWN_NOTATION "weights over time are lbw's own"
+    "`lbw=XLALL@0,XLOUT@0.5` gives presets or vectors with their places; in between every block goes in a straight line. No other \
+     program reads it."
+    "時間で変わる重みは lbw だけのものです"
+    "`lbw=XLALL@0,XLOUT@0.5` のように、プリセットやベクトルに位置を付けて書きます。その間は各ブロックが直線で変わります。ほかのプロ\
+     グラムでは読めません。"
+    N1310 TEXT_ENCODERS_LEVEL "a strength over time does not change the text encoders"
+    "Texts are encoded once, before the first step, with the strength of the beginning."
+    "時間で変わる強さはテキストエンコーダーでは変わりません"
+    "文は最初のステップの前に一度だけ、最初の強さでエンコードされます。"
+    W1311 LEVEL "a strength over time does not change"
+    "There is one point alone, all points have the same value, or all steps lie before the first point or behind the last one."
+    "変わらない「時間で変わる強さ」です"
+    "点が一つしかないか、どの点も同じ値か、全ステップが最初の点より前または最後の点より後です。"
+    N1312 SDNEXT_LEVEL "SD.Next applies the first value of a strength over time"
+    "Since a change of its callbacks in July 2025 SD.Next still reads `0.5@0.3`, and no longer follows it."
+    "SD.Next は時間で変わる強さの最初の値だけを使います"
+    "2025 年 7 月のコールバックの変更以来、SD.Next は `0.5@0.3` を読みますが、変化はさせません。"
+    E1313 BAD_FRAMES "weights over time cannot be read"
+    "Each preset or vector needs its place behind it: `lbw=XLALL@0,XLOUT@0.5`."
+    "時間で変わる重みが読めません"
+    "プリセットやベクトルの後ろに位置が必要です: `lbw=XLALL@0,XLOUT@0.5`。"
 
     N1001 QUANTISED "the weights of a checkpoint are quantised"
     "A GGUF file holds rounded weights to be smaller: pictures differ from those of the original model, more with fewer bits."

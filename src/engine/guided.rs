@@ -10,7 +10,7 @@ use super::networks::{Networks, Scope};
 use super::prompt::PromptConditioning;
 use super::{EngineError, Event, Observer};
 use crate::model::{Progress, Unet, Watch, Weights};
-use crate::plan::{PadConds, Pass};
+use crate::plan::{Moment, PadConds, Pass};
 use crate::sampling::{Error, Guided, Predictions, Step};
 use crate::text::Conditioning;
 
@@ -61,13 +61,13 @@ pub(super) struct GuidedUnet<'a> {
     pub skip_unused: bool,
     /// Model calls so far; webui chooses prompts by it.
     pub calls: u32,
-    /// Which LoRAs were inside their step window at the last call.
-    pub windows: Option<Vec<bool>>,
+    /// What was in force of each LoRA at the last call.
+    pub in_force: Option<Vec<Moment<'a>>>,
 }
 
 impl Guided for GuidedUnet<'_> {
     fn predict(&mut self, x_in: &Tensor, t: f32, level: f32) -> Result<Predictions, Error> {
-        self.follow_windows().map_err(Error::caller)?;
+        self.follow_steps().map_err(Error::caller)?;
         let skip = self.skips_negative(level);
         let conditioning = self.conditioning;
         let parts = conditioning.parts.iter().filter_map(|(w, s)| Some((*w, s.at(self.calls)?)));
@@ -88,11 +88,12 @@ impl Guided for GuidedUnet<'_> {
 }
 
 impl GuidedUnet<'_> {
-    /// Puts the LoRA factors of this step in force, if a step window opened or closed.
-    fn follow_windows(&mut self) -> Result<(), EngineError> {
+    /// Puts the LoRA factors of this step in force, if they are not those of the step before.
+    fn follow_steps(&mut self) -> Result<(), EngineError> {
         let sampling_step = self.shared.sampling_step.get() as i64;
-        let windows: Vec<bool> = self.pass.loras.iter().map(|l| l.window.is_on(sampling_step)).collect();
-        if self.windows.as_ref() == Some(&windows) {
+        let pass = self.pass;
+        let now: Vec<Moment<'_>> = pass.loras.iter().map(|lora| lora.at(sampling_step)).collect();
+        if self.in_force.as_ref() == Some(&now) {
             return Ok(());
         }
         let active = self.networks.active(self.pass, sampling_step, Scope::Sampling)?;
@@ -101,7 +102,7 @@ impl GuidedUnet<'_> {
         if parameters > 0 {
             self.shared.tell(Event::Merged { parameters })?;
         }
-        self.windows = Some(windows);
+        self.in_force = Some(now);
         Ok(())
     }
 

@@ -457,7 +457,7 @@ impl Engine {
             shared: &shared,
             skip_unused: self.skip_unused,
             calls: 0,
-            windows: None,
+            in_force: None,
         };
         let mut rng = ImageRng::new(&pass.settings, &self.device);
         let run = Run {

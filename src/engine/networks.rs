@@ -9,7 +9,7 @@ use crate::lora::{KeyTable, LoraIndex, ModuleTable, Network, Strength};
 use crate::model::{ActiveNetwork, Factor};
 use crate::plan::{LoraPlan, Pass, Plan};
 
-/// When factors are asked for: step windows never touch the text encoders.
+/// When factors are asked for: the text encoders have those of the beginning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scope {
     /// Before sampling: the UNet's factors are those of step 0.
@@ -76,14 +76,16 @@ impl Networks {
         let mut active = Vec::with_capacity(pass.loras.len());
         for lora in &pass.loras {
             let network = self.network(lora)?;
-            let is_on = scope == Scope::TextEncoding || lora.window.is_on(sampling_step);
+            let now = match scope {
+                Scope::TextEncoding => lora.beginning(),
+                Scope::Sampling => lora.at(sampling_step),
+            };
             let factor = |module: &crate::lora::NetworkModule| {
                 let strength = match module.strength() {
                     Strength::Te => lora.te,
-                    Strength::Unet if is_on => lora.unet,
-                    Strength::Unet => 0.0,
+                    Strength::Unet => now.unet,
                 };
-                let ratio = lora.ratio(self.modules.family(), module.name());
+                let ratio = lora.ratio_among(&now.blocks, self.modules.family(), module.name());
                 match (strength * ratio).is_finite() {
                     true => Ok(Factor { strength, ratio }),
                     false => Err(EngineError::NotFinite {

@@ -8,6 +8,7 @@ use std::ops::Range;
 use super::ElementRule;
 use super::dialect::DialectError;
 use super::draw::Draws;
+use super::over_time::WeightsOverTime;
 use crate::block::Layout;
 use crate::preset::{Preset, PresetSet};
 use crate::syntax::lora_tag::{self, Weight, WeightError};
@@ -47,6 +48,10 @@ pub enum ArgumentErrorKind {
     BadStep,
     /// An item with `@` where the weights are looked for.
     AtSign,
+    /// Weights over time that are not written as `NAME@0,NAME@0.5`.
+    BadFrames(String),
+    /// Weights at one time that are neither a preset nor a vector.
+    UnknownWeights(String),
     /// Weights that the chosen dialect cannot read.
     Dialect(DialectError),
 }
@@ -167,6 +172,8 @@ pub struct Vector<'p> {
     pub span: Range<usize>,
     /// Whether `X` occurs in it.
     pub relative: bool,
+    /// How the weights change over the steps; `blocks` are then those of the beginning.
+    pub over_time: Option<WeightsOverTime>,
 }
 
 impl Reading<'_> {
@@ -254,6 +261,7 @@ fn vector<'p>(
         preset,
         span: item.value_span(),
         relative,
+        over_time: None,
     }))
 }
 

@@ -7,7 +7,10 @@ use std::collections::HashSet;
 use super::argument::{ArgumentError, BaseRule, Vector};
 use super::draw::Draws;
 use super::network::{self, Network, Networks};
-use super::{Hires, LoraPlan, Part, Pass, Piece, Plan, Request, Schedule, Segment, Window, check, dialect, element};
+use super::over_time::{OverTime, WeightsOverTime};
+use super::{
+    Hires, LoraPlan, Part, Pass, Piece, Plan, Request, Schedule, Segment, Start, Window, check, dialect, element,
+};
 use crate::diagnostic::{Code, Diagnostic, FINDINGS_LIMIT, Severity, Source, at_most, code, has_errors};
 use crate::preset::{Preset, PresetSet};
 use crate::say;
@@ -253,16 +256,26 @@ impl Lower<'_> {
         let start = networks.starts.get(&file.name);
         let window = Window { start: start.map(|(step, ..)| *step), stop: networks.stops.get(&file.name).copied() };
         // A start sets its own tag's strength, and it fires before the UNet is first called or the LoRA is off until then.
-        let unet = start.map_or(file.unet, |(_, _, unet)| *unet);
+        let (mut te, mut unet) = (file.te, start.map_or(file.unet, |(_, _, unet)| *unet));
+        let (steps, mut over_time) = (self.request.start.steps(self.request.settings.steps), OverTime::default());
+        if let Some(strengths) = &file.over_time {
+            let (of_text, of_unet) = strengths.of_pass(matches!(self.request.start, Start::Previous { .. }));
+            (te, unet) = (of_text.first(), of_unet.first());
+            over_time.unet = of_unet.plan(steps, times);
+        }
         let vector = file.reading.as_ref().and_then(|r| r.vector.as_ref());
         let elements = file.reading.as_ref().and_then(|r| r.elements);
         let mut blocks = vector.map_or(Vec::new(), |v| v.blocks.clone());
         // The first numbers of a Flux vector are taken for a UNet's blocks; a UNet vector on Flux has been refused.
         blocks.resize(space.names().len(), 1.0);
+        if let Some(weights) = vector.and_then(|v| v.over_time.as_ref()) {
+            over_time.blocks = weights.plan(steps);
+            blocks = over_time.blocks_at(0.0).unwrap_or(blocks);
+        }
         LoraPlan {
             name: file.name.clone(),
             hash: None,
-            te: file.te * times,
+            te: te * times,
             unet: unet * times,
             dyn_dim: file.dyn_dim,
             blocks,
@@ -272,6 +285,7 @@ impl Lower<'_> {
                 rules.into_iter().chain(own).collect()
             },
             window,
+            over_time,
             source: self.source(vector, elements),
         }
     }
@@ -279,9 +293,10 @@ impl Lower<'_> {
     /// Where block weights and element rules come from.
     fn source(&self, vector: Option<&Vector>, elements: Option<&Preset>) -> String {
         let of = |preset: &Preset| format!("{} ({})", preset.name, preset.origin);
-        let mut source = match vector.map(|v| v.preset) {
-            Some(Some(preset)) => of(preset),
-            Some(None) => "tag".to_owned(),
+        let mut source = match vector.map(|v| (v.preset, &v.over_time)) {
+            Some((_, Some(WeightsOverTime::Frames { source, .. }))) => source.clone(),
+            Some((Some(preset), _)) => of(preset),
+            Some((None, _)) => "tag".to_owned(),
             None => String::new(),
         };
         let dialect = self.request.settings.lbw_dialect;

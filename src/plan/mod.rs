@@ -15,11 +15,13 @@ mod id;
 mod limits;
 mod lower;
 pub mod network;
+mod over_time;
 mod pass;
 mod request;
 mod sampler;
 mod sampler_name;
 pub mod settings;
+pub mod strengths;
 mod unipc;
 pub mod webui_option;
 
@@ -31,6 +33,7 @@ pub use hires::Hires;
 pub use id::job_id;
 pub use limits::{LimitError, limits};
 pub use lower::{Lowering, PROMPT_LIMIT, SCHEDULE_LIMIT, lower, lower_with_files};
+pub use over_time::{BlocksPoint, Moment, OverTime, Point};
 pub use pass::{Pass, Start};
 pub use request::{Options, Request};
 pub use sampler::{Sampler, ScheduleType};
@@ -103,7 +106,7 @@ pub struct Segment {
 /// What is applied of one LoRA.
 ///
 /// The factor of a module is strength × block weight, or strength × the ratio of the last element rule that matches it,
-/// or 0 outside the step window (UNet modules only).
+/// or 0 outside the step window (UNet modules only). Strength and block weights may change over the steps, [`LoraPlan::at`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LoraPlan {
     /// The name as the tag has it, resolved against the LoRA index by the engine.
@@ -128,6 +131,9 @@ pub struct LoraPlan {
     pub elements: Vec<ElementRule>,
     #[serde(default, skip_serializing_if = "Window::is_always")]
     pub window: Window,
+    /// What of it changes over the steps. `unet` and `blocks` are then those of the beginning.
+    #[serde(default, skip_serializing_if = "OverTime::is_level")]
+    pub over_time: OverTime,
     /// Where `blocks` comes from, for people: `tag`, or a preset's name and the file and line that define it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub source: String,
@@ -191,11 +197,31 @@ impl Window {
 }
 
 impl LoraPlan {
-    /// Block weight, or ratio of the last matching element rule, of the webui module `module`.
+    /// Whether all steps have the same of it.
+    pub fn is_always_the_same(&self) -> bool {
+        self.window.is_always() && self.over_time.is_level()
+    }
+
+    /// All the strengths of the UNet between which it goes.
+    pub fn strengths(&self) -> impl Iterator<Item = f64> {
+        std::iter::once(self.unet).chain(self.over_time.unet.iter().map(|point| point.value))
+    }
+
+    /// All the sets of block weights that are in force at some step, or between which it goes.
+    pub fn weights(&self) -> impl Iterator<Item = &[f64]> {
+        std::iter::once(&self.blocks[..]).chain(self.over_time.blocks.iter().map(|point| &point.blocks[..]))
+    }
+
+    /// Block weight, or ratio of the last matching element rule, of the webui module `module`; at the beginning, where weights change.
     pub fn ratio(&self, family: Family, module: &str) -> f64 {
+        self.ratio_among(&self.blocks, family, module)
+    }
+
+    /// The same with these block weights.
+    pub fn ratio_among(&self, blocks: &[f64], family: Family, module: &str) -> f64 {
         match (self.rule(family, module), Block::of_module(family, module)) {
             (Some(rule), _) => self.elements[rule].ratio,
-            (None, Some(block)) => self.blocks.get(block.index()).copied().unwrap_or(0.0),
+            (None, Some(block)) => blocks.get(block.index()).copied().unwrap_or(0.0),
             (None, None) => 1.0,
         }
     }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::argument::{self, ArgumentError, ArgumentErrorKind, BaseRule, Reading, Strengths};
 use super::draw::Draws;
+use super::strengths::{self, StrengthsOverTime};
 use crate::preset::PresetSet;
 use crate::syntax::Tag;
 
@@ -46,22 +47,25 @@ pub struct Network<'p> {
     pub te: f64,
     pub unet: f64,
     pub dyn_dim: Option<i64>,
+    /// Its strengths, where they change over the steps.
+    pub over_time: Option<StrengthsOverTime>,
     /// What the extension read in the tag it used; `None` if it left this file alone.
     pub reading: Option<Reading<'p>>,
 }
 
-/// Loads the tags as webui does: a file is loaded once and keeps the strengths of its last tag. One bad tag and nothing is
-/// loaded; all bad ones are returned.
+/// Loads the tags as webui does: a file is loaded once and keeps the strengths of its last tag, or with loractl, where they change
+/// over the steps, of its first one. One bad tag and nothing is loaded; all bad ones are returned.
 pub fn load(tags: &[Tag]) -> Result<Networks<'static>, Vec<ArgumentError>> {
     let mut networks = Networks::default();
     let mut index: HashMap<String, usize> = HashMap::new();
     let mut errors = Vec::new();
     for tag in lora_tags(tags) {
-        match argument::webui(tag) {
-            Ok(Strengths { name, te, unet, dyn_dim }) => {
-                let network = Network { name: name.clone(), te, unet, dyn_dim, reading: None };
+        match strengths::read(tag) {
+            Ok((Strengths { name, te, unet, dyn_dim }, over_time)) => {
+                let network = Network { name: name.clone(), te, unet, dyn_dim, over_time, reading: None };
                 let at = *index.entry(name).or_insert(networks.files.len());
                 match networks.files.get_mut(at) {
+                    Some(file) if file.over_time.is_some() || network.over_time.is_some() => {}
                     Some(file) => *file = network,
                     None => networks.files.push(network),
                 }
@@ -118,7 +122,7 @@ fn read_all<'p>(
     let mut readings = Vec::new();
     let mut errors = Vec::new();
     for tag in tags {
-        match argument::extension(tag, presets, base, draws) {
+        match strengths::extension(tag, presets, base, draws) {
             Ok(reading) => readings.push(reading),
             Err(error) => {
                 let is_entry = matches!(error.kind, ArgumentErrorKind::BadEntry { .. });

@@ -86,6 +86,17 @@ impl Start {
         *self == Start::Noise
     }
 
+    /// How many of `steps` are run: webui leaves the first ones out where something is drawn over, unless it is to run them all.
+    pub fn steps(&self, steps: u32) -> u32 {
+        match self {
+            Start::Picture { denoising_strength, fix_steps: false, .. } => {
+                let share = denoising_strength.clamp(0.0, 0.999) * f64::from(steps);
+                (share as u32).saturating_add(1).min(steps)
+            }
+            Start::Noise | Start::Picture { .. } | Start::Previous { .. } => steps,
+        }
+    }
+
     /// How far the picture may go away from what it starts from.
     pub fn denoising_strength(&self) -> Option<f64> {
         match self {

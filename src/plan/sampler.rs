@@ -130,6 +130,12 @@ impl Sampler {
         matches!(self, DpmPpSde | DpmPp2SA | Heun | Dpm2 | Dpm2A | Restart)
     }
 
+    /// The last step that is reported while the model is called, in a pass of so many steps: the first call of each step sees the
+    /// report of the one before, the second call its own.
+    pub fn last_reported_step(self, steps: u32) -> i64 {
+        i64::from(steps.saturating_sub(if self.is_second_order() { 1 } else { 2 }))
+    }
+
     /// Works on integer timesteps and raw noise predictions instead of sigmas.
     pub fn is_timestep(self) -> bool {
         matches!(self, Sampler::Ddim | Sampler::DdimCfgPp | Sampler::Plms | Sampler::UniPc)

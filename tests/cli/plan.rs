@@ -32,6 +32,33 @@ fn every_number_has_a_source() {
 }
 
 #[test]
+fn what_changes_over_the_steps_has_its_course_and_its_cost() {
+    let (out, err) = plan(0, &["<lora:overcooked:0.8:lbw=XLALL@0,XLOUT@0.5>", "--steps", "12"]);
+    contains_all(
+        &out,
+        &[
+            "block weights from XLALL (sdxl.yaml:",
+            " at 0, XLOUT (sdxl.yaml:",
+            // Steps 1 to 5, IN04 to M00 with 12 modules each.
+            "  changes at 5 steps, where 300 modules are merged again in all\n",
+            "  step          0        5       10\n",
+            "  IN04        0.8        0        0\n",
+            "  OUT00       0.8      0.8      0.8\n",
+            "  at the beginning:\n",
+        ],
+    );
+    contains_all(&err, &["note[N1309]"]);
+    let (out, _) = plan(0, &["<lora:overcooked:1:0@0,1@1>", "--steps", "12", "--json"]);
+    let lora = &json(&out)["passes"][0]["loras"][0];
+    assert_eq!(
+        lora["over_time"]["unet"],
+        serde_json::json!([{"step": 0.0, "value": 0.0}, {"step": 10.0, "value": 1.0}])
+    );
+    let (_, err) = Sandbox::new().expect(2, &["lora", "bake", "<lora:overcooked:1:0@0,1@1>", "-o", "x.safetensors"]);
+    contains_all(&err, &["what changes over the steps"]);
+}
+
+#[test]
 fn a_dialect_is_followed_and_named() {
     let (out, _) = plan(0, &["<lora:overcooked:0.8:in=0.5>", "--lbw-dialect", "sdnext"]);
     contains_all(

@@ -175,7 +175,9 @@ fn strengths() {
     prompt_says("<lora:a:0,x>", "E0207", "0,x", "write a number");
     prompt_says("<lora:a:1:lbw=in=1,mid=2>", "E0207", "lbw=in=1,mid=2", "separate arguments with `:`");
     prompt_says("<lora:a:1:1:0.5>", "E0207", "0.5", "a whole number");
-    prompt_says("<lora:a:0.5@1>", "E0207", "0.5@1", "a number");
+    prompt_says("<lora:a:0.5@x>", "E0207", "0.5@x", "with their places");
+    prompt_says("<lora:a:0.5@1>", "W1308", "0.5@1", "nothing is to be done");
+    prompt_says("<lora:a:0.5@1>", "W1311", "0.5@1", "two points or more");
     prompt_says("<lora:te=1>", "E0224", "<lora:te=1>", "name first");
     prompt_says("<lora:a:unet=0.3:lbw=XLMID>", "W0208", "unet=0.3", "te=1:unet=0.3");
     assert!(say(&request("<lora:a:unet=0.3>")).diagnostics.is_empty());

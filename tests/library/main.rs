@@ -12,6 +12,7 @@ mod fuzz_smoke;
 mod hostile_lora;
 mod lora_bake;
 mod lora_surgery;
+mod over_time;
 mod pasted;
 mod referee;
 mod text_properties;

@@ -9,7 +9,9 @@ use lbw::block::{Family, Layout};
 use lbw::checkpoint::{Checkpoint, generated};
 use lbw::engine::{Engine, EngineOptions, Event, ModelType, PromptConditioning, unobserved};
 use lbw::lora::{KeyTable, LoraIndex};
-use lbw::plan::{Emphasis, LoraPlan, NoiseSource, Plan, Request, Sampler, ScheduleType, Settings, Window, lower};
+use lbw::plan::{
+    Emphasis, LoraPlan, NoiseSource, OverTime, Plan, Request, Sampler, ScheduleType, Settings, Window, lower,
+};
 use lbw::preset::PresetSet;
 use lbw::sampling::{ImageRng, NoiseLevels, Parameterization, Start, sampling_sigmas};
 use serde_json::Value;
@@ -107,6 +109,7 @@ fn loras(case: &Value) -> Vec<LoraPlan> {
             blocks,
             elements: Vec::new(),
             window: Window { start: lora["start"].as_i64(), stop: lora["stop"].as_i64() },
+            over_time: OverTime::default(),
             source: String::new(),
         }
     })

@@ -7,7 +7,7 @@ use candle_core::{DType, Tensor};
 use lbw::block::Family;
 use lbw::lora::{KeyTable, ModuleTable, Network, Strength};
 use lbw::model::{ActiveNetwork, Architecture, Builder, Factor, Unet, Watch, Weights};
-use lbw::plan::{LoraPlan, Window};
+use lbw::plan::{LoraPlan, OverTime, Window};
 use lbw::text::{ClipG, ClipL};
 use serde_json::Value;
 
@@ -50,6 +50,7 @@ pub fn active(network: &Arc<Network>, family: Family, blocks: Vec<f64>, te: f64,
         blocks,
         elements: Vec::new(),
         window: Window::default(),
+        over_time: OverTime::default(),
         source: String::new(),
     };
     let factor = |m: &lbw::lora::NetworkModule| Factor {

@@ -4,7 +4,7 @@ use lbw::block::Family;
 use lbw::diagnostic::{Diagnostic, Severity, Source};
 use lbw::plan::argument::{self, BaseRule, Reading};
 use lbw::plan::draw::Draws;
-use lbw::plan::{LoraPlan, Request, Window, element, lower, network};
+use lbw::plan::{LoraPlan, OverTime, Request, Window, element, lower, network};
 use lbw::preset::{PresetSet, webui};
 use lbw::syntax::{Prompt, Tag};
 use serde_json::Value;
@@ -59,6 +59,7 @@ pub fn plan_of(reading: Option<&Reading>, family: Family) -> LoraPlan {
         blocks,
         elements,
         window: Window::default(),
+        over_time: OverTime::default(),
         source: String::new(),
     }
 }

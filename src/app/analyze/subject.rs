@@ -152,17 +152,24 @@ fn range(wish: &Wish) -> Result<[String; 2]> {
     }
 }
 
-/// The factor of every module of a plan's networks. Plans of one prompt and seed with equal factors give one picture.
+/// The factor of every module of a plan's networks, at all points between which it goes. Plans of one prompt and seed with equal factors give one picture.
 pub fn factors(plan: &Plan, networks: &[Arc<Network>]) -> Vec<u64> {
     let of = |(lora, network): (&LoraPlan, &Arc<Network>)| {
-        let factor = |module: &NetworkModule| {
-            let strength = if module.strength() == Strength::Te { lora.te } else { lora.unet };
-            // 0 and −0 are one factor.
-            (strength * lora.ratio(plan.family, module.name()) + 0.0).to_bits()
-        };
-        network.modules().iter().map(factor).collect::<Vec<_>>()
+        let over_time = &lora.over_time;
+        let mut factors: Vec<f64> = over_time.unet.iter().map(|point| point.step).collect();
+        factors.extend(over_time.blocks.iter().map(|point| point.step));
+        for module in network.modules() {
+            for ratio in lora.weights().map(|blocks| lora.ratio_among(blocks, plan.family, module.name())) {
+                match module.strength() {
+                    Strength::Te => factors.push(lora.te * ratio),
+                    Strength::Unet => factors.extend(lora.strengths().map(|strength| strength * ratio)),
+                }
+            }
+        }
+        factors
     };
-    plan.loras().zip(networks).flat_map(of).collect()
+    // 0 and −0 are one factor.
+    plan.loras().zip(networks).flat_map(of).map(|factor| (factor + 0.0).to_bits()).collect()
 }
 
 /// Why two plans of one prompt give one picture although the weights of some blocks differ.
@@ -172,13 +179,13 @@ pub fn idle(changed: &Plan, full: &Plan, networks: &[Arc<Network>]) -> Idle {
         let is_changed = |module: &&NetworkModule| {
             module.block().is_some_and(|block| changed.blocks.get(block.index()) != full.blocks.get(block.index()))
         };
-        let strength = |module: &NetworkModule| match module.strength() {
-            Strength::Te => changed.te,
-            Strength::Unet => changed.unet,
+        let is_off = |module: &NetworkModule| match module.strength() {
+            Strength::Te => changed.te == 0.0,
+            Strength::Unet => changed.strengths().all(|strength| strength == 0.0),
         };
-        there.extend(network.modules().iter().filter(is_changed).map(strength));
+        there.extend(network.modules().iter().filter(is_changed).map(is_off));
     }
-    match there.iter().all(|strength| *strength == 0.0) {
+    match there.iter().all(|is_off| *is_off) {
         _ if there.is_empty() => Idle::Absent,
         true => Idle::Strength,
         false => Idle::Elements,

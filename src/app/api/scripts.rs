@@ -159,6 +159,8 @@ impl Script {
                 lora.blocks.iter_mut().for_each(|weight| *weight = 1.0);
                 lora.elements.clear();
                 lora.window = Window::default();
+                // Weights over time are block weights; a strength over time is not the extension's.
+                lora.over_time.blocks.clear();
                 lora.source.clear();
             }
         }

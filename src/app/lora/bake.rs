@@ -65,10 +65,10 @@ pub fn bake(session: &Session, wish: &BakeWish) -> Result<Answer> {
 
 /// What a file cannot say.
 fn check(lora: &LoraPlan) -> Result<()> {
-    if !lora.window.is_always() {
+    if !lora.is_always_the_same() {
         let message = say!(
-            "start, stop and step cannot be baked: a file has no steps; leave them out",
-            "start・stop・step は焼き込めません。ファイルにはステップがないので省いてください"
+            "start, stop, step and what changes over the steps cannot be baked: a file has no steps; leave them out",
+            "start・stop・step と時間で変わるものは焼き込めません。ファイルにはステップがないので省いてください"
         );
         return Err(Error::words(code::CANNOT_BAKE, message));
     }

@@ -22,10 +22,10 @@ pub fn diffusers_scales(session: &Session, tag: &str) -> Result<Answer> {
         return Err(Error::words(code::CANNOT_BAKE, message)
             .help(say!("`lbw lora bake` writes a file that has them", "`lbw lora bake` ならファイルに書けます")));
     }
-    if !lora.window.is_always() {
+    if !lora.is_always_the_same() {
         let message = say!(
-            "diffusers' scales have no steps; leave start, stop and step out",
-            "diffusers のスケールにはステップがありません。start・stop・step を省いてください"
+            "diffusers' scales have no steps; leave start, stop, step and what changes over the steps out",
+            "diffusers のスケールにはステップがありません。start・stop・step と時間で変わるものを省いてください"
         );
         return Err(Error::words(code::CANNOT_BAKE, message));
     }

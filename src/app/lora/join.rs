@@ -95,7 +95,7 @@ pub fn vector(tags: &str) -> Result<Answer> {
 /// The whole's name and the part's, which stands behind the last `_`.
 fn part(lora: &LoraPlan) -> Result<(&str, &str, &LoraPlan)> {
     let name = &lora.name;
-    let is_plain = lora.window.is_always() && lora.dyn_dim.is_none() && lora.elements.is_empty();
+    let is_plain = lora.is_always_the_same() && lora.dyn_dim.is_none() && lora.elements.is_empty();
     if !is_plain || lora.blocks.iter().any(|weight| *weight != 1.0) {
         return Err(talk::wrong(say!(
             "the tag of `{name}` has more than a strength",

@@ -42,10 +42,10 @@ pub fn merge(session: &Session, wish: &MergeWish) -> Result<Answer> {
     };
     for (lora, _) in &loras {
         let name = &lora.name;
-        if !lora.window.is_always() || lora.dyn_dim.is_some() {
+        if !lora.is_always_the_same() || lora.dyn_dim.is_some() {
             return Err(talk::wrong(say!(
-                "`{name}`: start, stop, step and the tag's rank cannot be merged: a file has no steps; leave them out",
-                "`{name}`: start、stop、step とタグのランクはまとめられません。ファイルにはステップがないので、取り除いてください"
+                "`{name}`: start, stop, step, what changes over the steps and the tag's rank cannot be merged: a file has no steps; leave them out",
+                "`{name}`: start、stop、step、時間で変わるもの、タグのランクはまとめられません。ファイルにはステップがないので、取り除いてください"
             )));
         }
     }

@@ -135,10 +135,10 @@ fn lowered(
     let plan = lowering.plan.filter(|_| !session.refuses(&found));
     let Some(plan) = plan else { return Err(Error::refused(found)) };
     let [lora] = plan.first.loras.as_slice() else { return Err(not_one_tag(&tag)) };
-    if !lora.window.is_always() || lora.dyn_dim.is_some() {
+    if !lora.is_always_the_same() || lora.dyn_dim.is_some() {
         return Err(talk::wrong(say!(
-            "start, stop, step and the rank are not in a strength; leave them out",
-            "start・stop・step とランクは強さでは表せません。省いてください"
+            "start, stop, step, what changes over the steps and the rank are not in a strength; leave them out",
+            "start・stop・step、時間で変わるもの、ランクは強さでは表せません。省いてください"
         )));
     }
     Ok((lora.clone(), found))

@@ -2,13 +2,13 @@
 //! another way.
 
 use super::case::{Case, File, Module};
-use super::readers::leave_out;
+use super::readers::{leave_out, needs_loractl};
 use super::{Program, Verdict};
 use crate::diagnostic::{Diagnostic, Severity, code};
 use crate::lora::Kind;
 use crate::plan::argument::{self, BaseRule, Reading};
 use crate::plan::draw::Draws;
-use crate::plan::{Dialect, LoraPlan, Window, element};
+use crate::plan::{Dialect, LoraPlan, OverTime, Window, element};
 use crate::say;
 use crate::syntax::Tag;
 
@@ -82,8 +82,8 @@ type Read = (Vec<Loaded>, Vec<Vec<Asked>>);
 
 /// The tags as the loader and, kind by kind (`lora`, `lyco`), as the extension read them; refusals where they cannot be read.
 fn read(case: &Case<'_>) -> Result<Read, Vec<Diagnostic>> {
-    let refusals: Vec<_> =
-        case.lower(Dialect::Webui).diagnostics.into_iter().filter(|d| d.severity == Severity::Error).collect();
+    let lowered = case.lower(Dialect::Webui).diagnostics.into_iter();
+    let refusals: Vec<_> = lowered.filter(|d| d.severity == Severity::Error).chain(needs_loractl(case)).collect();
     if !refusals.is_empty() {
         return Err(refusals);
     }
@@ -124,6 +124,7 @@ fn of_reading(file: usize, reading: Reading<'_>, case: &Case<'_>) -> Asked {
         blocks,
         elements,
         window: Window { start: reading.start, stop: reading.stop },
+        over_time: OverTime::default(),
         source: String::new(),
     };
     Asked { file, plan, starts_late: reading.start.is_some_and(|start| start > 0) }

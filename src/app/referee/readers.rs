@@ -8,12 +8,18 @@ use crate::lora::Kind;
 use crate::plan::Dialect;
 use crate::plan::argument;
 use crate::plan::dialect::inspire as inspire_rule;
+use crate::plan::strengths;
 use crate::say;
 use crate::syntax::{Tag, python};
 
 /// webui's extension matches by name; webui loads what its own table of names has.
 pub(super) fn webui(case: &Case<'_>, program: &Program) -> Verdict {
+    let refusals = needs_loractl(case);
+    if !refusals.is_empty() {
+        return Verdict { refusals, ..Verdict::default() };
+    }
     let mut verdict = dialect(case, Dialect::Webui);
+    level_weights(&mut verdict, case);
     leave_out(
         &mut verdict,
         case,
@@ -22,6 +28,31 @@ pub(super) fn webui(case: &Case<'_>, program: &Program) -> Verdict {
         || say!("it does not know their names", "名前を知らないため"),
     );
     verdict
+}
+
+/// Strengths that change over the steps, on which webui and its relatives stop.
+pub(super) fn needs_loractl(case: &Case<'_>) -> Vec<Diagnostic> {
+    let said = |tag: &Tag| {
+        let item = strengths::timed_item(tag).filter(|_| argument::webui(tag).is_err())?;
+        let text = &item.text;
+        let message = say!("`{text}` needs the extension loractl", "`{text}` には拡張機能 loractl が必要です");
+        let found = Diagnostic::new(code::NEEDS_LORACTL, message).within(&case.request.prompt);
+        Some(found.at(item.span.clone()))
+    };
+    case.tags.iter().filter_map(said).collect()
+}
+
+/// Weights over time are lbw's own: the extension finds neither a preset nor a vector, and applies everything.
+fn level_weights(verdict: &mut Verdict, case: &Case<'_>) {
+    for (at, (file, factors)) in case.files.iter().zip(&mut verdict.factors).enumerate() {
+        let Some(tag) = case.tags.iter().find(|tag| case.file_of(tag) == Some(at)) else { continue };
+        if strengths::weights_over_time(tag, case.presets).is_none() {
+            continue;
+        }
+        let Ok(read) = argument::webui(tag) else { continue };
+        let plain = |module: &Module| Some(if module.is_text() { read.te } else { read.unet });
+        *factors = file.modules.iter().map(plain).collect();
+    }
 }
 
 pub(super) fn sdnext(case: &Case<'_>, program: &Program) -> Verdict {
@@ -234,7 +265,8 @@ fn is_product(module: &Module) -> bool {
 /// What a dialect's reading gives.
 fn dialect(case: &Case<'_>, dialect: Dialect) -> Verdict {
     let lowering = case.lower(dialect);
-    let is_remark = |d: &&Diagnostic| [code::FOREIGN_NOTATION.id, code::DIALECT_IGNORES.id].contains(&d.code.id);
+    let codes = [code::FOREIGN_NOTATION, code::DIALECT_IGNORES, code::OWN_NOTATION, code::SDNEXT_LEVEL].map(|c| c.id);
+    let is_remark = |d: &&Diagnostic| codes.contains(&d.code.id);
     let refusals: Vec<_> = lowering.diagnostics.iter().filter(|d| d.severity == Severity::Error).cloned().collect();
     let remarks = lowering.diagnostics.iter().filter(is_remark).filter(|_| refusals.is_empty()).cloned().collect();
     let loras = lowering.plan.map_or(Vec::new(), |plan| plan.first.loras);

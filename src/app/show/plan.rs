@@ -5,7 +5,7 @@ use crate::block::{Block, Family, Space};
 use crate::diagnostic::{Language, Text, escaped};
 use crate::lora::{Inspection, LoraIndex};
 use crate::model::{Architecture, EmptyText};
-use crate::plan::{ElementRule, LoraPlan, Pass, Piece, Plan, ScheduleType, Segment, Start, Words};
+use crate::plan::{ElementRule, LoraPlan, Moment, Pass, Piece, Plan, ScheduleType, Segment, Start, Words};
 use crate::say;
 
 /// The table of a plan, with what the LoRA files hold: whole lines without control characters, but for the colours of bars.
@@ -79,7 +79,7 @@ impl Table<'_> {
             }
             // A file that cannot be read is reported when it is used.
             let file = self.loras.resolve(&lora.name).ok().and_then(|path| Inspection::of_file(path, None).ok());
-            out += &self.lora(lora, file.as_ref());
+            out += &self.lora(lora, pass, file.as_ref());
         }
         out
     }
@@ -136,7 +136,7 @@ impl Table<'_> {
     }
 
     /// Blocks × factor for one LoRA, with the modules that `file` has in each.
-    fn lora(&self, lora: &LoraPlan, file: Option<&Inspection>) -> String {
+    fn lora(&self, lora: &LoraPlan, pass: &Pass, file: Option<&Inspection>) -> String {
         let (name, te, unet, source) = (escaped(&lora.name), number(lora.te), number(lora.unet), escaped(&lora.source));
         let source = match source.as_str() {
             "" => Text::default(),
@@ -153,6 +153,7 @@ impl Table<'_> {
             out += &format!("  {}\n", self.words(&say!("cut to rank {rank}", "ランク {rank} に切り詰め")));
         }
         self.window(&mut out, lora);
+        self.over_time(&mut out, lora, pass, file);
         for block in self.family.blocks() {
             let weight = lora.blocks.get(block.index()).copied().unwrap_or(0.0);
             let strength = if is_text(block) { lora.te } else { lora.unet };
@@ -206,6 +207,52 @@ impl Table<'_> {
         *out += &format!("  {}\n", self.words(&said));
     }
 
+    /// What changes over the steps, block by block, and what that costs.
+    fn over_time(&self, out: &mut String, lora: &LoraPlan, pass: &Pass, file: Option<&Inspection>) {
+        if lora.over_time.is_level() {
+            return;
+        }
+        let last = pass.settings.sampler.last_reported_step(pass.start.steps(pass.settings.steps));
+        let steps: Vec<i64> = (0..=last.max(0)).collect();
+        let changes: Vec<i64> =
+            steps.windows(2).filter(|pair| lora.at(pair[0]) != lora.at(pair[1])).map(|pair| pair[1]).collect();
+        let count = changes.len();
+        let made = file.map(|file| changes.iter().map(|step| self.changed(lora, *step, file)).sum::<usize>());
+        let said = match made {
+            Some(made) => say!(
+                "changes at {count} steps, where {made} modules are merged again in all",
+                "{count} 回のステップで変わり、延べ {made} モジュールをマージし直します"
+            ),
+            None => say!("changes at {count} steps", "{count} 回のステップで変わります"),
+        };
+        *out += &format!("  {}\n", self.words(&said));
+        let shown = shown_steps(lora, last.max(0));
+        let head: String = shown.iter().map(|step| format!(" {step:>8}")).collect();
+        let title = self.words(&say!("step", "位置").padded(6));
+        *out += &format!("  {title}{head}\n");
+        for block in self.family.blocks().filter(|block| !is_text(*block)) {
+            if file.is_some_and(|file| modules_of(file, self.family, block).is_empty()) {
+                continue;
+            }
+            let factor = |step: &i64| {
+                let now = lora.at(*step);
+                now.unet * now.blocks.get(block.index()).copied().unwrap_or(0.0)
+            };
+            let row: String = shown.iter().map(|step| format!(" {:>8}", number(factor(step)))).collect();
+            *out += &format!("  {:<6}{row}\n", block.name());
+        }
+        *out += &format!("  {}\n", self.words(&say!("at the beginning:", "最初:")));
+    }
+
+    /// How many modules have another factor at a step than at the one before.
+    fn changed(&self, lora: &LoraPlan, step: i64, file: &Inspection) -> usize {
+        let (before, now) = (lora.at(step - 1), lora.at(step));
+        let of_unet = file.modules.iter().filter(|module| module.starts_with("diffusion_model"));
+        let factor =
+            |moment: &Moment<'_>, module: &str| moment.unet * lora.ratio_among(&moment.blocks, self.family, module);
+        of_unet.filter(|module| factor(&before, module) != factor(&now, module)).count()
+    }
+
     /// How many there are, and how many of them have their factor from an element rule.
     fn said_of_modules(&self, modules: &[&str], lora: &LoraPlan, strength: f64) -> String {
         let count = modules.len();
@@ -252,6 +299,19 @@ impl Table<'_> {
             (false, _) => list,
             (true, _) => format!("NOT {list}"),
         }
+    }
+}
+
+/// Steps that show the course of a LoRA: those nearest to its points, at most eight.
+fn shown_steps(lora: &LoraPlan, last: i64) -> Vec<i64> {
+    const SHOWN: usize = 8;
+    let points = lora.over_time.unet.iter().map(|point| point.step).chain(lora.over_time.blocks.iter().map(|p| p.step));
+    let mut steps: Vec<i64> = points.map(|step| (step.round() as i64).clamp(0, last)).chain([0, last]).collect();
+    steps.sort_unstable();
+    steps.dedup();
+    match steps.len() {
+        0..=SHOWN => steps,
+        many => (0..SHOWN).map(|at| steps[at * (many - 1) / (SHOWN - 1)]).collect(),
     }
 }
 

@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::vector;
 use crate::block::{Family, Layout};
 use crate::diagnostic::{Diagnostic, Said, Source, code};
+use crate::plan::strengths;
 use crate::plan::{Dialect, DialectError, Request};
 use crate::preset::PresetSet;
 use crate::say;
@@ -83,7 +84,9 @@ pub fn tag(tag: &Tag, request: &Request) -> Vec<Diagnostic> {
     if dialect.is_webui() {
         return found;
     }
-    if let Some(item) = ["lbwe", "start", "stop", "step"].into_iter().find_map(|key| tag.named(key)) {
+    let foreign = ["lbwe", "start", "stop", "step"].into_iter().find_map(|key| tag.named(key));
+    let timed = (dialect != Dialect::Sdnext).then(|| strengths::timed_item(tag)).flatten();
+    if let Some(item) = foreign.or(timed) {
         let (text, tool) = (&item.text, dialect.tool());
         let message =
             say!("`{text}` is webui's; {tool} does not know it", "`{text}` は webui のもので、{tool} は知りません");

@@ -3,6 +3,7 @@
 mod arguments;
 mod dialect;
 mod no_tag;
+mod over_time;
 mod prompt;
 mod prompt_file;
 mod prose;

@@ -2,15 +2,17 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{arguments, dialect, no_tag, vector};
+use super::{arguments, dialect, no_tag, over_time, vector};
 use crate::block::Layout;
 use crate::diagnostic::{Diagnostic, Said, Source, Text, code, did_you_mean};
 use crate::plan::Request;
 use crate::plan::argument::{self, ArgumentError, ArgumentErrorKind, BaseRule, Found, Vector};
 use crate::plan::network::{LORA_KINDS, Networks, lora_tags};
+use crate::plan::over_time::is_over_time;
+use crate::plan::strengths;
 use crate::preset::PresetSet;
 use crate::say;
-use crate::syntax::{Prompt, Tag};
+use crate::syntax::{Item, Prompt, Tag};
 
 /// Text that stops webui or the extension.
 pub fn argument_error(error: &ArgumentError, source: &Source, presets: &PresetSet) -> Diagnostic {
@@ -28,6 +30,16 @@ pub fn argument_error(error: &ArgumentError, source: &Source, presets: &PresetSe
             let dialect = dialect::of_text(&format!("{entry},")).unwrap_or_default();
             return dialect::foreign_weights(dialect, span, source);
         }
+        ArgumentErrorKind::UnknownWeights(value) => return vector::unknown_weights(value, span, source, presets),
+        ArgumentErrorKind::BadFrames(text) => Diagnostic::new(
+            code::BAD_FRAMES,
+            say!("`{text}` is no list of weights over time", "`{text}` は時間で変わる重みの一覧ではありません"),
+        )
+        .at(span)
+        .help(say!(
+            "write each weight with its place: `lbw=XLALL@0,XLOUT@0.5`",
+            "重みに位置を付けてください: `lbw=XLALL@0,XLOUT@0.5`"
+        )),
         ArgumentErrorKind::Dialect(error) => return dialect::unreadable(error, span, source, presets),
         ArgumentErrorKind::BadNumber { argument, text, .. } if is_weights(argument, text, presets) => Diagnostic::new(
             code::POSITIONAL_VECTOR,
@@ -50,6 +62,10 @@ pub fn argument_error(error: &ArgumentError, source: &Source, presets: &PresetSe
             let said = Diagnostic::new(code::BAD_NUMBER, message)
                 .label(span, say!("{argument} of this LoRA", "この LoRA の {argument}"));
             let help = match text {
+                text if is_over_time(text) => say!(
+                    "write strengths with their places, as in `0@0,1@0.5`",
+                    "`0@0,1@0.5` のように、強さに位置を付けて書いてください"
+                ),
                 text if text.contains(',') && text.replacen(',', ".", 1).parse::<f64>().is_ok() => {
                     say!("write decimals with a point", "小数点には「.」を使ってください")
                 }
@@ -165,7 +181,8 @@ pub fn tags(prompt: &Prompt, networks: &Networks, request: &Request, presets: &P
         }
         found.extend(elements(tag, request, presets));
         found.extend(window(tag, request));
-        if acting && is_webui {
+        found.extend(over_time::tag(tag, request, presets));
+        if acting && is_webui && !strengths::is_timed(tag) {
             found.extend(unet_alone(tag, source));
         }
     }
@@ -219,7 +236,9 @@ fn names(tag: &Tag, source: &Source) -> Vec<Diagnostic> {
         );
     }
     for key in ["te=", "unet=", "lbw=", "lbwe=", "x=", "start=", "stop=", "step="] {
-        let hidden = tag.items.iter().find(|item| item.text.contains(key));
+        // loractl's `hrte=` and `hrunet=` are no accident.
+        let is_hires = |item: &&Item| item.named().is_some_and(|(name, _)| strengths::HIRES.contains(&name));
+        let hidden = tag.items.iter().filter(|item| !is_hires(item)).find(|item| item.text.contains(key));
         if let Some(item) = hidden.filter(|item| !item.text.trim_start().starts_with(key)) {
             let value = item.text.replace(key, "");
             found.push(
@@ -250,7 +269,8 @@ fn weights(tag: &Tag, source: &Source, presets: &PresetSet, stopped: bool) -> Ve
         _ => return Vec::new(),
     };
     let entries = value.matches(',').count() + 1;
-    if presets.weights.get(&value).is_some() || Layout::from_len(entries).is_some() {
+    let is_over_time = strengths::weights_over_time(tag, presets).is_some();
+    if is_over_time || presets.weights.get(&value).is_some() || Layout::from_len(entries).is_some() {
         return Vec::new();
     }
     let span = item.value_span();

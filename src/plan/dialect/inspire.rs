@@ -98,7 +98,7 @@ pub(super) fn weights(
     if blocks[0] != 1.0 {
         rules.insert(0, ElementRule { blocks: outside_blocks(), elements: anything(), ratio: blocks[0] });
     }
-    Ok(Weights { blocks, rules })
+    Ok(Weights { blocks, rules, over_time: None })
 }
 
 /// The parts that weights are given to.

@@ -40,5 +40,5 @@ pub(super) fn weights(text: &str, family: Family) -> Result<Weights, DialectErro
         });
     }
     rules.retain(|rule| rule.ratio != 1.0);
-    Ok(Weights { blocks, rules })
+    Ok(Weights { blocks, rules, over_time: None })
 }

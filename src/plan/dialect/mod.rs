@@ -28,6 +28,8 @@ pub use error::DialectError;
 use super::argument::{self, ArgumentError, ArgumentErrorKind, Reading, Strengths, Vector};
 use super::draw::Draws;
 use super::network::{Networks, lora_tags};
+use super::over_time::{WeightsOverTime, Written};
+use super::strengths::{self, StrengthsOverTime};
 use super::{ElementRule, Words};
 use crate::block::{Family, Space};
 use crate::preset::{Preset, PresetSet};
@@ -97,6 +99,8 @@ struct Weights {
     blocks: Vec<f64>,
     /// Ratios of what lies outside the blocks, and of parts of blocks.
     rules: Vec<ElementRule>,
+    /// How they change over the steps; `blocks` are then those of the beginning.
+    over_time: Option<WeightsOverTime>,
 }
 
 /// A tag with those items alone that every dialect reads as webui does.
@@ -125,8 +129,8 @@ pub(super) fn edit<'p>(
     let index: std::collections::HashMap<String, usize> =
         networks.files.iter().enumerate().map(|(at, file)| (file.name.clone(), at)).collect();
     for tag in lora_tags(tags) {
-        let reading = match read(tag, context, draws) {
-            Ok(reading) => reading,
+        let (reading, over_time) = match read(tag, context, draws) {
+            Ok(read) => read,
             Err(error) => {
                 errors.push(error);
                 continue;
@@ -140,18 +144,31 @@ pub(super) fn edit<'p>(
         }
         let file = index.get(&reading.name).map(|at| &mut networks.files[*at]);
         if let Some(file) = file.filter(|file| file.reading.is_none()) {
-            (file.te, file.unet) = (reading.te, reading.unet);
+            (file.te, file.unet, file.over_time) = (reading.te, reading.unet, over_time);
             file.reading = Some(reading);
         }
     }
     errors
 }
 
-fn read<'p>(tag: &Tag, context: Context<'_, 'p>, draws: &mut Draws) -> Result<Reading<'p>, ArgumentError> {
+/// What the dialect reads in a tag.
+type Read<'p> = (Reading<'p>, Option<StrengthsOverTime>);
+
+fn read<'p>(tag: &Tag, context: Context<'_, 'p>, draws: &mut Draws) -> Result<Read<'p>, ArgumentError> {
     let plain = plain(tag, context.dialect);
-    let Strengths { name, te, mut unet, .. } = argument::webui(&plain)?;
+    let (Strengths { name, te, mut unet, .. }, mut over_time) = strengths::read(&plain)?;
     let sections = match context.dialect {
-        Dialect::Sdnext => sdnext::Sections::read(&plain, &mut unet)?,
+        Dialect::Sdnext => {
+            let mut of_unet = over_time.as_ref().map_or(Written::constant(unet), |o| o.unet.clone());
+            let sections = sdnext::Sections::read(&plain, &mut of_unet)?;
+            unet = of_unet.first();
+            if let Some(over_time) = &mut over_time {
+                over_time.unet = of_unet;
+                // It has no strengths for the second pass.
+                (over_time.hires_te, over_time.hires_unet) = (None, None);
+            }
+            sections
+        }
         _ => None,
     };
     let item = tag.items.iter().rfind(|item| is_weights(item));
@@ -171,17 +188,18 @@ fn read<'p>(tag: &Tag, context: Context<'_, 'p>, draws: &mut Draws) -> Result<Re
         (Dialect::Kohya, Some(text)) => Some(kohya::weights(text, context.family)),
         (_, None) => None,
     };
-    let vector = weights.transpose().map_err(error)?.map(|Weights { blocks, rules }| Vector {
+    let vector = weights.transpose().map_err(error)?.map(|Weights { blocks, rules, over_time }| Vector {
         layout: None,
         blocks,
         rules,
         preset,
         span: span.clone(),
         relative: false,
+        over_time,
     });
     let (start, stop) = argument::window(tag)?;
     let elements = tag.named("lbwe").and_then(|item| context.presets.elements.get(item.named()?.1));
-    Ok(Reading { name, te, unet, start, stop, vector, elements })
+    Ok((Reading { name, te, unet, start, stop, vector, elements }, over_time))
 }
 
 /// The value of an `lbw=` item, which may hold further `=`.

@@ -7,49 +7,44 @@
 use super::{DialectError, Weights, anything, containing, outside_blocks};
 use crate::block::{Block, Family, Layout};
 use crate::plan::ElementRule;
-use crate::plan::argument::{ArgumentError, ArgumentErrorKind};
+use crate::plan::argument::ArgumentError;
+use crate::plan::over_time::{WeightsOverTime, Written};
+use crate::plan::strengths;
 use crate::syntax::{Tag, python};
 
 const BASE: usize = 0;
 const M00: usize = 13;
 
-/// UNet strengths of the three sections. Modules outside the blocks go with `input`.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Sections {
-    input: f64,
-    middle: f64,
-    output: f64,
-}
+/// UNet strengths of the input blocks, the middle and the output blocks. Modules outside the blocks go with the first.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Sections([Written<f64>; 3]);
 
 impl Sections {
     /// The strengths of `in=`, `mid=` and `out=`, each `unet` where it is not given. Without any, nothing; with one, the
     /// weights carry the strengths and `unet` becomes 1.
-    pub(super) fn read(tag: &Tag, unet: &mut f64) -> Result<Option<Self>, ArgumentError> {
+    pub(super) fn read(tag: &Tag, unet: &mut Written<f64>) -> Result<Option<Self>, ArgumentError> {
         // Unlike in webui a number without a name does not stand for the UNet alone, so `unet` is `te` unless it is named.
-        let section = |argument: &'static str| -> Result<Option<f64>, ArgumentError> {
-            let Some(item) = tag.named(argument) else { return Ok(None) };
-            let text = item.named().map_or("", |(_, value)| value);
-            let bad = || ArgumentError {
-                kind: ArgumentErrorKind::BadNumber { argument, text: text.to_owned(), whole: false },
-                span: item.value_span(),
-            };
-            python::float(text).map(Some).ok_or_else(bad)
+        let section = |argument: &'static str| match tag.named(argument).and_then(|item| Some((item, item.named()?.1)))
+        {
+            Some((item, value)) => strengths::written(argument, value, item).map(Some),
+            None => Ok(None),
         };
-        let (input, middle, output) = (section("in")?, section("mid")?, section("out")?);
-        if input.or(middle).or(output).is_none() {
+        let sections = [section("in")?, section("mid")?, section("out")?];
+        if sections.iter().all(Option::is_none) {
             return Ok(None);
         }
-        let all = std::mem::replace(unet, 1.0);
-        let or_all = |section: Option<f64>| section.unwrap_or(all);
-        Ok(Some(Sections { input: or_all(input), middle: or_all(middle), output: or_all(output) }))
+        let all = std::mem::replace(unet, Written::constant(1.0));
+        Ok(Some(Sections(sections.map(|section| section.unwrap_or_else(|| all.clone())))))
     }
 
-    fn of_block(self, index: usize) -> f64 {
+    /// The strength of a block at the beginning.
+    fn of_block(&self, index: usize) -> f64 {
+        let [input, middle, output] = &self.0;
         match index {
             BASE => 1.0,
-            1..M00 => self.input,
-            M00 => self.middle,
-            _ => self.output,
+            1..M00 => input.first(),
+            M00 => middle.first(),
+            _ => output.first(),
         }
     }
 }
@@ -58,30 +53,29 @@ impl Sections {
 pub(super) fn weights(text: Option<&str>, sections: Option<Sections>, family: Family) -> Result<Weights, DialectError> {
     let [_, layout] = family.layouts();
     let slots = text.map_or(Ok(vec![1.0; layout.len()]), |text| slots(text, family))?;
-    let sections = sections.unwrap_or(Sections { input: 1.0, middle: 1.0, output: 1.0 });
-    let mut blocks = vec![1.0; layout.space().names().len()];
+    let sections = sections.unwrap_or(Sections([1.0; 3].map(Written::constant)));
+    let mut slot_of = vec![1.0; layout.space().names().len()];
     for (slot, block) in slots.iter().zip(blocks_of(layout)) {
-        blocks[block.index()] = slot * sections.of_block(block.index());
+        slot_of[block.index()] = *slot;
     }
+    // Blocks that this family has not stay what they are.
+    let is_there = |index: usize| blocks_of(layout).any(|block| block.index() == index);
+    let weight = |(index, slot): (usize, &f64)| if is_there(index) { slot * sections.of_block(index) } else { *slot };
+    let blocks = slot_of.iter().enumerate().map(weight).collect();
+    let input = sections.0[0].first();
+    let changes = sections.0.iter().any(|strength| !strength.is_constant());
+    let over_time = changes.then_some(WeightsOverTime::Sections { base: slot_of, strengths: sections.0 });
     let base = slots.first().copied().unwrap_or(1.0);
     let last = slots.last().copied().unwrap_or(1.0);
     let rules = vec![
         // The text encoders' modules without a block, then the UNet's.
         ElementRule { blocks: outside_blocks(), elements: anything(), ratio: base },
-        ElementRule {
-            blocks: outside_blocks(),
-            elements: containing(["diffusion_model_"]),
-            ratio: base * sections.input,
-        },
+        ElementRule { blocks: outside_blocks(), elements: containing(["diffusion_model_"]), ratio: base * input },
         // The output convolution goes with the last output block's weight, but with the input blocks' strength.
-        ElementRule {
-            blocks: outside_blocks(),
-            elements: containing(["diffusion_model_out_"]),
-            ratio: last * sections.input,
-        },
+        ElementRule { blocks: outside_blocks(), elements: containing(["diffusion_model_out_"]), ratio: last * input },
     ];
     let rules = if rules.iter().all(|rule| rule.ratio == 1.0) { Vec::new() } else { rules };
-    Ok(Weights { blocks, rules })
+    Ok(Weights { blocks, rules, over_time })
 }
 
 /// One number per block that the family has, `BASE` first.
