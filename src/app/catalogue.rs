@@ -11,6 +11,7 @@ use super::webui::{self, WebuiConfig};
 use crate::checkpoint::{cached_sha256, known_sha256};
 use crate::diagnostic::{Diagnostic, code};
 use crate::engine::embedded;
+use crate::plan::Patch;
 use crate::say;
 
 /// Folders and files, as the caller names them.
@@ -34,6 +35,10 @@ pub struct Places {
     pub element_presets: Vec<PathBuf>,
     /// Folder for files that can be made again.
     pub cache: PathBuf,
+    /// Settings that hold where neither a text nor the caller says anything.
+    pub settings: Patch,
+    /// What is to be said about all this.
+    pub found: Vec<Diagnostic>,
 }
 
 impl Default for Places {
@@ -48,6 +53,8 @@ impl Default for Places {
             presets: Vec::new(),
             element_presets: Vec::new(),
             cache: dirs::cache_dir().map_or_else(|| tempfile::env::temp_dir().join("lbw"), |dir| dir.join("lbw")),
+            settings: Patch::default(),
+            found: Vec::new(),
         }
     }
 }
@@ -83,6 +90,8 @@ pub struct Catalogue {
     pub element_presets: Vec<PathBuf>,
     /// Folder for files that can be made again.
     pub cache: PathBuf,
+    /// Settings that hold where neither a text nor the caller says anything; they win over webui's.
+    pub settings: Patch,
     /// The embedded files, once they are asked for.
     installed: OnceLock<embedded::Installed>,
     /// What names have led to.
@@ -132,6 +141,7 @@ impl Catalogue {
             presets: with(of_extension("lbwpresets.txt"), &places.presets),
             element_presets: with(of_extension("elempresets.txt"), &places.element_presets),
             cache: places.cache.clone(),
+            settings: places.settings.clone(),
             installed: OnceLock::new(),
             found: Arc::default(),
             closed: None,

@@ -3,19 +3,28 @@
 use std::path::{Path, PathBuf};
 
 use super::batch::{Batch, Wish};
-use super::error::Result;
+use super::error::{Error, Result};
+use super::file_kind::FileKind;
 use super::files::read_presets;
 use super::session::Session;
 use super::source::{Reading, words};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, code};
 use crate::plan::check;
+use crate::say;
 
 /// What is to be said of each input: a prompt, or a file of prompts or presets.
 pub fn check(session: &Session, inputs: &[String]) -> Result<Vec<Diagnostic>> {
     let mut found = session.found.clone();
     for input in inputs {
         let path = Path::new(input);
-        found.extend(if path.exists() { of_file(session, path)? } else { of_words(session, input) });
+        found.extend(match path.exists() {
+            true => of_file(session, path)?,
+            false if FileKind::of_name(path).is_some() => {
+                let message = say!("{input}: there is no such file", "{input}: そのファイルはありません");
+                return Err(Error::file(code::NO_FILE, message).after(found));
+            }
+            false => of_words(session, input),
+        });
     }
     Ok(found)
 }

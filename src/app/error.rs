@@ -66,9 +66,11 @@ impl Error {
         Error::new(ErrorKind::File, code, message)
     }
 
-    /// The words are wrong, as was found while they were read.
+    /// What was found while words were read refuses them: the words are wrong, or nothing but files that they name.
     pub fn refused(findings: Vec<Diagnostic>) -> Self {
-        Error { kind: ErrorKind::Words, findings }
+        let mut errors = findings.iter().filter(|found| found.severity == Severity::Error).peekable();
+        let is_of_files = errors.peek().is_some() && errors.all(|found| found.code == code::UNUSABLE_FILE);
+        Error { kind: if is_of_files { ErrorKind::File } else { ErrorKind::Words }, findings }
     }
 
     /// The system cannot read or list something.

@@ -31,6 +31,7 @@ mod error;
 mod file_kind;
 mod files;
 mod info;
+pub mod lists;
 mod live;
 pub mod lora;
 pub mod preset_files;
@@ -44,6 +45,7 @@ mod source;
 mod store;
 mod studio;
 pub mod upscale;
+mod user_config;
 mod webui;
 pub mod worker;
 mod written;
@@ -66,6 +68,7 @@ pub use session::{Asked, Beside, Caller, ListedLora, Session, drawn_seed, finger
 pub use source::{Reading, Says, Sources, files as prompt_files, is_image, of_foreign, plans, says, words};
 pub use store::{Output, read_cell};
 pub use studio::{EngineSettings, Picture, Studio, json, open_engine, plan_of_text};
+pub use user_config::UserConfig;
 pub use written::patch_of_flags;
 
 // What the application takes and gives, and where it comes from does not matter to front ends.

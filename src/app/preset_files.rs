@@ -15,11 +15,6 @@ use crate::preset::edit::{self, Format, Kind};
 use crate::preset::{Origin, Preset, PresetFile, PresetSet, webui, yaml};
 use crate::say;
 
-/// Every preset, one after the other.
-pub fn list(presets: &PresetSet) -> Vec<Answer> {
-    all(presets).map(|(kind, preset)| line(kind, preset)).collect()
-}
-
 /// The presets of this name, block by block.
 pub fn show(presets: &PresetSet, name: &str) -> Result<Vec<Answer>> {
     let found: Vec<Answer> = all(presets)

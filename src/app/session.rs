@@ -16,7 +16,7 @@ use super::{embeddings, settings};
 use crate::batch::{Entry, Place};
 use crate::block::Family;
 use crate::checkpoint::{Checkpoint, TensorFile};
-use crate::diagnostic::{Diagnostic, Severity, Source, code, did_you_mean};
+use crate::diagnostic::{Diagnostic, Said, Severity, Source, Text, code, did_you_mean};
 use crate::engine::InitImage;
 use crate::files::hex;
 use crate::image_io::read_picture;
@@ -35,6 +35,9 @@ use crate::syntax::Prompt;
 use crate::text::EmbeddingFiles;
 use crate::upscale::UpscalerIndex;
 
+/// What a file is, or why it cannot be read.
+type Opened<T> = std::result::Result<T, Text>;
+
 /// What prompts are read with.
 pub struct Session {
     /// Where files are found.
@@ -51,14 +54,14 @@ pub struct Session {
     pub found: Vec<Diagnostic>,
     /// What the caller sets.
     caller: Caller,
-    /// What LoRA files are, by name, each file opened once; nothing for one that cannot be read.
-    inspections: Mutex<HashMap<String, Option<Arc<Inspection>>>>,
+    /// What LoRA files are, by name, each file opened once, or why one cannot be read.
+    inspections: Mutex<HashMap<String, Opened<Arc<Inspection>>>>,
     /// [`Session::lora_list`], once somebody has asked.
     listed: OnceLock<Vec<ListedLora>>,
     /// Pictures that are drawn over, by path.
     pictures: Mutex<HashMap<String, Arc<InitImage>>>,
-    /// What checkpoints are made as, each opened once; nothing for one that cannot be read.
-    architectures: Mutex<HashMap<PathBuf, Option<Arc<Architecture>>>>,
+    /// What checkpoints are made as, each opened once, or why one cannot be read.
+    architectures: Mutex<HashMap<PathBuf, Opened<Option<Arc<Architecture>>>>>,
 }
 
 /// A LoRA file with what its header says of itself.
@@ -114,10 +117,12 @@ pub struct Asked {
 impl Session {
     /// Reads presets and the folders of LoRAs and embeddings.
     pub fn open(places: &Places, caller: Caller) -> Result<Self> {
-        let (catalogue, mut found) = Catalogue::open(places)?;
+        let (catalogue, said) = Catalogue::open(places)?;
+        let mut found = [places.found.as_slice(), &said].concat();
         let (presets, said) = load_presets(&catalogue)?;
         found.extend(said);
-        let loras = LoraIndex::scan(&catalogue.loras(caller.patch.text("model"))?)?;
+        let model = caller.patch.text("model").or(catalogue.settings.text("model"));
+        let loras = LoraIndex::scan(&catalogue.loras(model)?)?;
         let embeddings = EmbeddingFiles::scan(&catalogue.embeddings)?;
         let upscalers = UpscalerIndex::scan(&catalogue.upscalers);
         let (inspections, pictures, listed, architectures) = Default::default();
@@ -158,7 +163,9 @@ impl Session {
 
     /// From now on names are looked up in lists alone and never taken for paths: what is asked comes from somebody else.
     pub fn closed(mut self) -> Self {
-        self.catalogue.close(self.caller.patch.text("model"), self.caller.patch.text("vae"));
+        let named = |name| self.caller.patch.text(name).or(self.catalogue.settings.text(name)).map(str::to_owned);
+        let (model, vae) = (named("model"), named("vae"));
+        self.catalogue.close(model.as_deref(), vae.as_deref());
         self
     }
 
@@ -169,18 +176,29 @@ impl Session {
 
     /// Whether the program's own model runs where nothing else is asked for.
     pub fn is_embedded(&self) -> bool {
-        self.catalogue.is_embedded(self.caller.patch.text("model"))
+        self.catalogue.is_embedded(self.named_model())
     }
 
     /// Whether the caller names a checkpoint.
     pub fn names_model(&self) -> bool {
-        self.caller.patch.get("model").is_some()
+        self.named_model().is_some()
+    }
+
+    /// The checkpoint that the caller names, or the user's configuration.
+    pub fn named_model(&self) -> Option<&str> {
+        self.caller.patch.text("model").or(self.catalogue.settings.text("model"))
     }
 
     /// The checkpoint and VAE that the caller names, or what runs without.
     pub fn model(&self) -> Result<ModelFiles> {
-        let patch = self.catalogue.config.patch.clone().with(&self.caller.patch);
+        let catalogue = &self.catalogue;
+        let patch = catalogue.config.patch.clone().with(&catalogue.settings).with(&self.caller.patch);
         self.catalogue.model(patch.text("model"), patch.text("vae"))
+    }
+
+    /// The checkpoints that can be chosen by name, each with its path below its folder.
+    pub fn checkpoints(&self) -> Result<Vec<(PathBuf, String)>> {
+        self.catalogue.checkpoints(self.named_model())
     }
 
     /// The LoRA files with what their headers say of themselves; what cannot be read says nothing.
@@ -288,8 +306,20 @@ impl Session {
 
     /// What the checkpoint at `path` is made as; `None` where that cannot be told, which is reported where it is drawn with.
     pub fn architecture(&self, path: &Path) -> Option<Arc<Architecture>> {
+        self.opened(path).ok().flatten()
+    }
+
+    /// Why the checkpoint at `path` cannot be drawn with, where its header already tells.
+    fn unusable_model(&self, path: &Path) -> Option<Diagnostic> {
+        self.opened(path).err().map(|why| Diagnostic::new(code::UNUSABLE_FILE, why))
+    }
+
+    fn opened(&self, path: &Path) -> Opened<Option<Arc<Architecture>>> {
         let mut known = self.architectures.lock().unwrap_or_else(|e| e.into_inner());
-        let read = || Architecture::of(Checkpoint::open(path).ok()?.file()).map(Arc::new);
+        let read = || {
+            let checkpoint = Checkpoint::open(path).map_err(|error| error.said())?;
+            Ok(Architecture::of(checkpoint.file()).map(Arc::new))
+        };
         known.entry(path.to_owned()).or_insert_with(read).clone()
     }
 
@@ -363,6 +393,7 @@ impl Session {
                 found = said;
             }
         }
+        found.extend(self.unusable_model(&asked.model.checkpoint));
         if self.refuses(&found) {
             plans.clear();
         }
@@ -375,6 +406,7 @@ impl Session {
         if request.hires.is_some() {
             found.extend(self.unknown_loras(&request.hires_prompt));
         }
+        found.extend(settings::unusual(&request.settings));
         let lowering = lower_with_files(request, presets, &|name| self.modules_of(name));
         found.extend(lowering.diagnostics);
         if let Some(plan) = &lowering.plan {
@@ -395,7 +427,12 @@ impl Session {
         let tags = Prompt::parse(&prompt.text).tags;
         for name in lora_tags(&tags).into_iter().filter_map(|tag| tag.positional().next()) {
             match self.loras.resolve(&name.text) {
-                Ok(_) | Err(IndexError::NotFound { .. }) => {}
+                Err(IndexError::NotFound { .. }) => {}
+                Ok(_) => {
+                    if let Some(Err(why)) = self.inspection(&name.text) {
+                        found.push(Diagnostic::new(code::UNUSABLE_FILE, why).within(prompt).at(name.span.clone()));
+                    }
+                }
                 Err(error) => found.push(
                     Diagnostic::new(code::UNKNOWN_LORA, say!("{error}", "{error}"))
                         .within(prompt)
@@ -413,15 +450,20 @@ impl Session {
 
     /// What a LoRA's file is; nothing for a file that is not there or cannot be read, which is reported where it is used.
     pub fn inspection_of(&self, name: &str) -> Option<Arc<Inspection>> {
+        self.inspection(name)?.ok()
+    }
+
+    /// What a LoRA's file is, or why it cannot be read; nothing where there is none.
+    fn inspection(&self, name: &str) -> Option<Opened<Arc<Inspection>>> {
         let mut known = self.inspections.lock().unwrap_or_else(|e| e.into_inner());
         if let Some(inspection) = known.get(name) {
-            return inspection.clone();
+            return Some(inspection.clone());
         }
         // Names of nothing are not remembered: there is no end of them.
         let path = self.loras.resolve(name).ok()?;
-        let inspection = Inspection::of_file(path, None).ok().map(Arc::new);
+        let inspection = Inspection::of_file(path, None).map(Arc::new).map_err(|error| error.said());
         known.insert(name.to_owned(), inspection.clone());
-        inspection
+        Some(inspection)
     }
 }
 

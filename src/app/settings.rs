@@ -5,7 +5,7 @@ use super::error::Error;
 use super::session::{Caller, drawn_seed};
 use super::webui::WebuiConfig;
 use crate::diagnostic::{Diagnostic, Said, code};
-use crate::plan::{LatentUpscaler, Patch, Wanted};
+use crate::plan::{LatentUpscaler, Patch, Settings, Wanted};
 use crate::say;
 use crate::upscale::{NoUpscaler, UpscalerIndex};
 
@@ -25,7 +25,7 @@ pub(super) fn layers(
         text.remove("model");
         text.remove("vae");
     }
-    let config = config.patch.clone();
+    let config = config.patch.clone().with(&catalogue.settings);
     match caller.is_default {
         true => config.with(&caller.patch).with(&text),
         false => config.with(&text).with(&caller.patch),
@@ -52,6 +52,21 @@ pub(super) fn draw_seeds(patch: &Patch, wanted: &mut Wanted) -> bool {
         wanted.settings.subseed = drawn_seed();
     }
     is_open
+}
+
+/// A value that can be drawn with but hardly was meant.
+pub(super) fn unusual(settings: &Settings) -> Option<Diagnostic> {
+    const HIGHEST: f64 = 50.0;
+    let scale = settings.cfg_scale;
+    (scale.abs() > HIGHEST).then(|| {
+        let message = say!(
+            "a CFG scale of {scale} burns the picture: nearly all are from 1 to 15",
+            "CFG スケール {scale} では絵が焼けます。ふつうは 1〜15 です"
+        );
+        let meant = scale / 100.0;
+        Diagnostic::new(code::UNUSUAL_VALUE, message)
+            .help(say!("perhaps {meant} is meant", "{meant} のことかもしれません"))
+    })
 }
 
 pub(super) fn no_upscaler(error: &NoUpscaler, index: &UpscalerIndex) -> Error {

@@ -35,6 +35,7 @@ impl Output {
             None => {
                 let folder = output.unwrap_or(Path::new("lbw-out")).to_owned();
                 std::fs::create_dir_all(&folder).map_err(|e| Error::writing(&folder, &e))?;
+                can_be_written_to(&folder)?;
                 let entries = std::fs::read_dir(&folder).map_err(|e| Error::reading(&folder, &e))?;
                 let numbers = entries.filter_map(|e| number(&e.ok()?.path()));
                 let next = numbers.max().map_or(0, |n| n + 1);
@@ -72,6 +73,7 @@ impl Output {
             let message = say!("{parent}: there is no such folder", "{parent}: そのフォルダーはありません");
             return Err(Error::file(code::NO_FILE, message));
         }
+        can_be_written_to(parent.unwrap_or(Path::new(".")))?;
         Ok(Output::File(path.to_owned()))
     }
 
@@ -108,6 +110,11 @@ impl Store for Output {
     fn keep(&mut self, job: &Job, picture: &Picture) -> Result<Kept> {
         Ok(Kept { file: self.write(job.plan.settings().seed, picture)?, crc32: None })
     }
+}
+
+/// Whether a file can be made in `folder` is known before a picture is drawn for it.
+fn can_be_written_to(folder: &Path) -> Result<()> {
+    tempfile::tempfile_in(folder).map(drop).map_err(|error| Error::writing(folder, &error))
 }
 
 /// The number that a file of ours begins with.

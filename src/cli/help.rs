@@ -16,10 +16,15 @@ const COLUMN: usize = 30;
 const SHARED: [&str; 4] = ["steps", "seed", "model", "webui_dir"];
 
 /// Puts the pages in place of clap's, for a command and all in it.
-pub fn with_pages(mut root: Command, long: bool, width: usize) -> Command {
-    root = replaced(root, true);
+pub fn with_pages(root: Command, long: bool, width: usize) -> Command {
+    paged(with_flags(root), long, width)
+}
+
+/// A command whose flags for help are ours, with all in it, ready to be shown.
+pub fn with_flags(root: Command) -> Command {
+    let mut root = replaced(root, true);
     root.build();
-    paged(root, long, width)
+    root
 }
 
 /// Gives every command flags for help whose words are ours.
@@ -148,20 +153,27 @@ impl Page<'_> {
         let hidden = self.command.get_arguments().filter(|arg| !arg.is_hide_set() && !self.is_shown(arg)).count();
         let more = self.command.get_after_long_help().is_some();
         if !self.long && (hidden > 0 || more) {
-            let name = self.command.get_bin_name().unwrap_or_default();
+            let name = self.command.get_bin_name().unwrap_or("lbw");
             let said = match (tell("en", "ja"), more) {
                 ("ja", false) => format!("ほかに {hidden} 個のオプションがあります: `{name} --help`"),
                 ("ja", true) => format!("ほかに {hidden} 個のオプションと説明があります: `{name} --help`"),
                 (_, false) => format!("`{name} --help` tells about {hidden} more options"),
                 (_, true) => format!("`{name} --help` tells about {hidden} more options, and more about these"),
             };
-            return Some(format!("{}\n", self.filled(&said, "", "")));
+            let said = format!("{}\n", self.filled(&said, "", ""));
+            // Commands without commands in them have their examples in long help.
+            let examples = self.command.get_after_help().filter(|_| self.command.has_subcommands());
+            return Some(examples.map_or(said.clone(), |text| format!("{}\n{said}", self.lines(&text.to_string()))));
         }
         let text = match self.long {
             true => self.command.get_after_long_help().or_else(|| self.command.get_after_help())?,
             false => self.command.get_after_help()?,
         };
-        Some(text.to_string().lines().map(|line| format!("{}\n", self.line(line))).collect())
+        Some(self.lines(&text.to_string()))
+    }
+
+    fn lines(&self, text: &str) -> String {
+        text.lines().map(|line| format!("{}\n", self.line(line))).collect()
     }
 
     /// A line of examples and tables stays as it is where it has room, and goes on further in where it has not.

@@ -11,6 +11,7 @@ mod language;
 mod progress;
 mod root;
 mod terminal;
+mod user;
 mod watch;
 mod wrong;
 
@@ -33,9 +34,15 @@ use crate::diagnostic::Language;
 /// Runs the command named by `args` (the program's own name first) and gives its exit code.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
+    let config = user::read();
     let language = language(&args);
     language::speak(language);
-    let terminal = Terminal { language };
+    completions::complete();
+    let terminal = Terminal { language, quiet: false };
+    if let Err(error) = config {
+        terminal.say_all(&error.findings);
+        return exit::code(&Err(error.into()));
+    }
     let result = with_default_command(args).map_err(Failure::from).and_then(|args| run_command(args, terminal));
     if let Err(Failure::App(error)) = &result {
         terminal.say_all(&error.findings);
@@ -49,13 +56,16 @@ fn run_command(args: Vec<OsString>, terminal: Terminal) -> CommandResult {
     if let Some(long) = asks_for_help(&words) {
         command = help::with_pages(command, long, width());
     }
+    if let Some(list) = list::asked_by_a_flag(&words, &command) {
+        return list::run(&list, terminal);
+    }
     let matches = match command.try_get_matches_from(&args) {
         Ok(matches) => matches,
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             return terminal.print(&error.render().to_string());
         }
         #[cfg(feature = "serve")]
-        Err(_) if after_language(&args) >= args.len() && desktop::is_here() => {
+        Err(_) if after_global_flags(&args) >= args.len() && desktop::is_here() => {
             return run_command([args, vec!["serve".into(), "--open".into()]].concat(), terminal);
         }
         Err(error) if is_without_command(error.kind()) => {
@@ -73,6 +83,7 @@ fn run_command(args: Vec<OsString>, terminal: Terminal) -> CommandResult {
         wrong::prompts(&prompts.cloned().collect::<Vec<_>>(), &Cli::command())?;
     }
     let cli = Cli::from_arg_matches(&matches).map_err(|error| wrong::told(&error, &words, &Cli::command()))?;
+    let terminal = Terminal { quiet: cli.quiet || user::config().quiet, ..terminal };
     match cli.command {
         Command::Txt2img(args) => txt2img::run(&args, terminal),
         Command::Img2img(args) => img2img::run(&args, terminal),
@@ -91,6 +102,9 @@ fn run_command(args: Vec<OsString>, terminal: Terminal) -> CommandResult {
         Command::Serve(args) => serve::run(&args, terminal),
         Command::Analyze(args) => analyze::run(&args, terminal),
         Command::Upscale(args) => upscale::run(&args, terminal),
+        Command::Completions(args) => completions::run(&args, terminal),
+        Command::Man(args) => completions::man(&args, terminal),
+        Command::List(args) => list::run(&args, terminal),
     }
 }
 
@@ -126,16 +140,23 @@ fn language(args: &[OsString]) -> Language {
         word => word.strip_prefix("--lang=").map(str::to_owned),
     });
     let chosen = flag.or_else(|| std::env::var("LBW_LANG").ok().filter(|l| !l.is_empty()));
-    Language::of_locale(&chosen.or_else(sys_locale::get_locale).unwrap_or_default())
+    match (chosen, user::config().language) {
+        (None, Some(language)) => language,
+        (chosen, _) => Language::of_locale(&chosen.or_else(sys_locale::get_locale).unwrap_or_default()),
+    }
 }
 
 /// `lbw PROMPT` is `lbw txt2img PROMPT`: the command is put in where the first word names none. A word that was hardly meant as a
 /// prompt is an error.
 fn with_default_command(mut args: Vec<OsString>) -> app::Result<Vec<OsString>> {
-    let at = after_language(&args);
+    let at = after_global_flags(&args);
     let Some(first) = args.get(at) else { return Ok(args) };
     let first = first.to_string_lossy().into_owned();
     let root = Cli::command();
+    if first == "version" {
+        args[at] = "--version".into();
+        return Ok(args);
+    }
     let is_command = root.find_subcommand(&first).is_some();
     if !is_command && !["help", "-h", "--help", "-V", "--version"].contains(&first.as_str()) {
         if let Some(slip) = wrong::first_word(&first, &root) {
@@ -146,13 +167,18 @@ fn with_default_command(mut args: Vec<OsString>) -> app::Result<Vec<OsString>> {
     Ok(args)
 }
 
-/// Where the words begin that may be a command: `--lang` may stand before it.
-fn after_language(args: &[OsString]) -> usize {
-    match args.get(1).and_then(|a| a.to_str()) {
-        Some("--lang") => 3,
-        Some(word) if word.starts_with("--lang=") => 2,
-        _ => 1,
+/// Where the words begin that may be a command: flags of all commands may stand before it.
+fn after_global_flags(args: &[OsString]) -> usize {
+    let mut at = 1;
+    while let Some(word) = args.get(at).and_then(|word| word.to_str()) {
+        at += match word {
+            "--lang" => 2,
+            "-q" | "--quiet" => 1,
+            word if word.starts_with("--lang=") => 1,
+            _ => break,
+        };
     }
+    at
 }
 
 #[cfg(test)]
@@ -222,5 +248,6 @@ mod tests {
         assert_eq!(with(words(&["lbw"])), words(&["lbw"]));
         assert_eq!(with(words(&["lbw", "--lang", "ja", "plan", "x"])), words(&["lbw", "--lang", "ja", "plan", "x"]));
         assert_eq!(with(words(&["lbw", "--lang=ja", "1girl"])), words(&["lbw", "--lang=ja", "txt2img", "1girl"]));
+        assert_eq!(with(words(&["lbw", "-q", "plan", "x"])), words(&["lbw", "-q", "plan", "x"]));
     }
 }

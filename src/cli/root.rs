@@ -24,6 +24,11 @@ pub struct Cli {
         ),
     )]
     pub lang: Option<LangArg>,
+    #[arg(
+        short, long, global = true, hide_short_help = true,
+        help = tell("Neither progress nor notes: results, warnings and errors alone", "進捗と情報を出さず、結果・警告・エラーだけを出します"),
+    )]
+    pub quiet: bool,
     #[command(subcommand)]
     pub command: Command,
 }
@@ -34,13 +39,17 @@ Examples:
   lbw \"1girl, (red hair:1.2) <lora:all12:1:1:lbw=XLOUT>\"
   lbw \"1girl <lora:mine:1:lbw=XLIN>\" --webui-dir ~/stable-diffusion-webui --model ponyDiffusion
   lbw plan \"<lora:mine:0.8:1:lbw=1,1,1,1,1,1,1,0.8,1,1,1,1>\"
-  lbw info 00001-42.png",
+  lbw info 00001-42.png
+
+Lists of what there is to name: lbw loras, models, vaes, embeddings, samplers, schedules, upscalers, styles, presets. And: lbw completions, lbw man",
     "\
 例:
   lbw \"1girl, (red hair:1.2) <lora:all12:1:1:lbw=XLOUT>\"
   lbw \"1girl <lora:mine:1:lbw=XLIN>\" --webui-dir ~/stable-diffusion-webui --model ponyDiffusion
   lbw plan \"<lora:mine:0.8:1:lbw=1,1,1,1,1,1,1,0.8,1,1,1,1>\"
-  lbw info 00001-42.png",
+  lbw info 00001-42.png
+
+選べるものの一覧: lbw loras、models、vaes、embeddings、samplers、schedules、upscalers、styles、presets。ほかに lbw completions、lbw man",
 ];
 
 const REST: [&str; 2] = [
@@ -123,4 +132,10 @@ pub enum Command {
     Analyze(analyze::AnalyzeArgs),
     #[command(about = tell("Make finished pictures larger (webui's Extras)", "できあがった画像を大きくします (webui の Extras)"))]
     Upscale(upscale::UpscaleArgs),
+    #[command(hide = true, about = tell("Print what a shell needs to complete commands, flags and names", "コマンド・フラグ・名前をシェルで補完するためのスクリプトを出力します"))]
+    Completions(completions::CompletionsArgs),
+    #[command(hide = true, about = tell("Print the manual page, or write those of all commands", "man ページを出力します。全コマンドの分を書き出すこともできます"))]
+    Man(completions::ManArgs),
+    #[command(flatten)]
+    List(list::ListCommand),
 }

@@ -4,7 +4,7 @@ use std::io::{ErrorKind, IsTerminal, Write};
 
 use super::exit::{CommandResult, Failure};
 use crate::app::{self, Answer};
-use crate::diagnostic::{Diagnostic, Language, Style, Text, code, escaped};
+use crate::diagnostic::{Diagnostic, Language, Severity, Style, Text, code, escaped};
 use crate::say;
 
 /// Where a command prints, and how.
@@ -12,6 +12,8 @@ use crate::say;
 pub struct Terminal {
     /// The language of everything that is said.
     pub language: Language,
+    /// Whether neither progress nor notes are wanted.
+    pub quiet: bool,
 }
 
 impl Terminal {
@@ -52,6 +54,9 @@ impl Terminal {
 
     /// Says one finding.
     pub fn say(&self, found: &Diagnostic) {
+        if self.quiet && found.severity == Severity::Note {
+            return;
+        }
         self.talk(&format!("{}\n", found.render(style(), self.language)));
     }
 

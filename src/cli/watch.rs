@@ -31,7 +31,7 @@ impl Watch {
     /// Watches without progress if `json`. `on_done` gives what is printed for a picture.
     pub fn new(terminal: Terminal, json: bool, on_done: OnDone) -> Self {
         let interrupts = interrupts(terminal);
-        let progress = Progress::new(terminal, json);
+        let progress = Progress::new(terminal, json || terminal.quiet);
         Watch { terminal, progress, interrupts, on_done, json, printed: Ok(()) }
     }
 

@@ -595,6 +595,10 @@ codes! {
      nothing is drawn."
     "lbw にない機能のオプションです"
     "プロンプトファイル、表、JSON が lbw にない機能を使おうとしています。それなしでは別の画像になるので描画しません。"
+    W0618 UNUSUAL_VALUE "a value is far from all that people use"
+    "lbw draws with it as webui does, but a decimal point or a digit of it may be wrong."
+    "ふつう使われる値から大きく外れています"
+    "このまま描きますが、小数点や桁が間違っているかもしれません。"
     E0616 USAGE "the command cannot do what was asked"
     "The words of the command contradict each other, or the command needs something else."
     "コマンドの指定が正しくありません"
@@ -700,6 +704,21 @@ codes! {
     "下敷きの画像が指定されていません"
     "img2img の計画は画像を画素で覚えています。`--init` で画像を指定してください。"
 
+    E0720 BAD_CONFIG "the user's configuration cannot be used"
+    "`config.toml` in the folder `lbw` of the system's folder for configurations (on Linux `~/.config/lbw/config.toml`), or the file \
+     that `LBW_CONFIG` names, holds what is always meant:\n\n```toml\nwebui-dir = \"~/stable-diffusion-webui\"\nlora-dir = \
+     [\"~/loras\"]\npresets = [\"mine.yaml\"]\nlang = \"ja\"\n\n[settings]\nsampler = \"Euler a\"\nsteps = 28\n```\n\nPaths that \
+     are relative lie beside the file. `LBW_CONFIG=` (empty) leaves it unread."
+    "ユーザーの設定ファイルを使えません"
+    "システムの設定用フォルダーにある `lbw/config.toml` (Linux では `~/.config/lbw/config.toml`)、または `LBW_CONFIG` が指すファイルには、\
+     いつも使う指定を書けます:\n\n```toml\nwebui-dir = \"~/stable-diffusion-webui\"\nlora-dir = [\"~/loras\"]\npresets = \
+     [\"mine.yaml\"]\nlang = \"ja\"\n\n[settings]\nsampler = \"Euler a\"\nsteps = 28\n```\n\n相対パスはこのファイルのあるフォルダーから\
+     数えます。`LBW_CONFIG=` (空) で読まないようにできます。"
+    N0721 FROM_CONFIG "settings of the user's configuration are in force"
+    "What stands under `[settings]` in the user's configuration holds where neither the text nor a flag says anything. `LBW_CONFIG=` \
+     (empty) leaves the file unread."
+    "ユーザーの設定ファイルの設定が効いています"
+    "設定ファイルの `[settings]` は、文にもフラグにも指定がないときに使われます。`LBW_CONFIG=` (空) で読まないようにできます。"
     N0801 SEED "the seed that is drawn with"
     "With this seed and the same settings, the same picture comes again: give it as `--seed`."
     "使うシード"

@@ -82,6 +82,23 @@ impl Text {
         Text { en: padded(&self.en), ja: padded(&self.ja) }
     }
 
+    /// Rows of cells in columns of a terminal, each row a line.
+    pub fn table<'t>(rows: impl Iterator<Item = &'t [Text]> + Clone) -> Self {
+        const GAP: &str = "  ";
+        let count = rows.clone().map(<[Text]>::len).max().unwrap_or_default();
+        let width = |column: usize| {
+            let cells = rows.clone().filter_map(|row| row.get(column));
+            cells.flat_map(|cell| [cell.en.width(), cell.ja.width()]).max().unwrap_or_default()
+        };
+        let widths: Vec<usize> = (0..count).map(width).collect();
+        let line = |row: &[Text]| {
+            let cells = row.iter().zip(&widths).map(|(cell, width)| cell.padded(*width));
+            let Text { en, ja } = Text::join(cells, GAP);
+            Text { en: format!("{}\n", en.trim_end()), ja: format!("{}\n", ja.trim_end()) }
+        };
+        Text::join(rows.map(line), "")
+    }
+
     /// The words in one language.
     pub fn in_language(&self, language: Language) -> &str {
         match language {

@@ -7,7 +7,6 @@ use candle_core::DType;
 use serde::Serialize;
 
 use super::error::LoraError;
-use super::hash::LoraHashes;
 use super::kind::Kind;
 use super::made_for::{family_of, made_for};
 use super::matching::{Group, KeyTable, Matching};
@@ -23,8 +22,6 @@ pub struct Inspection {
     /// The family whose modules its keys were matched to.
     #[serde(skip)]
     pub family: Family,
-    /// What sites and infotexts know it by.
-    pub hashes: LoraHashes,
     /// Modules by kind.
     pub kinds: BTreeMap<Kind, usize>,
     /// Modules with DoRA magnitudes.
@@ -89,7 +86,6 @@ impl Inspection {
         let mut inspection = Inspection {
             made_for,
             family: table.family(),
-            hashes: LoraHashes::of(&file)?,
             kinds: BTreeMap::new(),
             dora_modules: 0,
             ranks: BTreeMap::new(),

@@ -34,7 +34,7 @@ impl Files {
         let session = Session::open(places, caller.clone())?;
         let named = session.model();
         let session = session.closed();
-        let models = Models::scan(&session.catalogue, caller.patch.text("model"))?;
+        let models = Models::scan(&session.catalogue, session.named_model())?;
         // Where several are there and none is chosen, the first one, as in webui.
         let chosen = named.as_ref().ok().and_then(|files| Some((models.at(&files.checkpoint)?.clone(), files.clone())));
         let (model, chosen) = match (chosen, models.checkpoints.first()) {

@@ -11,6 +11,7 @@ mod bench;
 mod check;
 mod general;
 mod language;
+mod lists;
 mod lora;
 mod lora_surgery;
 mod models;

@@ -101,3 +101,34 @@ fn help_goes_to_standard_output_and_errors_do_not() {
     assert!(s.expect(0, &["--version"]).0.starts_with("lbw "));
     s.expect(2, &["lora"]);
 }
+
+#[test]
+fn files_that_are_not_what_they_should_be_are_told_before_anything_is_drawn() {
+    let s = Sandbox::new();
+    let (version, _) = s.expect(0, &["version"]);
+    assert!(version.starts_with("lbw "), "{version}");
+    let (_, said) = s.expect(3, &["check", "prompts.txt"]);
+    assert!(said.contains("there is no such file"), "{said}");
+    let models = s.json(&["models", "--json"]);
+    let (_, said) = s.expect(3, &["lora", "inspect", models["path"].as_str().unwrap()]);
+    assert!(said.contains("this is a checkpoint of SDXL"), "{said}");
+    s.write("loras/cut.safetensors", &std::fs::read(models["path"].as_str().unwrap()).unwrap()[..5000]);
+    for command in [&["plan"][..], &["check"], &["txt2img", "--dry-run"], &["txt2img"]] {
+        let args = [command, &["x <lora:cut:1>", "--lora-dir", "loras"]].concat();
+        let (_, said) = s.expect(3, &args);
+        assert!(said.contains("E0705") && said.contains("cut.safetensors"), "{command:?}: {said}");
+    }
+    s.write("models/broken.safetensors", "<html>");
+    for command in [&["plan"][..], &["txt2img", "--dry-run"], &["txt2img"]] {
+        let args = [command, &["x", "--model", "models/broken.safetensors"]].concat();
+        let (_, said) = s.expect(3, &args);
+        assert!(said.contains("E0705") && said.contains("broken.safetensors"), "{command:?}: {said}");
+    }
+    let (plan, _) = s.expect(0, &["plan", "x"]);
+    assert!(plan.starts_with("model: shapes-xl.safetensors") && plan.contains("MiB"), "{plan}");
+    let (_, said) = s.expect(0, &["plan", "x", "--cfg-scale", "700"]);
+    assert!(said.contains("W0618"), "{said}");
+    let (_, said) = s.expect(2, &["plan", "<lora:house:1:lbw=MYPRESET>"]);
+    assert!(said.contains("--presets") && said.contains("--webui-dir"), "{said}");
+    assert_eq!(s.names("lbw-out"), [""; 0], "nothing is drawn");
+}

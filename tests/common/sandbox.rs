@@ -96,7 +96,7 @@ impl Sandbox {
     /// `LBW_KERNELS` stays, by which all tests can be run with other instructions.
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
-        let read = ["LBW_", "LC_", "LANG", "NO_COLOR", "SLURM_ARRAY_TASK", "JOB_COMPLETION_INDEX"];
+        let read = ["LBW_", "LC_", "LANG", "XDG_", "NO_COLOR", "SLURM_ARRAY_TASK", "JOB_COMPLETION_INDEX"];
         let is_read = |name: &str| name != "LBW_KERNELS" && read.iter().any(|start| name.starts_with(start));
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(is_read)) {
             command.env_remove(name);

@@ -6,10 +6,12 @@ use serde_json::json;
 
 use super::chart;
 use crate::app::answer::Answer;
-use crate::app::error::Result;
-use crate::diagnostic::Text;
+use crate::app::error::{Error, Result};
+use crate::checkpoint::TensorFile;
+use crate::diagnostic::{Text, code};
 use crate::image_io::{Existing, write_file};
-use crate::lora::{BlockDeltas, Deltas, Inspection};
+use crate::lora::{BlockDeltas, Deltas, Inspection, LoraHashes};
+use crate::model::Architecture;
 use crate::say;
 
 /// A LoRA file that has been looked into.
@@ -18,15 +20,26 @@ pub struct Inspected<'p> {
     path: &'p Path,
     /// What the file is.
     pub inspection: Inspection,
+    /// What sites and infotexts know it by.
+    pub hashes: LoraHashes,
     /// How large its deltas are.
     pub deltas: Deltas,
 }
 
 /// Looks into a LoRA file.
 pub fn inspect(path: &Path) -> Result<Inspected<'_>> {
+    if let Some(architecture) = TensorFile::open(path).ok().and_then(|file| Architecture::of(&file)) {
+        let (path, family) = (path.display(), architecture.family.label());
+        let message = say!(
+            "{path}: this is a checkpoint of {family} and not a LoRA",
+            "{path}: LoRA ではなく {family} のチェックポイントです"
+        );
+        let help = say!("`--model {path}` draws with it", "`--model {path}` で描けます");
+        return Err(Error::file(code::UNUSABLE_FILE, message).help(help));
+    }
     // Hashing takes as long as measuring.
-    let (inspection, deltas) = rayon::join(|| Inspection::of_file(path, None), || Deltas::of_file(path));
-    Ok(Inspected { path, inspection: inspection?, deltas: deltas? })
+    let (hashes, deltas) = rayon::join(|| LoraHashes::of_file(path), || Deltas::of_file(path));
+    Ok(Inspected { path, inspection: Inspection::of_file(path, None)?, hashes: hashes?, deltas: deltas? })
 }
 
 impl Inspected<'_> {
@@ -38,13 +51,14 @@ impl Inspected<'_> {
 
     /// All of it.
     pub fn answer(&self) -> Answer {
-        let Inspected { path, inspection, deltas } = self;
-        let json = json!({ "file": path, "inspection": inspection, "deltas": deltas });
-        Answer::new(json, described(path, inspection, deltas))
+        let Inspected { path, inspection, hashes, deltas } = self;
+        let json = json!({ "file": path, "inspection": inspection, "hashes": hashes, "deltas": deltas });
+        Answer::new(json, described(self))
     }
 }
 
-fn described(path: &Path, inspection: &Inspection, deltas: &Deltas) -> Text {
+fn described(inspected: &Inspected<'_>) -> Text {
+    let Inspected { path, inspection, hashes, deltas } = inspected;
     let Inspection { kinds, ranks, alphas, dtypes, blocks, .. } = inspection;
     let counts = |pairs: Vec<(String, usize)>| {
         pairs.into_iter().map(|(what, n)| format!("{what} ×{n}")).collect::<Vec<_>>().join(", ")
@@ -59,8 +73,8 @@ fn described(path: &Path, inspection: &Inspection, deltas: &Deltas) -> Text {
     line(say!("rank", "ランク"), counts(ranks.iter().map(|(r, n)| (r.to_string(), *n)).collect()));
     line(say!("alpha", "alpha"), counts(alphas.iter().map(|(a, n)| (a.to_string(), *n)).collect()));
     line(say!("dtype", "型"), counts(dtypes.iter().map(|(d, n)| (d.clone(), *n)).collect()));
-    line(say!("sha256", "sha256"), inspection.hashes.sha256.clone());
-    line(say!("lora hash", "lora hash"), inspection.hashes.webui.clone());
+    line(say!("sha256", "sha256"), hashes.sha256.clone());
+    line(say!("lora hash", "lora hash"), hashes.webui.clone());
     let modules = blocks.iter().map(|(_, n)| n).sum::<usize>() + inspection.outside_blocks.len();
     line(say!("modules", "モジュール"), modules.to_string());
     for (block, modules) in blocks {

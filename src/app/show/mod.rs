@@ -5,7 +5,7 @@ mod plan;
 
 pub use compare::compare;
 pub(super) use compare::{as_json as lora_as_json, one as one_program};
-pub use plan::plan;
+pub use plan::{model, plan};
 
 /// How bars are drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

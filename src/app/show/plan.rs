@@ -1,16 +1,39 @@
 //! The table of a plan: blocks × factor, and where each number comes from.
 
+use std::path::Path;
+
 use super::Bars;
+use crate::app::catalogue::ModelFiles;
+use crate::app::lists::{bytes, size};
+use crate::app::session::Session;
 use crate::block::{Block, Family, Space};
 use crate::diagnostic::{Language, Text, escaped};
-use crate::lora::{Inspection, LoraIndex};
+use crate::lora::Inspection;
 use crate::model::{Architecture, EmptyText};
 use crate::plan::{ElementRule, LoraPlan, Moment, Pass, Piece, Plan, ScheduleType, Segment, Start, Words};
 use crate::say;
 
+/// The checkpoint and VAE that plans are drawn with: a line.
+pub fn model(model: &ModelFiles, session: &Session) -> Text {
+    let described = |path: &Path| format!("{}, {}", escaped(&file_name(path)), size(bytes(path)));
+    let family = session.architecture(&model.checkpoint).map_or(String::new(), |a| format!(", {}", a.family.label()));
+    let checkpoint = described(&model.checkpoint) + &family;
+    match &model.vae {
+        None => say!("model: {checkpoint}\n", "モデル: {checkpoint}\n"),
+        Some(vae) => {
+            let vae = described(vae);
+            say!("model: {checkpoint}; VAE: {vae}\n", "モデル: {checkpoint}。VAE: {vae}\n")
+        }
+    }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
+
 /// The table of a plan, with what the LoRA files hold: whole lines without control characters, but for the colours of bars.
-pub fn plan(plan: &Plan, loras: &LoraIndex, bars: Bars, language: Language) -> String {
-    let table = Table { family: plan.family, loras, bars, language };
+pub fn plan(plan: &Plan, session: &Session, bars: Bars, language: Language) -> String {
+    let table = Table { family: plan.family, session, bars, language };
     let mut out = String::new();
     for (number, pass) in plan.passes().enumerate() {
         out += &table.pass(pass, (number > 0).then_some(plan));
@@ -22,7 +45,7 @@ pub fn plan(plan: &Plan, loras: &LoraIndex, bars: Bars, language: Language) -> S
 #[derive(Clone, Copy)]
 struct Table<'a> {
     family: Family,
-    loras: &'a LoraIndex,
+    session: &'a Session,
     bars: Bars,
     language: Language,
 }
@@ -77,9 +100,8 @@ impl Table<'_> {
             if after.is_some_and(|plan| plan.first.loras.contains(lora)) {
                 continue;
             }
-            // A file that cannot be read is reported when it is used.
-            let file = self.loras.resolve(&lora.name).ok().and_then(|path| Inspection::of_file(path, None).ok());
-            out += &self.lora(lora, pass, file.as_ref());
+            let file = self.session.inspection_of(&lora.name);
+            out += &self.lora(lora, pass, file.as_deref());
         }
         out
     }

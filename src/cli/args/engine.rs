@@ -4,6 +4,7 @@ use clap::{Args, ValueEnum};
 
 use crate::app::{self, EngineSettings, Held, KeyTable, ModelType};
 use crate::cli::language::tell;
+use crate::cli::user;
 use crate::diagnostic::code;
 use crate::say;
 
@@ -11,9 +12,9 @@ use crate::say;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = tell("Engine", "実行方法"))]
 pub struct EngineArgs {
-    #[arg(long, default_value = "cpu", hide_short_help = true,
-        help = tell("cpu, cuda, cuda:N or metal", "cpu、cuda、cuda:N、metal のどれか"))]
-    pub device: String,
+    #[arg(long, hide_short_help = true,
+        help = tell("cpu, cuda, cuda:N or metal [default: cpu]", "cpu、cuda、cuda:N、metal のどれか [既定: cpu]"))]
+    pub device: Option<String>,
     #[arg(long, value_enum, default_value_t = LoraKeysArg::Lenient, hide_short_help = true,
         help = tell("Which LoRA keys are understood: webui's alone, or also other tools'",
             "どの LoRA のキーを読むか: webui のものだけ、またはほかのツールのものも"))]
@@ -64,7 +65,7 @@ impl EngineArgs {
         })?;
         Ok(EngineSettings {
             operators,
-            device: self.device.clone(),
+            device: self.device.clone().or_else(|| user::config().device.clone()).unwrap_or_else(|| "cpu".to_owned()),
             lora_keys: match self.lora_keys {
                 LoraKeysArg::Webui => KeyTable::Webui,
                 LoraKeysArg::Lenient => KeyTable::Lenient,

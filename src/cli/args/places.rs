@@ -6,6 +6,7 @@ use clap::{Args, ValueHint};
 
 use crate::app::Places;
 use crate::cli::language::tell;
+use crate::cli::user;
 
 /// Where files are found.
 #[derive(Debug, Clone, Args)]
@@ -44,18 +45,23 @@ pub struct PlaceArgs {
 }
 
 impl PlaceArgs {
-    /// The places that are named, and the cache that the environment names.
+    /// The places that are named, those of the user's configuration, and the cache that the environment names.
     pub fn places(&self) -> Places {
         let default = Places::default();
+        let user = user::config();
+        let with = |always: &[PathBuf], named: &[PathBuf]| [always, named].concat();
         Places {
-            webui: self.webui_dir.clone(),
+            webui: self.webui_dir.clone().or_else(|| user.webui.clone()),
             webui_config: !self.no_webui_config,
-            loras: self.lora_dir.clone(),
-            embeddings: self.embeddings_dir.clone(),
-            upscalers: self.upscaler_dir.clone(),
-            styles: self.styles_file.clone(),
-            presets: self.presets.clone(),
-            element_presets: self.element_presets.clone(),
+            loras: with(&user.loras, &self.lora_dir),
+            embeddings: with(&user.embeddings, &self.embeddings_dir),
+            // Of several of one name the first counts.
+            upscalers: with(&self.upscaler_dir, &user.upscalers),
+            styles: with(&user.styles, &self.styles_file),
+            presets: with(&user.presets, &self.presets),
+            element_presets: with(&user.element_presets, &self.element_presets),
+            settings: user.settings.clone(),
+            found: Vec::from_iter(user.found()),
             cache: std::env::var_os("LBW_CACHE_DIR").map_or(default.cache, PathBuf::from),
         }
     }

@@ -45,7 +45,7 @@ pub fn run(args: &CheckArgs, terminal: Terminal) -> CommandResult {
     }
     match session.refuses(&found) {
         // Everything has been said.
-        true => Err(Error::refused(Vec::new()).into()),
+        true => Err(Error { kind: Error::refused(found).kind, findings: Vec::new() }.into()),
         false => Ok(()),
     }
 }

@@ -47,9 +47,15 @@ pub fn run(args: &PlanArgs, terminal: Terminal) -> CommandResult {
 
 /// Prints plans, each as one line of JSON or as a table with what the LoRA files hold.
 pub fn print(jobs: &[Job], session: &Session, json: bool, terminal: Terminal) -> CommandResult {
-    jobs.iter().try_for_each(|job| match json {
-        true => terminal.line(app::json(&job.plan)),
-        false => terminal.print(&show::plan(&job.plan, &session.loras, bars(), terminal.language)),
+    let mut model = None;
+    jobs.iter().try_for_each(|job| {
+        if json {
+            return terminal.line(app::json(&job.plan));
+        }
+        if model.replace(&job.model) != Some(&job.model) {
+            terminal.print(terminal.words(&show::model(&job.model, session)))?;
+        }
+        terminal.print(&show::plan(&job.plan, session, bars(), terminal.language))
     })
 }
 

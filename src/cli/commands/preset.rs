@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use crate::app::preset_files::{add, convert, list, show};
-use crate::app::{self, Answer, Caller, Session};
+use super::list;
+use crate::app::lists::Things;
+use crate::app::preset_files::{add, convert, show};
+use crate::app::{Caller, Session};
 use crate::cli::args::PlaceArgs;
 use crate::cli::exit::CommandResult;
 use crate::cli::language::tell;
@@ -77,9 +79,14 @@ pub enum PresetCommand {
 
 pub fn run(command: &PresetCommand, terminal: Terminal) -> CommandResult {
     match command {
-        PresetCommand::List { places, json } => print(&list(&load(places, terminal)?.presets), *json, terminal),
+        PresetCommand::List { places, json } => {
+            let session = Session::open(&places.places(), Caller::default())?;
+            list::print(&session, Things::Presets, *json, terminal)
+        }
         PresetCommand::Show { name, places, json } => {
-            print(&show(&load(places, terminal)?.presets, name)?, *json, terminal)
+            let session = Session::open(&places.places(), Caller::default())?;
+            terminal.say_all(&session.found);
+            show(&session.presets, name)?.iter().try_for_each(|preset| terminal.answer(preset, *json))
         }
         PresetCommand::Convert { file, output, force } => {
             terminal.answer(&convert(file, output.as_deref(), *force)?, false)
@@ -89,14 +96,4 @@ pub fn run(command: &PresetCommand, terminal: Terminal) -> CommandResult {
             Ok(())
         }
     }
-}
-
-fn load(places: &PlaceArgs, terminal: Terminal) -> app::Result<Session> {
-    let session = Session::open(&places.places(), Caller::default())?;
-    terminal.say_all(&session.found);
-    Ok(session)
-}
-
-fn print(presets: &[Answer], json: bool, terminal: Terminal) -> CommandResult {
-    presets.iter().try_for_each(|preset| terminal.answer(preset, json))
 }

@@ -51,8 +51,20 @@ pub fn unknown_weights(value: &str, span: Range<usize>, source: &Source, presets
             said.help(say!("remove the spaces: `{near}`", "空白を消してください: `{near}`"))
         }
         Some(near) => said.help(say!("did you mean `{near}`?", "`{near}` ではありませんか")),
-        None => said.help(say!("`lbw preset list` shows the names", "`lbw preset list` で名前の一覧が出ます")),
+        None => said
+            .help(say!("`lbw preset list` shows the names", "`lbw preset list` で名前の一覧が出ます"))
+            .help(where_presets_are()),
     }
+}
+
+/// Presets of the user's own are found where they are looked for alone.
+fn where_presets_are() -> Text {
+    say!(
+        "presets of your own are read from the files of `--presets` and `--element-presets` (or `presets` in config.toml) and from the \
+         extension's folder in `--webui-dir`",
+        "自分のプリセットは `--presets` と `--element-presets` のファイル (または config.toml の `presets`) と、`--webui-dir` にある拡張機能の\
+         フォルダーから読まれます"
+    )
 }
 
 /// Numbers, as many as a vector has, with anything but commas between them: the vector that is meant.
@@ -73,11 +85,13 @@ pub fn unknown_elements(value: &str, span: Range<usize>, source: &Source, preset
         code::UNKNOWN_ELEMENTS,
         say!("there is no element preset `{value}`", "エレメントプリセット `{value}` はありません"),
     );
-    let help = match presets.elements.nearest(value) {
-        Some(near) => say!("did you mean `{near}`?", "`{near}` ではありませんか"),
-        None => say!("`lbw preset list` shows the names", "`lbw preset list` で名前の一覧が出ます"),
-    };
-    said.within(source).at(span).help(help)
+    let said = said.within(source).at(span);
+    match presets.elements.nearest(value) {
+        Some(near) => said.help(say!("did you mean `{near}`?", "`{near}` ではありませんか")),
+        None => said
+            .help(say!("`lbw preset list` shows the names", "`lbw preset list` で名前の一覧が出ます"))
+            .help(where_presets_are()),
+    }
 }
 
 /// How long a vector may be.

@@ -22,6 +22,14 @@ fn plans(prompt: &str, axes: [&str; 3]) -> Result<(Vec<Plan>, Plot), Error> {
 }
 
 #[test]
+fn tags_are_whole_values() {
+    let vector = "<lora:house:1:1:lbw=1,1,0.5>";
+    assert_eq!(values::list(&format!("<lora:house:1>, {vector},a")), ["<lora:house:1>", vector, "a"]);
+    assert_eq!(values::list("a < b, c > d"), ["a < b", "c > d"], "no tag");
+    assert_eq!(values::list("<lora:a, b"), ["<lora:a", "b"], "not closed");
+}
+
+#[test]
 fn blocks_and_values_make_vectors() {
     let (plans, plot) = plans("<lora:a:1:lbw=XYZ>", ["Block ID=IN04,NOT BASE", "values=0,0.5", ""]).unwrap();
     assert_eq!(plot.grids[0].labels.columns, ["IN04", "NOT BASE"]);

@@ -8,14 +8,20 @@ use super::super::xyz_weights::CELL_LIMIT;
 use crate::syntax::python;
 
 /// Values between commas and line ends, without the spaces around them. In double quotes a comma is text, and `""` is a
-/// quote. Empty values are left out.
+/// quote. Empty values are left out. A tag is whole, whatever commas its vector has: webui tears it to pieces, which nobody can
+/// have meant.
 pub(super) fn list(text: &str) -> Vec<String> {
     let (mut values, mut value) = (Vec::new(), String::new());
     let mut quoted = false;
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
+    let mut tag = 0..0;
+    let mut chars = text.char_indices().peekable();
+    while let Some((at, c)) = chars.next() {
+        if c == '<' && !quoted && !tag.contains(&at) {
+            tag = at..at + length_of_tag(&text[at..]);
+        }
         match c {
-            '"' if quoted && chars.next_if_eq(&'"').is_some() => value.push('"'),
+            c if tag.contains(&at) => value.push(c),
+            '"' if quoted && chars.next_if(|(_, next)| *next == '"').is_some() => value.push('"'),
             '"' if quoted => quoted = false,
             '"' if value.trim().is_empty() => quoted = true,
             ',' | '\n' | '\r' if !quoted => values.push(std::mem::take(&mut value)),
@@ -25,6 +31,12 @@ pub(super) fn list(text: &str) -> Vec<String> {
     values.push(value);
     let stripped = values.iter().map(|value| python::strip(value).to_owned());
     stripped.filter(|value| !value.is_empty()).collect()
+}
+
+/// Bytes of the tag that `text` begins with; none where it is not closed before the next one begins.
+fn length_of_tag(text: &str) -> usize {
+    let end = text[1..].find(['<', '>', '\n']).map(|at| at + 1);
+    end.filter(|end| text[*end..].starts_with('>') && text[..*end].contains(':')).map_or(0, |end| end + 1)
 }
 
 const INTEGER: &str = r"\s*([+-]?\s*[0-9]+)\s*";

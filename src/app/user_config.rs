@@ -1,0 +1,237 @@
+//! The user's own configuration: folders and presets that are always looked at, and settings that hold where nothing else is
+//! said.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use super::error::{Error, Result};
+use super::files::read_text;
+use crate::batch::wrong_option;
+use crate::diagnostic::{Diagnostic, Language, Source, Text, code, did_you_mean};
+use crate::plan::Patch;
+use crate::say;
+
+/// What a configuration says.
+#[derive(Debug, Clone, Default)]
+pub struct UserConfig {
+    /// The file it was read from.
+    pub path: Option<PathBuf>,
+    /// The language of all that is said.
+    pub language: Option<Language>,
+    /// Neither progress nor notes.
+    pub quiet: bool,
+    /// A webui folder.
+    pub webui: Option<PathBuf>,
+    /// Folders of LoRAs.
+    pub loras: Vec<PathBuf>,
+    /// Folders of embeddings.
+    pub embeddings: Vec<PathBuf>,
+    /// Folders of upscalers.
+    pub upscalers: Vec<PathBuf>,
+    /// Styles files.
+    pub styles: Vec<PathBuf>,
+    /// Preset files.
+    pub presets: Vec<PathBuf>,
+    /// Element preset files.
+    pub element_presets: Vec<PathBuf>,
+    /// Where plans are executed.
+    pub device: Option<String>,
+    /// Settings that hold where neither a text nor the caller says anything.
+    pub settings: Patch,
+}
+
+/// The keys, which are called as flags are.
+const KEYS: [&str; 11] = [
+    "lang",
+    "quiet",
+    "webui-dir",
+    "lora-dir",
+    "embeddings-dir",
+    "upscaler-dir",
+    "styles-file",
+    "presets",
+    "element-presets",
+    "device",
+    "settings",
+];
+
+impl UserConfig {
+    /// Where it is by the platform's convention: `~/.config/lbw/config.toml` on Linux.
+    pub fn default_path() -> Option<PathBuf> {
+        Some(dirs::config_dir()?.join("lbw").join("config.toml"))
+    }
+
+    /// Reads the file at `path`; everything wrong with it is said at once.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = read_text(path)?;
+        let source = Source::new(path.display().to_string(), text.as_str());
+        let table: Map<String, Value> = match toml::from_str(&text) {
+            Ok(table) => table,
+            Err(error) => {
+                let why = error.message();
+                let message = say!("not TOML: {why}", "TOML として読めません: {why}");
+                let found = Diagnostic::new(code::BAD_CONFIG, message).within(&source);
+                let place = error.span().filter(|span| text.get(span.clone()).is_some());
+                return Err(Error::refused(vec![match place {
+                    Some(span) => found.at(span),
+                    None => found,
+                }]));
+            }
+        };
+        let mut config = UserConfig { path: Some(path.to_owned()), ..UserConfig::default() };
+        let mut found = Vec::new();
+        let home = path.parent().unwrap_or(Path::new(""));
+        for (key, value) in &table {
+            match key.as_str() {
+                "settings" => found.extend(config.take_settings(value, &source)),
+                _ => found.extend(config.take(key, value, home).err().map(|wrong| wrong.said_at(key, &source))),
+            }
+        }
+        if found.is_empty() { Ok(config) } else { Err(Error::refused(found)) }
+    }
+
+    /// What is to be said about the settings it brings.
+    pub fn found(&self) -> Option<Diagnostic> {
+        if self.settings.is_empty() {
+            return None;
+        }
+        let path = self.path.as_deref().unwrap_or(Path::new("")).display();
+        let settings: Vec<String> =
+            self.settings.iter().map(|(row, value)| format!("{} = {value}", row.name)).collect();
+        let settings = settings.join(", ");
+        let message = say!("from {path}: {settings}", "{path} の設定: {settings}");
+        Some(Diagnostic::new(code::FROM_CONFIG, message))
+    }
+
+    fn take(&mut self, key: &str, value: &Value, home: &Path) -> std::result::Result<(), Wrong> {
+        let text = || value.as_str().ok_or_else(|| Wrong::Value(say!("text", "文字列")));
+        let paths = || -> Option<Vec<PathBuf>> {
+            let paths = match value {
+                Value::Array(all) => all.iter().map(Value::as_str).collect::<Option<Vec<_>>>()?,
+                one => vec![one.as_str()?],
+            };
+            Some(paths.into_iter().map(|path| expanded(path, home)).collect())
+        };
+        let name = key.replace('_', "-");
+        let list = match name.as_str() {
+            "lang" => {
+                self.language = Some(match value.as_str() {
+                    Some("en") => Language::En,
+                    Some("ja") => Language::Ja,
+                    _ => return Err(Wrong::Value(say!("\"en\" or \"ja\"", "\"en\" か \"ja\""))),
+                });
+                return Ok(());
+            }
+            "quiet" => {
+                self.quiet = value.as_bool().ok_or_else(|| Wrong::Value(say!("true or false", "true か false")))?;
+                return Ok(());
+            }
+            "webui-dir" => {
+                self.webui = Some(expanded(text()?, home));
+                return Ok(());
+            }
+            "device" => {
+                self.device = Some(text()?.to_owned());
+                return Ok(());
+            }
+            "lora-dir" => &mut self.loras,
+            "embeddings-dir" => &mut self.embeddings,
+            "upscaler-dir" => &mut self.upscalers,
+            "styles-file" => &mut self.styles,
+            "presets" => &mut self.presets,
+            "element-presets" => &mut self.element_presets,
+            _ => return Err(Wrong::Key(name)),
+        };
+        *list = paths().ok_or_else(|| Wrong::Value(say!("a path or a list of paths", "パスかパスの並び")))?;
+        Ok(())
+    }
+
+    fn take_settings(&mut self, value: &Value, source: &Source) -> Vec<Diagnostic> {
+        let Some(fields) = value.as_object() else {
+            return vec![Wrong::Value(say!("a table", "テーブル")).said_at("settings", source)];
+        };
+        let wrong = |(name, value): (&String, &Value)| {
+            let error = self.settings.take(name, value).err()?;
+            Some(wrong_option(&error, name, source))
+        };
+        fields.iter().filter_map(wrong).collect()
+    }
+}
+
+/// Why a key is not taken.
+enum Wrong {
+    /// There is none of this name.
+    Key(String),
+    /// It takes something else.
+    Value(Text),
+}
+
+impl Wrong {
+    fn said_at(self, key: &str, source: &Source) -> Diagnostic {
+        let at = source.text.find(key).map_or(0..0, |at| at..at + key.len());
+        let found = |message| Diagnostic::new(code::BAD_CONFIG, message).within(source).at(at);
+        match self {
+            Wrong::Value(what) => found(say!("`{key}` takes {what}", "`{key}` には{what}を書きます", with what)),
+            Wrong::Key(name) => {
+                let keys = KEYS.join(", ");
+                let help = match did_you_mean(&name, KEYS) {
+                    Some(near) => say!("did you mean `{near}`?", "`{near}` のことですか?"),
+                    None => say!(
+                        "there are: {keys}; steps, sampler and the like stand under [settings]",
+                        "あるもの: {keys}。steps や sampler などは [settings] の下に書きます"
+                    ),
+                };
+                found(say!("there is no key `{key}`", "キー `{key}` はありません")).help(help)
+            }
+        }
+    }
+}
+
+/// A path as people write it in a configuration: `~` is their home, and what is relative lies beside the file.
+fn expanded(path: &str, home: &Path) -> PathBuf {
+    match path.strip_prefix("~/").or_else(|| (path == "~").then_some("")) {
+        Some(rest) => dirs::home_dir().unwrap_or_default().join(rest),
+        None => home.join(path),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<UserConfig> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        std::fs::write(&path, text).unwrap();
+        UserConfig::read(&path)
+    }
+
+    #[test]
+    fn everything_is_taken() {
+        let config = read(
+            "lang = \"ja\"\nquiet = true\nwebui-dir = \"/w\"\nlora_dir = [\"/a\", \"b\"]\npresets = \"/p.yaml\"\n\
+             device = \"cpu\"\n[settings]\nsteps = 9\n\"Sampler\" = \"Euler a\"\n",
+        )
+        .unwrap();
+        assert_eq!((config.language, config.quiet), (Some(Language::Ja), true));
+        assert_eq!(config.webui.as_deref(), Some(Path::new("/w")));
+        assert_eq!(config.loras[0], Path::new("/a"));
+        assert!(config.loras[1].ends_with("b") && config.loras[1].is_absolute(), "beside the file");
+        assert_eq!(config.settings.get("steps"), Some(&9.into()));
+        assert_eq!(config.settings.text("sampler"), Some("Euler a"));
+        assert!(config.found().unwrap().message.contains("steps = 9"));
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_at_its_place() {
+        let said = |text: &str| {
+            let found = read(text).unwrap_err().findings;
+            found.into_iter().map(|found| found.message.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(said("lora-dri = 1\nquiet = 3\n"), ["there is no key `lora-dri`", "`quiet` takes true or false"]);
+        assert_eq!(said("[settings]\nsteps = \"x\"\nstesp = 3\n").len(), 2);
+        assert!(said("a = ")[0].starts_with("not TOML"));
+        assert_eq!(said("settings = 3"), ["`settings` takes a table"]);
+    }
+}
