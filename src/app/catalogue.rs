@@ -8,9 +8,11 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::error::{Error, Result};
 use super::webui::{self, WebuiConfig};
+use crate::block::Family;
 use crate::checkpoint::{cached_sha256, known_sha256};
 use crate::diagnostic::{Diagnostic, code};
 use crate::engine::embedded;
+use crate::model::Architecture;
 use crate::plan::Patch;
 use crate::say;
 
@@ -39,6 +41,8 @@ pub struct Places {
     pub settings: Patch,
     /// What is to be said about all this.
     pub found: Vec<Diagnostic>,
+    /// Other hosts that draw.
+    pub remote: Option<Remote>,
 }
 
 impl Default for Places {
@@ -55,8 +59,22 @@ impl Default for Places {
             cache: dirs::cache_dir().map_or_else(|| tempfile::env::temp_dir().join("lbw"), |dir| dir.join("lbw")),
             settings: Patch::default(),
             found: Vec::new(),
+            remote: None,
         }
     }
+}
+
+/// What is known of other hosts that draw in this program's place: names, for their files are not here.
+#[derive(Debug, Clone, Default)]
+pub struct Remote {
+    /// The checkpoint that they draw with unless another one is named.
+    pub model: String,
+    /// Whether that is the program's own.
+    pub is_embedded: bool,
+    /// The LoRAs they have.
+    pub loras: Vec<String>,
+    /// Whether their checkpoint is one of SD1, which they do not tell.
+    pub is_sd1: bool,
 }
 
 /// A checkpoint, and the VAE that replaces its own.
@@ -92,6 +110,8 @@ pub struct Catalogue {
     pub cache: PathBuf,
     /// Settings that hold where neither a text nor the caller says anything; they win over webui's.
     pub settings: Patch,
+    /// Other hosts that draw.
+    pub remote: Option<Remote>,
     /// The embedded files, once they are asked for.
     installed: OnceLock<embedded::Installed>,
     /// What names have led to.
@@ -142,11 +162,20 @@ impl Catalogue {
             element_presets: with(of_extension("elempresets.txt"), &places.element_presets),
             cache: places.cache.clone(),
             settings: places.settings.clone(),
+            remote: places.remote.clone(),
             installed: OnceLock::new(),
             found: Arc::default(),
             closed: None,
         };
         Ok((catalogue, found))
+    }
+
+    /// The family of a checkpoint that cannot be looked at.
+    pub fn family(&self) -> Family {
+        match &self.remote {
+            Some(remote) if remote.is_sd1 => Family::Sd1,
+            _ => Architecture::DRAWN[0],
+        }
     }
 
     /// Whether there is a folder in which names of checkpoints are looked up.
@@ -180,7 +209,10 @@ impl Catalogue {
 
     /// Whether the program's own model runs where `model` is asked for.
     pub fn is_embedded(&self, model: Option<&str>) -> bool {
-        model.is_none() && self.models.is_none()
+        match &self.remote {
+            Some(remote) => model.is_none() && remote.is_embedded,
+            None => model.is_none() && self.models.is_none(),
+        }
     }
 
     /// The LoRA folders; the embedded model brings its own.
@@ -202,6 +234,10 @@ impl Catalogue {
 
     /// The files of a checkpoint and a VAE of these names.
     pub fn model(&self, model: Option<&str>, vae: Option<&str>) -> Result<ModelFiles> {
+        if let Some(remote) = &self.remote {
+            let checkpoint = model.unwrap_or(&remote.model).into();
+            return Ok(ModelFiles { checkpoint, vae: vae.map(PathBuf::from) });
+        }
         let mut found = self.found.lock().unwrap_or_else(|e| e.into_inner());
         let names = [model, vae].map(|name| name.map(str::to_owned));
         if found.len() >= REMEMBERED {

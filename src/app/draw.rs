@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::catalogue::ModelFiles;
 use super::error::{Error, ErrorKind, Result};
-use super::renderer::Renderer;
+use super::renderer::{Renderer, Sign};
 use super::studio::Picture;
 use crate::batch::Place;
 use crate::diagnostic::{Diagnostic, code};
@@ -19,6 +19,8 @@ use crate::say;
 
 /// How long to wait before looking whether another worker has finished or died.
 const WAIT: Duration = Duration::from_millis(200);
+/// How many of the next jobs a renderer hears of.
+const AHEAD: usize = 32;
 
 /// A picture that is wanted.
 #[derive(Debug, Clone)]
@@ -45,6 +47,10 @@ pub trait Store {
     fn look(&mut self, job: &Job) -> Result<Look>;
     /// Keeps a finished picture, whole or not at all; says where.
     fn keep(&mut self, job: &Job, picture: &Picture) -> Result<Kept>;
+    /// Whether the picture of `job` is there, as far as that is known without a look.
+    fn has(&self, _: &Job) -> bool {
+        false
+    }
     /// Remembers that a picture could not be drawn.
     fn failed(&mut self, _job: &Job, _error: &Error) -> Result<()> {
         Ok(())
@@ -84,6 +90,8 @@ pub enum Event<'a> {
     Begin { job: &'a Job, number: usize, of: usize, file: Option<&'a Path> },
     /// What the engine does for it.
     Engine(&'a engine::Event<'a>),
+    /// So much of it is drawn elsewhere, of 100.
+    Elsewhere { percent: usize },
     /// Its picture was there already.
     There { job: &'a Job, file: &'a Path, done: usize, of: usize },
     /// Its picture is there now.
@@ -143,7 +151,7 @@ pub fn draw(
     let mut flow = Flow::Go;
     while !left.is_empty() {
         let mut busy = Vec::new();
-        for n in left {
+        for (at, n) in left.iter().copied().enumerate() {
             let Some(job) = jobs.get(n) else { continue };
             if flow > Flow::Go {
                 return Err(interrupted(outcome.done, of));
@@ -162,6 +170,8 @@ pub fn draw(
                 }
                 Look::Draw(file) => file,
             };
+            let next = left.iter().skip(at + 1).filter_map(|n| jobs.get(*n)).filter(|job| !store.has(job));
+            renderer.ahead(&next.take(AHEAD).collect::<Vec<_>>());
             let number = outcome.done + outcome.failed + 1;
             flow = flow.max(sink.event(Event::Begin { job, number, of, file: file.as_deref() }));
             match draw_one(job, renderer, sink, &mut flow) {
@@ -200,8 +210,13 @@ fn draw_one(job: &Job, renderer: &mut dyn Renderer, sink: &mut dyn Sink, flow: &
     if *flow == Flow::Stop {
         return Err(interrupted(0, 0));
     }
-    renderer.draw(job, &mut |event| {
-        *flow = (*flow).max(sink.event(Event::Engine(&event)));
+    renderer.draw(job, &mut |sign| {
+        let event = match sign {
+            Sign::Engine(event) => Event::Engine(event),
+            Sign::Elsewhere(percent) => Event::Elsewhere { percent },
+            Sign::Found(found) => Event::Found(found),
+        };
+        *flow = (*flow).max(sink.event(event));
         if *flow == Flow::Stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })
 }

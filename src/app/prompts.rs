@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::catalogue::ModelFiles;
 use super::draw::{Event, Job, Sink, draw, some_failed};
 use super::error::{Error, Result};
-use super::renderer::{Renderer, Studios};
+use super::renderer::Renderer;
 use super::session::{Asked, Session};
 use super::source::{plans, words};
 use super::store::Output;
@@ -114,19 +114,19 @@ pub fn draw_into(
     mut jobs: Vec<Job>,
     output: Option<&Path>,
     ids: bool,
-    studios: &mut Studios,
+    renderer: &mut dyn Renderer,
     sink: &mut dyn Sink,
 ) -> Result<()> {
     let mut store = Output::new(output, jobs.len())?;
     for job in &mut jobs {
-        for found in studios.check(&job.plan, &job.model)? {
+        for found in renderer.check(&job.plan, &job.model)? {
             sink.event(Event::Found(&found));
         }
         if ids {
-            job.id = studios.id(&job.plan, &job.model)?;
+            job.id = renderer.id(&job.plan, &job.model)?;
         }
     }
     let order: Vec<usize> = (0..jobs.len()).collect();
-    let outcome = draw(&jobs, &order, studios, &mut store, sink)?;
+    let outcome = draw(&jobs, &order, renderer, &mut store, sink)?;
     some_failed(&outcome, jobs.len())
 }

@@ -1,6 +1,7 @@
-//! Who draws: this program's own engine.
+//! Who draws: this program's own engine, or somebody else.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::catalogue::ModelFiles;
@@ -8,9 +9,47 @@ use super::draw::Job;
 use super::error::Result;
 use super::session::Session;
 use super::studio::{EngineSettings, Picture, Studio};
+use crate::block::Block;
 use crate::diagnostic::Diagnostic;
-use crate::engine::{InitImage, Observer};
+use crate::engine::{self, InitImage};
+use crate::lora::{Network, NetworkModule, Strength};
 use crate::plan::Plan;
+
+/// What is seen while a picture is drawn.
+#[derive(Debug, Clone, Copy)]
+pub enum Sign<'a> {
+    /// What the engine does.
+    Engine(&'a engine::Event<'a>),
+    /// Somebody else has drawn so much of it, of 100.
+    Elsewhere(usize),
+    /// Something is to be said.
+    Found(&'a Diagnostic),
+}
+
+/// Sees them, and says each time whether to go on.
+pub type Watcher<'a> = &'a mut dyn FnMut(Sign<'_>) -> ControlFlow<()>;
+
+/// What a LoRA changes in one module.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Module {
+    /// webui's name of it.
+    pub name: String,
+    /// The block in which it lies.
+    pub block: Option<Block>,
+    /// Which of the two strengths is its own.
+    pub strength: Strength,
+}
+
+impl From<&NetworkModule> for Module {
+    fn from(module: &NetworkModule) -> Self {
+        Module { name: module.name().to_owned(), block: module.block(), strength: module.strength() }
+    }
+}
+
+/// The modules of an open network.
+fn modules(network: &Arc<Network>) -> Vec<Module> {
+    network.modules().iter().map(Module::from).collect()
+}
 
 /// Something that makes pictures of plans.
 pub trait Renderer {
@@ -19,7 +58,15 @@ pub trait Renderer {
     /// What is surprising about the files of a plan; an error where they are of no use.
     fn check(&mut self, plan: &Plan, model: &ModelFiles) -> Result<Vec<Diagnostic>>;
     /// Draws.
-    fn draw(&mut self, job: &Job, observer: Observer<'_>) -> Result<Picture>;
+    fn draw(&mut self, job: &Job, watcher: Watcher<'_>) -> Result<Picture>;
+    /// The first digits of the checkpoint's hash; nothing where it is not known.
+    fn model_hash(&mut self, model: &ModelFiles) -> Result<String>;
+    /// The modules of each LoRA of a plan, in the order of [`Plan::loras`].
+    fn modules(&mut self, plan: &Plan, model: &ModelFiles) -> Result<Vec<Vec<Module>>>;
+    /// Makes a picture known that plans draw over.
+    fn add_picture(&mut self, picture: Arc<InitImage>);
+    /// Jobs that are wanted soon, and whose pictures are not there: who can do several things at once may begin.
+    fn ahead(&mut self, _: &[&Job]) {}
 }
 
 /// This program's engines, by their files. Only those that drew last hold weights.
@@ -66,12 +113,6 @@ impl Studios {
         self.get(model)
     }
 
-    /// Makes a picture known that plans draw over.
-    pub fn add_picture(&mut self, picture: Arc<InitImage>) {
-        self.open.values_mut().for_each(|studio| studio.add_picture(&picture));
-        self.pictures.push(picture);
-    }
-
     /// Forgets a picture that no plan draws over any more.
     pub fn remove_picture(&mut self, id: &str) {
         self.open.values_mut().for_each(|studio| studio.remove_picture(id));
@@ -107,7 +148,20 @@ impl Renderer for Studios {
         Ok([self.take_found(), found].concat())
     }
 
-    fn draw(&mut self, job: &Job, observer: Observer<'_>) -> Result<Picture> {
-        self.use_model(&job.model)?.draw(&job.plan, observer)
+    fn draw(&mut self, job: &Job, watcher: Watcher<'_>) -> Result<Picture> {
+        self.use_model(&job.model)?.draw(&job.plan, &mut |event| watcher(Sign::Engine(&event)))
+    }
+
+    fn model_hash(&mut self, model: &ModelFiles) -> Result<String> {
+        self.get(model)?.short_model_hash()
+    }
+
+    fn modules(&mut self, plan: &Plan, model: &ModelFiles) -> Result<Vec<Vec<Module>>> {
+        Ok(self.get(model)?.networks(plan)?.iter().map(modules).collect())
+    }
+
+    fn add_picture(&mut self, picture: Arc<InitImage>) {
+        self.open.values_mut().for_each(|studio| studio.add_picture(&picture));
+        self.pictures.push(picture);
     }
 }

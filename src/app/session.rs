@@ -241,7 +241,7 @@ impl Session {
             None => self.catalogue.model(patch.text("model"), patch.text("vae"))?,
         };
         let architecture = self.architecture(&model.checkpoint);
-        let family = architecture.as_ref().map_or(Architecture::DRAWN[0], |architecture| architecture.family);
+        let family = architecture.as_ref().map_or(self.catalogue.family(), |architecture| architecture.family);
         let own_size = match &picture {
             Some(picture) => picture.size_for_model(),
             None => self.native_size(patch.text("model"), family),
@@ -291,6 +291,9 @@ impl Session {
 
     /// The upscaler of this name, as infotext has it.
     fn upscaler(&self, name: &str) -> Result<String> {
+        if self.catalogue.remote.is_some() {
+            return Ok(name.to_owned());
+        }
         let found = self.upscalers.resolve(name);
         Ok(found.map_err(|error| settings::no_upscaler(&error, &self.upscalers))?.name().to_owned())
     }
@@ -421,8 +424,12 @@ impl Session {
 
     /// The LoRAs of a prompt that there are not, or several of.
     fn unknown_loras(&self, prompt: &Source) -> Vec<Diagnostic> {
-        let names: Vec<&str> = self.loras.entries().iter().map(|e| e.name.as_str()).collect();
-        let is_there = |name: &str| !matches!(self.loras.resolve(name), Err(IndexError::NotFound { .. }));
+        let elsewhere = self.catalogue.remote.iter().flat_map(|remote| &remote.loras).map(String::as_str);
+        let names: Vec<&str> = self.loras.entries().iter().map(|e| e.name.as_str()).chain(elsewhere.clone()).collect();
+        let is_there = |name: &str| {
+            elsewhere.clone().any(|known| known == name)
+                || !matches!(self.loras.resolve(name), Err(IndexError::NotFound { .. }))
+        };
         let mut found = unknown_lora(prompt, is_there, names.iter().copied());
         let tags = Prompt::parse(&prompt.text).tags;
         for name in lora_tags(&tags).into_iter().filter_map(|tag| tag.positional().next()) {

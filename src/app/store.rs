@@ -146,6 +146,10 @@ impl Cells {
 }
 
 impl Store for Cells {
+    fn has(&self, job: &Job) -> bool {
+        self.files.get(&job.id).is_some_and(|file| file.exists())
+    }
+
     fn look(&mut self, job: &Job) -> Result<Look> {
         let file = self.files.entry(job.id.clone());
         let file = file.or_insert_with(|| self.folder.join(file_name(&job.name, &job.id))).clone();

@@ -103,6 +103,8 @@ pub struct Picture {
     pub parameters: String,
     /// The plan as JSON.
     pub plan: String,
+    /// Who drew it, where it was another host.
+    pub host: Option<String>,
 }
 
 impl Picture {
@@ -210,7 +212,7 @@ impl Studio {
         let parameters = infotext(plan, &self.model_info(plan)?);
         let image = image::RgbImage::from_raw(image.width, image.height, image.rgb)
             .ok_or_else(|| candle_core::Error::Msg("the decoded image has the wrong size".to_owned()))?;
-        Ok(Picture { image, parameters, plan: json(plan) })
+        Ok(Picture { image, parameters, plan: json(plan), host: None })
     }
 
     /// What tells the picture of `plan` from every other: the same id, the same picture, whoever draws it when.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::draw::{Event, Job, Sink, draw, some_failed};
 use super::error::{Error, Result};
-use super::renderer::{Renderer, Studios};
+use super::renderer::Renderer;
 use super::session::{Asked, Session, drawn_seed};
 use super::store::{Cells, read_cell};
 use crate::diagnostic::{Diagnostic, Said, Text, code};
@@ -70,7 +70,7 @@ impl Prepared {
         session: &Arc<Session>,
         asked: &Asked,
         wish: &Wish,
-        renderer: &mut Studios,
+        renderer: &mut dyn Renderer,
         sink: &mut dyn Sink,
     ) -> Result<Self> {
         let axes = axes(wish)?;
@@ -124,7 +124,7 @@ impl Prepared {
     }
 
     /// Draws the cells that are not there and puts them into grids.
-    pub fn draw(&self, renderer: &mut Studios, sink: &mut dyn Sink) -> Result<Drawn> {
+    pub fn draw(&self, renderer: &mut dyn Renderer, sink: &mut dyn Sink) -> Result<Drawn> {
         claim(&self.folder, &self.record)?;
         let order: Vec<usize> = (0..self.jobs.len()).collect();
         let mut store = Cells::new(&self.folder.join("cells"))?;
@@ -153,7 +153,7 @@ impl Prepared {
 }
 
 /// The pictures, named after the labels of their cells.
-fn jobs(plot: &Plot, plans: Vec<Plan>, asked: &Asked, renderer: &mut Studios) -> Result<Vec<Job>> {
+fn jobs(plot: &Plot, plans: Vec<Plan>, asked: &Asked, renderer: &mut dyn Renderer) -> Result<Vec<Job>> {
     let name = |run: &Run| {
         let Labels { columns, rows, .. } = &plot.grids[run.at[2]].labels;
         let labels = [&columns[run.at[0]], &rows[run.at[1]]].into_iter().filter(|label| !label.is_empty());

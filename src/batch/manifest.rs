@@ -96,6 +96,9 @@ pub struct Job {
     /// Why a failed job failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// Who drew it, where it was another host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -173,7 +176,7 @@ impl Manifest {
         let was_made = |job: &&Job| matches!(job.state, State::Done | State::Former);
         for job in &mut jobs {
             if let Some(known) = old.as_ref().and_then(|old| old.job(&job.id, &job.file)).filter(was_made) {
-                (job.state, job.crc32) = (State::Done, known.crc32);
+                (job.state, job.crc32, job.host) = (State::Done, known.crc32, known.host.clone());
             }
         }
         let wanted: HashSet<(&str, &str)> = jobs.iter().map(|j| (j.id.as_str(), j.file.as_str())).collect();
@@ -332,7 +335,8 @@ mod tests {
 
     fn job(id: &str, state: State) -> Job {
         let file = format!("{id}.png");
-        Job { id: id.to_owned(), file, source: "a.txt".to_owned(), line: 1, seed: 1, state, crc32: None, error: None }
+        let (id, source) = (id.to_owned(), "a.txt".to_owned());
+        Job { id, file, source, line: 1, seed: 1, state, crc32: None, error: None, host: None }
     }
 
     fn plan(folder: &Path, ids: &[&str]) -> Result<Manifest, ManifestError> {

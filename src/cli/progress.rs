@@ -78,6 +78,9 @@ impl Progress {
             Event::Engine(EngineEvent::Decoding { part, of }) => {
                 self.phase(&say!("decoding", "復号中"), *part, *of);
             }
+            Event::Elsewhere { percent } => {
+                self.phase(&say!("drawn elsewhere", "ほかのホストで描画中"), *percent, 100);
+            }
             Event::There { done, of, .. } => self.place(*done, *of),
             Event::Done { done, of, .. } | Event::Failed { done, of, .. } => self.end(*done, *of),
             _ => {}

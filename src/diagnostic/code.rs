@@ -864,6 +864,39 @@ codes! {
     "チェックポイントの重みが量子化されています"
     "GGUF ファイルは小さくするために重みを丸めています。元のモデルとは画像が変わり、ビット数が少ないほど違いが大きくなります。"
 
+    N1314 HOST "another host draws"
+    "With `--via URL` the picture is made by the program that answers there. Its name and version stand in the manifest, and its \
+     pictures never have the ids of lbw's own: they are other pictures."
+    "ほかのホストが描きます"
+    "`--via URL` では、そこで応答するプログラムが画像を作ります。名前と版はマニフェストに書かれ、画像の ID は lbw 自身のものとは別です (別の画像な\
+     ので)。"
+    E1315 NOT_A_HOST "nothing that can draw answers there"
+    "`--via` needs the address of webui (started with --api), Forge, SD.Next, stable-diffusion.cpp's server, ComfyUI, or `lbw serve`, as \
+     a browser shows it: `http://127.0.0.1:7860`."
+    "そこでは描けるものが応答していません"
+    "`--via` には webui (--api 付きで起動)、Forge、SD.Next、stable-diffusion.cpp のサーバー、ComfyUI、`lbw serve` のいずれかの、ブラウザーで\
+     見るアドレス (`http://127.0.0.1:7860` など) を書いてください。"
+    E1316 HOST_AWAY "a host does not answer"
+    "The program may not run, or a firewall stands in between."
+    "ホストが応答しません"
+    "プログラムが動いていないか、間にファイアウォールがあります。"
+    E1317 HOST_CANNOT "a host cannot draw this"
+    "Everything that a host lacks is said before the first picture: nothing is drawn in another way than was asked for."
+    "このホストでは描けません"
+    "ホストに足りないものは、最初の画像の前にすべて示されます。頼まれたのと違う描き方はしません。"
+    E1318 HOSTS_DIFFER "hosts would draw different pictures"
+    "Hosts that share the work have to be of one program, version and checkpoint."
+    "ホストによって画像が違ってしまいます"
+    "分担するホストは、プログラム・版・チェックポイントが同じでなければなりません。"
+    W1319 HOST_RETRIED "a host failed, and the picture is tried again"
+    "Whoever is free draws the picture next. A host that went away is asked again after a while; nothing that is finished is lost."
+    "ホストが失敗し、画像をもう一度試します"
+    "空いているホストが次にその画像を描きます。応答のなくなったホストにも、しばらくしてまた頼みます。できあがったものは失われません。"
+    E1320 HOST_WRONG "a host does not draw the picture"
+    "It was tried several times. The message says what the host answered."
+    "ホストが画像を描きません"
+    "何度か試しました。ホストの応答はメッセージに示されます。"
+
     E1201 NO_SCRIPT "there is no such script"
     "Of webui's scripts lbw has LoRA Block Weight. Others that are switched on would change the picture, so it is not drawn without \
      them; an always-on script whose arguments are all empty or false is off and does no harm."

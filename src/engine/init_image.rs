@@ -37,6 +37,11 @@ impl InitImage {
         &self.id
     }
 
+    /// The picture as it was given.
+    pub fn picture(&self) -> &Rgb {
+        &self.picture
+    }
+
     /// The picture at the size of the image, (1, 3, height, width) in −1…1.
     pub(super) fn tensor(&self, mode: ResizeMode, width: usize, height: usize, device: &Device) -> Result<Tensor> {
         from_rgb8(&lanczos(&self.picture, fit(mode), width, height), device)

@@ -10,7 +10,7 @@ use super::jobs::{Job, Order, Sent, Status, Turn, Work};
 use super::state::Server;
 use super::study;
 use crate::app::api::{Drawing, Task, encode_picture, encoded, info, sent_as};
-use crate::app::{EngineSettings, Error, ErrorKind, Live, Output, Stop, Studios};
+use crate::app::{EngineSettings, Error, ErrorKind, Live, Output, Renderer, Stop, Studios};
 use crate::diagnostic::code;
 use crate::say;
 

@@ -43,6 +43,7 @@ impl<'a> Teller<'a> {
                 (state.image, state.pass) = (number - 1, number - 1);
                 (state.step, state.steps) = (0, 0);
             }),
+            Event::Elsewhere { .. } => {}
             Event::Engine(event) => {
                 if let Some((step, steps)) = event.step() {
                     let image = self.job.change(|state| {

@@ -22,8 +22,17 @@ impl Server {
         Self::start_in(Sandbox::new(), args)
     }
 
+    /// `lbw serve` on a port that another one has left.
+    pub fn start_on(port: &str) -> Self {
+        Self::start_at(Sandbox::new(), port, &[])
+    }
+
     pub fn start_in(sandbox: Sandbox, args: &[&str]) -> Self {
-        let mut command = sandbox.lbw(&[&["serve", "--port", "0", "--save-dir", "saved"], args].concat());
+        Self::start_at(sandbox, "0", args)
+    }
+
+    fn start_at(sandbox: Sandbox, port: &str, args: &[&str]) -> Self {
+        let mut command = sandbox.lbw(&[&["serve", "--port", port, "--save-dir", "saved"], args].concat());
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();

@@ -13,3 +13,4 @@ mod saved;
 mod soak;
 mod study;
 mod threats;
+mod via;

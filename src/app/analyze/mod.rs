@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::draw::{Event, Sink};
 use super::error::{Error, Result};
-use super::renderer::Studios;
+use super::renderer::Renderer;
 use super::session::{Asked, Session};
 use crate::diagnostic::{Language, code};
 use crate::say;
@@ -106,7 +106,7 @@ pub fn analyze(
     session: Arc<Session>,
     asked: Asked,
     wish: &Wish,
-    renderer: &mut Studios,
+    renderer: &mut dyn Renderer,
     sink: &mut dyn Sink,
 ) -> Result<Analyzed> {
     let mut subject = Subject::new(session, asked, wish)?;

@@ -8,7 +8,7 @@ use super::folder::Folder;
 use super::subject::{Subject, factors, idle};
 use crate::app::draw::{self, Event, Job, Sink, draw};
 use crate::app::error::{Error, Result};
-use crate::app::renderer::{Renderer, Studios};
+use crate::app::renderer::Renderer;
 use crate::app::store::{Cells, read_cell};
 use crate::diagnostic::code;
 use crate::engine;
@@ -23,7 +23,7 @@ use crate::study::words::Idle;
 
 /// Who draws, and what the work has cost.
 pub struct Drawing<'a> {
-    pub renderer: &'a mut Studios,
+    pub renderer: &'a mut dyn Renderer,
     pub subject: &'a Subject,
     pub folder: &'a Folder,
     pub wish: &'a Wish,
@@ -63,7 +63,7 @@ pub struct OneBlock {
 
 impl<'a> Drawing<'a> {
     pub fn new(
-        renderer: &'a mut Studios,
+        renderer: &'a mut dyn Renderer,
         subject: &'a Subject,
         folder: &'a Folder,
         wish: &'a Wish,
@@ -84,7 +84,7 @@ impl<'a> Drawing<'a> {
                     self.sink.event(Event::Found(&found));
                 }
             }
-            let networks = self.renderer.get(&self.subject.model)?.networks(&full)?;
+            let networks = self.renderer.modules(&full, &self.subject.model)?;
             let full_factors = factors(&full, &networks);
             let seed = reference.seed;
             self.seeds.push(seed);

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use super::Wish;
 use crate::app::catalogue::ModelFiles;
 use crate::app::error::{Error, Result};
+use crate::app::renderer::Module;
 use crate::app::session::{Asked, Session};
 use crate::diagnostic::{Diagnostic, Source, code};
-use crate::lora::{Network, NetworkModule, Strength};
+use crate::lora::Strength;
 use crate::plan::{LoraPlan, Plan, Request};
 use crate::say;
 use crate::study::analyzer::{Analysis, AnalysisPlan};
@@ -153,14 +154,14 @@ fn range(wish: &Wish) -> Result<[String; 2]> {
 }
 
 /// The factor of every module of a plan's networks, at all points between which it goes. Plans of one prompt and seed with equal factors give one picture.
-pub fn factors(plan: &Plan, networks: &[Arc<Network>]) -> Vec<u64> {
-    let of = |(lora, network): (&LoraPlan, &Arc<Network>)| {
+pub fn factors(plan: &Plan, networks: &[Vec<Module>]) -> Vec<u64> {
+    let of = |(lora, network): (&LoraPlan, &Vec<Module>)| {
         let over_time = &lora.over_time;
         let mut factors: Vec<f64> = over_time.unet.iter().map(|point| point.step).collect();
         factors.extend(over_time.blocks.iter().map(|point| point.step));
-        for module in network.modules() {
-            for ratio in lora.weights().map(|blocks| lora.ratio_among(blocks, plan.family, module.name())) {
-                match module.strength() {
+        for module in network {
+            for ratio in lora.weights().map(|blocks| lora.ratio_among(blocks, plan.family, &module.name)) {
+                match module.strength {
                     Strength::Te => factors.push(lora.te * ratio),
                     Strength::Unet => factors.extend(lora.strengths().map(|strength| strength * ratio)),
                 }
@@ -173,17 +174,17 @@ pub fn factors(plan: &Plan, networks: &[Arc<Network>]) -> Vec<u64> {
 }
 
 /// Why two plans of one prompt give one picture although the weights of some blocks differ.
-pub fn idle(changed: &Plan, full: &Plan, networks: &[Arc<Network>]) -> Idle {
+pub fn idle(changed: &Plan, full: &Plan, networks: &[Vec<Module>]) -> Idle {
     let mut there = Vec::new();
     for ((changed, full), network) in changed.loras().zip(full.loras()).zip(networks) {
-        let is_changed = |module: &&NetworkModule| {
-            module.block().is_some_and(|block| changed.blocks.get(block.index()) != full.blocks.get(block.index()))
+        let is_changed = |module: &&Module| {
+            module.block.is_some_and(|block| changed.blocks.get(block.index()) != full.blocks.get(block.index()))
         };
-        let is_off = |module: &NetworkModule| match module.strength() {
+        let is_off = |module: &Module| match module.strength {
             Strength::Te => changed.te == 0.0,
             Strength::Unet => changed.strengths().all(|strength| strength == 0.0),
         };
-        there.extend(network.modules().iter().filter(is_changed).map(is_off));
+        there.extend(network.iter().filter(is_changed).map(is_off));
     }
     match there.iter().all(|is_off| *is_off) {
         _ if there.is_empty() => Idle::Absent,

@@ -99,8 +99,8 @@ fn name(report: &Report, weights: &Weights) -> String {
 fn shortest(drawing: &mut Drawing, long: &str) -> Result<String> {
     let entries: Vec<&str> = long.split(',').collect();
     let plan = drawing.subject.plan_of(drawing.subject.marked.with(long, long), drawing.subject.seed())?;
-    let networks = drawing.renderer.get(&drawing.subject.model)?.networks(&plan)?;
-    let blocks: Vec<_> = networks.iter().flat_map(|n| n.modules()).filter_map(|m| m.block()).collect();
+    let networks = drawing.renderer.modules(&plan, &drawing.subject.model)?;
+    let blocks: Vec<_> = networks.iter().flatten().filter_map(|m| m.block).collect();
     let of = |layout: Layout| (0..layout.len()).filter_map(move |entry| layout.block(entry));
     let mut layout = plan.family.layouts().into_iter();
     let layout = layout.find(|l| blocks.iter().all(|block| of(*l).any(|b| b == *block)));

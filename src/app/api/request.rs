@@ -98,10 +98,11 @@ impl Reader<'_> {
         let asked = self.session.ask_beside(entry, beside, &mut found)?;
         let (presets, said) = script.presets(&self.session.presets);
         found.extend(said);
-        let plans = match task {
-            Task::Pictures => self.plans(&asked, &presets, &mut found)?,
+        let plans = match (&task, fields.given.get("lbw_plan")) {
+            (Task::Pictures, Some(plan)) => vec![self.given_plan(plan, &mut found)?],
+            (Task::Pictures, None) => self.plans(&asked, &presets, &mut found)?,
             // What stands for XYZ is not known before the cells are.
-            Task::Plot(_) | Task::Analysis(_) => Vec::new(),
+            (Task::Plot(_) | Task::Analysis(_), _) => Vec::new(),
         };
         let change = |mut plan: Plan| {
             if !script.is_active() {
@@ -117,6 +118,23 @@ impl Reader<'_> {
         let stays = !fields.is_on("override_settings_restore_afterwards") && !overrides.is_empty();
         let stays = stays.then(|| options.clone());
         Ok(Drawing { fields, asked, task, plans, presets, options, stays, styles, found })
+    }
+
+    /// A plan that another lbw has made, which is drawn as it is.
+    fn given_plan(&self, plan: &Value, found: &mut Vec<Diagnostic>) -> Result<Plan, Refusal> {
+        let plan: Plan = serde_json::from_value(plan.clone())
+            .map_err(|e| Diagnostic::new(code::BAD_PLAN, say!("not a plan: {e}", "計画として読めません: {e}")))?;
+        found.extend(self.session.check(&plan));
+        for lora in plan.loras() {
+            if let Err(error) = self.session.loras.resolve(&lora.name) {
+                found.push(Diagnostic::new(code::UNKNOWN_LORA, error.said()));
+            }
+        }
+        if self.session.refuses(found) {
+            return Err(Refusal::Wrong { detail: None, found: std::mem::take(found) });
+        }
+        self.limits(&plan)?;
+        Ok(plan)
     }
 
     /// All pictures.

@@ -35,10 +35,12 @@ impl Folder {
         ))
     }
 
-    fn record(&mut self, job: &draw::Job, state: State, crc32: Option<u32>, error: Option<String>) -> Result<()> {
+    /// Records a job as `change` leaves it.
+    fn record(&mut self, job: &draw::Job, change: impl FnOnce(&mut Job)) -> Result<()> {
         let key = (job.id.clone(), job.file.clone().unwrap_or_default());
-        if let Some(known) = self.jobs.get(&key) {
-            self.manifest.record(&Job { state, crc32, error, ..known.clone() })?;
+        if let Some(mut known) = self.jobs.get(&key).cloned() {
+            change(&mut known);
+            self.manifest.record(&known)?;
         }
         Ok(())
     }
@@ -77,13 +79,18 @@ impl Store for Folder {
             claimed.write(&file, &bytes).map_err(|e| self.io(&file, &e))?;
         }
         let crc32 = Some(crc32fast::hash(&bytes));
-        self.record(job, State::Done, crc32, None)?;
+        let host = picture.host.clone();
+        self.record(job, |job| (job.state, job.crc32, job.host) = (State::Done, crc32, host))?;
         self.claimed = None;
         Ok(Kept { file, crc32 })
     }
 
+    fn has(&self, job: &draw::Job) -> bool {
+        self.manifest.is_done(&job.id, job.file.as_deref().unwrap_or_default())
+    }
+
     fn failed(&mut self, job: &draw::Job, error: &Error) -> Result<()> {
-        self.record(job, State::Failed, None, Some(error.message().to_string()))?;
+        self.record(job, |job| (job.state, job.error) = (State::Failed, Some(error.message().to_string())))?;
         self.claimed = None;
         Ok(())
     }

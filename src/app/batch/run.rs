@@ -8,7 +8,7 @@ use super::folder::Folder;
 use super::prepare::{Batch, Planned, Wish, lora_key};
 use crate::app::draw::{self, Outcome, Sink, draw};
 use crate::app::error::{Error, Result};
-use crate::app::renderer::Studios;
+use crate::app::renderer::Renderer;
 use crate::app::session::new_seed_base;
 use crate::batch::{Job, Manifest, ManifestError, NameParts, Pattern, State, sweep};
 use crate::diagnostic::code;
@@ -26,11 +26,17 @@ pub struct Running {
 }
 
 /// Draws `batch` into `folder`.
-pub fn run(batch: Batch, wish: &Wish, folder: &Path, renderer: &mut Studios, sink: &mut dyn Sink) -> Result<Running> {
+pub fn run(
+    batch: Batch,
+    wish: &Wish,
+    folder: &Path,
+    renderer: &mut dyn Renderer,
+    sink: &mut dyn Sink,
+) -> Result<Running> {
     let Batch { names, jobs: planned, .. } = batch;
     // Files are hashed here and not under the manifest's lock: other workers need not wait for it.
     for planned in &planned {
-        renderer.get(&planned.model)?.id(&planned.plan)?;
+        renderer.id(&planned.plan, &planned.model)?;
     }
     let several = names.len() > 1;
     let mut named = Vec::new();
@@ -103,7 +109,7 @@ fn name_jobs(
     jobs: Vec<Planned>,
     base: u64,
     several: bool,
-    renderer: &mut Studios,
+    renderer: &mut dyn Renderer,
 ) -> Result<Vec<(Planned, Job)>> {
     let default = if several { "{file}-{line:04}-{seed}" } else { "{line:04}-{seed}" };
     let pattern = match &wish.name {
@@ -114,9 +120,8 @@ fn name_jobs(
     let mut named = Vec::new();
     for (number, mut planned) in (1..).zip(jobs) {
         planned.draw_seed(base);
-        let studio = renderer.get(&planned.model)?;
-        let id = studio.id(&planned.plan)?;
-        let name = pattern.name(&name_parts(&planned, number, studio.short_model_hash()?));
+        let id = renderer.id(&planned.plan, &planned.model)?;
+        let name = pattern.name(&name_parts(&planned, number, renderer.model_hash(&planned.model)?));
         // The same name again gets a number; file systems may not tell upper from lower case.
         let count = taken.entry(name.to_lowercase()).or_default();
         *count += 1;
@@ -126,7 +131,8 @@ fn name_jobs(
         };
         let seed = planned.plan.settings().seed;
         let (source, line) = (planned.place.file.to_string(), planned.place.line);
-        named.push((planned, Job { id, file, source, line, seed, state: State::Planned, crc32: None, error: None }));
+        let state = State::Planned;
+        named.push((planned, Job { id, file, source, line, seed, state, crc32: None, error: None, host: None }));
     }
     Ok(named)
 }

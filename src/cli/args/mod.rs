@@ -4,6 +4,7 @@ mod engine;
 mod output;
 mod places;
 mod table;
+mod via;
 
 use std::io::Read;
 
@@ -13,6 +14,7 @@ pub use engine::EngineArgs;
 pub use output::OutputArgs;
 pub use places::PlaceArgs;
 pub use table::{ModelArgs, PictureArgs, SettingsArgs};
+pub use via::{Drawer, ViaArgs};
 
 use crate::app::{self, Caller};
 use crate::cli::language::tell;

@@ -63,6 +63,7 @@ impl PlaceArgs {
             settings: user.settings.clone(),
             found: Vec::from_iter(user.found()),
             cache: std::env::var_os("LBW_CACHE_DIR").map_or(default.cache, PathBuf::from),
+            remote: None,
         }
     }
 }

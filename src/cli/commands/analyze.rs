@@ -1,14 +1,13 @@
 //! `lbw analyze`: the Effective Block Analyzer.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 
+use crate::app::Error;
 use crate::app::analyze::{Goal, Wish, analyze};
 use crate::app::prompts::ask;
-use crate::app::{Error, Session, Studios};
-use crate::cli::args::{EngineArgs, PlaceArgs, PromptArgs};
+use crate::cli::args::{EngineArgs, PlaceArgs, PromptArgs, ViaArgs};
 use crate::cli::exit::CommandResult;
 use crate::cli::language::tell;
 use crate::cli::terminal::Terminal;
@@ -109,6 +108,8 @@ pub struct AnalyzeArgs {
     pub places: PlaceArgs,
     #[command(flatten)]
     pub engine: EngineArgs,
+    #[command(flatten)]
+    pub via: ViaArgs,
 }
 
 const EXAMPLES: [&str; 2] = [
@@ -155,7 +156,7 @@ impl AnalyzeArgs {
 }
 
 pub fn run(args: &AnalyzeArgs, terminal: Terminal) -> CommandResult {
-    let session = Arc::new(Session::open(&args.places.places(), args.prompt.caller()?)?);
+    let (session, drawer) = args.via.open(&args.places, args.prompt.caller()?, &args.engine)?;
     let (mut asked, found) = ask(&session, &args.prompt.texts()?)?;
     let one = asked.pop().filter(|_| asked.is_empty());
     let Some(asked) = one else {
@@ -166,9 +167,9 @@ pub fn run(args: &AnalyzeArgs, terminal: Terminal) -> CommandResult {
         return Err(Error::words(code::STUDY, message).into());
     };
     terminal.say_all(&found);
-    let mut studios = Studios::new(session.clone(), args.engine.settings()?);
+    let mut renderer = drawer.renderer(session.clone())?;
     let mut watch = Watch::new(terminal, args.json, watch::nothing);
-    let analyzed = analyze(session, asked, &args.wish(terminal.language), &mut studios, &mut watch);
+    let analyzed = analyze(session, asked, &args.wish(terminal.language), &mut *renderer, &mut watch);
     let analyzed = watch.end(analyzed)?;
     if args.json {
         return terminal.line(serde_json::to_string(&analyzed.report).unwrap_or_default());

@@ -1,14 +1,13 @@
 //! `lbw batch`: prompt files to PNGs, checked before it starts and resumable at any moment.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 
 use crate::app::batch::{Batch, Form, Pattern, Shard, Wish, draw_grid, run as draw_batch, state, verify};
-use crate::app::{Caller, Error, ErrorKind, Event, Reading, Session, Studios, some_failed};
-use crate::cli::args::{EngineArgs, PlaceArgs, SettingsArgs};
+use crate::app::{Caller, Error, ErrorKind, Event, Reading, some_failed};
+use crate::cli::args::{EngineArgs, PlaceArgs, SettingsArgs, ViaArgs};
 use crate::cli::exit::CommandResult;
 use crate::cli::language::tell;
 use crate::cli::terminal::Terminal;
@@ -97,6 +96,8 @@ pub struct BatchArgs {
     pub places: PlaceArgs,
     #[command(flatten)]
     pub engine: EngineArgs,
+    #[command(flatten)]
+    pub via: ViaArgs,
 }
 
 fn shard(text: &str) -> Result<Shard, Text> {
@@ -170,10 +171,10 @@ pub fn run(args: &BatchArgs, terminal: Terminal) -> CommandResult {
     let (wish, json) = (args.wish(), args.json);
     let folder = args.output.clone().unwrap_or_else(|| default_folder(&args.inputs));
     let caller = Caller { patch: args.defaults.patch()?, is_default: true, strict: args.strict };
-    let session = Arc::new(Session::open(&args.places.places(), caller)?);
+    let (session, drawer) = args.via.open(&args.places, caller, &args.engine)?;
     let mut batch = Batch::prepare(&session, &wish)?;
-    let mut studios = Studios::new(session.clone(), args.engine.settings()?);
-    batch.check_files(&mut studios);
+    let mut renderer = drawer.renderer(session.clone())?;
+    batch.check_files(&mut *renderer);
     terminal.say_all(&session.found);
     batch.findings().iter().for_each(|found| terminal.say(found));
     if let Some(refusal) = batch.refusal(&wish) {
@@ -185,7 +186,7 @@ pub fn run(args: &BatchArgs, terminal: Terminal) -> CommandResult {
     }
     let wrong = batch.wrong_lines();
     let mut watch = Watch::new(terminal, json, if json { event_line } else { watch::file_name });
-    let running = draw_batch(batch, &wish, &folder, &mut studios, &mut watch);
+    let running = draw_batch(batch, &wish, &folder, &mut *renderer, &mut watch);
     let running = watch.end(running)?;
     let outcome = &running.outcome;
     if args.grid && outcome.failed == 0 {

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::txt2img;
 use crate::app::{Error, Session};
-use crate::cli::args::{EngineArgs, OutputArgs, PictureArgs, PlaceArgs, PromptArgs};
+use crate::cli::args::{Drawer, EngineArgs, OutputArgs, PictureArgs, PlaceArgs, PromptArgs};
 use crate::cli::exit::CommandResult;
 use crate::cli::language::tell;
 use crate::cli::terminal::Terminal;
@@ -47,5 +47,5 @@ pub fn run(args: &Img2imgArgs, terminal: Terminal) -> CommandResult {
         return Err(Error::words(code::USAGE, message).into());
     }
     let session = Arc::new(Session::open(&args.places.places(), caller)?);
-    txt2img::draw(session, &args.prompt, &args.engine, &args.output, args.dry_run, terminal)
+    txt2img::draw(session, &args.prompt, Drawer::Here(args.engine.settings()?), &args.output, args.dry_run, terminal)
 }

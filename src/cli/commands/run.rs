@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::txt2img::draw_files;
 use crate::app::prompts::jobs_of_plans;
-use crate::app::{Caller, Session, Studios};
+use crate::app::{Caller, Renderer, Session, Studios};
 use crate::cli::args::{EngineArgs, ModelArgs, OutputArgs, PlaceArgs};
 use crate::cli::exit::CommandResult;
 use crate::cli::language::tell;
@@ -44,5 +44,5 @@ pub fn run(args: &RunArgs, terminal: Terminal) -> CommandResult {
     for path in &args.init {
         studios.add_picture(session.picture(&path.to_string_lossy())?);
     }
-    draw_files(jobs, studios, &args.output, terminal)
+    draw_files(jobs, &mut studios, &args.output, terminal)
 }

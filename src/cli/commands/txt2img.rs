@@ -5,8 +5,8 @@ use std::sync::Arc;
 use clap::Args;
 
 use crate::app::prompts::{ask, draw_into, drawn_seeds, jobs};
-use crate::app::{Job, Session, Studios};
-use crate::cli::args::{EngineArgs, OutputArgs, PlaceArgs, PromptArgs};
+use crate::app::{Job, Renderer, Session};
+use crate::cli::args::{Drawer, EngineArgs, OutputArgs, PlaceArgs, PromptArgs, ViaArgs};
 use crate::cli::exit::CommandResult;
 use crate::cli::language::tell;
 use crate::cli::terminal::Terminal;
@@ -24,18 +24,20 @@ pub struct Txt2imgArgs {
     pub places: PlaceArgs,
     #[command(flatten)]
     pub engine: EngineArgs,
+    #[command(flatten)]
+    pub via: ViaArgs,
 }
 
 pub fn run(args: &Txt2imgArgs, terminal: Terminal) -> CommandResult {
-    let session = Arc::new(Session::open(&args.places.places(), args.prompt.caller()?)?);
-    draw(session, &args.prompt, &args.engine, &args.output, args.dry_run, terminal)
+    let (session, drawer) = args.via.open(&args.places, args.prompt.caller()?, &args.engine)?;
+    draw(session, &args.prompt, drawer, &args.output, args.dry_run, terminal)
 }
 
 /// Prompts to PNGs.
 pub fn draw(
     session: Arc<Session>,
     prompt: &PromptArgs,
-    engine: &EngineArgs,
+    drawer: Drawer,
     output: &OutputArgs,
     dry_run: bool,
     terminal: Terminal,
@@ -47,15 +49,20 @@ pub fn draw(
         return super::plan::print(&jobs, &session, output.json, terminal);
     }
     terminal.say_all(&drawn_seeds(&asked, &jobs).into_iter().collect::<Vec<_>>());
-    let mut studios = Studios::new(session, engine.settings()?);
-    asked.iter().filter_map(|asked| asked.picture.clone()).for_each(|picture| studios.add_picture(picture));
-    draw_files(jobs, studios, output, terminal)
+    let mut renderer = drawer.renderer(session)?;
+    asked.iter().filter_map(|asked| asked.picture.clone()).for_each(|picture| renderer.add_picture(picture));
+    draw_files(jobs, &mut *renderer, output, terminal)
 }
 
 /// Draws jobs one after the other and prints their files.
-pub fn draw_files(jobs: Vec<Job>, mut studios: Studios, output: &OutputArgs, terminal: Terminal) -> CommandResult {
+pub fn draw_files(
+    jobs: Vec<Job>,
+    renderer: &mut dyn Renderer,
+    output: &OutputArgs,
+    terminal: Terminal,
+) -> CommandResult {
     let on_done = if output.json { watch::file_as_json } else { watch::file_name };
     let mut watch = Watch::new(terminal, output.json, on_done);
-    let drawn = draw_into(jobs, output.output.as_deref(), output.json, &mut studios, &mut watch);
+    let drawn = draw_into(jobs, output.output.as_deref(), output.json, renderer, &mut watch);
     watch.end(drawn)
 }

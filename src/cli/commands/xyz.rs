@@ -1,15 +1,14 @@
 //! `lbw xyz`: an XYZ plot. Cells first, grids from the cells; a plot that was cut off goes on.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::Args;
 use serde_json::{Value, json};
 
+use crate::app::Error;
 use crate::app::prompts::ask;
 use crate::app::xyz::{Prepared, Wish};
-use crate::app::{Error, Session, Studios};
-use crate::cli::args::{EngineArgs, PlaceArgs, PromptArgs};
+use crate::cli::args::{EngineArgs, PlaceArgs, PromptArgs, ViaArgs};
 use crate::cli::exit::CommandResult;
 use crate::cli::language::tell;
 use crate::cli::terminal::Terminal;
@@ -131,6 +130,8 @@ pub struct XyzArgs {
     pub places: PlaceArgs,
     #[command(flatten)]
     pub engine: EngineArgs,
+    #[command(flatten)]
+    pub via: ViaArgs,
 }
 
 impl XyzArgs {
@@ -148,7 +149,7 @@ impl XyzArgs {
 }
 
 pub fn run(args: &XyzArgs, terminal: Terminal) -> CommandResult {
-    let session = Arc::new(Session::open(&args.places.places(), args.prompt.caller()?)?);
+    let (session, drawer) = args.via.open(&args.places, args.prompt.caller()?, &args.engine)?;
     let (asked, found) = ask(&session, &args.prompt.texts()?)?;
     let [asked] = asked.as_slice() else {
         let message = say!(
@@ -158,13 +159,13 @@ pub fn run(args: &XyzArgs, terminal: Terminal) -> CommandResult {
         return Err(Error::words(code::STUDY, message).into());
     };
     terminal.say_all(&found);
-    let mut studios = Studios::new(session.clone(), args.engine.settings()?);
+    let mut renderer = drawer.renderer(session.clone())?;
     let mut watch = Watch::new(terminal, args.json, watch::nothing);
-    let prepared = Prepared::new(&session, asked, &args.wish(), &mut studios, &mut watch)?;
+    let prepared = Prepared::new(&session, asked, &args.wish(), &mut *renderer, &mut watch)?;
     if args.dry_run {
         return dry_run(&prepared, args.json, terminal);
     }
-    let drawn = prepared.draw(&mut studios, &mut watch);
+    let drawn = prepared.draw(&mut *renderer, &mut watch);
     let drawn = watch.end(drawn)?;
     if !args.json {
         return drawn.grids.iter().try_for_each(|grid| terminal.line(grid.display()));
