@@ -31,6 +31,8 @@ struct Bars {
     all: MultiProgress,
     batch: ProgressBar,
     picture: ProgressBar,
+    /// What the picture is known by.
+    name: String,
 }
 
 impl Progress {
@@ -89,11 +91,12 @@ impl Progress {
 
     fn begin(&mut self, name: &str, number: usize, of: usize) {
         (self.began, self.first_step) = (Instant::now(), None);
-        if let Some(bars) = &self.bars {
+        if self.bars.is_some() {
             self.place(number.saturating_sub(1), of);
-            bars.picture.set_message(name.to_owned());
-            bars.picture.set_length(1);
-            bars.picture.set_position(0);
+        }
+        if let Some(bars) = &mut self.bars {
+            name.clone_into(&mut bars.name);
+            bars.show(0, 1, "");
         } else if self.plain && of > 1 && self.drawn == 0 {
             let said = say!("picture {number} of {of}: {name}", "画像 {number}/{of}: {name}");
             self.terminal.talk(self.terminal.words(&said));
@@ -111,8 +114,12 @@ impl Progress {
         let started = *self.first_step.get_or_insert_with(Instant::now);
         let per_step = (index > 0).then(|| started.elapsed().as_secs_f64() / index as f64);
         if let Some(bars) = &self.bars {
-            bars.picture.set_length(steps as u64);
-            bars.picture.set_position(index as u64);
+            let eta = per_step.map_or(Text::default(), |s| {
+                let left = s * steps.saturating_sub(index) as f64;
+                say!(", {s:.2} s/step, ETA {left:.0} s", "、1 ステップ {s:.2} 秒、残り約 {left:.0} 秒")
+            });
+            let said = say!("sampling{eta}", "サンプリング中{eta}", with eta);
+            bars.show(index, steps, self.terminal.words(&said));
         } else if self.plain && (index == 0 && self.drawn == 0 || self.last_line.elapsed() >= LINE_EVERY) {
             self.last_line = Instant::now();
             let eta = per_step.map_or(String::new(), |s| {
@@ -127,9 +134,7 @@ impl Progress {
     /// What is not a step has a share of its own.
     fn phase(&self, name: &Text, part: usize, of: usize) {
         if let Some(bars) = &self.bars {
-            bars.picture.set_message(self.terminal.words(name).to_owned());
-            bars.picture.set_length(of.max(1) as u64);
-            bars.picture.set_position(part as u64);
+            bars.show(part, of, self.terminal.words(name));
         }
     }
 
@@ -137,12 +142,14 @@ impl Progress {
         self.drawn += 1;
         self.busy += self.began.elapsed();
         self.place(done, of);
-        if self.plain && of > 1 {
-            let each = self.busy / self.drawn;
-            let left = (each * u32::try_from(of.saturating_sub(done)).unwrap_or(u32::MAX)).as_secs();
-            let each = each.as_secs_f64();
-            let said =
-                say!("{done}/{of}, {each:.1} s each, ETA {left} s", "{done}/{of}、1 枚 {each:.1} 秒、残り約 {left} 秒");
+        let each = self.busy / self.drawn;
+        let left = (each * u32::try_from(of.saturating_sub(done)).unwrap_or(u32::MAX)).as_secs();
+        let each = each.as_secs_f64();
+        let eta = say!(", {each:.1} s each, ETA {left} s", "、1 枚 {each:.1} 秒、残り約 {left} 秒");
+        if let Some(bars) = &self.bars {
+            bars.batch.set_message(self.terminal.words(&eta).to_owned());
+        } else if self.plain && of > 1 {
+            let said = say!("{done}/{of}{eta}", "{done}/{of}{eta}", with eta);
             self.terminal.talk(self.terminal.words(&said));
         }
     }
@@ -160,14 +167,24 @@ impl Bars {
     fn new() -> Self {
         let all = MultiProgress::new();
         let bar = |template: &str| {
-            let bar = all.add(ProgressBar::new(0));
+            let bar = all.add(ProgressBar::new(1));
             if let Ok(style) = ProgressStyle::with_template(template) {
                 bar.set_style(style);
             }
             bar
         };
-        let batch = bar("{bar:32} {pos}/{len}, ETA {eta}");
+        let batch = bar("{bar:32} {pos}/{len}{msg}");
         let picture = bar("{bar:32} {pos}/{len} {wide_msg}");
-        Bars { all, batch, picture }
+        Bars { all, batch, picture, name: String::new() }
+    }
+
+    /// How far the picture is in what is done for it now.
+    fn show(&self, part: usize, of: usize, phase: &str) {
+        let between = if phase.is_empty() { "" } else { ": " };
+        self.picture.update(|state| {
+            state.set_len(of.max(1) as u64);
+            state.set_pos(part as u64);
+        });
+        self.picture.set_message(format!("{}{between}{phase}", self.name));
     }
 }
