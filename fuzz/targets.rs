@@ -1,17 +1,23 @@
 //! What must hold for every text: the bodies of the fuzz targets, which the smoke run in `tests/library/fuzz_smoke.rs` shares.
 //!
 //! With cargo-fuzz installed, `cargo +nightly fuzz run prompt` (or `tag`, `preset`, `infotext`, `prompt_line`, `foreign`,
-//! `picture`, `prompt_file`) goes on from the
-//! corpus that is checked in.
+//! `picture`, `prompt_file`, `request`) goes on from the corpus that is checked in.
 #![allow(dead_code, reason = "each target uses one of them")]
 
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use lbw::app::api::{
+    Fields, Model, Models, Options as WebuiOptions, Reader, Refusal, Route, Rules, request_of_infotext,
+};
+use lbw::app::{Caller, ModelFiles, Places, Session};
 use lbw::batch::{Form, Options, parse_line};
 use lbw::diagnostic::{Diagnostic, Language, Severity, Source, Style};
 use lbw::infotext::foreign::{self, Foreign};
 use lbw::infotext::{self, looks_like_infotext};
 use lbw::plan::{Request, Sampler, Settings, Wanted, check, lower};
 use lbw::preset::{PresetSet, styles::Styles, webui, yaml};
-use lbw::syntax::Prompt;
+use lbw::syntax::{Prompt, python};
 
 /// Printing a parsed prompt gives the text back, and lowering ends with findings that can be shown.
 pub fn prompt(text: &str) {
@@ -125,7 +131,8 @@ pub fn prompt_file(text: &str) {
     for name in ["a.txt", "a.jsonl", "a.json", "a.csv", "a.tsv", "a.toml"] {
         let read = Form::of(name, text).read(name, text, Options::default());
         findings(&read.found.iter().map(|found| found.diagnostic.clone()).collect::<Vec<_>>());
-        let lines = text.lines().count().max(1);
+        // webui counts the lines of a prompt file as Python does.
+        let lines = python::split_lines(text).len().max(1);
         assert!(read.entries.iter().all(|entry| (1..=lines + 1).contains(&entry.place.line)), "{name}");
     }
 }
@@ -135,6 +142,49 @@ pub fn prompt_line(text: &str) {
     for line in text.lines() {
         if let Err(error) = parse_line(line, &|name| (name == "known").then(|| name.to_owned())) {
             assert!(!error.to_string().is_empty());
+        }
+    }
+}
+
+/// A request of webui's API, for both routes: it is refused with words, or has as many pictures as are allowed. A text that is no
+/// JSON is the infotext of one.
+pub fn request(text: &str) {
+    static FILES: LazyLock<(Session, Models, Model, ModelFiles)> = LazyLock::new(|| {
+        let cache = option_env!("CARGO_TARGET_TMPDIR").map_or_else(std::env::temp_dir, PathBuf::from).join("cache");
+        let session = Session::open(&Places { cache, ..Places::default() }, Caller::default()).unwrap();
+        let models = Models::scan(&session.catalogue, None).unwrap();
+        let model = models.checkpoints.first().unwrap().clone();
+        let files = models.with_vae(&model, None).unwrap();
+        (session, models, model, files)
+    });
+    let (session, models, model, files) = &*FILES;
+    let rules = Rules {
+        max_pixels: 1 << 22,
+        max_steps: 50,
+        max_images: 4,
+        max_cells: 64,
+        lenient: text.len().is_multiple_of(2),
+    };
+    let body = serde_json::from_str(text).unwrap_or_else(|_| serde_json::json!({ "infotext": text }));
+    if let Some(infotext) = body["infotext"].as_str() {
+        let (request, found) = request_of_infotext(infotext);
+        findings(&found);
+        assert!(request.is_some() || !found.is_empty());
+    }
+    for route in [Route::Txt2img, Route::Img2img] {
+        let options = WebuiOptions::default();
+        let reader = Reader { session, models, model, files, options: &options, rules };
+        let read = Fields::read(route, &body, 128).map_err(Refusal::Fields);
+        match read.and_then(|fields| reader.read(fields, None)) {
+            Ok(drawing) => {
+                findings(&drawing.found);
+                assert!(drawing.plans.len() <= 4, "{}", drawing.plans.len());
+            }
+            Err(Refusal::Fields(wrong)) => assert!(wrong.iter().all(|wrong| !wrong.message.is_empty())),
+            Err(refusal) => {
+                findings(refusal.findings());
+                assert!(!refusal.findings().is_empty(), "a refusal without a word");
+            }
         }
     }
 }

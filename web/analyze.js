@@ -134,7 +134,7 @@ function row(analysis, block, isGuilty) {
     el('b', {}, block.id),
     el('span', { class: 'measure' }, el('span', {}, t('changes', { percent: block.percent.toFixed(1) })), el('span', {}, t('guilt', { share: Math.round(block.guilt * 100) }))),
     el('p', {}, block.sentence),
-    files?.changed ? el('button', { type: 'button', class: 'quiet', click: open, 'aria-label': t('pictures-of-block', { name: block.id }) }, t('see')) : null);
+    files?.changed ? el('button', { type: 'button', class: 'quiet', click: open, 'aria-label': `${t('see')}: ${t('pictures-of-block', { name: block.id })}` }, t('see')) : null);
 }
 
 /** The suggested vector, and two that go half as far and half as far again. Only the one in the middle was measured. */

@@ -53,7 +53,8 @@ function progress({ job: number, step, steps }) {
 function pill() {
   const open = [...jobs.values()].filter(isOpen);
   const running = open.find((job) => job.status === 'running');
-  const text = running ? t('running', { step: running.step ?? 0, steps: running.steps ?? '?', waiting: open.length - 1 }) : t('idle');
+  const { step, steps } = running ?? {};
+  const text = steps ? t('running', { step, steps, waiting: open.length - 1 }) : t(running ? 'drawing' : 'idle');
   id('pill').textContent = text;
   id('pill').classList.toggle('busy', open.length > 0);
 }

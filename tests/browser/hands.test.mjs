@@ -33,7 +33,7 @@ async function bench(prompt = TAG, options = {}) {
 }
 
 async function until(is) {
-  for (let round = 0; round < 200 && !is(); round += 1) await new Promise((resolve) => setTimeout(resolve, 50));
+  for (let round = 0; round < 2400 && !is(); round += 1) await new Promise((resolve) => setTimeout(resolve, 50));
   assert.ok(is());
 }
 
@@ -249,8 +249,8 @@ test('a prompt file is checked line by line, drawn, and gone on with', async () 
   assert.ok(await page.locator('#batch-start').isDisabled());
   await page.check('#batch-keep-going');
   await page.click('#batch-start');
-  await page.waitForFunction(() => /2 of 2/.test(document.querySelector('#batch-count').textContent), null, { timeout: 60_000 });
-  await page.waitForFunction(() => document.querySelector('#batch-stop').hidden, null, { timeout: 60_000 });
+  await page.waitForFunction(() => /2 of 2/.test(document.querySelector('#batch-count').textContent));
+  await page.waitForFunction(() => document.querySelector('#batch-stop').hidden);
   await page.locator('#batch').scrollIntoViewIfNeeded();
   await shot('batch');
   // The same again finds its pictures.
@@ -258,7 +258,7 @@ test('a prompt file is checked line by line, drawn, and gone on with', async () 
   await page.waitForSelector('#batch-findings .error');
   await page.check('#batch-keep-going');
   await page.click('#batch-start');
-  await page.waitForFunction(() => document.querySelector('#batch-stop').hidden && /2 of 2/.test(document.querySelector('#batch-count').textContent), null, { timeout: 20_000 });
+  await page.waitForFunction(() => document.querySelector('#batch-stop').hidden && /2 of 2/.test(document.querySelector('#batch-count').textContent));
   await settle();
 });
 
@@ -315,7 +315,7 @@ test('a server that goes away is said, and the page goes on when it is back', as
   await own.end();
   await page.waitForSelector('#offline:not([hidden])');
   const back = await own.again();
-  await page.waitForSelector('#offline', { state: 'hidden', timeout: 15_000 });
+  await page.waitForSelector('#offline', { state: 'hidden' });
   await page.fill('#prompt', 'red circle');
   await page.click('#draw');
   await drawn(page);

@@ -15,6 +15,9 @@ const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
 const FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
   '--disable-component-update', '--disable-sync'];
 
+/** So long, in milliseconds, is waited for anything. */
+const PATIENCE = 240_000;
+
 /** Where screenshots are kept. */
 export const SHOTS = process.env.LBW_SHOTS ?? join(root, 'target', 'browser');
 mkdirSync(SHOTS, { recursive: true });
@@ -64,6 +67,8 @@ export async function open(browser, url, { width = 1280, height = 900, language 
     acceptDownloads: true, permissions: ['clipboard-read', 'clipboard-write'], serviceWorkers: 'block',
   });
   const page = await context.newPage();
+  // Nothing is told by time: a machine may have much else to do.
+  page.setDefaultTimeout(PATIENCE);
   const complaints = [];
   const expected = [];
   page.on('pageerror', (error) => complaints.push(`error: ${error.stack ?? error.message}`));
@@ -121,7 +126,7 @@ export const pasteText = (page, text) => page.locator('#prompt').evaluate((field
 export const slider = (page, name, card = 0) => page.locator('.tag-card').nth(card).locator(`.column[data-block="${name}"] .slot`);
 
 /** Waits until all pictures that were asked for are drawn. */
-export const drawn = (page, timeout = 60_000) => page.waitForFunction(() => !document.querySelector('.side.working'), null, { timeout });
+export const drawn = (page) => page.waitForFunction(() => !document.querySelector('.side.working'));
 
 /** The mean colour difference, of 255, between two of the three pictures. */
 export const distance = (page, a, b) => page.evaluate(async ([first, second]) => {

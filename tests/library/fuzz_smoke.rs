@@ -11,7 +11,7 @@ const MUTATED: usize = 10_000;
 
 type Target = (&'static str, fn(&str));
 
-const TARGETS: [Target; 8] = [
+const TARGETS: [Target; 9] = [
     ("prompt", targets::prompt),
     ("tag", targets::tag),
     ("preset", targets::preset),
@@ -20,6 +20,7 @@ const TARGETS: [Target; 8] = [
     ("foreign", targets::foreign),
     ("picture", targets::picture),
     ("prompt_file", targets::prompt_file),
+    ("request", targets::request),
 ];
 
 fn corpus(target: &str) -> Vec<String> {

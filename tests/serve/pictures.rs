@@ -92,6 +92,7 @@ fn a_prompt_is_a_prompt_and_an_infotext_fills_gaps() {
 fn whole_numbers_and_formats() {
     let server = Server::start(&[]);
     let answer = server.done("/sdapi/v1/txt2img", &tiny(json!({ "cfg_scale": "7.0", "subseed_strength": 0.0 })));
+    assert_eq!(info(&answer)["denoising_strength"], json!(0.75), "a number, though nothing uses it");
     let text = server.post("/sdapi/v1/txt2img", &tiny(json!({ "cfg_scale": "7.0" }))).text();
     assert!(text.contains("\"cfg_scale\":7,") && !text.contains("\"cfg_scale\":7.0"), "{answer}");
     for (format, start) in [("jpg", &b"\xff\xd8"[..]), ("webp", b"RIFF"), ("png", b"\x89PNG")] {

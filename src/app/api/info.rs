@@ -23,7 +23,9 @@ pub fn info(
         // Clients read the first one, whether there is a picture or not.
         texts.push(infotext(first, models));
     }
-    let strength = first.passes().find_map(|pass| pass.start.denoising_strength());
+    // webui tells the field whether or not a pass uses it, and typed clients want a number.
+    let used = first.passes().find_map(|pass| pass.start.denoising_strength());
+    let strength = used.map_or_else(|| drawing.fields.values["denoising_strength"].clone(), Value::from);
     let warnings: Vec<&str> =
         found.iter().filter(|found| found.severity >= Severity::Warning).map(|found| &*found.message).collect();
     json!({
