@@ -318,6 +318,10 @@ impl Session {
     }
 
     fn opened(&self, path: &Path) -> Opened<Option<Arc<Architecture>>> {
+        // What other hosts draw with is a name, and no file of this machine.
+        if self.catalogue.remote.is_some() {
+            return Ok(None);
+        }
         let mut known = self.architectures.lock().unwrap_or_else(|e| e.into_inner());
         let read = || {
             let checkpoint = Checkpoint::open(path).map_err(|error| error.said())?;
