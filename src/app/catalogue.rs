@@ -84,6 +84,8 @@ pub struct ModelFiles {
     pub checkpoint: PathBuf,
     /// The VAE's file.
     pub vae: Option<PathBuf>,
+    /// The checkpoint that takes over on the way.
+    pub refiner: Option<PathBuf>,
 }
 
 /// Files and folders after all defaults. Only what is asked for has to be there.
@@ -236,7 +238,7 @@ impl Catalogue {
     pub fn model(&self, model: Option<&str>, vae: Option<&str>) -> Result<ModelFiles> {
         if let Some(remote) = &self.remote {
             let checkpoint = model.unwrap_or(&remote.model).into();
-            return Ok(ModelFiles { checkpoint, vae: vae.map(PathBuf::from) });
+            return Ok(ModelFiles { checkpoint, vae: vae.map(PathBuf::from), refiner: None });
         }
         let mut found = self.found.lock().unwrap_or_else(|e| e.into_inner());
         let names = [model, vae].map(|name| name.map(str::to_owned));
@@ -266,8 +268,13 @@ impl Catalogue {
         below(self.vaes.as_deref(), |_| true)
     }
 
+    /// The checkpoint of this name that takes over on the way.
+    pub fn refiner(&self, name: &str) -> Result<PathBuf> {
+        self.checkpoint("--refiner", Some(name))
+    }
+
     fn find_model(&self, model: Option<&str>, vae: Option<&str>) -> Result<ModelFiles> {
-        let checkpoint = self.checkpoint(model.or(self.config.checkpoint()))?;
+        let checkpoint = self.checkpoint("--model", model.or(self.config.checkpoint()))?;
         let vae = match vae.or(self.config.vae()) {
             Some(name) if name.eq_ignore_ascii_case("none") => None,
             Some(name) if !name.eq_ignore_ascii_case("automatic") => Some(self.vae(name)?),
@@ -277,16 +284,16 @@ impl Catalogue {
                 .into_iter()
                 .find(|p| p.is_file()),
         };
-        Ok(ModelFiles { checkpoint, vae })
+        Ok(ModelFiles { checkpoint, vae, refiner: None })
     }
 
-    fn checkpoint(&self, name: Option<&str>) -> Result<PathBuf> {
+    fn checkpoint(&self, flag: &str, name: Option<&str>) -> Result<PathBuf> {
         if let Some(file) = name.and_then(|name| self.file(name, 0)) {
             return Ok(file);
         }
         match (name, self.models.as_deref()) {
-            (Some(name), None) => Err(no_model(name, None, &[])),
-            (Some(name), Some(folder)) => self.checkpoint_called(name, folder),
+            (Some(name), None) => Err(no_model(flag, name, None, &[])),
+            (Some(name), Some(folder)) => self.checkpoint_called(flag, name, folder),
             (None, None) => Ok(self.installed()?.checkpoint.clone()),
             // webui takes the first one when none is chosen; a guess between several would be a silent choice.
             (None, Some(folder)) => match checkpoints(folder).as_slice() {
@@ -309,7 +316,7 @@ impl Catalogue {
     }
 
     /// The checkpoint in `folder` that webui shows under `name`, or whose hash begins so.
-    fn checkpoint_called(&self, name: &str, folder: &Path) -> Result<PathBuf> {
+    fn checkpoint_called(&self, flag: &str, name: &str, folder: &Path) -> Result<PathBuf> {
         let known = checkpoints(folder);
         // The folder it was in may have belonged to another webui.
         let file = name.rsplit(['/', '\\']).next().unwrap_or(name);
@@ -329,13 +336,13 @@ impl Catalogue {
             found.extend(known.iter().find(begins));
         }
         match found[..] {
-            [] => Err(no_model(name, Some(folder), &known)),
+            [] => Err(no_model(flag, name, Some(folder), &known)),
             [found] => Ok(found.clone()),
             [..] => {
                 let paths: String = found.iter().map(|p| format!("\n  {}", p.display())).collect();
                 let message = say!(
-                    "--model {name}: several checkpoints have this name; write the path of one:{paths}",
-                    "--model {name}: この名前のチェックポイントがいくつもあります。どれかのパスを書いてください:{paths}"
+                    "{flag} {name}: several checkpoints have this name; write the path of one:{paths}",
+                    "{flag} {name}: この名前のチェックポイントがいくつもあります。どれかのパスを書いてください:{paths}"
                 );
                 Err(Error::words(code::WHICH_MODEL, message))
             }
@@ -364,9 +371,9 @@ impl Catalogue {
     }
 }
 
-fn no_model(name: &str, folder: Option<&Path>, known: &[PathBuf]) -> Error {
+fn no_model(flag: &str, name: &str, folder: Option<&Path>, known: &[PathBuf]) -> Error {
     let Some(folder) = folder else {
-        let message = say!("--model {name}: there is no such file", "--model {name}: そのファイルはありません");
+        let message = say!("{flag} {name}: there is no such file", "{flag} {name}: そのファイルはありません");
         return Error::file(code::NO_MODEL, message).help(say!(
             "name a checkpoint, or give --webui-dir",
             "チェックポイントを指定するか、--webui-dir を付けてください"
@@ -374,8 +381,8 @@ fn no_model(name: &str, folder: Option<&Path>, known: &[PathBuf]) -> Error {
     };
     let (folder, names) = (folder.display(), listed(known));
     let message = say!(
-        "--model {name}: there is no such file, nor a checkpoint of that name in {folder}",
-        "--model {name}: そのファイルも、{folder} にその名前のチェックポイントもありません"
+        "{flag} {name}: there is no such file, nor a checkpoint of that name in {folder}",
+        "{flag} {name}: そのファイルも、{folder} にその名前のチェックポイントもありません"
     );
     Error::file(code::NO_MODEL, message).help(say!("it has:{names}", "あるもの:{names}"))
 }

@@ -192,6 +192,8 @@ impl From<EngineError> for Error {
             EngineError::Stopped => Error::new(ErrorKind::Interrupted, code::INTERRUPTED, error.said()),
             EngineError::Operators(_) => Error::new(ErrorKind::Device, code::NO_DEVICE, error.said()),
             EngineError::Upscale(error) => error.into(),
+            EngineError::NoRefiner(_) => Error::words(code::NO_MODEL, error.said()),
+            EngineError::OtherRefiner { .. } => Error::file(code::UNUSABLE_FILE, error.said()),
             EngineError::NoEncoder => Error::file(code::UNUSABLE_FILE, error.said()),
             EngineError::InitImage(_) => Error::file(code::NO_PICTURE, error.said()),
             error => Error::file(code::PICTURE_FAILED, error.said()),

@@ -34,6 +34,7 @@ mod info;
 pub mod lists;
 mod live;
 pub mod lora;
+mod over;
 pub mod preset_files;
 pub mod prompts;
 pub mod referee;

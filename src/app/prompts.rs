@@ -74,8 +74,10 @@ pub fn jobs_of_plans(session: &Session, files: &[PathBuf]) -> Result<(Vec<Job>, 
         match plans(path)? {
             Some(plans) => {
                 found.extend(plans.iter().flat_map(|plan| session.check(plan)));
-                let model = session.model()?;
-                all.extend(plans.into_iter().map(|plan| job_of_plan(plan, &model)));
+                for plan in plans {
+                    let model = session.model_of(&plan)?;
+                    all.push(job_of_plan(plan, model));
+                }
             }
             None => {
                 let asked = session.ask_file(path, &mut found)?;
@@ -93,9 +95,9 @@ pub fn jobs_of_plans(session: &Session, files: &[PathBuf]) -> Result<(Vec<Job>, 
     if all.is_empty() { Err(no_picture(found)) } else { Ok((all, found)) }
 }
 
-fn job_of_plan(plan: Plan, model: &ModelFiles) -> Job {
+fn job_of_plan(plan: Plan, model: ModelFiles) -> Job {
     let name = format!("seed {}", plan.settings().seed);
-    Job { plan, model: model.clone(), name, place: None, pasted: None, id: String::new(), file: None }
+    Job { plan, model, name, place: None, pasted: None, id: String::new(), file: None }
 }
 
 /// The seeds that were drawn, if any were.

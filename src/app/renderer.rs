@@ -149,7 +149,10 @@ impl Renderer for Studios {
     }
 
     fn draw(&mut self, job: &Job, watcher: Watcher<'_>) -> Result<Picture> {
-        self.use_model(&job.model)?.draw(&job.plan, &mut |event| watcher(Sign::Engine(&event)))
+        let pictures = self.session.pictures_of(&job.plan);
+        let studio = self.use_model(&job.model)?;
+        pictures.iter().for_each(|picture| studio.add_picture(picture));
+        studio.draw(&job.plan, &mut |event| watcher(Sign::Engine(&event)))
     }
 
     fn model_hash(&mut self, model: &ModelFiles) -> Result<String> {

@@ -12,21 +12,20 @@ use super::error::{Error, Result, refuses};
 use super::files::{load_presets, read_text};
 use super::source::{self, Reading};
 use super::webui::WebuiConfig;
-use super::{embeddings, settings};
+use super::{embeddings, over, settings};
 use crate::batch::{Entry, Place};
 use crate::block::Family;
 use crate::checkpoint::{Checkpoint, TensorFile};
 use crate::diagnostic::{Diagnostic, Said, Severity, Source, Text, code, did_you_mean};
 use crate::engine::InitImage;
 use crate::files::hex;
-use crate::image_io::read_picture;
 use crate::infotext::Pasted;
 use crate::lora::{IndexEntry, IndexError, Inspection, LoraIndex};
 use crate::model::Architecture;
 use crate::plan::network::lora_tags;
 use crate::plan::settings::MAX_IMAGES;
 use crate::plan::{
-    HiresUpscaler, Options, Patch, Plan, Request, Start, Wanted, limits, lower_with_files, unknown_lora,
+    HiresUpscaler, Options, Patch, Plan, Request, Settings, Start, Wanted, limits, lower_with_files, unknown_lora,
 };
 use crate::preset::PresetSet;
 use crate::preset::styles::{Style, Styles};
@@ -93,6 +92,8 @@ pub struct Beside {
     pub model: Option<ModelFiles>,
     /// The picture that is drawn over.
     pub picture: Option<Arc<InitImage>>,
+    /// Its mask.
+    pub mask: Option<Arc<InitImage>>,
 }
 
 /// What an entry asks for, resolved.
@@ -110,8 +111,8 @@ pub struct Asked {
     pub pasted: Option<Box<Pasted>>,
     /// Whether the seed was left open; the request has one all the same.
     pub open_seed: bool,
-    /// The picture that is drawn over.
-    pub picture: Option<Arc<InitImage>>,
+    /// The picture that is drawn over, and its mask.
+    pub pictures: Vec<Arc<InitImage>>,
 }
 
 impl Session {
@@ -201,6 +202,26 @@ impl Session {
         self.catalogue.checkpoints(self.named_model())
     }
 
+    /// [`Session::model`], and the refiner that `plan` asks for: the caller's, or the one of its name.
+    pub fn model_of(&self, plan: &Plan) -> Result<ModelFiles> {
+        let mut files = self.model()?;
+        if let Some(name) = plan.passes().find_map(|pass| pass.settings.refiner.as_deref()) {
+            files.refiner = Some(self.catalogue.refiner(self.caller.patch.text("refiner").unwrap_or(name))?);
+        }
+        Ok(files)
+    }
+
+    /// Reads pictures and masks that plans draw over; a picture's transparency is one of the masks.
+    pub fn read_pictures(&self, pictures: &[PathBuf], masks: &[PathBuf]) -> Result<()> {
+        for path in pictures {
+            let path = path.to_string_lossy();
+            self.picture(&path)?;
+            // Most pictures have none.
+            let _ = self.mask(over::ALPHA, Some(&path));
+        }
+        masks.iter().try_for_each(|mask| self.mask(&mask.to_string_lossy(), None).map(drop))
+    }
+
     /// The LoRA files with what their headers say of themselves; what cannot be read says nothing.
     pub fn lora_list(&self) -> &[ListedLora] {
         self.listed.get_or_init(|| {
@@ -236,10 +257,30 @@ impl Session {
             Some(picture) => Some(picture),
             None => patch.text("init").map(|path| self.picture(path)).transpose()?,
         };
-        let model = match beside.model {
+        let mask = match beside.mask {
+            Some(mask) => Some(mask),
+            None => patch.text("mask").map(|mask| self.mask(mask, patch.text("init"))).transpose()?,
+        };
+        let mut model = match beside.model {
             Some(model) => model,
             None => self.catalogue.model(patch.text("model"), patch.text("vae"))?,
         };
+        if let (None, Some(name)) = (&model.refiner, patch.text("refiner")) {
+            model.refiner = Some(self.catalogue.refiner(name)?);
+        }
+        if model.refiner.as_ref() == Some(&model.checkpoint) {
+            model.refiner = None;
+            let message = say!(
+                "the refiner is the checkpoint itself: nothing takes over",
+                "refiner がチェックポイントと同じなので、切り替えません"
+            );
+            found.push(Diagnostic::new(code::WITHOUT_EFFECT, message));
+        }
+        patch.remove("refiner");
+        if let Some(stem) = model.refiner.as_ref().and_then(|refiner| refiner.file_stem()) {
+            // A plan holds names, not paths.
+            patch.put_named("refiner", stem.to_string_lossy().into_owned());
+        }
         let architecture = self.architecture(&model.checkpoint);
         let family = architecture.as_ref().map_or(self.catalogue.family(), |architecture| architecture.family);
         let own_size = match &picture {
@@ -267,11 +308,19 @@ impl Session {
             );
             return Err(Error::words(code::OUT_OF_LIMITS, message));
         }
-        let mut request = Request { family, ..request(place.as_ref(), &wanted, picture.as_deref(), found) };
+        match (&picture, &mask) {
+            (Some(picture), Some(mask)) => over::check(picture, mask, &wanted, found)?,
+            (None, Some(_)) => return Err(over::mask_alone()),
+            (None, None) => found.extend(over::without_effect(&patch, place.as_ref())),
+            (Some(_), None) => {}
+        }
+        let drawn_over = picture.as_deref().map(|picture| (picture.id(), mask.as_deref().map(InitImage::id)));
+        let mut request = Request { family, ..request(place.as_ref(), &wanted, drawn_over, found) };
         if let Some(HiresUpscaler::Pixel(name)) = request.hires.as_mut().map(|hires| &mut hires.upscaler) {
             *name = self.upscaler(name)?;
         }
-        Ok(Asked { place, request, images, model, pasted, open_seed, picture })
+        let pictures = picture.into_iter().chain(mask).collect();
+        Ok(Asked { place, request, images, model, pasted, open_seed, pictures })
     }
 
     /// What a prompt file, a picture or a folder of pictures asks for. What is odd is added to `found`, also what is wrong with single
@@ -336,13 +385,37 @@ impl Session {
             let message = say!("no file is read that somebody else names", "ほかの人が名指すファイルは読みません");
             return Err(Error::words(code::NO_PICTURE, message));
         }
+        self.read_once(path.to_owned(), || over::picture(path))
+    }
+
+    /// The mask of this name — a file, or `alpha` for the transparency of the picture in the file `init` — read once.
+    pub fn mask(&self, mask: &str, init: Option<&str>) -> Result<Arc<InitImage>> {
+        if self.catalogue.is_closed() {
+            let message = say!("no file is read that somebody else names", "ほかの人が名指すファイルは読みません");
+            return Err(Error::words(code::NO_PICTURE, message));
+        }
+        match (mask, init) {
+            (over::ALPHA, None) => Err(over::mask_alone()),
+            (over::ALPHA, Some(init)) => self.read_once(format!("{init}\0alpha"), || over::transparency(init)),
+            (file, _) => self.read_once(format!("{file}\0mask"), || over::mask(file)),
+        }
+    }
+
+    fn read_once(&self, key: String, read: impl FnOnce() -> Result<InitImage>) -> Result<Arc<InitImage>> {
         let mut pictures = self.pictures.lock().unwrap_or_else(|e| e.into_inner());
-        if let Some(known) = pictures.get(path) {
+        if let Some(known) = pictures.get(&key) {
             return Ok(known.clone());
         }
-        let picture = Arc::new(InitImage::new(read_picture(Path::new(path))?));
-        pictures.insert(path.to_owned(), picture.clone());
+        let picture = Arc::new(read()?);
+        pictures.insert(key, picture.clone());
         Ok(picture)
+    }
+
+    /// The pictures and masks that `plan` draws over, as far as they have been read.
+    pub fn pictures_of(&self, plan: &Plan) -> Vec<Arc<InitImage>> {
+        let ids: Vec<&str> = plan.passes().flat_map(|pass| pass.start.pictures()).collect();
+        let pictures = self.pictures.lock().unwrap_or_else(|e| e.into_inner());
+        pictures.values().filter(|picture| ids.contains(&picture.id())).cloned().collect()
     }
 
     /// The styles that are asked for, in their order. A name that no file has is refused.
@@ -482,19 +555,15 @@ impl Session {
 fn request(
     place: Option<&Place>,
     wanted: &Wanted,
-    picture: Option<&InitImage>,
+    picture: Option<(&str, Option<&str>)>,
     found: &mut Vec<Diagnostic>,
 ) -> Request {
     let Wanted { texts, settings, hires, picture: over, .. } = wanted;
     let start = match picture {
         None => Start::Noise,
-        Some(picture) => Start::Picture {
-            image: picture.id().to_owned(),
-            denoising_strength: hires.denoising_strength.unwrap_or(settings::IMG2IMG_STRENGTH),
-            fix_steps: over.fix_steps,
-            resize_mode: over.resize_mode,
-            noise_multiplier: over.noise_multiplier,
-        },
+        Some((picture, mask)) => {
+            Start::over(picture, mask, hires.denoising_strength.unwrap_or(settings::IMG2IMG_STRENGTH), over)
+        }
     };
     let second = match picture {
         Some(_) => None,
@@ -509,7 +578,10 @@ fn request(
             Some(place) => Source { first_line: place.line, ..Source::new(place.file.clone(), texts.prompt.as_str()) },
         },
         negative_prompt: Source::new("negative prompt", texts.negative_prompt.as_str()),
-        settings: settings.clone(),
+        settings: match (picture, over.token_merging_ratio_img2img) {
+            (None, _) | (Some(_), 0.0) => settings.clone(),
+            (Some(_), ratio) => Settings { token_merging_ratio: ratio, ..settings.clone() },
+        },
         start,
         hires: second,
         family: Architecture::DRAWN[0],

@@ -78,6 +78,7 @@ pub struct Studio {
     model_hash: Hash,
     vae: Option<PathBuf>,
     vae_hash: Option<String>,
+    refiner: Option<PathBuf>,
     cache: PathBuf,
     lora_hashes: HashMap<PathBuf, LoraHashes>,
     embeddings: EmbeddingFiles,
@@ -135,6 +136,7 @@ impl Studio {
             model: path,
             vae: model.vae.clone(),
             vae_hash: None,
+            refiner: model.refiner.clone(),
             cache,
             model_hash: Hash::Running(Some(hash)),
             lora_hashes: HashMap::new(),
@@ -184,6 +186,13 @@ impl Studio {
             }
         }
         self.engine.open_upscalers(plan)?;
+        if self.engine.decodes_in_bands(plan) && self.said.insert((self.model.clone(), "bands".to_owned())) {
+            let message = say!(
+                "a picture of this size is decoded some rows at a time: the same picture in less memory, but slower",
+                "この大きさの画像は数行ずつ復号します。同じ画像が少ないメモリーで得られますが、遅くなります"
+            );
+            found.push(Diagnostic::new(code::DECODED_IN_BANDS, message));
+        }
         let networks = self.networks(plan)?;
         for (lora, network) in plan.loras().zip(&networks) {
             if self.said.insert((
@@ -222,6 +231,7 @@ impl Studio {
             hashes.push(hash.sha256);
         }
         hashes.extend(self.vae_hash()?);
+        hashes.extend(self.refiner_hash()?);
         hashes.extend(self.hashes_of_embeddings(plan)?.into_iter().map(|(_, hash)| hash));
         hashes.extend(self.hashes_of_upscalers(plan)?);
         Ok(job_id(plan, hashes.iter().map(String::as_str)))
@@ -250,6 +260,12 @@ impl Studio {
             self.vae_hash = Some(cached_sha256(path, &self.cache).map_err(|e| Error::reading(path, &e))?);
         }
         Ok(self.vae_hash.clone())
+    }
+
+    /// sha256 of the checkpoint that takes over on the way.
+    fn refiner_hash(&self) -> Result<Option<String>> {
+        let hash = |path: &PathBuf| cached_sha256(path, &self.cache).map_err(|e| Error::reading(path, &e));
+        self.refiner.as_ref().map(hash).transpose()
     }
 
     fn model_hash(&mut self) -> Result<&str> {
@@ -306,12 +322,14 @@ impl Studio {
                 loras.push((lora.name.clone(), hash.webui));
             }
         }
+        let short = |hash: String| hash.chars().take(10).collect();
         Ok(ModelInfo {
             model: self.model.file_stem().map(|s| s.to_string_lossy().into_owned()),
             model_hash: Some(self.short_model_hash()?),
             loras,
             embeddings: self.hashes_of_embeddings(plan)?,
-            vae_hash: self.vae_hash()?.map(|hash| hash.chars().take(10).collect()),
+            vae_hash: self.vae_hash()?.map(short),
+            refiner_hash: self.refiner_hash()?.map(short),
             vae: self.vae.as_ref().and_then(|p| Some(p.file_name()?.to_string_lossy().into_owned())),
         })
     }
@@ -337,6 +355,7 @@ pub fn open_engine(
     let device = device(&settings.device)?;
     let checkpoint = Checkpoint::open(&model.checkpoint)?;
     let vae = model.vae.as_deref().map(Checkpoint::open_vae).transpose()?;
+    let refiner = model.refiner.as_deref().map(Checkpoint::open).transpose()?;
     let loaded = match Widths::of(&checkpoint) {
         Some(widths) => embeddings.load(&widths)?,
         // Without text encoders the engine will not open.
@@ -351,6 +370,7 @@ pub fn open_engine(
         model_type: settings.model_type,
         embeddings: loaded,
         upscalers: session.upscalers.clone(),
+        refiner,
         vae,
         weights: settings.weights,
         skip_unused: true,

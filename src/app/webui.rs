@@ -15,18 +15,15 @@ use crate::say;
 const MAX_BYTES: u64 = 4 << 20;
 
 /// Options that change pictures when they are on, and that lbw does not have.
-const NOT_DONE: [&str; 11] = [
+const NOT_DONE: [&str; 8] = [
     "sd_hypernetwork",
     "fp8_storage",
-    "token_merging_ratio",
-    "token_merging_ratio_img2img",
-    "token_merging_ratio_hr",
     "use_old_emphasis_implementation",
     "no_dpmpp_sde_batch_determinism",
     "dont_fix_second_order_samplers_schedule",
     "hires_fix_use_firstpass_conds",
     "use_old_hires_fix_width_height",
-    "img2img_color_correction",
+    "upscaler_for_img2img",
 ];
 
 /// Folders of LoRAs inside webui's.

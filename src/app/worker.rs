@@ -32,6 +32,8 @@ pub struct Wish {
     pub folder: PathBuf,
     /// The pictures that img2img plans draw over.
     pub init: Vec<PathBuf>,
+    /// The masks of these pictures.
+    pub mask: Vec<PathBuf>,
     /// The language of what is said in events.
     pub language: Language,
 }
@@ -142,12 +144,10 @@ struct Worker {
 
 impl Worker {
     fn open(session: Arc<Session>, settings: EngineSettings, wish: Wish) -> Result<Self> {
-        let Wish { folder, init, language } = wish;
+        let Wish { folder, init, mask, language } = wish;
         std::fs::create_dir_all(&folder).map_err(|e| Error::writing(&folder, &e))?;
         let mut studios = Studios::new(session.clone(), settings);
-        for path in &init {
-            studios.add_picture(session.picture(&path.to_string_lossy())?);
-        }
+        session.read_pictures(&init, &mask)?;
         studios.get(&session.model()?)?;
         Ok(Worker { session, studios, folder, language })
     }
@@ -175,7 +175,8 @@ impl Worker {
                 if self.session.refuses(&found) {
                     return Err(Error::refused(found));
                 }
-                (*plan, self.session.model()?)
+                let model = self.session.model_of(&plan)?;
+                (*plan, model)
             }
             What::Request(fields) => self.plan(fields, &mut found)?,
         };

@@ -49,7 +49,7 @@ pub struct Finding {
 const IGNORED: [&str; 5] =
     ["outpath_samples", "outpath_grids", "prompt_for_display", "do_not_save_samples", "do_not_save_grid"];
 /// Options of features that lbw does not have, where they are on.
-const NOT_DONE: [&str; 2] = ["restore_faces", "tiling"];
+const NOT_DONE: [&str; 1] = ["restore_faces"];
 
 impl Patch {
     /// Takes an option of a prompt file, a table or JSON; what is wrong with it, pointing into `line` where it stands there.

@@ -15,8 +15,6 @@ pub enum Refusal {
     Sd2,
     /// The refiner of SDXL, which has one text encoder.
     Refiner,
-    /// A UNet with nine input channels.
-    Inpainting,
     /// Eight input channels: InstructPix2Pix, CosXL-edit.
     Edit,
     /// Playground v2.5 and CosXL: other noise levels, another latent.
@@ -57,12 +55,8 @@ impl Said for Refusal {
                 "SD 2.x のチェックポイントです。lbw で動くのは SDXL と SD 1.x のチェックポイントです"
             ),
             Refusal::Refiner => say!(
-                "this is the SDXL refiner; give the SDXL base checkpoint (or one merged from it)",
-                "SDXL の refiner です。SDXL の base のチェックポイント (またはそれをマージしたもの) を指定してください"
-            ),
-            Refusal::Inpainting => say!(
-                "this is an inpainting checkpoint; give the ordinary checkpoint of the model",
-                "inpainting 用のチェックポイントです。通常のチェックポイントを指定してください"
+                "this is the SDXL refiner, whose network lbw does not run; give an SDXL base checkpoint or one merged from it, also as --refiner",
+                "SDXL の refiner です。lbw はそのネットワークを実行できません。--refiner にも、SDXL の base のチェックポイント (またはそれをマージしたもの) を指定してください"
             ),
             Refusal::Edit => say!(
                 "this is a checkpoint that edits pictures (InstructPix2Pix, CosXL-edit: 8 input channels); give an ordinary checkpoint",
@@ -182,9 +176,7 @@ fn odd(file: &TensorFile, inputs: Option<usize>, family: Family) -> Option<Refus
         let matrix = name.starts_with(prefix::UNET) && name.ends_with(".weight");
         file.entry(name).is_some_and(|entry| matrix && entry.shape.len() > 1 && is_integer(entry.dtype))
     };
-    if inputs == Some(9) {
-        Some(Refusal::Inpainting)
-    } else if inputs == Some(8) {
+    if inputs == Some(8) {
         Some(Refusal::Edit)
     } else if ["edm_mean", "edm_std", "edm_vpred."].iter().any(|mark| any(mark)) {
         Some(Refusal::Edm)

@@ -896,6 +896,24 @@ codes! {
     "It was tried several times. The message says what the host answered."
     "ホストが画像を描きません"
     "何度か試しました。ホストの応答はメッセージに示されます。"
+    E1101 MASK_MISFIT "a mask does not fit"
+    "A mask is a picture of the size of the one that it masks: what is white in it is painted anew. Without a picture, of another \
+     size, or with a way of resizing that it cannot follow, nothing is drawn."
+    "マスクが合いません"
+    "マスクは元の画像と同じ大きさの画像で、白い部分が描き直されます。元の画像がない、大きさが違う、合わせられないリサイズ方法である、の\
+     いずれかの場合は描画しません。"
+    W1102 BLANK_MASK "a mask masks nothing"
+    "Of the whole picture nothing would be painted anew; where only the masked part is to be drawn, webui draws over the whole \
+     picture instead, and so does lbw. `--mask-invert` paints anew what is not masked."
+    "マスクされた部分がありません"
+    "画像全体の場合は何も描き直されません。マスクした部分だけを描く場合、webui は代わりに画像全体に描き、lbw もそうします。\
+     `--mask-invert` はマスクされていない部分を描き直します。"
+    N1103 DECODED_IN_BANDS "a large picture is decoded band by band"
+    "The last layers of the VAE take gigabytes for a picture of this size. They are computed some rows at a time, which gives the \
+     same picture in less memory and takes longer."
+    "大きな画像を帯に分けて復号します"
+    "この大きさの画像では VAE の最後の層が何ギガバイトも使います。数行ずつ計算するので、同じ画像が少ないメモリーで得られますが、時間は長く\
+     かかります。"
 
     E1201 NO_SCRIPT "there is no such script"
     "Of webui's scripts lbw has LoRA Block Weight. Others that are switched on would change the picture, so it is not drawn without \

@@ -40,6 +40,11 @@ pub enum EngineError {
     InitImage(String),
     /// The VAE has no encoder, and a picture is to be encoded.
     NoEncoder,
+    /// The plan asks for a refiner, and none is open.
+    NoRefiner(String),
+    OtherRefiner {
+        path: std::path::PathBuf,
+    },
     #[error(transparent)]
     Upscale(UpscaleError),
     /// The observer said so.
@@ -105,13 +110,24 @@ impl Said for EngineError {
                 "{lora}: {module} に掛かる値が {factor} です。強度か階層別の重みが有限の数値ではありません"
             ),
             EngineError::InitImage(picture) => say!(
-                "the plan draws over the picture {picture}, which is not there; give it with --init",
-                "この plan は画像 {picture} の上に描きますが、その画像がありません。--init で指定してください"
+                "the plan draws over the picture {picture}, which is not there; give it with --init, a mask with --mask",
+                "この plan は画像 {picture} の上に描きますが、その画像がありません。--init で、マスクは --mask で指定してください"
             ),
             EngineError::NoEncoder => say!(
                 "the VAE has no encoder, which pictures are drawn over with; choose another with --vae",
                 "VAE にエンコーダーがないため、画像を元に描けません。--vae で別の VAE を選んでください"
             ),
+            EngineError::NoRefiner(name) => say!(
+                "the plan switches to the refiner {name}, which is not open; give it with --refiner",
+                "この plan は refiner {name} に切り替えますが、開かれていません。--refiner で指定してください"
+            ),
+            EngineError::OtherRefiner { path } => {
+                let path = path.display();
+                say!(
+                    "{path} cannot take over as refiner: it is another kind of model than the checkpoint",
+                    "{path} は refiner にできません。チェックポイントと別の種類のモデルです"
+                )
+            }
             EngineError::Upscale(error) => error.said(),
             EngineError::NanLatent { step } => say!(
                 "the latent is not a number at step {step}; the checkpoint, a LoRA or the CFG scale drove it out of range",

@@ -3,13 +3,16 @@
 use std::cell::{Cell, RefCell};
 use std::ops::ControlFlow;
 
-use candle_core::{DType, Tensor, TensorId};
+use candle_core::{DType, Tensor};
 
+use super::batches::{Batch, Key, lengthened};
 use super::event::tell;
-use super::networks::{Networks, Scope};
+use super::model::Model;
+use super::networks::Scope;
 use super::prompt::PromptConditioning;
+use super::refiner::Refiner;
 use super::{EngineError, Event, Observer};
-use crate::model::{Progress, Unet, Watch, Weights};
+use crate::model::{Progress, Watch};
 use crate::plan::{Moment, PadConds, Pass};
 use crate::sampling::{Error, Guided, Predictions, Step};
 use crate::text::Conditioning;
@@ -49,13 +52,16 @@ impl<'a> Shared<'a> {
 /// The UNet as samplers see it.
 pub(super) struct GuidedUnet<'a> {
     pub pass: &'a Pass,
-    pub conditioning: &'a PromptConditioning,
+    pub conditioning: PromptConditioning,
     /// What shorter texts are lengthened with, where the settings say so: the encoding of an empty prompt, (1, 77, width).
-    pub empty: Option<&'a Tensor>,
-    pub unet: &'a Unet,
-    pub batches: &'a mut Batches,
-    pub weights: &'a mut Weights,
-    pub networks: &'a mut Networks,
+    pub empty: Option<Tensor>,
+    pub model: &'a mut Model,
+    /// The model that will take over.
+    pub refiner: Option<Refiner<'a>>,
+    /// Whether the model that is done gives its memory back.
+    pub takes_turns: bool,
+    /// What an inpainting network is given beside the latent, (1, 5, h, w).
+    pub beside: Option<&'a Tensor>,
     pub shared: &'a Shared<'a>,
     /// [`EngineOptions::skip_unused`](super::EngineOptions::skip_unused).
     pub skip_unused: bool,
@@ -67,9 +73,10 @@ pub(super) struct GuidedUnet<'a> {
 
 impl Guided for GuidedUnet<'_> {
     fn predict(&mut self, x_in: &Tensor, t: f32, level: f32) -> Result<Predictions, Error> {
+        self.hand_over(level).map_err(Error::caller)?;
         self.follow_steps().map_err(Error::caller)?;
         let skip = self.skips_negative(level);
-        let conditioning = self.conditioning;
+        let conditioning = self.conditioning.clone();
         let parts = conditioning.parts.iter().filter_map(|(w, s)| Some((*w, s.at(self.calls)?)));
         let (weights, conds): (Vec<f64>, Vec<&Conditioning>) = parts.unzip();
         self.calls += 1;
@@ -88,6 +95,26 @@ impl Guided for GuidedUnet<'_> {
 }
 
 impl GuidedUnet<'_> {
+    /// Lets the refiner take over, if this is its time: with texts that are its own, under the same LoRAs.
+    fn hand_over(&mut self, level: f32) -> Result<(), EngineError> {
+        let Some(Refiner { model, .. }) = self.refiner.take_if(|refiner| refiner.switch.is_due(self.calls, level))
+        else {
+            return Ok(());
+        };
+        if self.takes_turns {
+            self.model.unload();
+        }
+        let shared = self.shared;
+        let observer: Observer<'_> = &mut |event| shared.ask(event);
+        self.conditioning = model.condition(self.pass, observer)?;
+        if self.empty.is_some() {
+            self.empty = Some(model.empty_prompt(observer)?);
+        }
+        self.model = model;
+        self.in_force = None;
+        Ok(())
+    }
+
     /// Puts the LoRA factors of this step in force, if they are not those of the step before.
     fn follow_steps(&mut self) -> Result<(), EngineError> {
         let sampling_step = self.shared.sampling_step.get() as i64;
@@ -96,9 +123,9 @@ impl GuidedUnet<'_> {
         if self.in_force.as_ref() == Some(&now) {
             return Ok(());
         }
-        let active = self.networks.active(self.pass, sampling_step, Scope::Sampling)?;
+        let active = self.model.networks.active(self.pass, sampling_step, Scope::Sampling)?;
         let mut merging = |Progress { part, of }| self.shared.ask(Event::Merging { part, of });
-        let parameters = self.weights.apply(&active, &mut Watch::new(&mut merging))?;
+        let parameters = self.model.weights.apply(&active, &mut Watch::new(&mut merging))?;
         if parameters > 0 {
             self.shared.tell(Event::Merged { parameters })?;
         }
@@ -136,9 +163,9 @@ impl GuidedUnet<'_> {
             negative: negative.as_ref().map(tensors),
             keeps_negative,
             pads,
-            empty: self.empty.map(Tensor::id),
+            empty: self.empty.as_ref().map(Tensor::id),
         };
-        if let Some(batches) = self.batches.get(&key) {
+        if let Some(batches) = self.model.batches.get(&key) {
             return Ok(batches);
         }
         let padded = negative.map(|negative| self.padded(parts, negative)).transpose()?;
@@ -151,7 +178,7 @@ impl GuidedUnet<'_> {
         if let (Some(negative), None) = (negative, together) {
             batches.extend(Batch::several(&[negative])?);
         }
-        Ok(self.batches.keep(key, batches))
+        Ok(self.model.batches.keep(key, batches))
     }
 
     /// Parts and negative prompt brought to one length, where the settings say so.
@@ -165,7 +192,7 @@ impl GuidedUnet<'_> {
         let lengths = parts.iter().map(|c| c.crossattn.dim(1)).collect::<candle_core::Result<Vec<_>>>()?;
         let longest = lengths.into_iter().max().unwrap_or(0);
         let length = negative.crossattn.dim(1)?;
-        match (self.pass.settings.pad_conds, self.empty) {
+        match (self.pass.settings.pad_conds, self.empty.as_ref()) {
             (PadConds::EmptyPrompts, Some(empty)) if length < longest => {
                 negative.crossattn = with_empty(&negative.crossattn, longest, empty)?;
             }
@@ -188,85 +215,23 @@ impl GuidedUnet<'_> {
 
     /// The raw output for each conditioning of a batch.
     fn forward(&self, x: &Tensor, t: f32, batch: &Batch) -> Result<Vec<Tensor>, Error> {
+        let x = match self.beside {
+            Some(beside) => Tensor::cat(&[x, beside], 1)?,
+            None => x.clone(),
+        };
         let x = x.repeat((batch.count, 1, 1, 1))?;
         let t = Tensor::full(t, batch.count, x.device())?;
-        let (mut part, of) = (0, self.unet.blocks());
+        let (mut part, of) = (0, self.model.unet.blocks());
         let mut tap = |id: &str, _: &Tensor| {
             part += 1;
             self.shared.ask(Event::Block { id, part, of })
         };
-        let output = self.unet.forward(&x, &t, &batch.context, batch.vector.as_ref(), &mut tap);
+        let ratio = self.pass.settings.token_merging_ratio;
+        let (unet, vector) = (&self.model.unet, batch.vector.as_ref());
+        let output = unet.forward_merging(&x, &t, &batch.context, vector, ratio, &mut tap);
         let output = output.map_err(|error| Error::caller(EngineError::from(error)))?;
         (0..batch.count).map(|i| Ok(output.narrow(0, i, 1)?)).collect()
     }
-}
-
-/// Conditionings that the UNet is given together.
-#[derive(Clone)]
-struct Batch {
-    context: Tensor,
-    vector: Option<Tensor>,
-    count: usize,
-}
-
-impl Batch {
-    /// So many texts go through the UNet together: more of them take more memory and no less time.
-    const MOST: usize = 8;
-
-    /// Shorter texts are lengthened by repeating their last vector, all of them to one length.
-    fn several(conds: &[&Conditioning]) -> candle_core::Result<Vec<Self>> {
-        let tokens = conds.iter().map(|c| c.crossattn.dim(1)).collect::<candle_core::Result<Vec<_>>>()?;
-        let longest = tokens.into_iter().max().unwrap_or(0);
-        conds.chunks(Self::MOST).map(|conds| Self::new(conds, longest)).collect()
-    }
-
-    fn new(conds: &[&Conditioning], longest: usize) -> candle_core::Result<Self> {
-        let texts = conds.iter().map(|c| lengthened(&c.crossattn, longest)).collect::<candle_core::Result<Vec<_>>>()?;
-        let vectors: Option<Vec<&Tensor>> = conds.iter().map(|c| c.vector.as_ref()).collect();
-        let vector = vectors.map(|vectors| Tensor::cat(&vectors, 0)).transpose()?;
-        Ok(Batch { context: Tensor::cat(&texts, 0)?, vector, count: conds.len() })
-    }
-}
-
-/// Which tensors, put together how.
-#[derive(PartialEq)]
-struct Key {
-    parts: Vec<[Option<TensorId>; 2]>,
-    negative: Option<[Option<TensorId>; 2]>,
-    keeps_negative: bool,
-    pads: PadConds,
-    empty: Option<TensorId>,
-}
-
-/// The last batches made. The UNet knows a text by its tensor, and keeps what it makes of it.
-#[derive(Default)]
-pub(super) struct Batches(Vec<(Key, Vec<Batch>)>);
-
-impl Batches {
-    /// With and without the negative prompt, before and after a change of the prompt.
-    const KEPT: usize = 4;
-
-    fn get(&self, key: &Key) -> Option<Vec<Batch>> {
-        self.0.iter().find(|(kept, _)| kept == key).map(|(_, batches)| batches.clone())
-    }
-
-    fn keep(&mut self, key: Key, batches: Vec<Batch>) -> Vec<Batch> {
-        if self.0.len() == Self::KEPT {
-            self.0.remove(0);
-        }
-        self.0.push((key, batches.clone()));
-        batches
-    }
-}
-
-/// `crossattn` with its last vector repeated up to `length`.
-fn lengthened(crossattn: &Tensor, length: usize) -> candle_core::Result<Tensor> {
-    let tokens = crossattn.dim(1)?;
-    if tokens >= length {
-        return Ok(crossattn.clone());
-    }
-    let last = crossattn.narrow(1, tokens - 1, 1)?.repeat((1, length - tokens, 1))?;
-    Tensor::cat(&[crossattn, &last], 1)
 }
 
 /// `crossattn` with as many whole `empty` prompts behind it as fit into `length`.

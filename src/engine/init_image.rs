@@ -1,12 +1,9 @@
 //! The picture that img2img draws over.
 
-use candle_core::{Device, Result, Tensor};
 use sha2::{Digest, Sha256};
 
-use super::from_rgb8;
 use crate::files::hex;
-use crate::picture::{Fit, Rgb, lanczos};
-use crate::plan::ResizeMode;
+use crate::picture::{Gray, Rgb};
 
 /// A picture that plans name by its pixels.
 #[derive(Debug, Clone)]
@@ -37,22 +34,19 @@ impl InitImage {
         &self.id
     }
 
-    /// The picture as it was given.
+    /// A mask, which plans name likewise.
+    pub fn of_mask(mask: &Gray) -> Self {
+        InitImage::new(mask.map(|[value]| [value; 3]))
+    }
+
+    /// Its pixels.
     pub fn picture(&self) -> &Rgb {
         &self.picture
     }
 
-    /// The picture at the size of the image, (1, 3, height, width) in −1…1.
-    pub(super) fn tensor(&self, mode: ResizeMode, width: usize, height: usize, device: &Device) -> Result<Tensor> {
-        from_rgb8(&lanczos(&self.picture, fit(mode), width, height), device)
-    }
-}
-
-fn fit(mode: ResizeMode) -> Fit {
-    match mode {
-        ResizeMode::Just => Fit::Stretch,
-        ResizeMode::Crop => Fit::Crop,
-        ResizeMode::Fill => Fit::Fill,
+    /// The mask that it is: its red.
+    pub(super) fn as_mask(&self) -> Gray {
+        self.picture.map(|[red, ..]| [red])
     }
 }
 

@@ -12,6 +12,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod batches;
+mod begin;
 pub mod embedded;
 mod enlarge;
 mod error;
@@ -19,10 +21,13 @@ mod event;
 mod guided;
 mod image;
 mod init_image;
+mod model;
 mod networks;
+mod over;
 mod parameterization;
 mod preview;
 mod prompt;
+mod refiner;
 
 pub use error::EngineError;
 pub use event::{Event, Observer, unobserved};
@@ -37,14 +42,17 @@ use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 
-use crate::checkpoint::{Checkpoint, CheckpointError, Refusal};
-use crate::lora::{KeyTable, LoraIndex, ModuleTable};
-use crate::model::{Architecture, Builder, Held, OperatorChoice, Unet, Vae, Watch, Weights, unused_tensors};
-use crate::plan::{Emphasis, HiresUpscaler, PadConds, Pass, Plan, Start as PassStart, limits};
+use crate::checkpoint::Checkpoint;
+use crate::lora::{KeyTable, LoraIndex};
+use crate::model::{Architecture, Builder, Held, OperatorChoice, Tiling, Vae, Watch, Weights, unused_tensors};
+use crate::plan::{HiresUpscaler, PadConds, Pass, Plan, Start as PassStart, limits};
 use crate::sampling::{ImageRng, Run, Start, sample};
-use crate::text::{Embedding, Embeddings, EncodeOptions, TextEncoders};
-use crate::upscale::{Tiling, UpscalerIndex, Upscalers};
-use event::{tell, watched};
+use crate::text::Embeddings;
+use crate::upscale::{self, UpscalerIndex, Upscalers};
+use event::watched;
+use model::Model;
+use over::Over;
+use refiner::{Refiner, Switch};
 
 /// What an engine is opened with.
 pub struct EngineOptions {
@@ -64,6 +72,8 @@ pub struct EngineOptions {
     pub embeddings: Embeddings,
     /// Where upscalers' names are looked up.
     pub upscalers: UpscalerIndex,
+    /// A checkpoint of the same architecture that takes over on the way, in plans that ask for it.
+    pub refiner: Option<Checkpoint>,
     /// A VAE that replaces the checkpoint's, [`Checkpoint::open_vae`].
     pub vae: Option<Checkpoint>,
     /// How our kernels on the CPU hold the weights. With [`Held::Half`] those of the text encoders are given back when a prompt
@@ -84,6 +94,7 @@ impl Default for EngineOptions {
             model_type: None,
             embeddings: Embeddings::default(),
             upscalers: UpscalerIndex::default(),
+            refiner: None,
             vae: None,
             weights: Held::default(),
             skip_unused: true,
@@ -106,118 +117,104 @@ pub struct Image {
 /// A checkpoint ready to run plans.
 pub struct Engine {
     device: Device,
-    architecture: Arc<Architecture>,
-    weights: Weights,
-    text: TextEncoders,
-    unet: Unet,
+    model: Model,
+    /// The checkpoint that takes over on the way, in plans that ask for it.
+    refiner: Option<Model>,
+    /// Whether only one of the two checkpoints' weights are in memory.
+    takes_turns: bool,
     vae: Arc<Vae>,
-    previewer: Option<Previewer>,
     /// Of a VAE in a file of its own.
     vae_weights: Option<Weights>,
-    networks: networks::Networks,
-    embeddings: Embeddings,
     upscalers: Upscalers,
-    model_type: ModelType,
-    model_type_source: ModelTypeSource,
     skip_unused: bool,
-    /// Whether the text encoders' weights are given back after each use.
-    unloads_text: bool,
-    conditioning: prompt::Cache,
-    batches: guided::Batches,
-    /// The encoding of an empty prompt, once a plan has asked for it.
-    empty: Option<Tensor>,
+    /// Of all convolutions.
+    tiling: Tiling,
     /// By id.
     init_images: HashMap<String, InitImage>,
+    previewer: Option<Previewer>,
 }
 
 impl Engine {
     /// Builds the models of `checkpoint`. Weights are read when they are first used.
-    pub fn new(checkpoint: Checkpoint, options: EngineOptions) -> Result<Self, EngineError> {
+    pub fn new(checkpoint: Checkpoint, mut options: EngineOptions) -> Result<Self, EngineError> {
         if options.vae.is_none() {
             checkpoint.require_vae()?;
         }
+        let (vae, refiner) = (options.vae.take(), options.refiner.take());
         let operators = options.operators.open(&options.device)?;
-        let checkpoint = Arc::new(checkpoint);
-        let unknown = || CheckpointError::Refused { path: checkpoint.path().to_owned(), refusal: Refusal::Unknown };
-        let architecture = Arc::new(Architecture::of(checkpoint.file()).ok_or_else(unknown)?);
-        let mut b = Builder::new(checkpoint.clone(), architecture.clone(), operators.clone()).held(options.weights);
-        let (text, unet) = (TextEncoders::new(&mut b), Unet::new(&mut b));
-        let (vae, vae_weights) = match options.vae {
-            None => (Vae::new(&mut b), None),
-            Some(file) => {
-                let mut b = Builder::new(Arc::new(file), architecture.clone(), operators.clone()).held(options.weights);
+        let tiling = Tiling::default();
+        let (model, own) =
+            Model::new(checkpoint, &operators, &options, &tiling, |b| vae.is_none().then(|| Vae::new(b)))?;
+        let (vae, vae_weights) = match (own, vae) {
+            (Some(own), _) => (own, None),
+            (None, None) => return Err(EngineError::NoEncoder),
+            (None, Some(file)) => {
+                let b = Builder::new(Arc::new(file), model.architecture.clone(), operators.clone());
+                let mut b = b.held(options.weights).tiled(tiling.clone());
                 let vae = Vae::new(&mut b);
                 (vae, Some(b.finish()?))
             }
         };
-        let weights = b.finish()?;
-        let modules = ModuleTable::of_checkpoint(checkpoint.file());
-        let (model_type, model_type_source) = match options.model_type {
-            Some(given) => (given, ModelTypeSource::Given),
-            None => parameterization::detect(&checkpoint)?,
+        let refiner = match refiner {
+            None => None,
+            Some(checkpoint) => {
+                let path = checkpoint.path().to_owned();
+                let (refiner, ()) = Model::new(checkpoint, &operators, &options, &tiling, |_| ())?;
+                if !model.can_hand_over_to(&refiner) {
+                    return Err(EngineError::OtherRefiner { path });
+                }
+                Some(refiner)
+            }
         };
         Ok(Engine {
             device: options.device,
-            architecture,
-            weights,
-            text,
-            unet,
+            model,
+            refiner,
+            takes_turns: options.weights == Held::Exact,
             vae: Arc::new(vae),
-            previewer: None,
             vae_weights,
-            networks: networks::Networks::new(options.loras, modules, options.lora_keys, options.exact_block_weights),
-            embeddings: options.embeddings,
             upscalers: Upscalers::new(options.upscalers, operators.exact()),
-            model_type,
-            model_type_source,
             skip_unused: options.skip_unused,
-            unloads_text: options.weights == Held::Half,
-            conditioning: prompt::Cache::default(),
-            batches: guided::Batches::default(),
-            empty: None,
+            tiling,
             init_images: HashMap::new(),
+            previewer: None,
         })
     }
 
     /// The checkpoint it was opened with.
     pub fn checkpoint(&self) -> &Checkpoint {
-        self.weights.checkpoint()
+        self.model.weights.checkpoint()
     }
 
     /// The textual-inversion embeddings that prompts may name.
     pub fn embeddings(&self) -> &Embeddings {
-        &self.embeddings
+        &self.model.embeddings
     }
 
     /// What the network predicts, and how that is known.
     pub fn model_type(&self) -> (ModelType, ModelTypeSource) {
-        (self.model_type, self.model_type_source)
+        (self.model.model_type, self.model.model_type_source)
     }
 
     /// What the checkpoint is made of.
     pub fn architecture(&self) -> &Architecture {
-        &self.architecture
+        &self.model.architecture
     }
 
     /// Tensors of the checkpoint that no model uses: their number and an example.
     pub fn unused_tensors(&self) -> (usize, Option<String>) {
-        let replaced = |name: &str| self.vae_weights.is_some() && name.starts_with(self.architecture.vae.prefix);
-        unused_tensors(self.checkpoint(), |name| self.weights.get(name).is_some() || replaced(name))
+        let replaced = |name: &str| self.vae_weights.is_some() && name.starts_with(self.model.architecture.vae.prefix);
+        unused_tensors(self.checkpoint(), |name| self.model.weights.get(name).is_some() || replaced(name))
     }
 
     /// Reads all weights that stay in memory now instead of at their first use.
     pub fn load(&self, observer: Observer<'_>) -> Result<(), EngineError> {
         let mut loading = watched(observer, |part, of| Event::Loading { part, of });
         let watch = &mut Watch::new(&mut loading);
-        let Architecture { unet, vae, .. } = &*self.architecture;
-        let text = self.text_prefixes().filter(|_| !self.unloads_text);
-        let prefixes: Vec<_> = text.chain([unet.prefix, vae.prefix]).collect();
-        self.weights.load(&prefixes, watch)?;
+        let vae = self.model.architecture.vae;
+        let prefixes = [self.model.prefixes(), vec![vae.prefix]].concat();
+        self.model.weights.load(&prefixes, watch)?;
         Ok(self.vae_weights.as_ref().map_or(Ok(()), |weights| weights.load(&[vae.prefix], watch))?)
-    }
-
-    fn text_prefixes(&self) -> impl Iterator<Item = &'static str> {
-        self.architecture.text.iter().map(|encoder| encoder.prefix)
     }
 
     /// Makes a picture known that plans of img2img draw over.
@@ -227,15 +224,18 @@ impl Engine {
 
     /// Looks names of LoRAs up in `index` from now on; files that were open are opened anew.
     pub fn set_loras(&mut self, index: LoraIndex) {
-        self.networks.set_index(index);
+        if let Some(refiner) = &mut self.refiner {
+            refiner.networks.set_index(index.clone());
+        }
+        self.model.networks.set_index(index);
     }
 
     /// Prompts may name these embeddings from now on.
     pub fn set_embeddings(&mut self, embeddings: Embeddings) {
-        self.embeddings = embeddings;
-        // A name may stand for other vectors now.
-        self.conditioning = prompt::Cache::default();
-        self.batches = guided::Batches::default();
+        if let Some(refiner) = &mut self.refiner {
+            refiner.set_embeddings(embeddings.clone());
+        }
+        self.model.set_embeddings(embeddings);
     }
 
     /// Forgets a picture that no plan draws over any more.
@@ -246,70 +246,34 @@ impl Engine {
     /// The networks of `plan`, opened and matched to the model, in the plan's order. What is wrong with any of them is
     /// reported before the first step.
     pub fn networks(&mut self, plan: &Plan) -> Result<Vec<Arc<crate::lora::Network>>, EngineError> {
-        self.networks.open(plan)
+        self.model.networks.open(plan)
     }
 
     /// The conditioning of `pass` over its steps, with its LoRAs' full text-encoder strength.
     pub fn condition(&mut self, pass: &Pass, observer: Observer<'_>) -> Result<PromptConditioning, EngineError> {
-        let active = self.networks.active(pass, 0, networks::Scope::TextEncoding)?;
-        let mut merging = watched(observer, |part, of| Event::Merging { part, of });
-        let parameters = self.weights.apply(&active, &mut Watch::new(&mut merging))?;
-        drop(merging);
-        if parameters > 0 {
-            tell(observer, Event::Merged { parameters })?;
-        }
-        let networks = self.networks.text_signature(pass)?;
-        let bundled = self.with_bundled(pass)?;
-        let mut encoding = watched(observer, |part, of| Event::Encoding { part, of });
-        let watch = &mut Watch::new(&mut encoding);
-        let encoders = prompt::Encoders {
-            text: &self.text,
-            embeddings: bundled.as_ref().unwrap_or(&self.embeddings),
-            architecture: &self.architecture,
-            device: &self.device,
-        };
-        let got = self.conditioning.get(pass, networks, &encoders, watch);
-        drop(encoding);
-        let encoded = !matches!(got, Ok((_, false)));
-        if encoded && self.unloads_text {
-            self.text_prefixes().for_each(|p| self.weights.unload(p));
-        }
-        let (conditioning, encoded) = got?;
-        if encoded {
-            tell(observer, Event::Encoded)?;
-        }
-        Ok(conditioning)
-    }
-
-    /// The embeddings with those that the LoRAs of `pass` bring along; `None` where they bring none. As in webui a file of the
-    /// user goes before a bundled embedding of its name.
-    fn with_bundled(&mut self, pass: &Pass) -> Result<Option<Embeddings>, EngineError> {
-        let active = self.networks.active(pass, 0, networks::Scope::TextEncoding)?;
-        let bundled: Vec<_> = active.iter().flat_map(|active| active.network.bundled()).collect();
-        if bundled.is_empty() {
-            return Ok(None);
-        }
-        let mut embeddings = self.embeddings.clone();
-        for embedding in bundled {
-            if embeddings.get(&embedding.name).is_none() {
-                embeddings.add(&embedding.name, Embedding { vectors: embedding.vectors.clone() })?;
-            }
-        }
-        Ok(Some(embeddings))
+        self.model.condition(pass, observer)
     }
 
     /// Reads the VAE's decoder: a broken number in it is found before the first step, not after the last.
     fn load_decoder(&self) -> Result<(), EngineError> {
-        let weights = self.vae_weights.as_ref().unwrap_or(&self.weights);
-        let decoder = format!("{}decoder.", self.architecture.vae.prefix);
+        let weights = self.vae_weights.as_ref().unwrap_or(&self.model.weights);
+        let decoder = format!("{}decoder.", self.model.architecture.vae.prefix);
         Ok(weights.load(&[&decoder], &mut Watch::nobody())?)
     }
 
     /// Runs `plan`, pass by pass.
     pub fn run(&mut self, plan: &Plan, observer: Observer<'_>) -> Result<Image, EngineError> {
         self.load_decoder()?;
-        let latent = self.latent(plan, observer)?;
-        self.decode(&latent, observer)
+        let (latent, over) = self.draw(plan, observer)?;
+        self.finish(&latent, over.as_ref(), observer)
+    }
+
+    /// The picture of a latent, in the picture that was drawn over.
+    fn finish(&self, latent: &Tensor, over: Option<&Over>, observer: Observer<'_>) -> Result<Image, EngineError> {
+        let picture = self.picture(latent, observer)?;
+        let picture = over.map_or(picture.clone(), |over| over.finish(picture));
+        let (width, height) = (picture.width as u32, picture.height as u32);
+        Ok(Image { width, height, rgb: picture.bytes, latent: latent.clone() })
     }
 
     /// What makes small pictures of latents on their way.
@@ -330,29 +294,47 @@ impl Engine {
 
     /// The latent of `plan`, (1, 4, height / 8, width / 8), as it is before the VAE.
     pub fn latent(&mut self, plan: &Plan, observer: Observer<'_>) -> Result<Tensor, EngineError> {
+        Ok(self.draw(plan, observer)?.0)
+    }
+
+    /// The latent of `plan`, and what finishes its picture.
+    fn draw(&mut self, plan: &Plan, observer: Observer<'_>) -> Result<(Tensor, Option<Over>), EngineError> {
         self.check(plan)?;
         self.open_upscalers(plan)?;
-        let mut latent = None;
+        let (mut latent, mut over) = (None, None);
+        self.tiling.set(plan.settings().tiling);
         for pass in plan.passes() {
-            let start = self.start(pass, latent.take(), observer)?;
-            latent = Some(self.run_pass(pass, start, observer)?);
+            let beginning = self.begin(pass, latent.take(), observer)?;
+            let conditioning = self.condition(pass, observer)?;
+            let (start, beside) = (beginning.start, beginning.beside);
+            latent = Some(self.sample(pass, conditioning, start, beside, observer)?);
+            over = beginning.over;
         }
-        latent.ok_or_else(|| candle_core::Error::Msg("the plan has no pass".to_owned()).into())
+        let latent = latent.ok_or_else(|| candle_core::Error::Msg("the plan has no pass".to_owned()))?;
+        Ok((latent, over))
     }
 
     /// Refuses plans that cannot be run or would take all memory.
     fn check(&self, plan: &Plan) -> Result<(), EngineError> {
-        if plan.family != self.architecture.family {
-            return Err(EngineError::Family { plan: plan.family, checkpoint: self.architecture.family });
+        if plan.family != self.model.architecture.family {
+            return Err(EngineError::Family { plan: plan.family, checkpoint: self.model.architecture.family });
+        }
+        if let (Some(name), None) = (plan.passes().find_map(|pass| pass.settings.refiner.as_ref()), &self.refiner) {
+            return Err(EngineError::NoRefiner(name.clone()));
         }
         limits(plan).into_iter().next().map_or(Ok(()), |limit| Err(EngineError::Limit(limit)))
+    }
+
+    /// Whether a picture of `plan` is so large that it is decoded some rows at a time.
+    pub fn decodes_in_bands(&self, plan: &Plan) -> bool {
+        plan.passes().map(Pass::size).any(|(width, height)| self.vae.is_in_bands(height as usize, width as usize))
     }
 
     /// Opens the upscalers of `plan`: what is wrong with them is reported before the first step.
     pub fn open_upscalers(&mut self, plan: &Plan) -> Result<(), EngineError> {
         for pass in plan.passes() {
             if let PassStart::Previous { upscaler: HiresUpscaler::Pixel(name), .. } = &pass.start {
-                self.upscalers.get(name, Tiling::default())?;
+                self.upscalers.get(name, upscale::Tiling::default())?;
                 if !self.vae.can_encode() {
                     return Err(EngineError::NoEncoder);
                 }
@@ -364,35 +346,6 @@ impl Engine {
     /// The upscalers that there are.
     pub fn upscalers(&self) -> &UpscalerIndex {
         self.upscalers.index()
-    }
-
-    /// What the sampling of `pass` starts from; `previous` is the latent of the pass before.
-    pub fn start(
-        &mut self,
-        pass: &Pass,
-        previous: Option<Tensor>,
-        observer: Observer<'_>,
-    ) -> Result<Start, EngineError> {
-        match (&pass.start, previous) {
-            (PassStart::Noise, _) | (PassStart::Previous { .. }, None) => Ok(Start::Noise),
-            (PassStart::Picture { image: id, denoising_strength, fix_steps, resize_mode, noise_multiplier }, _) => {
-                let image = self.init_images.get(id).ok_or_else(|| EngineError::InitImage(id.clone()))?;
-                let (width, height) = (pass.settings.width as usize, pass.settings.height as usize);
-                let image = image.tensor(*resize_mode, width, height, &self.device)?;
-                Ok(Start::Latent {
-                    latent: self.encode_image(&image, observer)?,
-                    strength: *denoising_strength,
-                    fix_steps: *fix_steps,
-                    noise_multiplier: *noise_multiplier,
-                })
-            }
-            (PassStart::Previous { denoising_strength, .. }, Some(latent)) => Ok(Start::Latent {
-                latent: self.enlarged(&latent, pass, observer)?,
-                strength: *denoising_strength,
-                fix_steps: true,
-                noise_multiplier: 1.0,
-            }),
-        }
     }
 
     /// Samples one pass from noise or from a latent. What is drawn over is drawn with noise of its own size, as webui does.
@@ -409,51 +362,44 @@ impl Engine {
         start: Start,
         observer: Observer<'_>,
     ) -> Result<Tensor, EngineError> {
-        let (width, height) = pass.size();
-        // The model is told the size asked for; the latent has whole eighths of it, less what is cut off.
-        let mut sampled = pass.clone();
-        (sampled.settings.width, sampled.settings.height) = (width, height);
-        self.sample(&sampled, conditioning, start, observer)
-    }
-
-    /// The encoding of an empty prompt without any network, (1, 77, width).
-    fn empty_prompt(&mut self, observer: Observer<'_>) -> Result<Tensor, EngineError> {
-        if let Some(empty) = &self.empty {
-            return Ok(empty.clone());
-        }
-        let mut merging = watched(observer, |part, of| Event::Merging { part, of });
-        self.weights.apply(&[], &mut Watch::new(&mut merging))?;
-        drop(merging);
-        let options = EncodeOptions { emphasis: Emphasis::Original, clip_skip: None, comma_padding_backtrack: 0 };
-        let mut encoding = watched(observer, |part, of| Event::Encoding { part, of });
-        let encoded = self.text.encode(&[&[]], options, &self.embeddings, &mut Watch::new(&mut encoding))?;
-        let crossattn = encoded.into_iter().next().map(|e| e.crossattn);
-        let empty = crossattn.ok_or_else(|| candle_core::Error::Msg("a text has no encoding".to_owned()))?;
-        Ok(self.empty.insert(empty).clone())
+        let beside = self.beside_nothing(pass, observer)?;
+        self.sample(pass, conditioning.clone(), start, beside, observer)
     }
 
     fn sample(
         &mut self,
         pass: &Pass,
-        conditioning: &PromptConditioning,
+        conditioning: PromptConditioning,
         start: Start,
+        beside: Option<Tensor>,
         observer: Observer<'_>,
     ) -> Result<Tensor, EngineError> {
+        // The model is told the size asked for; the latent has whole eighths of it, less what is cut off.
+        let mut sampled = pass.clone();
+        (sampled.settings.width, sampled.settings.height) = pass.size();
+        let pass = &sampled;
         let empty = match pass.settings.pad_conds {
-            PadConds::EmptyPrompts => Some(self.empty_prompt(observer)?),
+            PadConds::EmptyPrompts => Some(self.model.empty_prompt(observer)?),
             PadConds::Separate | PadConds::NegativeOnly => None,
         };
-        let levels = self.model_type.levels(&pass.settings, &self.architecture);
+        let Model { model_type, architecture, .. } = &self.model;
+        let parameterization = model_type.parameterization;
+        let levels = model_type.levels(&pass.settings, architecture);
         let steps = start.steps(pass.settings.steps as usize)?;
+        let refiner = self.refiner.as_mut().filter(|_| pass.settings.refiner.is_some());
+        let refiner = refiner.map(|model| Refiner { model, switch: Switch::new(&pass.settings, &levels, steps) });
+        if let Some(refiner) = refiner.as_ref().filter(|_| self.takes_turns) {
+            refiner.model.unload();
+        }
         let shared = guided::Shared::new(observer);
         let mut model = guided::GuidedUnet {
             pass,
             conditioning,
-            empty: empty.as_ref(),
-            unet: &self.unet,
-            batches: &mut self.batches,
-            weights: &mut self.weights,
-            networks: &mut self.networks,
+            empty,
+            model: &mut self.model,
+            refiner,
+            takes_turns: self.takes_turns,
+            beside: beside.as_ref(),
             shared: &shared,
             skip_unused: self.skip_unused,
             calls: 0,
@@ -463,7 +409,7 @@ impl Engine {
         let run = Run {
             settings: &pass.settings,
             levels: &levels,
-            parameterization: self.model_type.parameterization,
+            parameterization,
             model: &mut model,
             rng: &mut rng,
             start,

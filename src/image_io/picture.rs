@@ -7,27 +7,40 @@ use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
 
 use super::{Error, Rgb};
 use crate::diagnostic::Text;
+use crate::picture::Rgba;
 use crate::say;
 
 /// Longest side of a picture that is read.
 pub(super) const MAX_SIDE: u32 = 16_384;
 /// Most pixels of a picture that comes from somebody else.
 const MAX_PIXELS: u64 = 64 << 20;
+/// What transparent pictures lie on.
+const WHITE: [u8; 3] = [255; 3];
 /// Memory that decoding may take.
 const MEMORY: u64 = 2 << 30;
 
 /// The picture at `path` (PNG, JPEG or WebP) upright, as RGB; what is transparent becomes white, as in webui.
 pub fn read_picture(path: &Path) -> Result<Rgb, Error> {
+    Ok(read_picture_with_alpha(path)?.flattened(WHITE))
+}
+
+/// The same with its transparency.
+pub fn read_picture_with_alpha(path: &Path) -> Result<Rgba, Error> {
     let reader = ImageReader::open(path).map_err(|source| Error::Read { path: path.to_path_buf(), source })?;
     decode(path, reader, u64::MAX)
 }
 
 /// The same of bytes that somebody sent, of no more than 64 megapixels. They are called `name`.
 pub fn picture_of_bytes(name: &str, bytes: &[u8]) -> Result<Rgb, Error> {
+    Ok(picture_of_bytes_with_alpha(name, bytes)?.flattened(WHITE))
+}
+
+/// The same with its transparency.
+pub fn picture_of_bytes_with_alpha(name: &str, bytes: &[u8]) -> Result<Rgba, Error> {
     decode(Path::new(name), ImageReader::new(Cursor::new(bytes)), MAX_PIXELS)
 }
 
-fn decode(path: &Path, reader: ImageReader<impl BufRead + Seek>, pixels: u64) -> Result<Rgb, Error> {
+fn decode(path: &Path, reader: ImageReader<impl BufRead + Seek>, pixels: u64) -> Result<Rgba, Error> {
     let read = |source| Error::Read { path: path.to_path_buf(), source };
     let damaged = |e: image::ImageError| Error::Damaged { path: path.to_path_buf(), what: Text::same(e) };
     let mut reader = reader.with_guessed_format().map_err(read)?;
@@ -48,13 +61,7 @@ fn decode(path: &Path, reader: ImageReader<impl BufRead + Seek>, pixels: u64) ->
     image.apply_orientation(orientation);
     let rgba = image.into_rgba8();
     let (width, height) = (rgba.width() as usize, rgba.height() as usize);
-    let on_white = |value: u8, alpha: u8| {
-        let sum = u32::from(value) * u32::from(alpha) + 255 * (255 - u32::from(alpha));
-        // The rounded quotient by 255.
-        ((sum + 127) / 255) as u8
-    };
-    let bytes = rgba.pixels().flat_map(|p| [0, 1, 2].map(|c| on_white(p.0[c], p.0[3]))).collect();
-    Ok(Rgb { width, height, bytes })
+    Ok(Rgba { width, height, bytes: rgba.into_raw() })
 }
 
 pub(super) fn too_large(path: &Path, width: u32, height: u32) -> Error {

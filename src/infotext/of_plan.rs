@@ -5,7 +5,8 @@ use serde_json::{Map, Value};
 use super::Parameters;
 use crate::plan::settings::table;
 use crate::plan::{
-    Choice, HiresSize, HiresUpscaler, PadConds, Pass, Plan, ScheduleType, Settings, Start, Tiles, Wanted,
+    Choice, HiresSize, HiresUpscaler, MaskedContent, PadConds, Pass, Plan, RefinerPass, ResizeMode, ScheduleType,
+    Settings, Start, Tiles, Wanted,
 };
 
 /// What infotext says about the files an image was made with.
@@ -18,6 +19,8 @@ pub struct ModelInfo {
     /// File name and hash of a VAE of its own.
     pub vae: Option<String>,
     pub vae_hash: Option<String>,
+    /// The first ten hex digits of the refiner's SHA-256.
+    pub refiner_hash: Option<String>,
     /// Name as the prompt has it and first twelve hex digits of the addnet-style hash, one per LoRA.
     pub loras: Vec<(String, String)>,
     /// Names and sha256 of the textual-inversion embeddings used, in the order and as often as webui lists them.
@@ -47,7 +50,18 @@ pub fn infotext(plan: &Plan, models: &ModelInfo) -> String {
         clip_skip: settings.clip_skip,
         eta_noise_seed_delta: settings.eta_noise_seed_delta,
         eta: settings.eta,
+        conditional_mask_weight: match plan.first.start {
+            Start::Picture { conditional_mask_weight, .. } => Some(conditional_mask_weight).filter(|w| *w != 1.0),
+            Start::Noise | Start::Previous { .. } => None,
+        },
+        token_merging_ratio: settings.token_merging_ratio,
+        token_merging_ratio_hr: plan
+            .later
+            .first()
+            .map(|second| second.settings.token_merging_ratio)
+            .filter(|ratio| *ratio != settings.token_merging_ratio),
         rng: settings.noise_source.name().to_owned(),
+        tiling: settings.tiling,
         extra: further_fields(plan, models),
         version: Some(concat!("lbw ", env!("CARGO_PKG_VERSION")).to_string()),
         ..Parameters::default()
@@ -70,8 +84,8 @@ pub fn further_fields(plan: &Plan, models: &ModelInfo) -> Map<String, Value> {
     for (key, value) in second.into_iter().flat_map(|second| hires_fields(second, &plan.first)) {
         add(key, true, value);
     }
-    if let Start::Picture { noise_multiplier, .. } = start {
-        add("Noise multiplier", *noise_multiplier != 1.0, (*noise_multiplier).into());
+    for (key, value) in picture_fields(start) {
+        add(key, true, value);
     }
     add("Lora hashes", !models.loras.is_empty(), name_hash_pairs(&models.loras).into());
     add("LBW dialect", !settings.lbw_dialect.is_webui(), settings.lbw_dialect.name().into());
@@ -108,7 +122,56 @@ pub fn further_fields(plan: &Plan, models: &ModelInfo) -> Map<String, Value> {
             }
         }
     }
+    for (key, value) in refiner_fields(plan, models) {
+        extra.insert(key.to_owned(), value);
+    }
     extra
+}
+
+/// The fields of a picture that is drawn over, in webui's order.
+fn picture_fields(start: &Start) -> Vec<(&'static str, Value)> {
+    let Start::Picture { fix_steps, resize_mode, noise_multiplier, mask, color_correction, .. } = start else {
+        return Vec::new();
+    };
+    let mut fields: Vec<(&str, Value)> = Vec::new();
+    let mut add = |key, wanted: bool, value: Value| {
+        if wanted {
+            fields.push((key, value));
+        }
+    };
+    if let Some(mask) = mask {
+        let [x, y] = mask.blur;
+        add("Mask mode", mask.inverted, "Inpaint not masked".into());
+        add("Mask blur", x == y, x.into());
+        add("Inpaint area", mask.only_masked.is_some(), "Only masked".into());
+        add("Masked area padding", mask.only_masked.is_some(), mask.only_masked.into());
+        add("Masked content", mask.content != MaskedContent::Original, mask.content.name().into());
+        // webui keeps these to itself; without them a pasted infotext would give another picture.
+        add("Mask blur x", x != y, x.into());
+        add("Mask blur y", x != y, y.into());
+        add("Overlay original", !mask.overlay, false.into());
+    }
+    add("Noise multiplier", *noise_multiplier != 1.0, (*noise_multiplier).into());
+    add("Resize mode", *resize_mode != ResizeMode::Just, resize_mode.name().into());
+    add("Fix steps", *fix_steps, true.into());
+    add("Color correction", *color_correction, true.into());
+    fields
+}
+
+/// The fields of a checkpoint that takes over, in webui's order.
+fn refiner_fields(plan: &Plan, models: &ModelInfo) -> Vec<(&'static str, Value)> {
+    let Some(settings) = plan.passes().map(|pass| &pass.settings).find(|settings| settings.refiner.is_some()) else {
+        return Vec::new();
+    };
+    let name = settings.refiner.clone().unwrap_or_default();
+    let title = match &models.refiner_hash {
+        Some(hash) => format!("{name} [{hash}]"),
+        None => name,
+    };
+    let by_steps = settings.refiner_switch_by_sample_steps;
+    let by_steps = by_steps.then(|| ("Refiner switch by sampling steps", true.into()));
+    let switch = [("Refiner", title.into()), ("Refiner switch at", settings.refiner_switch_at.into())];
+    by_steps.into_iter().chain(switch).collect()
 }
 
 /// The fields of the second pass, in webui's order.
@@ -146,6 +209,10 @@ fn hires_fields(second: &Pass, first: &Pass) -> Vec<(&'static str, Value)> {
     if now.cfg_scale != before.cfg_scale {
         fields.push(("Hires CFG Scale", as_in_the_ui(now.cfg_scale)));
     }
+    if before.refiner.is_some() {
+        let pass = if now.refiner.is_some() { RefinerPass::Both } else { RefinerPass::First };
+        fields.push(("Hires refiner", pass.name().into()));
+    }
     fields
 }
 
@@ -175,6 +242,7 @@ mod tests {
     use super::*;
     use crate::block::Family;
     use crate::infotext::Infotext;
+    use crate::plan::settings::PictureFields;
     use crate::plan::{
         Emphasis, Hires, LatentUpscaler, NoiseSource, Sampler, UniPcOptions, UniPcSkipType, UniPcVariant,
     };
@@ -196,6 +264,8 @@ mod tests {
             ..first.clone()
         };
         let later = hires.map(second).into_iter().collect();
+        let settings = hires.map_or(first.settings.clone(), |hires| hires.settings_of_first(&first.settings));
+        let first = Pass { settings, ..first };
         Plan { family: Family::Sdxl, first, later }
     }
 
@@ -248,6 +318,32 @@ mod tests {
     }
 
     #[test]
+    fn what_is_drawn_over_survives_too() {
+        let fields = PictureFields {
+            resize_mode: ResizeMode::Crop,
+            mask_blur_x: Some(8),
+            mask_blur_y: Some(2),
+            inpainting_mask_invert: true,
+            inpaint_full_res: true,
+            inpaint_full_res_padding: 12,
+            inpainting_fill: MaskedContent::LatentNothing,
+            inpainting_mask_weight: 0.4,
+            overlay_inpaint: false,
+            img2img_color_correction: true,
+            fix_steps: true,
+            noise_multiplier: 0.9,
+            ..PictureFields::default()
+        };
+        for fields in [fields, PictureFields { mask_blur: 0, ..PictureFields::default() }] {
+            let mut plan = plan(Settings::default(), None);
+            plan.first.start = Start::over("picture", Some("mask"), 0.6, &fields);
+            let read = pasted(&plan);
+            let strength = read.hires.denoising_strength.unwrap();
+            assert_eq!(Start::over("picture", Some("mask"), strength, &read.picture), plan.first.start);
+        }
+    }
+
+    #[test]
     fn settings_survive_being_written_and_pasted() {
         let settings = Settings {
             sampler: Sampler::EulerA,
@@ -285,6 +381,11 @@ mod tests {
             crop_left: 16,
             clip_skip_sdxl: true,
             comma_padding_backtrack: 0,
+            tiling: true,
+            token_merging_ratio: 0.3,
+            refiner: Some("other".to_owned()),
+            refiner_switch_at: 0.6,
+            refiner_switch_by_sample_steps: true,
             ..Settings::default()
         };
         let hires = Hires {
@@ -296,6 +397,8 @@ mod tests {
             sampler: Some(Sampler::Heun),
             schedule_type: Some(ScheduleType::Karras),
             cfg_scale: Some(3.5),
+            token_merging_ratio: 0.4,
+            refiner_pass: RefinerPass::Both,
         };
         let read = pasted(&plan(settings.clone(), Some(&hires)));
         assert_eq!((read.settings.clone(), read.hires.resolve()), (settings.clone(), Some(hires.clone())));

@@ -19,6 +19,8 @@ pub struct Pasted {
     pub model_hash: Option<String>,
     /// The VAE's hash.
     pub vae_hash: Option<String>,
+    /// The refiner's hash.
+    pub refiner_hash: Option<String>,
     /// Names and hashes of the LoRAs, names without commas and colons.
     pub lora_hashes: Vec<(String, String)>,
     /// LoRAs that Civitai's generator used, with their weights: they stand beside the prompt.
@@ -36,6 +38,7 @@ impl Pasted {
         let model = [
             (say!("the checkpoint", "チェックポイント"), &self.model_hash, &drawn.model_hash),
             (say!("the VAE", "VAE のファイル"), &self.vae_hash, &drawn.vae_hash),
+            (say!("the refiner", "refiner のチェックポイント"), &self.refiner_hash, &drawn.refiner_hash),
         ];
         let models = model.into_iter().filter_map(|(what, pasted, here)| Some((what, pasted.clone()?, here.clone()?)));
         let loras = self.lora_hashes.iter().filter_map(|(name, pasted)| {
@@ -137,14 +140,9 @@ const WITHOUT_EFFECT: &[&str] = &[
 /// Fields of webui's other features, by how they begin.
 const UNSUPPORTED: &[&str] = &[
     "Hires ",
-    "Mask",
-    "Inpaint",
-    "Conditional mask weight",
+    "Soft inpainting",
     "Image CFG scale",
-    "Refiner",
     "Face restoration",
-    "Tiling",
-    "Token merging",
     "Hypernet",
     "FP8 weight",
     "Cache FP16",
@@ -169,11 +167,11 @@ impl Infotext {
     /// ```
     /// use lbw::{infotext::Infotext, plan::Wanted};
     /// let mut wanted = Wanted::default();
-    /// let text = "a cat\nSteps: 28, Sampler: Euler a, Seed: 5, Size: 832x1216, Tiling: True";
+    /// let text = "a cat\nSteps: 28, Sampler: Euler a, Seed: 5, Size: 832x1216, Face restoration: GFPGAN";
     /// let pasted = Infotext::parse(text).paste().unwrap();
     /// pasted.patch.apply(&mut wanted);
     /// assert_eq!((wanted.settings.steps, wanted.settings.seed, wanted.settings.height), (28, 5, 1216));
-    /// assert_eq!(pasted.not_understood[0].to_string(), "`Tiling: True` asks for something lbw does not do");
+    /// assert_eq!(pasted.not_understood[0].to_string(), "`Face restoration: GFPGAN` asks for something lbw does not do");
     /// ```
     pub fn paste(&self) -> Result<Pasted, Problem> {
         let fields = self.with_defaults()?;
@@ -196,7 +194,12 @@ impl Infotext {
             }
         }
         // What older versions did without saying so.
-        for key in ["Old prompt editing timelines", "Downcast alphas_cumprod", "Pad conds v0"] {
+        for key in [
+            "Old prompt editing timelines",
+            "Downcast alphas_cumprod",
+            "Pad conds v0",
+            "Refiner switch by sampling steps",
+        ] {
             if fields.get(key).is_some_and(is_true) {
                 let _ = pasted.take(key, "True");
             }
@@ -217,6 +220,13 @@ impl Pasted {
             "Lora hashes" => self.lora_hashes = name_hash_pairs(value),
             "Hashes" => self.take_hashes(value),
             "Civitai resources" => self.resources = civitai_loras(value),
+            "Refiner" => {
+                let (name, hash) = title(value);
+                self.refiner_hash = hash;
+                if !name.is_empty() {
+                    self.patch.put_named("refiner", name);
+                }
+            }
             "Pad conds" | "Pad conds v0" => {
                 let how = if key == "Pad conds" { PadConds::EmptyPrompts } else { PadConds::NegativeOnly };
                 if flag(value)? {
@@ -318,6 +328,14 @@ fn is_default(key: &str, value: &str) -> bool {
 fn flag(value: &str) -> Result<bool, Why> {
     let kind = crate::plan::settings::Kind::Switch;
     kind.read(value).map(|on| on == true).map_err(|expected| Why::NotA(expected, None))
+}
+
+/// `name [0123456789]`: the name of a checkpoint, and its hash where there is one.
+fn title(value: &str) -> (&str, Option<String>) {
+    match value.trim().strip_suffix(']').and_then(|value| value.rsplit_once(" [")) {
+        Some((name, hash)) => (name, Some(hash.to_owned())),
+        None => (value.trim(), None),
+    }
 }
 
 /// `a: 0123, b: 4567`

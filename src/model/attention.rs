@@ -39,6 +39,12 @@ impl Attention {
         Ok((self.to_k.forward(context)?, self.to_v.forward(context)?))
     }
 
+    /// Attention of x (b, n, channels) to keys `k` and values `v`: (b, n, channels)
+    pub fn forward(&self, x: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
+        let q = self.to_q.forward(x)?;
+        self.to_out.forward(&self.operators.attention(&q, k, v, self.heads, false)?)
+    }
+
     /// `residual` + attention of x (b, n, channels) to keys `k` and values `v`: (b, n, channels)
     pub fn forward_onto(&self, residual: &Tensor, x: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
         let q = self.to_q.forward(x)?;

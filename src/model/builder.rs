@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::convert::identity;
 use std::sync::Arc;
 
+use super::layers::Tiling;
 use super::ops::{Held, Operators, Order, Shape};
 use super::weights::{Param, Weights};
 use crate::checkpoint::architecture::Architecture;
@@ -18,6 +19,7 @@ pub struct Builder {
     architecture: Arc<Architecture>,
     operators: Arc<dyn Operators>,
     held: Held,
+    tiling: Tiling,
     params: BTreeMap<String, Arc<Param>>,
     problems: Vec<TensorProblem>,
 }
@@ -30,6 +32,7 @@ impl Builder {
             architecture,
             operators,
             held: Held::Exact,
+            tiling: Tiling::default(),
             params: BTreeMap::new(),
             problems: Vec::new(),
         }
@@ -38,6 +41,16 @@ impl Builder {
     /// How the weights of the kernels are held.
     pub fn held(self, held: Held) -> Self {
         Builder { held, ..self }
+    }
+
+    /// The switch of the convolutions.
+    pub fn tiled(self, tiling: Tiling) -> Self {
+        Builder { tiling, ..self }
+    }
+
+    /// What makes convolutions those of tiles.
+    pub fn tiling(&self) -> &Tiling {
+        &self.tiling
     }
 
     /// Where the tensors come from.

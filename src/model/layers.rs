@@ -1,11 +1,12 @@
 //! The layers that all networks share: parameters, and the [operators](super::ops) that they are given to.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use candle_core::{Result, Tensor};
+use candle_core::{Device, Result, Tensor};
 
 use super::builder::Builder;
-use super::ops::{self, Activation, Fused, Operators, Order};
+use super::ops::{self, Activation, Fused, Moments, Operators, Order};
 use super::weights::Param;
 use crate::checkpoint::architecture::Projection;
 
@@ -115,8 +116,43 @@ impl GroupNorm {
         self.normalised(x, true)
     }
 
+    /// Adds the statistics of a part of an image to `moments`.
+    pub fn see(&self, part: &Tensor, moments: &mut Moments) -> Result<()> {
+        self.operators.see(part, moments)
+    }
+
+    /// Scale and shift, (channels) each, by the statistics of an image.
+    pub fn scales(&self, moments: &Moments) -> Result<(Tensor, Tensor)> {
+        let (weight, bias) = (self.weight.get()?, self.bias.get()?);
+        let numbers = |of: &Tensor| of.to_device(&Device::Cpu)?.to_vec1::<f32>();
+        let (scale, shift) = moments.scales(&numbers(&weight)?, &numbers(&bias)?, Self::GROUPS, self.eps);
+        let there = |numbers: Vec<f32>| Tensor::new(numbers, weight.device());
+        Ok((there(scale)?, there(shift)?))
+    }
+
+    /// [`forward_silu`](GroupNorm::forward_silu) of a part of an image of these [`scales`](GroupNorm::scales).
+    pub fn scaled_silu(&self, part: &Tensor, (scale, shift): &(Tensor, Tensor)) -> Result<Tensor> {
+        self.operators.scaled_silu(part, scale, shift)
+    }
+
     fn normalised(&self, x: &Tensor, silu: bool) -> Result<Tensor> {
         self.operators.group_norm(x, &self.weight.get()?, &self.bias.get()?, Self::GROUPS, self.eps, silu)
+    }
+}
+
+/// Whether images are tiles, whose opposite edges meet: one switch for all convolutions that were built with it.
+#[derive(Debug, Clone, Default)]
+pub struct Tiling(Arc<AtomicBool>);
+
+impl Tiling {
+    /// From now on.
+    pub fn set(&self, on: bool) {
+        self.0.store(on, Ordering::Relaxed);
+    }
+
+    /// Whether they are.
+    pub fn is_on(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
     }
 }
 
@@ -126,6 +162,7 @@ pub struct Conv3x3 {
     weight: Arc<Param>,
     bias: Arc<Param>,
     kind: ops::Conv3x3,
+    tiling: Tiling,
 }
 
 impl Conv3x3 {
@@ -133,7 +170,8 @@ impl Conv3x3 {
     pub fn new(b: &mut Builder, prefix: &str, inputs: usize, outputs: usize) -> Self {
         let weight = b.kernel(&format!("{prefix}.weight"), outputs, inputs, 3);
         let bias = b.param(&format!("{prefix}.bias"), &[outputs]);
-        Conv3x3 { operators: b.operators().clone(), weight, bias, kind: ops::Conv3x3::Same }
+        let (operators, tiling) = (b.operators().clone(), b.tiling().clone());
+        Conv3x3 { operators, weight, bias, kind: ops::Conv3x3::Same, tiling }
     }
 
     /// One that changes the size of the image.
@@ -158,7 +196,8 @@ impl Conv3x3 {
 
     fn fused(&self, x: &Tensor, fused: Fused<'_>) -> Result<Tensor> {
         let bias = self.bias.get()?;
-        self.operators.conv3x3(x, &self.weight.weight()?, self.kind, Fused { bias: Some(&bias), ..fused })
+        let kind = if self.tiling.is_on() { self.kind.around() } else { self.kind };
+        self.operators.conv3x3(x, &self.weight.weight()?, kind, Fused { bias: Some(&bias), ..fused })
     }
 }
 

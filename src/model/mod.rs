@@ -9,6 +9,7 @@ mod builder;
 pub mod esrgan;
 mod layers;
 mod ledger;
+mod merging;
 pub mod ops;
 mod unet;
 #[doc(hidden)]
@@ -21,6 +22,7 @@ pub use crate::checkpoint::architecture::{
     UnetArchitecture, VaeArchitecture,
 };
 pub use builder::{Builder, unused_tensors};
+pub use layers::Tiling;
 #[doc(hidden)]
 pub use layers::{LayerNorm, Linear};
 pub use ledger::{ActiveNetwork, Factor, MergeError};

@@ -12,6 +12,7 @@ use candle_transformers::models::stable_diffusion::embeddings::Timesteps;
 use super::attention::{Attention, CrossAttention};
 use super::builder::Builder;
 use super::layers::{Conv1x1, Conv3x3, GroupNorm, LayerNorm, Linear};
+use super::merging::Merging;
 use super::ops::{self, Activation, Operators};
 use super::watch::{ModelError, Tap, Watched};
 use crate::checkpoint::architecture::{Architecture, UnetArchitecture};
@@ -136,6 +137,20 @@ impl Unet {
         vector: Option<&Tensor>,
         tap: Tap<'_>,
     ) -> Watched<Tensor> {
+        self.forward_merging(x, t, context, vector, 0.0, tap)
+    }
+
+    /// [`Unet::forward`] where self-attention at the latent's own resolution merges a share `ratio` of the tokens.
+    pub fn forward_merging(
+        &self,
+        x: &Tensor,
+        t: &Tensor,
+        context: &Tensor,
+        vector: Option<&Tensor>,
+        ratio: f64,
+        tap: Tap<'_>,
+    ) -> Watched<Tensor> {
+        let merges = Merges { tokens: x.dim(2)? * x.dim(3)?, ratio };
         let mut tap = |id: &str, h: &Tensor| match tap(id, h) {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(()) => Err(ModelError::Stopped),
@@ -156,7 +171,7 @@ impl Unet {
         for (i, block) in self.input_blocks.iter().enumerate() {
             h = match block {
                 InputBlock::Residual(residual, transformer) => {
-                    transformer.forward(&residual.forward(&h, &emb)?, context)?
+                    transformer.forward(&residual.forward(&h, &emb)?, context, merges)?
                 }
                 InputBlock::Downsample(conv) => conv.forward(&h)?,
             };
@@ -167,7 +182,7 @@ impl Unet {
         for (i, residual) in residuals.iter().enumerate() {
             h = residual.forward(&h, &emb)?;
             if i == 0 {
-                h = transformer.forward(&h, context)?;
+                h = transformer.forward(&h, context, merges)?;
             }
         }
         tap("M00", &h)?;
@@ -177,7 +192,7 @@ impl Unet {
             let (_, height, width, _) = skip.dims4()?;
             // webui resizes the decoder's feature where an odd size was rounded on the way down.
             h = Tensor::cat(&[&self.operators.resize_nearest(&h, height, width)?, &skip], 3)?;
-            h = block.transformer.forward(&block.residual.forward(&h, &emb)?, context)?;
+            h = block.transformer.forward(&block.residual.forward(&h, &emb)?, context, merges)?;
             if let Some(conv) = &block.upsample {
                 h = conv.forward(&h)?;
             }
@@ -241,6 +256,27 @@ impl ResBlock {
     }
 }
 
+/// Which share of how many tokens are merged.
+#[derive(Clone, Copy)]
+struct Merges {
+    /// Those of the latent's own resolution.
+    tokens: usize,
+    ratio: f64,
+}
+
+impl Merges {
+    /// At a resolution; nothing is merged where it is not the latent's own.
+    fn of(self, size: (usize, usize)) -> Option<Merge> {
+        (self.ratio > 0.0 && size.0 * size.1 >= self.tokens).then_some(Merge { size, ratio: self.ratio })
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Merge {
+    size: (usize, usize),
+    ratio: f64,
+}
+
 /// The spatial transformer; empty where the checkpoint has none.
 struct Transformer(Option<TransformerLayers>);
 
@@ -272,13 +308,13 @@ impl Transformer {
     }
 
     /// (b, h, w, c) → the same
-    fn forward(&self, x: &Tensor, context: &Tensor) -> Result<Tensor> {
+    fn forward(&self, x: &Tensor, context: &Tensor, merges: Merges) -> Result<Tensor> {
         let Some(layers) = &self.0 else { return Ok(x.clone()) };
         let (batch, height, width, channels) = x.dims4()?;
         let h = layers.norm.forward(x)?.reshape((batch, height * width, channels))?;
         let mut h = layers.proj_in.forward(&h)?;
         for block in &layers.blocks {
-            h = block.forward(&h, context)?;
+            h = block.forward(&h, context, merges.of((height, width)))?;
         }
         let x = x.reshape((batch, height * width, channels))?;
         layers.proj_out.forward_onto(&x, &h)?.reshape((batch, height, width, channels))
@@ -309,10 +345,20 @@ impl TransformerBlock {
         }
     }
 
-    fn forward(&self, x: &Tensor, context: &Tensor) -> Result<Tensor> {
+    fn forward(&self, x: &Tensor, context: &Tensor, merge: Option<Merge>) -> Result<Tensor> {
         let h = self.norm1.forward(x)?;
-        let (k, v) = self.self_attention.keys_and_values(&h)?;
-        let x = self.self_attention.forward_onto(x, &h, &k, &v)?;
+        let merging = merge.map(|merge| Merging::new(x, merge.size, merge.ratio)).transpose()?.flatten();
+        let x = match merging {
+            None => {
+                let (k, v) = self.self_attention.keys_and_values(&h)?;
+                self.self_attention.forward_onto(x, &h, &k, &v)?
+            }
+            Some(merging) => {
+                let h = merging.merge(&h)?;
+                let (k, v) = self.self_attention.keys_and_values(&h)?;
+                (x + merging.unmerge(&self.self_attention.forward(&h, &k, &v)?)?)?
+            }
+        };
         let x = self.cross_attention.forward_onto(&x, &self.norm2.forward(&x)?, context)?;
         let h = self.ff_in.forward(&self.norm3.forward(&x)?)?;
         self.ff_out.forward_onto(&x, &h)

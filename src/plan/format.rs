@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{
     Hires, HiresSize, HiresUpscaler, LoraPlan, Part, Pass, Plan, ResizeMode, Sampler, Schedule, ScheduleType, Settings,
-    Start, Tiles, UniPcOptions,
+    Start, UniPcOptions,
 };
 use crate::block::Family;
 
@@ -119,6 +119,9 @@ impl From<Format1> for Plan {
             fix_steps: old.fix_steps,
             resize_mode: old.resize_mode,
             noise_multiplier: old.noise_multiplier.unwrap_or(1.0),
+            mask: None,
+            color_correction: false,
+            conditional_mask_weight: 1.0,
         });
         let (prompt, negative_prompt) = (old.prompt, old.negative_prompt);
         let or_first = |own: String, first: &String| if own.is_empty() { first.clone() } else { own };
@@ -127,11 +130,10 @@ impl From<Format1> for Plan {
                 size: hires.size,
                 steps: hires.steps,
                 upscaler: hires.upscaler,
-                tiles: Tiles::default(),
                 denoising_strength: hires.denoising_strength,
                 sampler: hires.sampler,
                 schedule_type: hires.schedule_type,
-                cfg_scale: None,
+                ..Hires::default()
             };
             Pass {
                 start: hires.start(&settings),

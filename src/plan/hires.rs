@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::enlarge::{HiresSize, HiresUpscaler, LatentUpscaler, Tiles};
 use super::pass::Start;
-use super::settings::{HiresFields, Settings};
+use super::settings::{HiresFields, RefinerPass, Settings};
 use super::{Sampler, ScheduleType};
 
 /// What is asked of the second pass; [`lower`](super::lower) makes a [`Pass`](super::Pass) of it.
@@ -23,6 +23,10 @@ pub struct Hires {
     pub schedule_type: Option<ScheduleType>,
     /// `None` is that of the first pass.
     pub cfg_scale: Option<f64>,
+    /// 0 is that of the first pass.
+    pub token_merging_ratio: f64,
+    /// Which pass switches to the refiner.
+    pub refiner_pass: RefinerPass,
 }
 
 impl Default for Hires {
@@ -36,6 +40,8 @@ impl Default for Hires {
             sampler: None,
             schedule_type: None,
             cfg_scale: None,
+            token_merging_ratio: 0.0,
+            refiner_pass: RefinerPass::default(),
         }
     }
 }
@@ -58,6 +64,12 @@ impl Hires {
         }
     }
 
+    /// The settings that the first pass is sampled with, of an image with these settings.
+    pub fn settings_of_first(&self, settings: &Settings) -> Settings {
+        let refiner = settings.refiner.clone().filter(|_| self.refiner_pass != RefinerPass::Second);
+        Settings { refiner, ..settings.clone() }
+    }
+
     /// The settings that the second pass is sampled with. Width and height are what the prompt is conditioned on.
     pub fn settings_of(&self, first: &Settings) -> Settings {
         let target = self.size.target(first.width, first.height);
@@ -66,6 +78,11 @@ impl Hires {
             sampler: self.sampler.unwrap_or(first.sampler),
             schedule_type: self.schedule_type.unwrap_or(first.schedule_type),
             cfg_scale: self.cfg_scale.unwrap_or(first.cfg_scale),
+            token_merging_ratio: match self.token_merging_ratio {
+                0.0 => first.token_merging_ratio,
+                own => own,
+            },
+            refiner: first.refiner.clone().filter(|_| self.refiner_pass != RefinerPass::First),
             width: target.width,
             height: target.height,
             ..first.clone()
@@ -93,6 +110,8 @@ impl HiresFields {
             sampler: self.hires_sampler,
             schedule_type: self.hires_schedule_type,
             cfg_scale: self.hires_cfg_scale,
+            token_merging_ratio: self.token_merging_ratio_hr,
+            refiner_pass: self.hires_refiner_pass,
         })
     }
 }

@@ -61,8 +61,11 @@ pub fn lower_with_files(request: &Request, presets: &PresetSet, modules: Modules
     }
     let timeline = Timeline::first_pass(request.settings.schedule_steps(), request.settings.old_prompt_editing);
     let lowering = OnePass { request, presets, modules, timeline };
-    let first = lowering.lower(&mut found);
+    let mut first = lowering.lower(&mut found);
     let later = request.hires.iter().map(|hires| lowering.second(hires, &mut found)).collect();
+    if let Some(hires) = &request.hires {
+        first.settings = hires.settings_of_first(&first.settings);
+    }
     let plan = (!has_errors(&found)).then_some(Plan { family: request.family, first, later });
     Lowering { plan, diagnostics: at_most(found, FINDINGS_LIMIT) }
 }

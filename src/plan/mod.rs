@@ -14,6 +14,7 @@ mod hires;
 mod id;
 mod limits;
 mod lower;
+mod mask;
 pub mod network;
 mod over_time;
 mod pass;
@@ -33,11 +34,15 @@ pub use hires::Hires;
 pub use id::job_id;
 pub use limits::{LimitError, limits};
 pub use lower::{Lowering, PROMPT_LIMIT, SCHEDULE_LIMIT, lower, lower_with_files};
+pub use mask::Mask;
 pub use over_time::{BlocksPoint, Moment, OverTime, Point};
 pub use pass::{Pass, Start};
 pub use request::{Options, Request};
 pub use sampler::{Sampler, ScheduleType};
-pub use settings::{Choice, Emphasis, NoiseSource, PadConds, Patch, PatchError, ResizeMode, Setting, Settings, Wanted};
+pub use settings::{
+    Choice, Emphasis, MaskedContent, NoiseSource, PadConds, Patch, PatchError, RefinerPass, ResizeMode, Setting,
+    Settings, Wanted,
+};
 pub use unipc::{UniPcOptions, UniPcSkipType, UniPcVariant};
 
 use serde::{Deserialize, Serialize};

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::enlarge::{HiresSize, HiresUpscaler, Tiles};
-use super::settings::{ResizeMode, Settings};
-use super::{LoraPlan, Part, Schedule};
+use super::settings::{PictureFields, ResizeMode, Settings};
+use super::{LoraPlan, Mask, Part, Schedule};
 
 /// What one run of a sampler is made from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -62,6 +62,15 @@ pub enum Start {
         /// The initial noise is multiplied with this.
         #[serde(default = "one")]
         noise_multiplier: f64,
+        /// Which part of it is painted anew; nothing stands for all of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mask: Option<Mask>,
+        /// Whether the colours of the result are brought to those of the picture.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        color_correction: bool,
+        /// How much of the masked part an inpainting checkpoint does not see.
+        #[serde(default = "one", skip_serializing_if = "is_one")]
+        conditional_mask_weight: f64,
     },
     /// What the pass before has drawn, enlarged (hires. fix).
     Previous {
@@ -81,7 +90,35 @@ fn one() -> f64 {
     1.0
 }
 
+fn is_one(value: &f64) -> bool {
+    *value == 1.0
+}
+
 impl Start {
+    /// A picture of this id, drawn over as the fields say, and its mask.
+    pub fn over(image: &str, mask: Option<&str>, denoising_strength: f64, fields: &PictureFields) -> Self {
+        Start::Picture {
+            image: image.to_owned(),
+            denoising_strength,
+            fix_steps: fields.fix_steps,
+            resize_mode: fields.resize_mode,
+            noise_multiplier: fields.noise_multiplier,
+            mask: mask.map(|mask| fields.mask(mask)),
+            color_correction: fields.img2img_color_correction,
+            conditional_mask_weight: fields.inpainting_mask_weight,
+        }
+    }
+
+    /// The ids of the picture that is drawn over, and of its mask.
+    pub fn pictures(&self) -> Vec<&str> {
+        match self {
+            Start::Picture { image, mask, .. } => {
+                std::iter::once(image).chain(mask.as_ref().map(|mask| &mask.image)).map(String::as_str).collect()
+            }
+            Start::Noise | Start::Previous { .. } => Vec::new(),
+        }
+    }
+
     fn is_noise(&self) -> bool {
         *self == Start::Noise
     }

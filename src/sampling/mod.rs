@@ -7,6 +7,7 @@
 
 mod brownian;
 mod denoiser;
+mod masked;
 mod mt19937;
 mod noise;
 mod noise_levels;
@@ -22,6 +23,7 @@ pub use denoiser::{
     Denoiser, Eps, EpsModel, Guided, LcmDenoiser, Parameterization, Predictions, SigmaDenoiser, TimestepDenoiser,
     denoised, eps, guide, scaled_input,
 };
+pub use masked::LatentMask;
 pub use noise::{Generator, ImageRng, LATENT_CHANNELS};
 pub use noise_levels::{NoiseLevels, TRAINING_STEPS};
 pub use run::{Run, Start, sample, sampling_sigmas};

@@ -2,7 +2,8 @@
 
 use candle_core::Tensor;
 
-use super::denoiser::{Guided, LcmDenoiser, Parameterization, SigmaDenoiser, TimestepDenoiser};
+use super::denoiser::{Denoiser, EpsModel, Guided, LcmDenoiser, Parameterization, SigmaDenoiser, TimestepDenoiser};
+use super::masked::{LatentMask, MaskedDenoiser, MaskedEps};
 use super::noise::ImageRng;
 use super::noise_levels::{NoiseLevels, TRAINING_STEPS};
 use super::samplers::{self, Args, KSampler, SigmaRange};
@@ -42,6 +43,8 @@ pub enum Start {
         fix_steps: bool,
         /// The initial noise is multiplied with this.
         noise_multiplier: f64,
+        /// Which of it is painted anew, (1, 1, h, w): 1 is, 0 is not. Nothing stands for all of it.
+        mask: Option<Tensor>,
     },
 }
 
@@ -55,6 +58,16 @@ struct Extent {
 }
 
 impl Start {
+    /// What of a latent stays as it is.
+    fn masked(&self) -> Option<LatentMask> {
+        match self {
+            Start::Latent { latent, mask: Some(mask), .. } => {
+                Some(LatentMask { latent: latent.clone(), mask: mask.clone() })
+            }
+            Start::Noise | Start::Latent { .. } => None,
+        }
+    }
+
     /// Steps that are run of a schedule of `steps`.
     pub fn steps(&self, steps: usize) -> Result<usize> {
         let extent = self.extent(steps)?;
@@ -104,19 +117,41 @@ pub fn sample(run: Run, on_step: OnStep) -> Result<Tensor> {
     {
         return Ok(latent.clone());
     }
-    match method(run.settings.sampler) {
-        Method::Sigmas(method) => over_sigmas(run, method, on_step),
-        Method::Timesteps(method) => over_timesteps(run, method, on_step),
-    }
+    let masked = run.start.masked();
+    let latent = match method(run.settings.sampler) {
+        Method::Sigmas(method) => over_sigmas(run, method, masked.as_ref(), on_step),
+        Method::Timesteps(method) => over_timesteps(run, method, masked.as_ref(), on_step),
+    }?;
+    masked.map_or(Ok(latent.clone()), |masked| masked.blend(&latent))
 }
 
-fn over_sigmas(run: Run, method: OverSigmas, on_step: OnStep) -> Result<Tensor> {
+fn over_sigmas(run: Run, method: OverSigmas, mask: Option<&LatentMask>, on_step: OnStep) -> Result<Tensor> {
     let Run { settings, levels, parameterization, model, rng, start } = run;
     let cfg_scale = settings.cfg_scale;
     let sigmas = sampling_sigmas(settings, levels, &start)?;
     let x = first_x(&start, first_noise(&start, rng)?, sigmas[0], settings)?;
     let args = args(settings);
-    let model = &mut SigmaDenoiser { model, levels, parameterization, cfg_scale };
+    // LCM's own table of levels decides what the model sees.
+    let mut lcm;
+    let mut plain;
+    let model: &mut dyn Denoiser = match method {
+        OverSigmas::Lcm => {
+            lcm = LcmDenoiser { model, levels: levels.for_lcm(), parameterization, cfg_scale };
+            &mut lcm
+        }
+        _ => {
+            plain = SigmaDenoiser { model, levels, parameterization, cfg_scale };
+            &mut plain
+        }
+    };
+    let mut masked;
+    let model = match mask {
+        Some(mask) => {
+            masked = MaskedDenoiser { model, mask };
+            &mut masked
+        }
+        None => model,
+    };
     let (range, nfe) = solver_range(settings, levels, &start, &sigmas);
     match method {
         OverSigmas::Drawn(sampler) => sampler(model, x, &sigmas, &args, rng, on_step),
@@ -124,16 +159,13 @@ fn over_sigmas(run: Run, method: OverSigmas, on_step: OnStep) -> Result<Tensor> 
             let mut tree = brownian_tree(settings, levels, &start, &x)?;
             sampler(model, x, &sigmas, &args, &mut tree, on_step)
         }
-        OverSigmas::Lcm => {
-            let mut model = LcmDenoiser { model: model.model, levels: levels.for_lcm(), parameterization, cfg_scale };
-            samplers::lcm(&mut model, x, &sigmas, &args, rng, on_step)
-        }
+        OverSigmas::Lcm => samplers::lcm(model, x, &sigmas, &args, rng, on_step),
         OverSigmas::DpmFast => samplers::dpm_fast(model, x, range, nfe, &args, rng, on_step),
         OverSigmas::DpmAdaptive => samplers::dpm_adaptive(model, x, range, &args, rng, on_step),
     }
 }
 
-fn over_timesteps(run: Run, method: OverTimesteps, on_step: OnStep) -> Result<Tensor> {
+fn over_timesteps(run: Run, method: OverTimesteps, mask: Option<&LatentMask>, on_step: OnStep) -> Result<Tensor> {
     let Run { settings, levels, parameterization, model, rng, start } = run;
     let extent = start.extent(settings.steps as usize)?;
     let mut timesteps = timesteps(extent.steps + usize::from(settings.always_discard_next_to_last_sigma))?;
@@ -155,8 +187,16 @@ fn over_timesteps(run: Run, method: OverTimesteps, on_step: OnStep) -> Result<Te
         OverTimesteps::DdimCfgPp => settings.cfg_scale * samplers::CFG_PP_SCALE,
         _ => settings.cfg_scale,
     };
-    let mut model = TimestepDenoiser { model, levels, parameterization, cfg_scale };
-    let (model, eta) = (&mut model, args(settings).eta);
+    let mut plain = TimestepDenoiser { model, levels, parameterization, cfg_scale };
+    let mut masked;
+    let model: &mut dyn EpsModel = match mask {
+        Some(mask) => {
+            masked = MaskedEps { model: &mut plain, mask };
+            &mut masked
+        }
+        None => &mut plain,
+    };
+    let eta = args(settings).eta;
     match method {
         OverTimesteps::Ddim => samplers::ddim(model, x, &timesteps, levels, eta, rng, on_step),
         OverTimesteps::DdimCfgPp => samplers::ddim_cfgpp(model, x, &timesteps, levels, eta, rng, on_step),
@@ -310,6 +350,7 @@ mod tests {
             strength,
             fix_steps,
             noise_multiplier: 1.0,
+            mask: None,
         }
     }
 

@@ -7,10 +7,9 @@ use serde_json::Value;
 
 use super::answer::Failure;
 use super::jobs::{Job, NoRoom, Work};
-use super::pictures::picture;
+use super::pictures::{mask, picture};
 use super::state::Server;
-use crate::app::InitImage;
-use crate::app::api::{Drawing, Fields, Route};
+use crate::app::api::{Drawing, Fields, Over, Route};
 use crate::diagnostic::Language;
 
 /// Work that takes long, beside the threads that answer others.
@@ -26,11 +25,11 @@ pub async fn read(server: &Arc<Server>, route: Route, body: Value, language: Lan
     let server = server.clone();
     apart(move || {
         let mut fields = fields(&server, route, &body)?;
-        let picture = match route {
+        let over = match route {
             Route::Txt2img => None,
-            Route::Img2img => Some(init_image(&mut fields)?),
+            Route::Img2img => Some(over(&mut fields)?),
         };
-        server.read(fields, picture).map_err(|refusal| Failure::refused(&refusal, language))
+        server.read(fields, over).map_err(|refusal| Failure::refused(&refusal, language))
     })
     .await
 }
@@ -40,8 +39,8 @@ pub fn fields(server: &Server, route: Route, body: &Value) -> Result<Fields, Fai
     Fields::read(route, body, server.side()).map_err(|wrong| Failure::fields(&wrong))
 }
 
-/// The picture that is drawn over. It is no longer among the fields, unless it is to come back with the answer.
-pub fn init_image(fields: &mut Fields) -> Result<Arc<InitImage>, Failure> {
+/// What is drawn over. It is no longer among the fields, unless it is to come back with the answer.
+pub fn over(fields: &mut Fields) -> Result<Over, Failure> {
     let images = fields.values["init_images"].as_array().cloned().unwrap_or_default();
     let Some(first) = images.first().filter(|image| !image.is_null()) else {
         return Err(Failure::new(StatusCode::NOT_FOUND, "Init image not found"));
@@ -49,12 +48,15 @@ pub fn init_image(fields: &mut Fields) -> Result<Arc<InitImage>, Failure> {
     if images.len() > 1 {
         return Err(Failure::wrong(format!("{} pictures in init_images; lbw draws over one", images.len())));
     }
-    let picture = picture("init_images", first)?;
-    if !fields.is_on("include_init_images") {
-        fields.values.insert("init_images".to_owned(), Value::Null);
+    let sent = Some(&fields.values["mask"]).filter(|mask| mask.as_str().is_some_and(|mask| !mask.is_empty()));
+    let over = Over { picture: picture("init_images", first)?, mask: sent.map(|sent| mask("mask", sent)).transpose()? };
+    for name in ["init_images", "mask"] {
+        if !fields.is_on("include_init_images") {
+            fields.values.insert(name.to_owned(), Value::Null);
+        }
+        fields.given.remove(name);
     }
-    fields.given.remove("init_images");
-    Ok(picture)
+    Ok(over)
 }
 
 /// Puts a drawing into the queue; its options stay from now on, if they are to.

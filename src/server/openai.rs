@@ -81,7 +81,7 @@ async fn edits(
     let late = |_| Failure::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time");
     let fields = tokio::time::timeout(PATIENCE, parts(form)).await.map_err(late)??;
     if fields.contains_key("mask") {
-        return Err(Refused(Failure::wrong("lbw does not do masks"), Some("mask")));
+        return Err(Refused(Failure::wrong("masks are taken by /sdapi/v1/img2img, not here"), Some("mask")));
     }
     draw(&server, Route::Img2img, fields, &headers).await
 }

@@ -105,8 +105,7 @@ impl Painter {
     }
 
     fn draw(&mut self, job: &Arc<Job>, drawing: &Drawing) -> Result<(), Error> {
-        let picture = drawing.asked.picture.clone();
-        if let Some(picture) = &picture {
+        for picture in &drawing.asked.pictures {
             self.studios.add_picture(picture.clone());
         }
         let drawn = match &drawing.task {
@@ -114,7 +113,7 @@ impl Painter {
             Task::Plot(wish) => study::plot(&self.server, &mut self.studios, job, drawing, wish),
             Task::Analysis(wish) => study::grids_of_analysis(&self.server, &mut self.studios, job, drawing, wish),
         };
-        if let Some(picture) = &picture {
+        for picture in &drawing.asked.pictures {
             self.studios.remove_picture(picture.id());
         }
         drawn

@@ -8,7 +8,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde_json::Value;
 
 use super::answer::Failure;
-use crate::app::api::picture_of_bytes;
+use crate::app::api::{mask_of_bytes, picture_of_bytes};
 use crate::app::{Error, InitImage};
 use crate::diagnostic::Language;
 
@@ -37,6 +37,11 @@ pub fn bytes(value: &Value) -> Result<Vec<u8>, Failure> {
 /// A picture that is drawn over.
 pub fn picture(name: &str, value: &Value) -> Result<Arc<InitImage>, Failure> {
     picture_of_bytes(name, &bytes(value)?).map_err(|error| unreadable(&error))
+}
+
+/// A mask of it.
+pub fn mask(name: &str, value: &Value) -> Result<Arc<InitImage>, Failure> {
+    mask_of_bytes(name, &bytes(value)?).map_err(|error| unreadable(&error))
 }
 
 /// What webui says of a picture that cannot be read.

@@ -9,8 +9,8 @@ use super::clock;
 use super::jobs::Jobs;
 use super::lock::lock;
 use super::settings::Settings;
-use crate::app::api::{Drawing, Fields, Model, Models, Options, Reader, Refusal};
-use crate::app::{Caller, Error, InitImage, ModelFiles, Places, ScratchFolder, Session, drawn_seed, scratch_folder};
+use crate::app::api::{Drawing, Fields, Model, Models, Options, Over, Reader, Refusal};
+use crate::app::{Caller, Error, ModelFiles, Places, ScratchFolder, Session, drawn_seed, scratch_folder};
 use crate::diagnostic::{Diagnostic, code};
 use crate::say;
 
@@ -149,8 +149,8 @@ impl Server {
     }
 
     /// A request that can be drawn.
-    pub fn read(&self, fields: Fields, picture: Option<Arc<InitImage>>) -> Result<Drawing, Refusal> {
-        self.with_reader(|reader| reader.read(fields, picture))
+    pub fn read(&self, fields: Fields, over: Option<Over>) -> Result<Drawing, Refusal> {
+        self.with_reader(|reader| reader.read(fields, over))
     }
 
     /// The side of a picture where nobody says one.

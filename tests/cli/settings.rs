@@ -74,14 +74,14 @@ fn webuis_configuration_is_taken_and_said() {
     let prompt = ["x", "--seed", "1", "--webui-dir", "webui", "--json"];
     config(
         r#"{"randn_source": "CPU", "eta_noise_seed_delta": 31337, "eta_ancestral": 0.5, "emphasis": "No norm",
-               "sdxl_crop_top": "far", "token_merging_ratio": 0.3, "sd_vae": "None"}"#,
+               "sdxl_crop_top": "far", "use_old_emphasis_implementation": true, "sd_vae": "None"}"#,
     );
     let (out, err) = s.expect(0, &[&["plan"], &prompt[..]].concat());
     let settings = &json(&out)["passes"][0]["settings"];
     assert_eq!((&settings["noise_source"], &settings["eta_noise_seed_delta"]), (&"CPU".into(), &31337.into()));
     assert_eq!((&settings["eta"], &settings["emphasis"]), (&0.5.into(), &"No norm".into()));
     assert!(err.contains("eta_noise_seed_delta = 31337") && err.contains("`sdxl_crop_top` is \"far\""), "{err}");
-    assert!(err.contains("does not do token_merging_ratio"), "{err}");
+    assert!(err.contains("does not do use_old_emphasis_implementation"), "{err}");
 
     let (out, err) = s.expect(0, &[&["plan", "--no-webui-config"], &prompt[..]].concat());
     assert!(out.contains("\"eta_noise_seed_delta\":0") && !err.contains("config.json"), "{err}");

@@ -15,7 +15,13 @@ fn plan(s: &Sandbox, prompt: &str) -> Value {
 /// Sends `input` to a worker that is to end with this exit code; its events.
 #[track_caller]
 fn worker(s: &Sandbox, code: i32, input: &[u8]) -> Vec<Value> {
-    let mut command = s.lbw(&["worker", "--stdio", "-o", "out"]);
+    worker_in(s, &[], code, input)
+}
+
+/// The same with these flags.
+#[track_caller]
+pub fn worker_in(s: &Sandbox, flags: &[&str], code: i32, input: &[u8]) -> Vec<Value> {
+    let mut command = s.lbw(&[&["worker", "--stdio", "-o", "out"], flags].concat());
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(input).unwrap();
     let output = child.wait_with_output().unwrap();

@@ -120,16 +120,7 @@ fn the_second_pass_has_its_own() {
 }
 
 fn hires() -> lbw::plan::Hires {
-    lbw::plan::Hires {
-        size: lbw::plan::HiresSize::Scale(2.0),
-        steps: 0,
-        upscaler: lbw::plan::HiresUpscaler::Latent(lbw::plan::LatentUpscaler::from_name("Latent").unwrap()),
-        tiles: Default::default(),
-        denoising_strength: 0.5,
-        sampler: None,
-        schedule_type: None,
-        cfg_scale: None,
-    }
+    lbw::plan::Hires { denoising_strength: 0.5, ..lbw::plan::Hires::default() }
 }
 
 /// Source: github.com/vladmandic/sdnext, `modules/lora/extra_networks_lora.py`: `parse`, `get_stepwise`.
@@ -205,15 +196,14 @@ fn plans_count_the_steps_that_are_run() {
     let latent = Tensor::zeros((1, 4, 1, 1), DType::F32, &Device::Cpu).unwrap();
     for strength in [0.0, 0.01, 0.3, 0.5, 0.75, 0.999, 1.0] {
         for steps in [1, 2, 7, 20, 33] {
-            let picture = Start::Picture {
-                image: String::new(),
-                denoising_strength: strength,
+            let picture = Start::over("", None, strength, &Default::default());
+            let start = sampling::Start::Latent {
+                latent: latent.clone(),
+                strength,
                 fix_steps: false,
-                resize_mode: Default::default(),
                 noise_multiplier: 1.0,
+                mask: None,
             };
-            let start =
-                sampling::Start::Latent { latent: latent.clone(), strength, fix_steps: false, noise_multiplier: 1.0 };
             assert_eq!(picture.steps(steps) as usize, start.steps(steps as usize).unwrap(), "{strength} of {steps}");
         }
     }

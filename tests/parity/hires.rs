@@ -23,6 +23,7 @@ use crate::upscale::unpack_all;
 /// What every case of webui's has alike.
 pub fn settings(case: &Value) -> Settings {
     let number = |key: &str| case[key].as_u64().unwrap();
+    let is_cpu = case["source"] == "CPU" || case["infotext"].as_str().is_some_and(|text| text.contains("RNG: CPU"));
     Settings {
         steps: number("steps") as u32,
         sampler: Sampler::from_name(case["sampler_name"].as_str().unwrap()).unwrap(),
@@ -31,7 +32,7 @@ pub fn settings(case: &Value) -> Settings {
         seed: number("seed"),
         width: number("width") as u32,
         height: number("height") as u32,
-        noise_source: if case["source"] == "CPU" { NoiseSource::Cpu } else { NoiseSource::Gpu },
+        noise_source: if is_cpu { NoiseSource::Cpu } else { NoiseSource::Gpu },
         ..Settings::default()
     }
 }
@@ -51,7 +52,7 @@ fn hires(case: &Value) -> Hires {
         denoising_strength: case["denoising_strength"].as_f64().unwrap(),
         sampler: case["hr_sampler_name"].as_str().map(|name| Sampler::from_name(name).unwrap()),
         schedule_type: case["hr_scheduler"].as_str().map(|name| ScheduleType::from_name(name).unwrap()),
-        cfg_scale: None,
+        ..Hires::default()
     }
 }
 

@@ -20,7 +20,7 @@ pub fn picture<const C: usize>(tensor: &Tensor) -> Picture<C> {
 }
 
 /// What a tensor shows, whatever its channels.
-fn any_picture(tensor: &Tensor) -> Rgba {
+pub fn any_picture(tensor: &Tensor) -> Rgba {
     match tensor.dims().get(2) {
         None => picture::<1>(tensor).map(|[v]| [v, v, v, 255]),
         Some(3) => picture::<3>(tensor).with_alpha(),

@@ -9,7 +9,8 @@ use lbw::engine::{Engine, EngineError, EngineOptions, Event, Image, InitImage, u
 use lbw::image_io::Rgb;
 use lbw::lora::LoraIndex;
 use lbw::model::Held;
-use lbw::plan::{Plan, Request, ResizeMode, Sampler, Settings, Start, lower};
+use lbw::plan::settings::PictureFields;
+use lbw::plan::{Plan, Request, Sampler, Settings, Start, lower};
 use lbw::preset::PresetSet;
 
 const SIDE: u32 = 64;
@@ -33,13 +34,8 @@ fn plan(prompt: &str, over_a_picture: bool) -> Plan {
     let sampler = Sampler::from_name("Euler").unwrap();
     request.settings = Settings { sampler, steps: 2, seed: 5, width: SIDE, height: SIDE, ..Settings::default() };
     if over_a_picture {
-        request.start = Start::Picture {
-            image: picture().id().to_owned(),
-            denoising_strength: 0.75,
-            resize_mode: ResizeMode::Just,
-            fix_steps: true,
-            noise_multiplier: 1.0,
-        };
+        let fields = PictureFields { fix_steps: true, ..PictureFields::default() };
+        request.start = Start::over(picture().id(), None, 0.75, &fields);
     }
     lower(&request, PresetSet::builtin()).plan.unwrap()
 }

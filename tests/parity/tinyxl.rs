@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 use lbw::checkpoint::prefix;
-use lbw::model::{Architecture, Builder, Unet, Vae, Watch};
+use lbw::model::{Architecture, Builder, Tiling, Unet, Vae, Watch};
 use lbw::text::{ClipG, ClipL, Sizes};
 use serde_json::Value;
 
@@ -99,6 +99,61 @@ fn vae() {
         tally.check(format!("case {i}, u8"), numeric::same_bytes(&image, &expected, 1, 0.005));
     }
     tally.finish();
+}
+
+/// Band by band or whole, over a plain picture or a tile: the same values, but for the order in which small images are summed up.
+#[test]
+fn vae_in_bands() {
+    let Some(json) = common::case_file("tinyxl/vae") else { return };
+    let tiling = Tiling::default();
+    let mut b = builder(&json).tiled(tiling.clone());
+    let vae = Vae::new(&mut b);
+    b.finish().unwrap();
+    let tensors = load_tensors("tinyxl/vae");
+    let latent = &tensors["0.latent"];
+    let watch = &mut Watch::nobody();
+    for on in [false, true] {
+        tiling.set(on);
+        let whole = vae.decode_in_bands(latent, usize::MAX, 1, watch).unwrap();
+        for (first, band) in [(0, 1), (1, 1), (2, 3000), (3, 1)] {
+            let got = vae.decode_in_bands(latent, first, band, watch).unwrap();
+            within("bands", rel_to_max(&got, &whole), 5e-6).unwrap_or_else(|e| panic!("{on} {first} {band}: {e}"));
+        }
+    }
+    assert!(!vae.is_in_bands(2048, 2048), "its levels are small");
+}
+
+/// Over a tile no place is an edge: what is moved around comes out moved around, and the same.
+#[test]
+fn a_tile_has_no_edge() {
+    let (Some(vae_json), Some(json)) = (common::case_file("tinyxl/vae"), common::case_file("tinyxl/unet")) else {
+        return;
+    };
+    let tiling = Tiling::default();
+    let mut b = builder(&vae_json).tiled(tiling.clone());
+    let (vae, unet) = (Vae::new(&mut b), Unet::new(&mut b));
+    b.finish().unwrap();
+    let (tensors, latents) = (load_tensors("tinyxl/unet"), load_tensors("tinyxl/vae"));
+    let moved = |x: &Tensor, by: usize| x.roll(by as i32, 2).unwrap().roll(-(by as i32), 3).unwrap();
+    let case = |x: &Tensor| x.dims()[2].is_multiple_of(4) && x.dims()[3].is_multiple_of(4);
+    let count = json["cases"].as_array().unwrap().len();
+    let i = (0..count).find(|i| case(&tensors[&format!("{i}.x")])).unwrap();
+    let get = |name: &str| &tensors[&format!("{i}.{name}")];
+    let predict = |x: &Tensor| {
+        unet.forward(x, get("t"), get("context"), tensors.get(&format!("{i}.y")), &mut |_, _| ControlFlow::Continue(()))
+            .unwrap()
+    };
+    let (x, latent) = (get("x"), &latents["1.latent"]);
+    let watch = &mut Watch::nobody();
+    for (on, bound) in [(false, 1e-2..f64::MAX), (true, 0.0..2e-5)] {
+        tiling.set(on);
+        let off = [
+            rel_to_max(&predict(&moved(x, 4)), &moved(&predict(x), 4)).unwrap(),
+            rel_to_max(&vae.decode(&moved(latent, 3), watch).unwrap(), &moved(&vae.decode(latent, watch).unwrap(), 24))
+                .unwrap(),
+        ];
+        assert!(off.iter().all(|off| bound.contains(off)), "{on}: {off:?}");
+    }
 }
 
 #[test]

@@ -198,3 +198,43 @@ fn every_route_that_is_described_is_there() {
     }
     assert!(server.send("GET", "/docs", &[], b"").text().contains("/lbw/v1/jobs"));
 }
+
+#[test]
+fn a_part_of_a_picture_is_drawn_over() {
+    let server = Server::start(&[]);
+    let over = of_the_command(&server, "blue star", "over.png");
+    let mask = image::GrayImage::from_fn(64, 64, |x, _| image::Luma([if x < 24 { 255 } else { 0 }]));
+    mask.save(server.sandbox.path("mask.png")).unwrap();
+    image::GrayImage::new(32, 64).save(server.sandbox.path("small.png")).unwrap();
+    let mask = base64(&server.sandbox.bytes("mask.png"));
+    let settings = ["--steps", "2", "--seed", "7", "--sampler", "Euler a", "--init", "over.png", "--mask", "mask.png"];
+    let command = |name: &str, own: &[&str]| {
+        server.sandbox.expect(0, &[&["img2img", PROMPT, "-o", name], &settings[..], own].concat());
+        server.sandbox.bytes(name)
+    };
+    let drawn = |fields: Value| {
+        let mut request = tiny(json!({ "prompt": PROMPT, "init_images": [base64(&over)], "mask": mask }));
+        request.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        let answer = server.done("/sdapi/v1/img2img", &request);
+        assert!(answer["parameters"]["mask"].is_null());
+        picture(&answer)
+    };
+    // webui's API has defaults of its own.
+    let own = ["--only-masked", "--only-masked-padding", "0", "--masked-content", "fill"];
+    assert!(drawn(json!({})) == command("a.png", &own));
+    let whole = json!({
+        "inpaint_full_res": false, "inpainting_fill": 2, "inpainting_mask_invert": 1, "mask_blur": 3, "mask_blur_x": 9, "resize_mode": 1,
+    });
+    let own = ["--masked-content", "latent noise", "--mask-invert", "--mask-blur", "3", "--resize-mode", "crop"];
+    assert!(drawn(whole) == command("b.png", &own));
+    let small = base64(&server.sandbox.bytes("small.png"));
+    let refused = |fields: Value, says: &str| {
+        let mut request = tiny(json!({ "prompt": PROMPT, "init_images": [base64(&over)], "mask": mask }));
+        request.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        let answer = server.post("/sdapi/v1/img2img", &request);
+        assert!(answer.status == 422 && answer.text().contains(says), "{}", answer.text());
+    };
+    refused(json!({ "mask": small }), "one size");
+    refused(json!({ "mask": "over.png" }), "Invalid encoded image");
+    refused(json!({ "mask_round": false }), "mask_round");
+}

@@ -26,8 +26,7 @@ fn each_refusal_is_told_as_clients_know_it() {
         ("txt2img", json!({ "alwayson_scripts": { "ControlNet": { "args": [{ "model": "x" }] } } }), 422, "always on script ControlNet not found"),
         ("txt2img", json!({ "override_settings": { "no_such": 1 } }), 422, "there is no option `no_such`"),
         ("txt2img", json!({ "override_settings": { "sd_model_checkpoint": "other" } }), 422, "model 'other' not found"),
-        ("txt2img", json!({ "override_settings": { "token_merging_ratio": 0.5 } }), 422, "lbw does not do token_merging_ratio = 0.5"),
-        ("txt2img", json!({ "tiling": true }), 422, "`tiling` is something lbw does not do"),
+        ("txt2img", json!({ "override_settings": { "use_old_emphasis_implementation": true } }), 422, "lbw does not do use_old_emphasis_implementation = true"),
         ("txt2img", json!({ "restore_faces": true }), 422, "`restore_faces` is something lbw does not do"),
         ("txt2img", json!({ "prompt": "<lora:nothing:1>" }), 422, "there is no LoRA `nothing`"),
         ("txt2img", json!({ "prompt": "(x:1.2.3)" }), 422, "`1.2.3` is not a number"),
@@ -37,7 +36,7 @@ fn each_refusal_is_told_as_clients_know_it() {
         ("img2img", json!({ "init_images": ["aGVsbG8="] }), 422, "Invalid encoded image"),
         ("img2img", json!({ "init_images": ["http://127.0.0.1/x.png"] }), 422, "Requests not allowed"),
         ("img2img", json!({ "init_images": [picture, picture] }), 422, "2 pictures in init_images; lbw draws over one"),
-        ("img2img", json!({ "init_images": [picture], "resize_mode": 3 }), 422, ""),
+        ("img2img", json!({ "init_images": [picture], "resize_mode": 4 }), 422, ""),
     ];
     for (route, more, status, detail) in cases {
         let answer = server.post(&format!("/sdapi/v1/{route}"), &tiny(more.clone()));
@@ -94,9 +93,10 @@ fn what_is_switched_off_refuses_nothing() {
         "mask_blur": 4, "inpainting_fill": 1, "face_restoration_model": "x", "url": "http://x", "clip_skip": 5, "session_hash": {},
     })));
     let lenient = Server::start(&["--lenient"]);
-    let told = info(&lenient.done("/sdapi/v1/txt2img", &tiny(json!({ "tiling": true, "width": 69, "height": 67 }))));
+    let told =
+        info(&lenient.done("/sdapi/v1/txt2img", &tiny(json!({ "restore_faces": true, "width": 69, "height": 67 }))));
     let warnings = told["lbw"]["warnings"].to_string();
-    assert!(warnings.contains("tiling") && warnings.contains("69x67"), "{warnings}");
+    assert!(warnings.contains("restore_faces") && warnings.contains("69x67"), "{warnings}");
 }
 
 #[test]

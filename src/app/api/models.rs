@@ -124,7 +124,7 @@ impl Models {
                 }
             },
         };
-        Ok(ModelFiles { checkpoint: model.path.clone(), vae })
+        Ok(ModelFiles { checkpoint: model.path.clone(), vae, refiner: None })
     }
 }
 

@@ -177,7 +177,7 @@ mod tests {
         assert_eq!(set.value(&config, "show_progress_every_n_steps"), json!(3));
         assert_eq!(set.value(&config, "outdir_samples"), json!(""));
         for (values, code) in [
-            (json!({ "token_merging_ratio": 0.5 }), code::OPTION_NOT_DONE),
+            (json!({ "use_old_emphasis_implementation": true }), code::OPTION_NOT_DONE),
             (json!({ "jpeg_quality": "many" }), code::BAD_VALUE),
             (json!({ "randn_source": "TPU" }), code::BAD_VALUE),
             (json!({ "jpeg_qualty": 90 }), code::UNKNOWN_OPTION),

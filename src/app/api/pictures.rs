@@ -14,6 +14,7 @@ use crate::diagnostic::{Diagnostic, code};
 use crate::engine::InitImage;
 use crate::image_io::{self, Format, Rgb};
 use crate::infotext::Infotext;
+use crate::picture::mask_from;
 use crate::say;
 
 /// The upscalers that enlarge pixels without a model, as webui names them.
@@ -22,6 +23,11 @@ pub const UPSCALERS: [&str; 3] = ["None", "Lanczos", "Nearest"];
 /// A picture to draw over, from the bytes of its file.
 pub fn picture_of_bytes(name: &str, bytes: &[u8]) -> Result<Arc<InitImage>> {
     Ok(Arc::new(InitImage::new(image_io::picture_of_bytes(name, bytes)?)))
+}
+
+/// A mask, from the bytes of its file, as webui reads it.
+pub fn mask_of_bytes(name: &str, bytes: &[u8]) -> Result<Arc<InitImage>> {
+    Ok(Arc::new(InitImage::of_mask(&mask_from(&image_io::picture_of_bytes_with_alpha(name, bytes)?))))
 }
 
 /// The format in which pictures are sent with these options.

@@ -1,5 +1,6 @@
 //! A request to plans: fields, options and scripts are read, everything is checked before anybody waits.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -56,6 +57,15 @@ pub struct Reader<'a> {
     pub rules: Rules,
 }
 
+/// What is drawn over.
+#[derive(Debug, Clone)]
+pub struct Over {
+    /// The picture.
+    pub picture: Arc<InitImage>,
+    /// The part of it that is painted anew; nothing stands for all of it.
+    pub mask: Option<Arc<InitImage>>,
+}
+
 /// A request that can be drawn.
 #[derive(Debug, Clone)]
 pub struct Drawing {
@@ -80,21 +90,23 @@ pub struct Drawing {
 }
 
 impl Reader<'_> {
-    /// Reads a request; `picture` is what it draws over.
-    pub fn read(&self, fields: Fields, picture: Option<Arc<InitImage>>) -> Result<Drawing, Refusal> {
+    /// Reads a request that draws over this.
+    pub fn read(&self, fields: Fields, over: Option<Over>) -> Result<Drawing, Refusal> {
         let mut found = Vec::new();
         self.texts(&fields)?;
-        self.not_done(&fields, &mut found)?;
+        self.not_done(&fields, over.as_ref(), &mut found)?;
         let script = Script::of(&fields)?;
         let task = script.task(self.rules.max_cells)?;
         let overrides = fields.values["override_settings"].as_object().cloned().unwrap_or_default();
         let config = &self.session.catalogue.config;
         let options = self.options.with(config, &overrides)?;
-        let model = self.model(&options)?;
+        let mut model = self.model(&options)?;
         let (mut patch, styles) = self.patch(&fields, &mut found)?;
+        model.refiner = self.refiner(&fields, &mut patch)?;
         self.counts(&mut patch, &mut found)?;
         let entry = Entry { place: Place { file: "prompt".into(), line: 0 }, patch, pasted: None };
-        let beside = Beside { config: Some(options.config(config)), model: Some(model), picture };
+        let (picture, mask) = over.map_or((None, None), |over| (Some(over.picture), over.mask));
+        let beside = Beside { config: Some(options.config(config)), model: Some(model), picture, mask };
         let asked = self.session.ask_beside(entry, beside, &mut found)?;
         let (presets, said) = script.presets(&self.session.presets);
         found.extend(said);
@@ -163,6 +175,19 @@ impl Reader<'_> {
         Ok(self.models.with_vae(model, vae.as_str())?)
     }
 
+    /// The checkpoint that a request, or its infotext, lets take over on the way.
+    fn refiner(&self, fields: &Fields, patch: &mut Patch) -> Result<Option<PathBuf>, Refusal> {
+        let own = fields.text("refiner_checkpoint");
+        let name = own.or(patch.text("refiner")).filter(|name| !is_no_name(name)).map(str::to_owned);
+        patch.remove("refiner");
+        let Some(name) = name else { return Ok(None) };
+        if patch.get("refiner_switch_at").is_none() {
+            // webui: at once.
+            patch.put_named("refiner_switch_at", 0.0);
+        }
+        Ok(Some(self.models.find(&name)?.path.clone()))
+    }
+
     /// Refuses prompts that no person writes.
     fn texts(&self, fields: &Fields) -> Result<(), Refusal> {
         for name in ["prompt", "negative_prompt", "hr_prompt", "hr_negative_prompt", "infotext"] {
@@ -176,17 +201,15 @@ impl Reader<'_> {
     }
 
     /// What would change the picture and is not done.
-    fn not_done(&self, fields: &Fields, found: &mut Vec<Diagnostic>) -> Result<(), Refusal> {
-        let refiner = fields.number("refiner_switch_at").is_some_and(|at| 0.0 < at && at < 1.0);
+    fn not_done(&self, fields: &Fields, over: Option<&Over>, found: &mut Vec<Diagnostic>) -> Result<(), Refusal> {
         let named = |name: &str| fields.text(name).filter(|value| !is_no_name(value));
         let own = |name: &str| self.models.find(name).is_ok_and(|model| model == self.model);
         let asked = [
             ("restore_faces", fields.is_on("restore_faces")),
-            ("tiling", fields.is_on("tiling")),
-            ("mask", named("mask").is_some()),
+            // A mask that is half there.
+            ("mask_round", over.is_some_and(|over| over.mask.is_some()) && !fields.is_on("mask_round")),
             ("latent_mask", named("latent_mask").is_some()),
             ("firstpass_image", named("firstpass_image").is_some()),
-            ("refiner_checkpoint", refiner && named("refiner_checkpoint").is_some()),
             (
                 "hr_checkpoint_name",
                 fields.is_on("enable_hr") && named("hr_checkpoint_name").is_some_and(|name| !own(name)),
@@ -226,7 +249,13 @@ impl Reader<'_> {
             fields.values.iter().filter(|(name, _)| !fields.given.contains_key(*name)).map(cloned).collect();
         let base = self.settings(fields, &defaults, is_hires)?;
         let own = self.settings(fields, &fields.given, is_hires)?;
-        let mut patch = base.with(&infotext).with(&own);
+        let mut patch = [infotext, own].iter().fold(base, |mut patch, over| {
+            // One number for both ways goes before two.
+            if over.get("mask_blur").is_some() {
+                ["mask_blur_x", "mask_blur_y"].into_iter().for_each(|name| patch.remove(name));
+            }
+            patch.with(over)
+        });
         let styles = self.styles(fields, found)?;
         if !styles.is_empty() {
             patch.put_named("styles", styles.iter().map(|name| Value::from(name.as_str())).collect::<Vec<_>>());
@@ -251,7 +280,8 @@ impl Reader<'_> {
             let is_taken = match name.as_str() {
                 _ if value.is_null() => false,
                 "sampler_name" | "sampler_index" | "scheduler" | "hr_sampler_name" | "hr_scheduler" | "styles" => false,
-                "enable_hr" => false,
+                "mask_blur_x" | "mask_blur_y" => values.get("mask_blur").is_none_or(Value::is_null),
+                "refiner_checkpoint" | "enable_hr" => false,
                 "denoising_strength" => is_hires || is_over,
                 name if name.starts_with("hr_") => is_hires && !matches!(value.as_str(), Some("")),
                 _ => true,
@@ -379,7 +409,9 @@ fn setting_of(name: &str) -> Option<&'static crate::plan::Setting> {
         setting.name == name || setting.option == Some(name) || setting.api.contains(&name)
     };
     let of_api = super::fields::FIELDS.iter().any(|field| field.name == name);
-    let found = table::all().find(is_api).filter(|setting| setting.group != Group::Files && setting.name != "init");
+    let found = table::all()
+        .find(is_api)
+        .filter(|setting| setting.group != Group::Files && !["init", "mask"].contains(&setting.name));
     // Words of other clients' own are not taken for settings, unless webui's API has them.
     found.filter(|setting| of_api || setting.api.contains(&name) || name == "lbw_dialect")
 }

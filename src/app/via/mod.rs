@@ -32,11 +32,11 @@ use super::renderer::{Module, Renderer, Watcher};
 use super::session::Session;
 use super::studio::{Picture, json};
 use crate::block::Block;
-use crate::diagnostic::{Diagnostic, code};
+use crate::diagnostic::{Diagnostic, Text, code};
 use crate::engine::{EngineError, InitImage};
 use crate::image_io::encode_png;
 use crate::lora::Strength;
-use crate::plan::{Plan, Start, job_id};
+use crate::plan::{Pass, Plan, Settings, Start, job_id};
 use crate::say;
 
 /// What is asked of other hosts.
@@ -215,6 +215,26 @@ impl Via {
 }
 
 /// A picture that is drawn over, for hosts.
+/// What of a plan no host is asked for.
+fn kept_here(plan: &Plan) -> Option<Text> {
+    let over = |pass: &Pass| match &pass.start {
+        Start::Picture { mask, color_correction, conditional_mask_weight, .. } => {
+            mask.is_some() || *color_correction || *conditional_mask_weight != 1.0
+        }
+        Start::Noise | Start::Previous { .. } => false,
+    };
+    let asks = |of: fn(&Settings) -> bool| plan.passes().any(|pass| of(&pass.settings));
+    if plan.passes().any(over) {
+        Some(say!("masks and colour correction", "マスクと色の補正"))
+    } else if asks(|settings| settings.refiner.is_some()) {
+        Some(say!("a refiner", "refiner"))
+    } else if asks(|settings| settings.tiling || settings.token_merging_ratio > 0.0) {
+        Some(say!("tiling and token merging", "タイリングとトークンの統合"))
+    } else {
+        None
+    }
+}
+
 fn png_of(picture: &InitImage) -> Result<Vec<u8>> {
     let picture = picture.picture();
     let (width, height) = (picture.width as u32, picture.height as u32);
@@ -250,6 +270,12 @@ impl Renderer for Via {
         if let Some(vae) = model.vae.as_ref().filter(|_| first.program == Program::Comfy) {
             let (place, vae) = (first.place(), vae.display());
             let message = say!("{place} cannot draw this: with the VAE `{vae}`", "{place} では描けません: VAE `{vae}`");
+            cannot.push(Diagnostic::new(code::HOST_CANNOT, message));
+        }
+        if let Some(what) = kept_here(plan) {
+            let place = first.place();
+            let message =
+                say!("{place} is not asked for this: {what}", "{place} には次のことを頼めません: {what}", with what);
             cannot.push(Diagnostic::new(code::HOST_CANNOT, message));
         }
         if let Err(error) = self.prompts(plan) {

@@ -185,6 +185,7 @@ pub fn asking(plan: &Plan, host: &Host, model: &str, prompts: &[Prompted], pictu
             ResizeMode::Just => 0,
             ResizeMode::Crop => 1,
             ResizeMode::Fill => 2,
+            ResizeMode::Latent => 3,
         };
         body.insert("init_images".to_owned(), json!([to_base64(picture)]));
         body.insert("denoising_strength".to_owned(), json!(denoising_strength));

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::txt2img::draw_files;
 use crate::app::prompts::jobs_of_plans;
-use crate::app::{Caller, Renderer, Session, Studios};
+use crate::app::{Caller, Session, Studios};
 use crate::cli::args::{EngineArgs, ModelArgs, OutputArgs, PlaceArgs};
 use crate::cli::exit::CommandResult;
 use crate::cli::language::tell;
@@ -25,6 +25,9 @@ pub struct RunArgs {
     pub plans: Vec<PathBuf>,
     #[arg(long, value_name = "IMAGE", help = tell("The pictures that img2img plans draw over", "img2img の計画が下敷きにする画像"))]
     pub init: Vec<PathBuf>,
+    /// Masks of these pictures; their own transparency is known
+    #[arg(long, value_name = "IMAGE")]
+    pub mask: Vec<PathBuf>,
     #[command(flatten)]
     pub output: OutputArgs,
     #[command(flatten)]
@@ -40,9 +43,7 @@ pub fn run(args: &RunArgs, terminal: Terminal) -> CommandResult {
     let session = Arc::new(Session::open(&args.places.places(), caller)?);
     let (jobs, found) = jobs_of_plans(&session, &args.plans)?;
     terminal.say_all(&found);
-    let mut studios = Studios::new(session.clone(), args.engine.settings()?);
-    for path in &args.init {
-        studios.add_picture(session.picture(&path.to_string_lossy())?);
-    }
+    session.read_pictures(&args.init, &args.mask)?;
+    let mut studios = Studios::new(session, args.engine.settings()?);
     draw_files(jobs, &mut studios, &args.output, terminal)
 }

@@ -50,7 +50,7 @@ pub fn draw(
     }
     terminal.say_all(&drawn_seeds(&asked, &jobs).into_iter().collect::<Vec<_>>());
     let mut renderer = drawer.renderer(session)?;
-    asked.iter().filter_map(|asked| asked.picture.clone()).for_each(|picture| renderer.add_picture(picture));
+    asked.iter().flat_map(|asked| asked.pictures.clone()).for_each(|picture| renderer.add_picture(picture));
     draw_files(jobs, &mut *renderer, output, terminal)
 }
 

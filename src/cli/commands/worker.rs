@@ -27,6 +27,9 @@ pub struct WorkerArgs {
     pub output: PathBuf,
     #[arg(long, value_name = "IMAGE", help = tell("The pictures that img2img plans draw over", "img2img の計画が下敷きにする画像"))]
     pub init: Vec<PathBuf>,
+    /// Masks of these pictures; their own transparency is known
+    #[arg(long, value_name = "IMAGE")]
+    pub mask: Vec<PathBuf>,
     /// What requests that say nothing else have.
     #[command(flatten)]
     pub settings: SettingsArgs,
@@ -62,7 +65,8 @@ The worker ends when its input does, with 1 if a job failed.",
 pub fn run(args: &WorkerArgs, terminal: Terminal) -> CommandResult {
     let caller = Caller { patch: args.settings.patch()?, is_default: true, strict: false };
     let session = Arc::new(Session::open(&args.places.places(), caller)?);
-    let wish = Wish { folder: args.output.clone(), init: args.init.clone(), language: terminal.language };
+    let (folder, init, mask) = (args.output.clone(), args.init.clone(), args.mask.clone());
+    let wish = Wish { folder, init, mask, language: terminal.language };
     let mut printed = Ok(());
     let mut listener = |event| {
         if printed.is_ok() {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use candle_core::{D, DType, Device, Result, Tensor};
 
-use super::{Activation, Conv3x3, Fused, Held, LowRank, Operators, Stored, Weight, check_attention, nearest};
+use super::{Activation, Conv3x3, Fused, Held, LowRank, Moments, Operators, Stored, Weight, check_attention, nearest};
 
 /// candle's operators on one device.
 #[derive(Debug, Clone)]
@@ -124,7 +124,10 @@ impl Operators for Candle {
             let (_, _, height, width) = x.dims4()?;
             x = x.upsample_nearest2d(2 * height, 2 * width)?;
         }
-        let x = x.pad_with_zeros(2, kind.before(), 1)?.pad_with_zeros(3, kind.before(), 1)?;
+        let x = match kind.wraps() {
+            true => wrapped(&wrapped(&x, 2)?, 3)?,
+            false => x.pad_with_zeros(2, kind.before(), 1)?.pad_with_zeros(3, kind.before(), 1)?,
+        };
         let y = x.contiguous()?.conv2d(weight.tensor()?, 0, kind.stride(), 1, 1)?;
         self.fused(y.permute((0, 2, 3, 1))?.contiguous()?, fused)
     }
@@ -187,6 +190,21 @@ impl Operators for Candle {
         if silu { y.silu()? } else { y }.to_dtype(self.dtype)
     }
 
+    fn see(&self, part: &Tensor, moments: &mut Moments) -> Result<()> {
+        let channels = part.dim(D::Minus1)?;
+        let rows = part.to_dtype(self.wide())?.reshape(((), channels))?;
+        let numbers = |sums: Tensor| sums.to_device(&Device::Cpu)?.to_dtype(DType::F64)?.to_vec1::<f64>();
+        let (sums, squares) = (numbers(rows.sum(0)?)?, numbers(rows.sqr()?.sum(0)?)?);
+        moments.add(rows.dim(0)?, [sums.into_iter().zip(squares).collect()]);
+        Ok(())
+    }
+
+    fn scaled_silu(&self, x: &Tensor, scale: &Tensor, shift: &Tensor) -> Result<Tensor> {
+        let wide = self.wide();
+        let y = x.to_dtype(wide)?.broadcast_mul(&scale.to_dtype(wide)?)?.broadcast_add(&shift.to_dtype(wide)?)?;
+        y.silu()?.to_dtype(self.dtype)
+    }
+
     fn resize_nearest(&self, x: &Tensor, height: usize, width: usize) -> Result<Tensor> {
         let (_, h, w, _) = x.dims4()?;
         if (h, w) == (height, width) {
@@ -198,6 +216,12 @@ impl Operators for Candle {
         };
         x.contiguous()?.index_select(&places(h, height)?, 1)?.index_select(&places(w, width)?, 2)
     }
+}
+
+/// With the opposite edge on both sides of an axis.
+fn wrapped(x: &Tensor, axis: usize) -> Result<Tensor> {
+    let last = x.dim(axis)?.saturating_sub(1);
+    Tensor::cat(&[&x.narrow(axis, last, 1)?, x, &x.narrow(axis, 0, 1)?], axis)
 }
 
 /// −∞ where a key comes after its query. (rows, keys)

@@ -50,11 +50,35 @@ pub enum Conv3x3 {
     HalvingAfter,
     /// With padding on all sides, over the image with each pixel doubled in both directions.
     Doubling,
+    /// As [`Same`](Conv3x3::Same), but what lies beyond an edge is the opposite one: the image is a tile.
+    Around,
+    /// As [`Halving`](Conv3x3::Halving), around.
+    HalvingAround,
+    /// As [`Doubling`](Conv3x3::Doubling), around.
+    DoublingAround,
 }
 
 impl Conv3x3 {
+    /// The same over a tile. [`HalvingAfter`](Conv3x3::HalvingAfter) stays what it is, as in webui: its padding is none of the
+    /// convolution's own.
+    pub fn around(self) -> Self {
+        match self {
+            Conv3x3::Same => Conv3x3::Around,
+            Conv3x3::Halving => Conv3x3::HalvingAround,
+            Conv3x3::Doubling => Conv3x3::DoublingAround,
+            other => other,
+        }
+    }
+
+    pub(super) fn wraps(self) -> bool {
+        matches!(self, Conv3x3::Around | Conv3x3::HalvingAround | Conv3x3::DoublingAround)
+    }
+
     pub(super) fn stride(self) -> usize {
-        if matches!(self, Conv3x3::Same | Conv3x3::Doubling) { 1 } else { 2 }
+        match self {
+            Conv3x3::Halving | Conv3x3::HalvingAround | Conv3x3::HalvingAfter => 2,
+            Conv3x3::Same | Conv3x3::Around | Conv3x3::Doubling | Conv3x3::DoublingAround => 1,
+        }
     }
 
     /// Padding above and left; below and right it is always 1.
@@ -63,7 +87,7 @@ impl Conv3x3 {
     }
 
     pub(super) fn doubles(self) -> bool {
-        self == Conv3x3::Doubling
+        matches!(self, Conv3x3::Doubling | Conv3x3::DoublingAround)
     }
 
     pub(super) fn output(self, len: usize) -> usize {

@@ -8,6 +8,7 @@ mod candle;
 mod choice;
 pub mod cpu;
 mod fused;
+mod moments;
 #[cfg(test)]
 mod tests;
 mod weight;
@@ -16,6 +17,7 @@ pub use candle::Candle;
 pub use choice::{OperatorChoice, OperatorError};
 pub use cpu::{Cpu, Isa};
 pub use fused::{Activation, Conv3x3, Fused};
+pub use moments::Moments;
 pub use weight::{Held, LowRank, NumberType, Order, Shape, Stored, Weight};
 
 use std::sync::Arc;
@@ -64,6 +66,12 @@ pub trait Operators: Send + Sync {
         eps: f64,
         silu: bool,
     ) -> Result<Tensor>;
+
+    /// Adds the statistics of a part of one image (1, …, channels) to `moments`.
+    fn see(&self, part: &Tensor, moments: &mut Moments) -> Result<()>;
+
+    /// SiLU(x·scale + shift): x (b, …, channels), scale and shift (channels).
+    fn scaled_silu(&self, x: &Tensor, scale: &Tensor, shift: &Tensor) -> Result<Tensor>;
 
     /// (b, h, w, c) → (b, height, width, c): pixel i comes from ⌊i·h/height⌋, as torch's `nearest`.
     fn resize_nearest(&self, x: &Tensor, height: usize, width: usize) -> Result<Tensor>;

@@ -162,7 +162,8 @@ proptest! {
         images in 1usize..3, height in 1usize..12, width in 1usize..12, inputs in 1usize..40, outputs in 1usize..40,
         number in number_type(), operands in 0u8..16,
         kind in prop_oneof![
-            Just(Conv3x3::Same), Just(Conv3x3::Halving), Just(Conv3x3::HalvingAfter), Just(Conv3x3::Doubling)
+            Just(Conv3x3::Same), Just(Conv3x3::Halving), Just(Conv3x3::HalvingAfter), Just(Conv3x3::Doubling),
+            Just(Conv3x3::Around), Just(Conv3x3::HalvingAround), Just(Conv3x3::DoublingAround),
         ],
     ) {
         prop_assume!(kind != Conv3x3::HalvingAfter || (height > 1 && width > 1));
@@ -173,7 +174,8 @@ proptest! {
     #[test]
     fn large_conv3x3_agrees(
         images in 1usize..3, height in 8usize..40, width in 8usize..40, inputs in 2usize..5, outputs in 1usize..60,
-        number in number_type(), kind in prop_oneof![Just(Conv3x3::Same), Just(Conv3x3::Doubling)],
+        number in number_type(),
+        kind in prop_oneof![Just(Conv3x3::Same), Just(Conv3x3::Doubling), Just(Conv3x3::Around), Just(Conv3x3::DoublingAround)],
     ) {
         conv3x3_agrees_at([images, height, width, 16 * inputs], outputs, number, 11, kind);
     }
@@ -305,6 +307,23 @@ fn conv3x3_agrees_at(dims: [usize; 4], outputs: usize, number: NumberType, opera
         let got = set.operators.conv3x3(&set.of(&x), &w, kind, fused.fused(operands, Activation::None)).unwrap();
         // candle adds up the thousands of products of a convolution in 16 bits.
         set.assert_close(&got, &expected, 5e-4, 1e-2);
+    }
+}
+
+/// A tile beside itself in all directions is what a convolution around it sees.
+#[test]
+fn a_tile_goes_on_at_its_other_edge() {
+    let shape = Shape { outputs: 3, inputs: 2, taps: 9, order: Order::Plain };
+    let x = noise(1, &[1, 5, 6, 2]);
+    let row = Tensor::cat(&[&x, &x, &x], 2).unwrap();
+    let tiles = wide(&Tensor::cat(&[&row, &row, &row], 1).unwrap());
+    let reference = reference();
+    let w = weight(&reference, NumberType::F32, shape, 5);
+    for (kind, factor) in [(Conv3x3::Same, 1), (Conv3x3::Doubling, 2)] {
+        let all = reference.conv3x3(&tiles, &w, kind, Fused::NOTHING).unwrap();
+        let middle = all.narrow(1, 5 * factor, 5 * factor).unwrap().narrow(2, 6 * factor, 6 * factor).unwrap();
+        let got = reference.conv3x3(&wide(&x), &w, kind.around(), Fused::NOTHING).unwrap();
+        assert_close(&got, &middle, 1e-6, "around");
     }
 }
 

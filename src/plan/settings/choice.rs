@@ -121,6 +121,60 @@ pub enum ResizeMode {
     Crop,
     /// Scaled until it fits into the image; the rest is filled with its edges.
     Fill,
+    /// Encoded as it is; its latent is stretched.
+    Latent,
+}
+
+/// What is there in a masked part before it is painted anew.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MaskedContent {
+    /// Its surroundings, blurred more and more.
+    Fill,
+    /// The picture itself.
+    #[default]
+    Original,
+    /// Noise in the latent.
+    LatentNoise,
+    /// Zeros in the latent.
+    LatentNothing,
+}
+
+impl Choice for MaskedContent {
+    const NAMES: &'static [(&'static str, Self)] = &[
+        ("fill", MaskedContent::Fill),
+        ("original", MaskedContent::Original),
+        ("latent noise", MaskedContent::LatentNoise),
+        ("latent nothing", MaskedContent::LatentNothing),
+        ("0", MaskedContent::Fill),
+        ("1", MaskedContent::Original),
+        ("2", MaskedContent::LatentNoise),
+        ("3", MaskedContent::LatentNothing),
+    ];
+}
+
+/// Which passes of a picture with two of them switch to the refiner.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefinerPass {
+    /// The first.
+    First,
+    /// The second.
+    #[default]
+    Second,
+    /// Both.
+    Both,
+}
+
+impl Choice for RefinerPass {
+    const NAMES: &'static [(&'static str, Self)] = &[
+        ("first pass", RefinerPass::First),
+        ("second pass", RefinerPass::Second),
+        ("both passes", RefinerPass::Both),
+        ("first", RefinerPass::First),
+        ("second", RefinerPass::Second),
+        ("both", RefinerPass::Both),
+    ];
 }
 
 impl Choice for UniPcVariant {
@@ -150,11 +204,14 @@ impl Choice for ResizeMode {
         ("just", ResizeMode::Just),
         ("crop", ResizeMode::Crop),
         ("fill", ResizeMode::Fill),
+        ("latent", ResizeMode::Latent),
         ("Just resize", ResizeMode::Just),
         ("Crop and resize", ResizeMode::Crop),
         ("Resize and fill", ResizeMode::Fill),
         ("0", ResizeMode::Just),
         ("1", ResizeMode::Crop),
         ("2", ResizeMode::Fill),
+        ("Just resize (latent upscale)", ResizeMode::Latent),
+        ("3", ResizeMode::Latent),
     ];
 }

@@ -7,7 +7,7 @@ mod setting;
 pub mod table;
 mod typed;
 
-pub use choice::{Choice, Emphasis, Names, NoiseSource, PadConds, ResizeMode};
+pub use choice::{Choice, Emphasis, MaskedContent, Names, NoiseSource, PadConds, RefinerPass, ResizeMode};
 pub use patch::{Patch, PatchError, sides, unknown};
 pub use setting::{Group, Setting};
 pub use table::{

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use super::choice::{Emphasis, NoiseSource, PadConds, ResizeMode};
+use super::choice::{Emphasis, MaskedContent, NoiseSource, PadConds, RefinerPass, ResizeMode};
 use super::setting::{Group, Setting, setting, settings};
 use crate::plan::{Dialect, Sampler, ScheduleType, UniPcOptions, UniPcSkipType, UniPcVariant};
 
@@ -16,6 +16,10 @@ pub const MAX_SIDE: u32 = 4096;
 pub const MAX_STEPS: u32 = 1000;
 /// Most images from one prompt.
 pub const MAX_IMAGES: u32 = 10_000;
+/// Widest blur of a mask.
+const MAX_BLUR: u32 = 256;
+/// When webui's refiner takes over.
+const REFINER_SWITCH: f64 = 0.8;
 /// webui's slider of UniPC's order ends here.
 const MAX_UNIPC_ORDER: u32 = 50;
 
@@ -205,6 +209,26 @@ settings! {
         /// Lowers the order in the last steps.
         unipc_lower_order_final: bool = true, setting("Lower the order of UniPC in the last steps [default: true]", "最後のステップで UniPC の次数を下げます [既定: true]")
             .infotext(&["UniPC lower order final"]).option("uni_pc_lower_order_final").group(Group::Rare).written(unipc);
+        /// What lies beyond an edge is what lies at the opposite one.
+        #[serde(skip_serializing_if = "is_default")]
+        tiling: bool = false, setting("Draw a picture whose opposite edges fit together, for textures", "向かい合う端がつながる画像を描きます (テクスチャー用)")
+            .infotext(&["Tiling"]).option("tiling").written(in_front);
+        /// The share of tokens that self-attention at full resolution merges.
+        #[serde(skip_serializing_if = "is_default")]
+        token_merging_ratio: f64 = 0.0, setting("Share of the tokens that self-attention merges at full resolution, to be faster; SDXL has none there", "フル解像度の自己注意でまとめるトークンの割合 (高速化)。SDXL にはその層がありません")
+            .infotext(&["Token merging ratio"]).option("token_merging_ratio").limits(0.0, 0.9).group(Group::Rare).value("SHARE").written(in_front);
+        /// A checkpoint that takes over on the way.
+        #[serde(skip_serializing_if = "is_default")]
+        refiner: Option<String> = None, setting("A checkpoint that takes over on the way", "途中から引き継ぐチェックポイント")
+            .infotext(&["Refiner"]).api(&["refiner_checkpoint"]).group(Group::Files).value("FILE|NAME").written(in_front);
+        /// When it does: how far the noise is gone, or the steps are done.
+        #[serde(skip_serializing_if = "is_switch")]
+        refiner_switch_at: f64 = REFINER_SWITCH, setting("When the refiner takes over, 0 to 1 [default: 0.8]", "refiner に切り替える時点。0〜1 [既定: 0.8]")
+            .infotext(&["Refiner switch at"]).limits(0.0, 1.0).value("SHARE").written(in_front);
+        /// Whether steps are counted, and not the noise that is gone.
+        #[serde(skip_serializing_if = "is_default")]
+        refiner_switch_by_sample_steps: bool = false, setting("Count steps for --refiner-switch-at, not the noise that is gone", "--refiner-switch-at を、消えたノイズではなくステップ数で数えます")
+            .infotext(&["Refiner switch by sampling steps"]).option("refiner_switch_by_sample_steps").group(Group::Rare).written(in_front);
         // webui keeps the rest to itself; without it a pasted infotext would give another picture.
         /// Crop coordinates that the model is told.
         crop_top: u32 = 0, setting("Crop coordinates that the model is told", "モデルに伝える切り抜きの座標")
@@ -264,6 +288,12 @@ settings! {
         /// `None` is that of the first pass.
         hires_cfg_scale: Option<f64> = None, setting("How strongly the prompt is followed in the second pass [default: that of the first pass]", "第 2 パスでのプロンプトへの忠実さ [既定: 第 1 パスと同じ]")
             .infotext(&["Hires CFG Scale"]).api(&["hr_cfg"]).value("X").asks_hires();
+        /// The first pass's, where it is 0.
+        token_merging_ratio_hr: f64 = 0.0, setting("--token-merging-ratio of the second pass; 0 is that of the first", "第 2 パスの --token-merging-ratio。0 は第 1 パスと同じ")
+            .infotext(&["Token merging ratio hr"]).option("token_merging_ratio_hr").limits(0.0, 0.9).group(Group::Rare).value("SHARE");
+        /// Which of two passes switches to the refiner.
+        hires_refiner_pass: RefinerPass = RefinerPass::Second, setting("Which of two passes switches to the refiner: first, second, both [default: second]", "2 パスのうち refiner に切り替えるパス: first、second、both [既定: second]")
+            .infotext(&["Hires refiner"]).option("hires_fix_refiner_pass").group(Group::Rare).value("PASS");
         /// How far the second pass, or img2img, may go.
         denoising_strength: Option<f64> = None, setting("How far the second pass, or img2img, may go: 0 changes nothing, 1 keeps nothing [default: 0.7; img2img: 0.75]",
             "第 2 パスや img2img がどこまで変えてよいか。0 は変えない、1 は何も残さない [既定: 0.7、img2img では 0.75]")
@@ -277,11 +307,46 @@ settings! {
         /// A file: PNG, JPEG or WebP.
         init: Option<String> = None, setting("The picture to draw over: PNG, JPEG or WebP", "下敷きにする画像。PNG・JPEG・WebP").flag("init", &["init-image", "init-img"]).group(Group::Picture).value("IMAGE").often();
         /// How it is brought to the size of the image.
-        resize_mode: ResizeMode = ResizeMode::Just, setting("How the picture of --init is brought to the image's size: just (stretch), crop, fill [default: just]",
-            "--init の画像を出力の大きさに合わせる方法: just (伸縮)、crop (切り抜き)、fill (端で埋める) [既定: just]").group(Group::Picture).value("HOW");
+        resize_mode: ResizeMode = ResizeMode::Just, setting("How the picture of --init is brought to the image's size: just (stretch), crop, fill, latent (stretch the latent) [default: just]",
+            "--init の画像を出力の大きさに合わせる方法: just (伸縮)、crop (切り抜き)、fill (端で埋める)、latent (潜在画像を伸縮) [既定: just]")
+            .infotext(&["Resize mode"]).group(Group::Picture).value("HOW");
+        /// Which part of the picture is painted anew: a picture of its size, or `alpha`.
+        mask: Option<String> = None, setting("A mask of the picture's size: what is white is painted anew. `alpha` paints anew what is transparent in --init",
+            "画像と同じ大きさのマスク。白い部分を描き直します。`alpha` は --init の透明な部分を描き直します").flag("mask", &["mask-image", "inpaint"]).group(Group::Picture).value("IMAGE|alpha");
+        /// Whether what is not masked is painted anew.
+        inpainting_mask_invert: bool = false, setting("Paint anew what is not masked", "マスクされていない部分を描き直します")
+            .infotext(&["Mask mode"]).words("Inpaint masked", "Inpaint not masked").flag("mask-invert", &["invert-mask"]).group(Group::Picture);
+        /// How far the edge of the mask is blurred.
+        mask_blur: u32 = 4, setting("How far the edge of the mask is blurred [default: 4]", "マスクの縁のぼかし [既定: 4]")
+            .infotext(&["Mask blur"]).limits(0.0, MAX_BLUR as f64).group(Group::Picture).value("PIXELS");
+        /// Across alone.
+        mask_blur_x: Option<u32> = None, setting("The same across alone", "横方向だけのぼかし").infotext(&["Mask blur x"]).limits(0.0, MAX_BLUR as f64).group(Group::Picture).value("PIXELS");
+        /// Down alone.
+        mask_blur_y: Option<u32> = None, setting("The same down alone", "縦方向だけのぼかし").infotext(&["Mask blur y"]).limits(0.0, MAX_BLUR as f64).group(Group::Picture).value("PIXELS");
+        /// Whether only the masked part is drawn.
+        inpaint_full_res: bool = false, setting("Draw only the masked part, at the full size of the image", "マスクした部分だけを、出力の大きさいっぱいに描きます")
+            .infotext(&["Inpaint area"]).words("Whole picture", "Only masked").flag("only-masked", &["inpaint-area"]).group(Group::Picture);
+        /// How much of its surroundings is drawn with it.
+        inpaint_full_res_padding: u32 = 32, setting("How much around the masked part is drawn with --only-masked [default: 32]", "--only-masked でまわりに含める幅 [既定: 32]")
+            .infotext(&["Masked area padding"]).limits(0.0, MAX_SIDE as f64).flag("only-masked-padding", &["masked-padding"]).group(Group::Picture).value("PIXELS");
+        /// What is there before it is painted anew.
+        inpainting_fill: MaskedContent = MaskedContent::Original, setting("What is in the masked part at first: fill, original, latent noise, latent nothing [default: original]", "マスクした部分の初期状態: fill、original、latent noise、latent nothing [既定: original]")
+            .infotext(&["Masked content"]).flag("masked-content", &["inpainting-fill"]).group(Group::Picture).value("WHAT");
+        /// How much of the masked part an inpainting checkpoint does not see.
+        inpainting_mask_weight: f64 = 1.0, setting("How much of the masked part an inpainting checkpoint does not see, 0 to 1 [default: 1]", "inpainting 用チェックポイントにマスク部分を隠す割合。0〜1 [既定: 1]")
+            .infotext(&["Conditional mask weight"]).option("inpainting_mask_weight").limits(0.0, 1.0).flag("conditional-mask-weight", &["inpainting-mask-weight"]).group(Group::Picture).value("X");
+        /// Whether the picture is laid over all that is not masked.
+        overlay_inpaint: bool = true, setting("Lay the picture over all that is not masked [default: true]", "マスクされていない部分に元の画像を重ねます [既定: true]")
+            .infotext(&["Overlay original"]).option("overlay_inpaint").group(Group::Picture);
+        /// Whether the colours of the result are brought to those of the picture.
+        img2img_color_correction: bool = false, setting("Bring the colours of the result to those of the picture", "結果の色を元の画像に合わせます")
+            .infotext(&["Color correction"]).option("img2img_color_correction").flag("color-correction", &["img2img-color-correction"]).group(Group::Picture);
+        /// That of the settings, where it is 0.
+        token_merging_ratio_img2img: f64 = 0.0, setting("--token-merging-ratio over a picture; 0 is --token-merging-ratio itself", "下敷きの画像があるときの --token-merging-ratio。0 は --token-merging-ratio と同じ")
+            .option("token_merging_ratio_img2img").limits(0.0, 0.9).group(Group::Picture).value("SHARE");
         /// webui's option "with img2img, do exactly the amount of steps the slider specifies".
         fix_steps: bool = false, setting("Run as many steps as --steps says, not only the share that the denoising strength leaves",
-            "デノイズ強度の分だけでなく --steps のステップ数をすべて実行します").option("img2img_fix_steps").group(Group::Picture);
+            "デノイズ強度の分だけでなく --steps のステップ数をすべて実行します").infotext(&["Fix steps"]).option("img2img_fix_steps").group(Group::Picture);
         /// The initial noise is multiplied with this.
         noise_multiplier: f64 = 1.0, setting("webui's \"noise multiplier for img2img\"", "webui の「img2img のノイズ倍率」")
             .infotext(&["Noise multiplier"]).option("initial_noise_multiplier").group(Group::Picture).value("X");
@@ -309,6 +374,10 @@ fn in_front(_: &Settings, _: [&str; 2]) -> bool {
 
 fn unipc(settings: &Settings, _: [&str; 2]) -> bool {
     settings.sampler == Sampler::UniPc
+}
+
+fn is_switch(value: &f64) -> bool {
+    *value == REFINER_SWITCH
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {

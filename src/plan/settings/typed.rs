@@ -66,7 +66,9 @@ impl Kind {
             Kind::Signed => integer().map(Value::from),
             Kind::Seed => value.as_u64().map(Value::from).or_else(|| integer().and_then(seed_of)),
             Kind::Number => value.as_f64().and_then(number),
-            Kind::Switch => value.as_bool().map(Value::from),
+            // webui's API has 0 and 1 for some switches, and numbers for some choices.
+            Kind::Switch => value.as_bool().or_else(|| integer().and_then(|n| switch(&n.to_string()))).map(Value::from),
+            Kind::Choice(_) if value.is_number() => return self.read(&value.to_string()),
             Kind::Choice(_) | Kind::Sampler | Kind::ScheduleType | Kind::Text => {
                 return value.as_str().ok_or_else(|| self.expected()).and_then(|text| self.read(text));
             }

@@ -11,7 +11,7 @@ use crate::app::api::{Refusal, Route, module_counts, request_of_infotext};
 use crate::app::json as plan_text;
 use crate::diagnostic::{Diagnostic, Language, Severity};
 use crate::server::answer::{self, Failure};
-use crate::server::ask::{apart, fields, init_image};
+use crate::server::ask::{apart, fields, over};
 use crate::server::body::Json;
 use crate::server::state::Server;
 
@@ -73,8 +73,8 @@ async fn read(server: &Arc<Server>, body: Value) -> Result<Checked, Failure> {
     apart(move || {
         let route = if body["init_images"].is_array() { Route::Img2img } else { Route::Txt2img };
         let mut fields = fields(&server, route, &body)?;
-        let picture = (route == Route::Img2img).then(|| init_image(&mut fields)).transpose()?;
-        match server.read(fields, picture) {
+        let over = (route == Route::Img2img).then(|| over(&mut fields)).transpose()?;
+        match server.read(fields, over) {
             Ok(drawing) => {
                 let first = drawing.plans.first();
                 let plan = first.map(plan_text).and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();

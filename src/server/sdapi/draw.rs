@@ -86,7 +86,7 @@ fn beating(server: Arc<Server>, waiting: Waiting, parameters: Map<String, Value>
 }
 
 /// webui's answer to a job that is over.
-pub fn answer_of(server: &Server, job: &Job, mut parameters: Map<String, Value>) -> Result<Value, Failure> {
+pub fn answer_of(server: &Server, job: &Job, parameters: Map<String, Value>) -> Result<Value, Failure> {
     let (status, sent, info, error) =
         job.state(|state| (state.status, state.sent.clone(), state.info.clone(), state.error.clone()));
     if let Some(error) = error {
@@ -99,9 +99,6 @@ pub fn answer_of(server: &Server, job: &Job, mut parameters: Map<String, Value>)
     }
     let sends = parameters.get("send_images") != Some(&Value::Bool(false));
     let images: Vec<String> = sent.iter().filter(|_| sends).map(|sent| STANDARD.encode(&sent.bytes)).collect();
-    if parameters.contains_key("mask") && parameters.get("include_init_images") == Some(&Value::Bool(false)) {
-        parameters.insert("mask".to_owned(), Value::Null);
-    }
     let info = answer::text(info.map_or_else(|| json!({}), |info| (*info).clone()));
     Ok(json!({ "images": images, "parameters": parameters, "info": info }))
 }

@@ -346,11 +346,11 @@ fn other_things_are_refused_by_name() {
     for name in ["edm_mean", "edm_std", "edm_vpred.sigma_max"] {
         assert_eq!(with(name, &[1][..]), Some(Refusal::Edm));
     }
-    assert_eq!(refusal(&[(conv, &[8, 9, 3, 3]), sdxl[1], sdxl[2], sdxl[3]]), Some(Refusal::Inpainting));
+    assert_eq!(refusal(&[(conv, &[8, 9, 3, 3]), sdxl[1], sdxl[2], sdxl[3]]), None);
     assert_eq!(refusal(&[(conv, &[8, 8, 3, 3]), sdxl[1], sdxl[2], sdxl[3]]), Some(Refusal::Edit));
     let sd1 = ("cond_stage_model.transformer.text_model.x", &[1][..]);
     assert_eq!(refusal(&[sdxl[0], sd1]), None);
-    assert_eq!(refusal(&[(conv, &[8, 9, 3, 3]), sd1]), Some(Refusal::Inpainting));
+    assert_eq!(refusal(&[(conv, &[8, 9, 3, 3]), sd1]), None);
     assert_eq!(refusal(&[(conv, &[8, 8, 3, 3]), sd1]), Some(Refusal::Edit));
     assert_eq!(refusal(&[sdxl[0], ("cond_stage_model.model.ln_final.weight", &[1])]), Some(Refusal::Sd2));
     assert_eq!(refusal(&[sdxl[0], sdxl[2], sdxl[3]]), Some(Refusal::NoTextEncoder(1)));

@@ -37,7 +37,7 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Result, Tensor};
 
-use super::{Conv3x3, Fused, Held, LowRank, NumberType, Operators, Stored, Weight};
+use super::{Conv3x3, Fused, Held, LowRank, Moments, NumberType, Operators, Stored, Weight};
 
 /// Our operators with the instructions of one path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,6 +108,14 @@ impl Operators for Cpu {
         silu: bool,
     ) -> Result<Tensor> {
         norm::group_norm(self.0, x, weight, bias, groups, eps, silu)
+    }
+
+    fn see(&self, part: &Tensor, moments: &mut Moments) -> Result<()> {
+        norm::see(part, moments)
+    }
+
+    fn scaled_silu(&self, x: &Tensor, scale: &Tensor, shift: &Tensor) -> Result<Tensor> {
+        norm::scaled_silu(self.0, x, scale, shift)
     }
 
     fn resize_nearest(&self, x: &Tensor, height: usize, width: usize) -> Result<Tensor> {

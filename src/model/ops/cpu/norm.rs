@@ -3,6 +3,7 @@
 use candle_core::{Result, Tensor};
 use rayon::prelude::*;
 
+use super::super::Moments;
 use super::epilogue::{part, store_part};
 use super::math::swish;
 use super::simd::{Isa, Simd, Task};
@@ -131,7 +132,9 @@ pub(super) fn group_norm(
     let mut y = vec![0f32; x.len()];
     let len = POSITIONS * channels;
     for (y, x) in y.chunks_exact_mut(image).zip(x.chunks_exact(image)) {
-        let (scale, shift) = scales(x, weight, bias, groups, eps);
+        let mut moments = Moments::default();
+        see_rows(x, channels, &mut moments);
+        let (scale, shift) = moments.scales(weight, bias, groups, eps);
         y.par_chunks_mut(len).zip(x.par_chunks(len)).for_each(|(y, x)| {
             isa.run(ScaleRows { x, y, scale: &scale, shift: &shift, silu });
         });
@@ -139,10 +142,9 @@ pub(super) fn group_norm(
     tensor(y, shape)
 }
 
-/// Scale and shift of each channel of one image (positions × channels), from the statistics of its group.
-fn scales(image: &[f32], weight: &[f32], bias: &[f32], groups: usize, eps: f64) -> (Vec<f32>, Vec<f32>) {
-    let channels = weight.len();
-    let partial: Vec<Vec<(f64, f64)>> = image
+/// Adds the statistics of some positions of one image.
+fn see_rows(rows: &[f32], channels: usize, moments: &mut Moments) {
+    let sums: Vec<Vec<(f64, f64)>> = rows
         .par_chunks(POSITIONS * channels)
         .map(|rows| {
             let mut sums = vec![(0f64, 0f64); channels];
@@ -156,25 +158,36 @@ fn scales(image: &[f32], weight: &[f32], bias: &[f32], groups: usize, eps: f64) 
             sums
         })
         .collect();
-    let per_group = channels / groups;
-    let count = (image.len() / channels * per_group) as f64;
-    let statistics: Vec<(f64, f64)> = (0..groups)
-        .map(|g| {
-            let members = g * per_group..(g + 1) * per_group;
-            let sums = partial.iter().flat_map(|p| &p[members.clone()]);
-            let (sum, squares) = sums.fold((0.0, 0.0), |(s, q), (a, b)| (s + a, q + b));
-            let mean = sum / count;
-            // In f64 the difference of squares is exact enough for any f32 input.
-            let variance = (squares / count - mean * mean).max(0.0);
-            (mean, 1.0 / (variance + eps).sqrt())
-        })
-        .collect();
-    let channel = |(c, (w, b)): (usize, (&f32, &f32))| {
-        let (mean, inverse) = statistics[c / per_group];
-        let scale = inverse * f64::from(*w);
-        (scale as f32, (f64::from(*b) - mean * scale) as f32)
-    };
-    weight.iter().zip(bias).enumerate().map(channel).unzip()
+    moments.add(rows.len() / channels, sums);
+}
+
+/// See [`Operators::see`](super::super::Operators::see).
+pub(super) fn see(part: &Tensor, moments: &mut Moments) -> Result<()> {
+    let channels = part.dims().last().copied().unwrap_or(0);
+    if part.elem_count() == 0 {
+        candle_core::bail!("{:?} has no statistics", part.shape());
+    }
+    let part = part.contiguous()?;
+    see_rows(Values::of(&part)?.slice()?, channels, moments);
+    Ok(())
+}
+
+/// See [`Operators::scaled_silu`](super::super::Operators::scaled_silu).
+pub(super) fn scaled_silu(isa: Isa, x: &Tensor, scale: &Tensor, shift: &Tensor) -> Result<Tensor> {
+    let shape = x.shape();
+    let x = x.contiguous()?;
+    let (x, scale, shift) = (Values::of(&x)?, Values::of(scale)?, Values::of(shift)?);
+    let (x, scale, shift) = (x.slice()?, scale.slice()?, shift.slice()?);
+    let channels = scale.len();
+    if shape.dims().last() != Some(&channels) || shift.len() != channels || channels == 0 {
+        candle_core::bail!("a scale of {channels} does not fit {shape:?}");
+    }
+    let mut y = vec![0f32; x.len()];
+    let len = POSITIONS * channels;
+    y.par_chunks_mut(len).zip(x.par_chunks(len)).for_each(|(y, x)| {
+        isa.run(ScaleRows { x, y, scale, shift, silu: true });
+    });
+    tensor(y, shape)
 }
 
 /// y = x·scale + shift, then SiLU if `silu`, in every row.

@@ -81,9 +81,13 @@ impl<'a> Patches<'a> {
     #[inline(always)]
     fn pixel(&self, image: usize, y: usize, x: usize) -> &[f32] {
         let place = |at: usize, len: usize| {
-            let at = at.checked_sub(self.kind.before())?;
-            let at = if self.kind.doubles() { at / 2 } else { at };
-            (at < len).then_some(at)
+            let doubled = u32::from(self.kind.doubles());
+            let at = match self.kind.wraps() {
+                // Places beyond a square's outputs may lie further beyond the edge than one pixel.
+                true => (at + (len << doubled) - 1) % (len << doubled),
+                false => at.checked_sub(self.kind.before())?,
+            };
+            Some(at >> doubled).filter(|at| *at < len)
         };
         match (place(y, self.height), place(x, self.width)) {
             (Some(y), Some(x)) => self.image.get((image * self.height + y) * self.width + x),

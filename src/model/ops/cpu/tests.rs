@@ -93,7 +93,7 @@ proptest! {
     #[test]
     fn an_image_of_squares_does_not_depend_on_its_batch(
         images in 1usize..3, height in 8usize..40, width in 8usize..40, inputs in 2usize..5, outputs in 1usize..60,
-        number in number_type(), kind in prop_oneof![Just(Conv3x3::Same), Just(Conv3x3::Doubling)],
+        number in number_type(), kind in prop_oneof![Just(Conv3x3::Same), Just(Conv3x3::Doubling), Just(Conv3x3::DoublingAround)],
     ) {
         let x = noise(1, &[images, height, width, 16 * inputs]);
         let shift = noise(3, &[images, outputs]);

@@ -1,11 +1,13 @@
 //! The autoencoder between images and latents, channels last, always in f32 (in f16 SDXL's overflows).
 
+mod bands;
+
 use std::sync::Arc;
 
 use candle_core::{Result, Tensor};
 
 use super::builder::Builder;
-use super::layers::{Conv1x1, Conv3x3, GroupNorm};
+use super::layers::{Conv1x1, Conv3x3, GroupNorm, Tiling};
 use super::ops::{self, Operators};
 use super::watch::{Watch, Watched};
 use crate::checkpoint::architecture::VaeArchitecture;
@@ -20,7 +22,15 @@ pub struct Vae {
     scale: f64,
     /// Channels at the lowest resolution.
     width: usize,
+    tiling: Tiling,
 }
+
+/// Pictures of so many pixels are decoded band by band, where the decoder is wide.
+const LARGE: usize = 1536 * 1536;
+/// A level of so many values is not held as a whole with all that it is made of.
+const WHOLE: usize = 1 << 27;
+/// Values of a band.
+const BAND: usize = 1 << 23;
 
 impl Vae {
     /// Asks `b` for the VAE's parameters.
@@ -29,14 +39,42 @@ impl Vae {
         b.exactly(|b| {
             let encoder = b.has(&format!("{prefix}encoder.conv_in.weight")).then(|| Encoder::new(b, prefix));
             let width = b.dim(&format!("{prefix}decoder.conv_in.weight"), 0);
-            Vae { decoder: Decoder::new(b, prefix), encoder, scale, width }
+            Vae { decoder: Decoder::new(b, prefix), encoder, scale, width, tiling: b.tiling().clone() }
         })
     }
 
     /// Latent (b, 4, h, w) → image (b, 3, 8h, 8w), nominally in −1…1.
+    ///
+    /// Large pictures are [made of bands](Vae::is_in_bands).
     pub fn decode(&self, latent: &Tensor, watch: &mut Watch<'_>) -> Watched<Tensor> {
+        let first = self.first_in_bands(8 * latent.dim(2)?, 8 * latent.dim(3)?);
+        self.decode_in_bands(latent, first, BAND, watch)
+    }
+
+    /// Whether a picture of this size is decoded some rows at a time, in less memory and more time; its values are the same.
+    pub fn is_in_bands(&self, height: usize, width: usize) -> bool {
+        self.first_in_bands(height, width) < self.decoder.levels.len()
+    }
+
+    fn first_in_bands(&self, height: usize, width: usize) -> usize {
+        let levels = &self.decoder.levels;
+        let shrunk = |level: usize| 1 << (levels.len() - 1 - level);
+        let values = |level: usize| height / shrunk(level) * (width / shrunk(level)) * self.decoder.inputs(level);
+        let is_large = |level: &usize| height * width >= LARGE && values(*level) > WHOLE;
+        (0..levels.len()).find(is_large).unwrap_or(levels.len())
+    }
+
+    /// [`Vae::decode`] with the levels from `first` on made of bands of about as many values as `band`.
+    pub fn decode_in_bands(
+        &self,
+        latent: &Tensor,
+        first: usize,
+        band: usize,
+        watch: &mut Watch<'_>,
+    ) -> Watched<Tensor> {
         let x = (latent / self.scale)?.permute((0, 2, 3, 1))?.contiguous()?;
-        Ok(self.decoder.forward(&x, watch)?.permute((0, 3, 1, 2))?.contiguous()?)
+        let y = self.decoder.forward(&x, first, band, self.tiling.is_on(), watch)?;
+        Ok(y.permute((0, 3, 1, 2))?.contiguous()?)
     }
 
     /// Channels at the lowest resolution, which tell how large it is.
@@ -114,9 +152,25 @@ impl Decoder {
         Middle::PARTS + parts(&self.levels) + 1
     }
 
-    fn forward(&self, x: &Tensor, watch: &mut Watch<'_>) -> Watched<Tensor> {
+    /// Channels that go into a level.
+    fn inputs(&self, level: usize) -> usize {
+        let blocks = self.levels.get(level.saturating_sub(1)).map(|(blocks, _)| blocks);
+        blocks.and_then(|blocks| blocks.last()).map_or(0, |block| block.outputs)
+    }
+
+    fn forward(&self, x: &Tensor, first: usize, band: usize, wraps: bool, watch: &mut Watch<'_>) -> Watched<Tensor> {
         watch.expect(self.parts());
         let h = self.middle.forward(&self.conv_in.forward(&self.post_quant.forward(x)?)?, watch)?;
+        if first < self.levels.len() {
+            let (whole, in_bands) = self.levels.split_at(first);
+            let (mut h, mut up) = (h, None);
+            for (blocks, resize) in whole {
+                h = resized(up, h, watch)?;
+                h = through_blocks(blocks, h, watch)?;
+                up = resize.as_ref();
+            }
+            return self.in_bands(&h, up, in_bands, band, wraps, watch);
+        }
         let h = through(&self.levels, h, watch)?;
         let y = self.conv_out.forward(&self.norm_out.forward_silu(&h)?)?;
         watch.done(1)?;
@@ -173,15 +227,24 @@ fn parts(levels: &[Level]) -> usize {
 
 fn through(levels: &[Level], mut h: Tensor, watch: &mut Watch<'_>) -> Watched<Tensor> {
     for (blocks, resize) in levels {
-        for block in blocks {
-            h = block.forward(&h)?;
-            watch.done(1)?;
-        }
-        if let Some(conv) = resize {
-            h = conv.forward(&h)?;
-            watch.done(1)?;
-        }
+        h = through_blocks(blocks, h, watch)?;
+        h = resized(resize.as_ref(), h, watch)?;
     }
+    Ok(h)
+}
+
+fn through_blocks(blocks: &[ResBlock], mut h: Tensor, watch: &mut Watch<'_>) -> Watched<Tensor> {
+    for block in blocks {
+        h = block.forward(&h)?;
+        watch.done(1)?;
+    }
+    Ok(h)
+}
+
+fn resized(resize: Option<&Conv3x3>, h: Tensor, watch: &mut Watch<'_>) -> Watched<Tensor> {
+    let Some(conv) = resize else { return Ok(h) };
+    let h = conv.forward(&h)?;
+    watch.done(1)?;
     Ok(h)
 }
 
