@@ -69,7 +69,8 @@ fn slips_in_names_are_recognised() {
 #[test]
 fn webuis_configuration_is_taken_and_said() {
     let s = Sandbox::new();
-    s.write("webui/models/Stable-diffusion/x.safetensors", "");
+    let model = std::fs::read(crate::sandbox::repository("fixtures/embedded/shapes-xl.safetensors")).unwrap();
+    s.write("webui/models/Stable-diffusion/x.safetensors", model);
     let config = |text: &str| s.write("webui/config.json", text);
     let prompt = ["x", "--seed", "1", "--webui-dir", "webui", "--json"];
     config(
