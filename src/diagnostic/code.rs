@@ -877,9 +877,9 @@ codes! {
     "`--via` には webui (--api 付きで起動)、Forge、SD.Next、stable-diffusion.cpp のサーバー、ComfyUI、`lbw serve` のいずれかの、ブラウザーで\
      見るアドレス (`http://127.0.0.1:7860` など) を書いてください。"
     E1316 HOST_AWAY "a host does not answer"
-    "The program may not run, or a firewall stands in between."
+    "The program of the host may not run, its address may be another one, or a firewall stands in between."
     "ホストが応答しません"
-    "プログラムが動いていないか、間にファイアウォールがあります。"
+    "ホストのプログラムが動いていないか、アドレスが違うか、間にファイアウォールがあります。"
     E1317 HOST_CANNOT "a host cannot draw this"
     "Everything that a host lacks is said before the first picture: nothing is drawn in another way than was asked for."
     "このホストでは描けません"

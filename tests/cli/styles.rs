@@ -29,11 +29,16 @@ const STYLES: &str = "name,prompt,negative_prompt\n\
     # a comment,x,y\n\
     night, \"dark, moon\", \"sun, {prompt}\"\n";
 
+/// A checkpoint that can be read.
+fn model() -> Vec<u8> {
+    std::fs::read(crate::sandbox::repository("fixtures/embedded/shapes-xl.safetensors")).unwrap()
+}
+
 #[test]
 fn styles_are_put_around_both_prompts_in_order() {
     let s = Sandbox::new();
     s.write("ui/styles.csv", STYLES);
-    s.write("ui/models/Stable-diffusion/x.safetensors", "");
+    s.write("ui/models/Stable-diffusion/x.safetensors", model());
     s.write("more.csv", "name,prompt,negative_prompt\nnight,stars,\n");
     let first_lines = |args: &[&str]| {
         let (out, _) =
@@ -107,7 +112,7 @@ fn an_embedding_changes_the_picture_and_is_recorded() {
 fn embeddings_that_cannot_be_used_are_spoken_of_where_they_are_named() {
     let s = Sandbox::new();
     s.write("ui/embeddings/easynegative.pt", "PK\u{3}\u{4}cut short");
-    s.write("ui/models/Stable-diffusion/x.safetensors", "");
+    s.write("ui/models/Stable-diffusion/x.safetensors", model());
     s.write("ui/embeddings/broken.safetensors", "{}");
     let plan = |prompt: &str, more: &[&str]| {
         let args = [&["plan", "a cat", "-n", prompt, "--webui-dir", "ui", "--model", "x"], more].concat();

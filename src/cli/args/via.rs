@@ -15,7 +15,7 @@ use crate::cli::language::tell;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = tell("Engine", "実行方法"))]
 pub struct ViaArgs {
-    #[arg(long, value_name = "URL", value_hint = ValueHint::Url,
+    #[arg(long, value_name = "URL", hide_short_help = true, value_hint = ValueHint::Url,
         help = tell("Let another host draw: webui, Forge, SD.Next, ComfyUI, sd.cpp's server or lbw serve; several share the work",
             "ほかのホスト (webui、Forge、SD.Next、ComfyUI、sd.cpp のサーバー、lbw serve) に描かせます。複数なら分担します"))]
     pub via: Vec<String>,

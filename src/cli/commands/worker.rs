@@ -27,8 +27,10 @@ pub struct WorkerArgs {
     pub output: PathBuf,
     #[arg(long, value_name = "IMAGE", help = tell("The pictures that img2img plans draw over", "img2img の計画が下敷きにする画像"))]
     pub init: Vec<PathBuf>,
-    /// Masks of these pictures; their own transparency is known
-    #[arg(long, value_name = "IMAGE")]
+    #[arg(
+        long, value_name = "IMAGE",
+        help = tell("Masks of these pictures; their own transparency is known", "これらの画像のマスク。画像自身の透明度は渡さなくても分かります"),
+    )]
     pub mask: Vec<PathBuf>,
     /// What requests that say nothing else have.
     #[command(flatten)]
