@@ -5,40 +5,24 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
+use super::catalogue::Places;
 use super::error::{Error, Result};
 use super::files::read_text;
 use crate::batch::wrong_option;
 use crate::diagnostic::{Diagnostic, Language, Source, Text, code, did_you_mean};
-use crate::plan::Patch;
 use crate::say;
 
 /// What a configuration says.
 #[derive(Debug, Clone, Default)]
 pub struct UserConfig {
-    /// The file it was read from.
-    pub path: Option<PathBuf>,
     /// The language of all that is said.
     pub language: Option<Language>,
     /// Neither progress nor notes.
     pub quiet: bool,
-    /// A webui folder.
-    pub webui: Option<PathBuf>,
-    /// Folders of LoRAs.
-    pub loras: Vec<PathBuf>,
-    /// Folders of embeddings.
-    pub embeddings: Vec<PathBuf>,
-    /// Folders of upscalers.
-    pub upscalers: Vec<PathBuf>,
-    /// Styles files.
-    pub styles: Vec<PathBuf>,
-    /// Preset files.
-    pub presets: Vec<PathBuf>,
-    /// Element preset files.
-    pub element_presets: Vec<PathBuf>,
+    /// Folders and files that are always looked at, and the settings that hold where nothing else is said.
+    pub places: Places,
     /// Where plans are executed.
     pub device: Option<String>,
-    /// Settings that hold where neither a text nor the caller says anything.
-    pub settings: Patch,
 }
 
 /// The keys, which are called as flags are.
@@ -79,7 +63,7 @@ impl UserConfig {
                 }]));
             }
         };
-        let mut config = UserConfig { path: Some(path.to_owned()), ..UserConfig::default() };
+        let mut config = UserConfig::default();
         let mut found = Vec::new();
         let home = path.parent().unwrap_or(Path::new(""));
         for (key, value) in &table {
@@ -88,17 +72,21 @@ impl UserConfig {
                 _ => found.extend(config.take(key, value, home).err().map(|wrong| wrong.said_at(key, &source))),
             }
         }
-        if found.is_empty() { Ok(config) } else { Err(Error::refused(found)) }
+        if !found.is_empty() {
+            return Err(Error::refused(found));
+        }
+        config.places.found.extend(config.brings(path));
+        Ok(config)
     }
 
-    /// What is to be said about the settings it brings.
-    pub fn found(&self) -> Option<Diagnostic> {
-        if self.settings.is_empty() {
+    /// What is to be said about the settings that the file at `path` brings.
+    fn brings(&self, path: &Path) -> Option<Diagnostic> {
+        let settings = &self.places.settings;
+        if settings.is_empty() {
             return None;
         }
-        let path = self.path.as_deref().unwrap_or(Path::new("")).display();
-        let settings: Vec<String> =
-            self.settings.iter().map(|(row, value)| format!("{} = {value}", row.name)).collect();
+        let path = path.display();
+        let settings: Vec<String> = settings.iter().map(|(row, value)| format!("{} = {value}", row.name)).collect();
         let settings = settings.join(", ");
         let message = say!("from {path}: {settings}", "{path} の設定: {settings}");
         Some(Diagnostic::new(code::FROM_CONFIG, message))
@@ -128,19 +116,19 @@ impl UserConfig {
                 return Ok(());
             }
             "webui-dir" => {
-                self.webui = Some(expanded(text()?, home));
+                self.places.webui = Some(expanded(text()?, home));
                 return Ok(());
             }
             "device" => {
                 self.device = Some(text()?.to_owned());
                 return Ok(());
             }
-            "lora-dir" => &mut self.loras,
-            "embeddings-dir" => &mut self.embeddings,
-            "upscaler-dir" => &mut self.upscalers,
-            "styles-file" => &mut self.styles,
-            "presets" => &mut self.presets,
-            "element-presets" => &mut self.element_presets,
+            "lora-dir" => &mut self.places.loras,
+            "embeddings-dir" => &mut self.places.embeddings,
+            "upscaler-dir" => &mut self.places.upscalers,
+            "styles-file" => &mut self.places.styles,
+            "presets" => &mut self.places.presets,
+            "element-presets" => &mut self.places.element_presets,
             _ => return Err(Wrong::Key(name)),
         };
         *list = paths().ok_or_else(|| Wrong::Value(say!("a path or a list of paths", "パスかパスの並び")))?;
@@ -152,7 +140,7 @@ impl UserConfig {
             return vec![Wrong::Value(say!("a table", "テーブル")).said_at("settings", source)];
         };
         let wrong = |(name, value): (&String, &Value)| {
-            let error = self.settings.take(name, value).err()?;
+            let error = self.places.settings.take(name, value).err()?;
             Some(wrong_option(&error, name, source))
         };
         fields.iter().filter_map(wrong).collect()
@@ -215,12 +203,12 @@ mod tests {
         )
         .unwrap();
         assert_eq!((config.language, config.quiet), (Some(Language::Ja), true));
-        assert_eq!(config.webui.as_deref(), Some(Path::new("/w")));
-        assert_eq!(config.loras[0], Path::new("/a"));
-        assert!(config.loras[1].ends_with("b") && config.loras[1].is_absolute(), "beside the file");
-        assert_eq!(config.settings.get("steps"), Some(&9.into()));
-        assert_eq!(config.settings.text("sampler"), Some("Euler a"));
-        assert!(config.found().unwrap().message.contains("steps = 9"));
+        assert_eq!(config.places.webui.as_deref(), Some(Path::new("/w")));
+        assert_eq!(config.places.loras[0], Path::new("/a"));
+        assert!(config.places.loras[1].ends_with("b") && config.places.loras[1].is_absolute(), "beside the file");
+        assert_eq!(config.places.settings.get("steps"), Some(&9.into()));
+        assert_eq!(config.places.settings.text("sampler"), Some("Euler a"));
+        assert!(config.places.found[0].message.contains("steps = 9"));
     }
 
     #[test]

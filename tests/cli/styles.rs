@@ -40,19 +40,19 @@ fn styles_are_put_around_both_prompts_in_order() {
     s.write("ui/styles.csv", STYLES);
     s.write("ui/models/Stable-diffusion/x.safetensors", model());
     s.write("more.csv", "name,prompt,negative_prompt\nnight,stars,\n");
-    let first_lines = |args: &[&str]| {
+    let prompts = |args: &[&str]| {
         let (out, _) =
             s.expect(0, &[&["plan", "a cat", "-n", "dog", "--webui-dir", "ui", "--model", "x"], args].concat());
-        out.lines().skip(1).take(2).collect::<Vec<_>>().join("\n")
+        out.lines().skip_while(|line| !line.starts_with("prompt: ")).take(2).collect::<Vec<_>>().join("\n")
     };
-    assert_eq!(first_lines(&[]), "prompt: a cat\nnegative prompt: dog");
-    assert_eq!(first_lines(&["--style", "film"]), "prompt: 35mm, a cat, grain\nnegative prompt: dog, blurry");
+    assert_eq!(prompts(&[]), "prompt: a cat\nnegative prompt: dog");
+    assert_eq!(prompts(&["--style", "film"]), "prompt: 35mm, a cat, grain\nnegative prompt: dog, blurry");
     assert_eq!(
-        first_lines(&["--style", "film", "--style", "night"]),
+        prompts(&["--style", "film", "--style", "night"]),
         "prompt: 35mm, a cat, grain, dark, moon\nnegative prompt: sun, dog, blurry"
     );
     assert_eq!(
-        first_lines(&["--style", "night", "--styles-file", "more.csv"]),
+        prompts(&["--style", "night", "--styles-file", "more.csv"]),
         "prompt: a cat, stars\nnegative prompt: dog",
         "the later file wins"
     );

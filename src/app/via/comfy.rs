@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::host::Host;
 use super::prompt::Prompted;
-use crate::diagnostic::{Diagnostic, Text, code};
+use crate::diagnostic::{Diagnostic, Text};
 use crate::plan::{Part, Piece, Plan, Sampler, Schedule, ScheduleType, Start};
 use crate::say;
 
@@ -14,11 +14,7 @@ const PREFIX: &str = "lbw";
 /// What of a plan ComfyUI's ordinary nodes cannot do.
 pub fn cannot(plan: &Plan, host: &Host, model: &str) -> Vec<Diagnostic> {
     let mut found = Vec::new();
-    let mut say_cannot = |what: Text| {
-        let place = host.place();
-        let message = say!("{place} cannot draw this: {what}", "{place} では描けません: {what}", with what);
-        found.push(Diagnostic::new(code::HOST_CANNOT, message));
-    };
+    let mut say_cannot = |what: Text| found.push(host.cannot(&what));
     if host.model_named(model).is_none() {
         let names = host.models.iter().map(|(title, _)| title.as_str()).take(8).collect::<Vec<_>>().join(", ");
         say_cannot(say!(

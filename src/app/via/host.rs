@@ -190,6 +190,13 @@ impl Host {
         format!("{} ({})", self.client.base(), self.title())
     }
 
+    /// That it cannot draw a plan, and why.
+    pub fn cannot(&self, what: &Text) -> Diagnostic {
+        let (place, what) = (self.place(), what.clone());
+        let message = say!("{place} cannot draw this: {what}", "{place} では描けません: {what}", with what);
+        Diagnostic::new(code::HOST_CANNOT, message)
+    }
+
     /// The name under which the host knows a checkpoint; an empty one is that which it draws with.
     pub fn model_named(&self, name: &str) -> Option<&str> {
         let name = if name.is_empty() { self.model.as_str() } else { name };

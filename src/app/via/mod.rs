@@ -268,9 +268,8 @@ impl Renderer for Via {
             });
         }
         if let Some(vae) = model.vae.as_ref().filter(|_| first.program == Program::Comfy) {
-            let (place, vae) = (first.place(), vae.display());
-            let message = say!("{place} cannot draw this: with the VAE `{vae}`", "{place} では描けません: VAE `{vae}`");
-            cannot.push(Diagnostic::new(code::HOST_CANNOT, message));
+            let vae = vae.display();
+            cannot.push(first.cannot(&say!("with the VAE `{vae}`", "VAE `{vae}`")));
         }
         if let Some(what) = kept_here(plan) {
             let place = first.place();

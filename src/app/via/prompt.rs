@@ -200,9 +200,7 @@ impl Writer<'_> {
     }
 
     fn cannot(&self, what: Text) -> Cannot {
-        let place = self.host.place();
-        let message = say!("{place} cannot draw this: {what}", "{place} では描けません: {what}", with what);
-        vec![Diagnostic::new(code::HOST_CANNOT, message)]
+        vec![self.host.cannot(&what)]
     }
 
     fn cannot_with(&self, what: Text, help: Text) -> Cannot {

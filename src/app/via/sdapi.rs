@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::host::{Host, Program};
 use super::http::{Fault, from_base64, to_base64};
 use super::prompt::Prompted;
-use crate::diagnostic::{Diagnostic, Text, code};
+use crate::diagnostic::{Diagnostic, Text};
 use crate::plan::settings::table::{self, Wanted};
 use crate::plan::{HiresSize, PadConds, Plan, ResizeMode, Start};
 use crate::say;
@@ -28,11 +28,7 @@ impl Asking {
 /// What of a plan's settings a host cannot do.
 pub fn cannot(plan: &Plan, host: &Host, model: &str) -> Vec<Diagnostic> {
     let mut found = Vec::new();
-    let mut say_cannot = |what: Text| {
-        let place = host.place();
-        let message = say!("{place} cannot draw this: {what}", "{place} では描けません: {what}", with what);
-        found.push(Diagnostic::new(code::HOST_CANNOT, message));
-    };
+    let mut say_cannot = |what: Text| found.push(host.cannot(&what));
     if host.model_named(model).is_none() && !host.models.is_empty() {
         let names: Vec<&str> = host.models.iter().map(|(title, _)| title.as_str()).take(8).collect();
         let names = names.join(", ");

@@ -47,23 +47,20 @@ pub struct PlaceArgs {
 impl PlaceArgs {
     /// The places that are named, those of the user's configuration, and the cache that the environment names.
     pub fn places(&self) -> Places {
-        let default = Places::default();
-        let user = user::config();
+        let always = &user::config().places;
         let with = |always: &[PathBuf], named: &[PathBuf]| [always, named].concat();
         Places {
-            webui: self.webui_dir.clone().or_else(|| user.webui.clone()),
+            webui: self.webui_dir.clone().or_else(|| always.webui.clone()),
             webui_config: !self.no_webui_config,
-            loras: with(&user.loras, &self.lora_dir),
-            embeddings: with(&user.embeddings, &self.embeddings_dir),
+            loras: with(&always.loras, &self.lora_dir),
+            embeddings: with(&always.embeddings, &self.embeddings_dir),
             // Of several of one name the first counts.
-            upscalers: with(&self.upscaler_dir, &user.upscalers),
-            styles: with(&user.styles, &self.styles_file),
-            presets: with(&user.presets, &self.presets),
-            element_presets: with(&user.element_presets, &self.element_presets),
-            settings: user.settings.clone(),
-            found: Vec::from_iter(user.found()),
-            cache: std::env::var_os("LBW_CACHE_DIR").map_or(default.cache, PathBuf::from),
-            remote: None,
+            upscalers: with(&self.upscaler_dir, &always.upscalers),
+            styles: with(&always.styles, &self.styles_file),
+            presets: with(&always.presets, &self.presets),
+            element_presets: with(&always.element_presets, &self.element_presets),
+            cache: std::env::var_os("LBW_CACHE_DIR").map_or_else(|| always.cache.clone(), PathBuf::from),
+            ..always.clone()
         }
     }
 }
