@@ -78,15 +78,22 @@ impl Sandbox {
         names
     }
 
-    /// All files under a folder and the folders in it, with their bytes; of folders only the names.
+    /// All files under a folder and the folders in it, with their bytes; of folders only the names. What is renamed or removed
+    /// meanwhile by a program that still runs is not there.
+    #[track_caller]
     pub fn tree(&self, folder: &str) -> BTreeMap<String, Vec<u8>> {
         let mut found = BTreeMap::new();
         for name in self.names(folder) {
             let path = format!("{folder}/{name}");
-            let is_folder = self.path(&path).is_dir();
-            found.insert(name.clone(), if is_folder { Vec::new() } else { self.bytes(&path) });
-            if is_folder {
+            if self.path(&path).is_dir() {
+                found.insert(name.clone(), Vec::new());
                 found.extend(self.tree(&path).into_iter().map(|(inner, bytes)| (format!("{name}/{inner}"), bytes)));
+                continue;
+            }
+            match std::fs::read(self.path(&path)) {
+                Ok(bytes) => drop(found.insert(name, bytes)),
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+                Err(e) => panic!("{path}: {e}"),
             }
         }
         found
