@@ -1,6 +1,8 @@
-//! Tells the code whether it is compiled without optimisation (see `model::ops`), and lists the files of the page.
+//! Tells the code whether it is compiled without optimisation (see `model::ops`), what tells one embedded model from another, and
+//! lists the files of the page.
 
 use std::fmt::Write;
+use std::hash::Hasher;
 use std::path::Path;
 
 fn main() {
@@ -9,7 +11,20 @@ fn main() {
     if std::env::var("OPT_LEVEL").as_deref() == Ok("0") {
         println!("cargo::rustc-cfg=unoptimised");
     }
+    embedded();
     page();
+}
+
+/// A number that changes with the embedded files: hashing them at every start of the program would take most of a plan's time.
+fn embedded() {
+    // Another release of Rust may hash otherwise: then the files are only written once more.
+    let mut hasher = std::hash::DefaultHasher::new();
+    for name in ["shapes-xl", "house", "night", "overcooked"] {
+        let path = format!("fixtures/embedded/{name}.safetensors");
+        println!("cargo::rerun-if-changed={path}");
+        hasher.write(&std::fs::read(path).unwrap_or_default());
+    }
+    println!("cargo::rustc-env=LBW_EMBEDDED={:012x}", hasher.finish() >> 16);
 }
 
 /// Writes a table of all files of `web/` with their bytes.

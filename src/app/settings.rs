@@ -2,12 +2,23 @@
 
 use super::catalogue::Catalogue;
 use super::error::Error;
-use super::session::{Caller, drawn_seed};
+use super::random::drawn_seed;
 use super::webui::WebuiConfig;
 use crate::diagnostic::{Diagnostic, Said, code};
 use crate::plan::{LatentUpscaler, Patch, Settings, Wanted};
 use crate::say;
 use crate::upscale::{NoUpscaler, UpscalerIndex};
+
+/// What the caller sets, and how it stands to what the texts say.
+#[derive(Debug, Clone, Default)]
+pub struct Caller {
+    /// Flags, or the fields of a request.
+    pub patch: Patch,
+    /// Whether the texts win: the caller's values are then for texts that say nothing else.
+    pub is_default: bool,
+    /// Whether warnings refuse, too.
+    pub strict: bool,
+}
 
 /// webui's denoising strength of img2img, where none is given.
 pub(super) const IMG2IMG_STRENGTH: f64 = 0.75;

@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 
 use super::draw::{Event, Job, Sink, draw, some_failed};
 use super::error::{Error, Result};
+use super::random::drawn_seed;
 use super::renderer::Renderer;
-use super::session::{Asked, Session, drawn_seed};
+use super::session::{Asked, Session};
 use super::store::{Cells, read_cell};
 use crate::diagnostic::{Diagnostic, Said, Text, code};
 use crate::image_io::{Existing, read_text, write_file, write_png};

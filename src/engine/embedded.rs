@@ -5,10 +5,8 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
-
 use crate::diagnostic::{Said, Text};
-use crate::files::{self, Existing, hex};
+use crate::files::{self, Existing};
 use crate::say;
 
 /// The model's name, in paths and in infotext.
@@ -57,14 +55,7 @@ pub struct Installed {
 /// Puts the embedded files into `cache` (a folder of this name and content is used again) and says where they are.
 pub fn install(cache: &Path) -> Result<Installed, EmbeddedError> {
     // The folder's name changes with what is in it, so that a newer program never meets an older one's files.
-    let mut hash = Sha256::new();
-    hash.update(CHECKPOINT);
-    LORAS.iter().for_each(|(name, bytes)| {
-        hash.update(name);
-        hash.update(bytes);
-    });
-    let version = hex(&hash.finalize()[..6]);
-    let dir = cache.join(format!("{NAME}-{version}"));
+    let dir = cache.join(format!("{NAME}-{}", env!("LBW_EMBEDDED")));
     let lora_dir = dir.join("lora");
     std::fs::create_dir_all(&lora_dir).map_err(|source| EmbeddedError { path: lora_dir.clone(), source })?;
 

@@ -11,11 +11,11 @@ use crate::plan::settings::table;
 use crate::syntax::python;
 
 /// Where parameters begin inside a line.
-static INSIDE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\bSteps: ?\d+ ?,").ok());
+static INSIDE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?-u:\b)Steps: ?[0-9]+ ?,").ok());
 /// Lines that webui's page and its kin show below an infotext, and that are copied with it.
 static TAIL: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    let lines = r"Time taken|Torch active|Sys VRAM|A: [\d.]+ [GM]B|Template|Negative Template|Used embeddings|Used custom|Saved|Score";
-    Regex::new(&format!(r"^(?:{lines})\b")).ok()
+    let lines = r"Time taken|Torch active|Sys VRAM|A: [0-9.]+ [GM]B|Template|Negative Template|Used embeddings|Used custom|Saved|Score";
+    Regex::new(&format!(r"^(?:{lines})(?-u:\b)")).ok()
 });
 
 /// A text by its parts, which are slices of it.

@@ -62,7 +62,7 @@ impl Deltas {
     /// Measures the file at `path`, its keys matched to a full-size model of the family that it is made for.
     pub fn of_file(path: &Path) -> std::result::Result<Self, LoraError> {
         let file = TensorFile::open(path)?;
-        let table = &ModuleTable::full_size(family_of(&file));
+        let table = ModuleTable::full_size(family_of(&file));
         let groups = Matching::new(file.names(), table, KeyTable::Lenient).groups;
         let modules: Vec<_> = groups.iter().collect();
         let measures: Vec<_> = modules

@@ -74,14 +74,7 @@ impl Inspection {
     pub fn of_file(path: &Path, table: Option<&ModuleTable>) -> Result<Self, LoraError> {
         let file = TensorFile::open(path)?;
         let made_for = made_for(&file);
-        let full_size;
-        let table = match table {
-            Some(table) => table,
-            None => {
-                full_size = ModuleTable::full_size(family_of(&file));
-                &full_size
-            }
-        };
+        let table = table.unwrap_or_else(|| ModuleTable::full_size(family_of(&file)));
         let Matching { groups, unmatched, leniently, .. } = Matching::new(file.names(), table, KeyTable::Lenient);
         let mut inspection = Inspection {
             made_for,

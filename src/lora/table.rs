@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use super::full_size;
 use super::names::{Strength, renumbered};
@@ -83,10 +84,13 @@ impl ModuleTable {
         table
     }
 
-    /// The table of a full-size model. Flux has no modules here: it cannot be run.
-    pub fn full_size(family: Family) -> Self {
-        let tensors = full_size::tensors(family);
-        Self::new(family, tensors.iter().map(|(name, shape)| (name.as_str(), shape.as_slice())))
+    /// The table of a full-size model, made once. Flux has no modules here: it cannot be run.
+    pub fn full_size(family: Family) -> &'static Self {
+        static TABLES: [OnceLock<ModuleTable>; Family::ALL.len()] = [const { OnceLock::new() }; Family::ALL.len()];
+        TABLES[family as usize].get_or_init(|| {
+            let tensors = full_size::tensors(family);
+            Self::new(family, tensors.iter().map(|(name, shape)| (name.as_str(), shape.as_slice())))
+        })
     }
 
     /// The table of a checkpoint.

@@ -32,12 +32,13 @@ for (let round = 0; round < ROUNDS; round += 1) {
   // The page waits a moment after the last key before it takes a slider for let go; a pointer lets go at once.
   const box = await slider(page, 'OUT04').boundingBox();
   // Far from the cap, which is taken where it is, and at weights that are new.
-  await page.mouse.move(box.x + box.width / 2, box.y + box.height * ((round % 2 ? 0.45 : 0.75) + 0.01 * round));
+  await page.mouse.move(box.x + box.width / 2, box.y + box.height * ((round % 2 ? 0.4 : 0.7) + 0.03 * Math.floor(round / 2)));
   await page.mouse.down();
   await page.evaluate(() => {
     const picture = document.querySelector('.side[data-side="now"] img');
     const old = picture.src;
-    globalThis.shown = new Promise((resolve) => {
+    globalThis.shown = new Promise((resolve, reject) => {
+      setTimeout(() => reject(new Error('the picture did not change')), 30_000);
       addEventListener('pointerup', () => {
         const begin = performance.now();
         const look = () => (picture.src !== old && picture.complete ? resolve(performance.now() - begin) : requestAnimationFrame(look));

@@ -27,6 +27,27 @@ fn wrong_files_are_named_and_leave_nothing_behind() {
 }
 
 #[test]
+fn other_files_are_told_by_what_they_are() {
+    let s = Sandbox::new();
+    for (bytes, says) in [
+        (&b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj"[..], "pdf"),
+        (b"MZ\x90\0\x03\0\0\0\x04\0\0\0\xff\xff\0\0", "it is a program (.exe)"),
+        (b"\x89HDF\r\n\x1a\n\0\0\0\0", "HDF5"),
+        (b"\x93NUMPY\x01\0", "NumPy"),
+        (b"7z\xbc\xaf\x27\x1c\0\x04", "7z archive"),
+        (b"\x1f\x8b\x08\0\0\0\0\0", "gz archive"),
+        (b"d8:announce35:udp://tracker.example.org:80/announce4:infod6:lengthi1ee", "it is a torrent"),
+        (b"<!DOCTYPE html><html><body>Log in</body></html>", "web page"),
+        (b"<?xml version=\"1.0\"?>\n<Error><Code>AccessDenied</Code></Error>", "AccessDenied"),
+        (b"{\"error\":\"Unauthorized\"}", "Unauthorized"),
+    ] {
+        s.write("model.safetensors", bytes);
+        let (_, err) = s.expect(3, &["a", "--model", "model.safetensors", "-o", "x.png"]);
+        assert!(err.contains(says) && !err.contains("cut short"), "{says}: {err}");
+    }
+}
+
+#[test]
 fn other_checkpoints_are_recognised() {
     let s = Sandbox::new();
     let model = |tensors: &[(&str, &[usize])]| {

@@ -4,7 +4,7 @@ use image::RgbImage;
 use lbw::image_io::encode_png;
 use serde_json::json;
 
-use crate::sandbox::{Sandbox, expect, json_lines};
+use crate::sandbox::{Sandbox, expect, json_lines, repository};
 
 /// What is pasted, a code that is said, and the exit codes without and with `--strict`.
 static ROWS: [(&str, &str, [i32; 2]); 22] = [
@@ -86,7 +86,7 @@ fn warnings_refuse_where_that_is_asked_for() {
 #[test]
 fn ordinary_prompts_pass() {
     let s = Sandbox::new();
-    s.write("ordinary.txt", std::fs::read(crate::sandbox::repository("fixtures/prompts/ordinary.txt")).unwrap());
+    s.write("ordinary.txt", std::fs::read(repository("fixtures/prompts/ordinary.txt")).unwrap());
     let (out, err) = s.expect(0, &["check", "--strict", "ordinary.txt"]);
     assert_eq!(out, "0 errors, 0 warnings\n", "{err}");
 }
@@ -149,4 +149,43 @@ fn settings_of_other_programs() {
     assert!(err.contains("ComfyUI のワークフロー"), "{err}");
     s.write("empty.png", encode_png(&RgbImage::new(2, 2), "", None).unwrap());
     s.expect(2, &["run", "empty.png"]);
+}
+
+#[test]
+fn a_pasted_hash_chooses_between_files_of_one_name() {
+    let s = Sandbox::new();
+    s.folder("loras/a");
+    s.folder("loras/b");
+    for (from, to) in [("house", "a"), ("night", "b")] {
+        let file = repository(&format!("fixtures/embedded/{from}.safetensors"));
+        std::fs::copy(file, s.path(&format!("loras/{to}/mine.safetensors"))).unwrap();
+    }
+    let (listed, _) = s.expect(0, &["lora", "inspect", "loras/b/mine.safetensors", "--json"]);
+    let hash =
+        serde_json::from_str::<serde_json::Value>(&listed).unwrap()["hashes"]["webui"].as_str().unwrap().to_owned();
+    let prompt = "red circle <lora:mine:1:1:lbw=XLOUT>";
+    let (_, err) = s.expect(2, &["plan", prompt, "--lora-dir", "loras"]);
+    assert!(err.contains("a/mine.safetensors") && err.contains("b/mine.safetensors"), "{err}");
+    let text = format!("{prompt}\nSteps: 3, Seed: 1, Size: 64x64, Lora hashes: \"mine: {hash}\", Version: v1.10.1");
+    let (plan, err) = s.expect(0, &["plan", &text, "--lora-dir", "loras"]);
+    assert!(err.contains("[N0722]") && plan.contains("b/mine"), "{plan}{err}");
+    let (_, err) = s.expect(0, &[&text, "--lora-dir", "loras", "-o", "hashed.png"]);
+    assert!(err.contains("[N0722]") && !err.contains("W0708"), "{err}");
+    s.expect(
+        0,
+        &[
+            "red circle <lora:b/mine:1:1:lbw=XLOUT>",
+            "--lora-dir",
+            "loras",
+            "--steps",
+            "3",
+            "--seed",
+            "1",
+            "--size",
+            "64x64",
+            "-o",
+            "named.png",
+        ],
+    );
+    s.assert_same_picture("hashed.png", "named.png");
 }

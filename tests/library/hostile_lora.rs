@@ -276,7 +276,7 @@ fn files_for_another_model() {
     let borrowed: Vec<_> = tensors.iter().map(|(name, shape)| (name.as_str(), *shape)).collect();
     let file = File::with(&borrowed, 0.5);
     let sdxl = ModuleTable::full_size(Family::Sdxl);
-    let message = Network::open(&file.path, &sdxl, KeyTable::Lenient).unwrap_err().to_string();
+    let message = Network::open(&file.path, sdxl, KeyTable::Lenient).unwrap_err().to_string();
     assert!(message.contains("640×768") && message.contains("[640, 2048]") && message.contains("SD1"), "{message}");
     let inspection = Inspection::of_file(&file.path, None).unwrap();
     assert_eq!((inspection.made_for, inspection.ranks), (Some("SD1"), [(4, 1)].into()));

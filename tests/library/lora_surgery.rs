@@ -4,14 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
-use lbw::block::Family;
+use lbw::block::{Block, Family, Layout};
 use lbw::checkpoint::{Checkpoint, TensorFile, generated};
+use lbw::engine::{Engine, EngineOptions};
 use lbw::files::Existing;
 use lbw::lora::surgery::{
     By, Merge, Merged, Precision, Size, Source, Split, SurgeryError, UNKNOWN, difference, extract, join, merge, resize,
     split,
 };
-use lbw::lora::{KeyTable, Kind, ModuleTable, Network, NetworkModule};
+use lbw::lora::{KeyTable, Kind, LoraIndex, ModuleTable, Network, NetworkModule};
+
+use crate::drawing;
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/vectors/num")
@@ -99,7 +102,11 @@ fn distance(a: &Deltas, b: &Deltas) -> f64 {
 
 /// A weight for each block, none like another; 1 outside the blocks.
 fn weight(module: &NetworkModule) -> f64 {
-    module.block().map_or(1.0, |block| [0.8, -0.3, 1.25, 0.0, 0.55][block.index() % 5] + block.index() as f64 / 64.0)
+    module.block().map_or(1.0, weight_of)
+}
+
+fn weight_of(block: Block) -> f64 {
+    [0.8, -0.3, 1.25, 0.0, 0.55][block.index() % 5] + block.index() as f64 / 64.0
 }
 
 fn part_of(split: &Split, module: &str, part: &str) -> bool {
@@ -136,6 +143,43 @@ fn strengths_of_the_parts_are_block_weights_of_the_whole_in_every_kind() {
         assert!(distance(&sum, &all) <= 1e-6, "{}", file.display());
         assert!(part_of(&split, "any", &split.pieces[0].part));
     }
+}
+
+#[test]
+fn parts_draw_what_a_vector_draws_in_every_kind() {
+    let (model, folder) = (Model::new(), tempfile::tempdir().unwrap());
+    let layout = Layout::Full26;
+    let vector: Vec<String> =
+        (0..layout.len()).map(|entry| weight_of(layout.block(entry).unwrap()).to_string()).collect();
+    let mut prompts = vec!["a cat".to_owned()];
+    for file in golden() {
+        let stem = file.file_stem().unwrap().to_str().unwrap();
+        std::fs::copy(&file, folder.path().join(file.file_name().unwrap())).unwrap();
+        let tags: String = split(&file, &folder.path().join("parts"), &By::Block, Existing::Keep)
+            .unwrap()
+            .pieces
+            .iter()
+            .filter(|piece| piece.part != UNKNOWN)
+            .map(|piece| {
+                let (name, network) = (piece.path.file_stem().unwrap().to_str().unwrap(), model.open(&piece.path));
+                format!("<lora:{name}:{}>", weight(&network.modules()[0]))
+            })
+            .collect();
+        prompts.extend([format!("a cat <lora:{stem}:1:lbw={}>", vector.join(",")), format!("a cat {tags}")]);
+    }
+    let loras = LoraIndex::scan(&[folder.path().to_owned()]).unwrap();
+    let mut engine =
+        Engine::new(model.checkpoint, EngineOptions { loras, exact_block_weights: true, ..EngineOptions::default() })
+            .unwrap();
+    let pictures: Vec<Vec<u8>> =
+        prompts.iter().map(|prompt| drawing::draw(&mut engine, &drawing::plan(prompt)).rgb).collect();
+    let mut seen = 0;
+    for (prompt, pair) in prompts[1..].chunks(2).zip(pictures[1..].chunks(2)) {
+        let worst = pair[0].iter().zip(&pair[1]).map(|(whole, parts)| whole.abs_diff(*parts)).max().unwrap();
+        assert!(worst <= 1, "{prompt:?} differ by {worst}");
+        seen += usize::from(pair[0] != pictures[0]);
+    }
+    assert!(seen >= 35, "only {seen} of the files change the picture");
 }
 
 #[test]
@@ -437,7 +481,7 @@ fn the_error_of_a_cut_is_the_one_that_is_told() {
         let (got, meant) = (merging.model.deltas(&output, false, |_| (1.0, 1.0)), merging.expected(&files));
         let block = |name: &str| {
             let module = name.split(' ').next().unwrap();
-            lbw::block::Block::of_module(Family::Sdxl, module).map_or("outside", |block| block.name())
+            Block::of_module(Family::Sdxl, module).map_or("outside", |block| block.name())
         };
         for told in &merged.errors {
             let mut square = 0.0;

@@ -1,5 +1,6 @@
 //! The model whose modules the keys of a LoRA are matched to.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use crate::app::error::{Error, Result};
@@ -13,7 +14,7 @@ use crate::model::Architecture;
 use crate::say;
 
 pub struct Model {
-    pub table: ModuleTable,
+    pub table: Cow<'static, ModuleTable>,
     /// The checkpoint itself, where one is named or the LoRA is the embedded model's.
     pub checkpoint: Option<Checkpoint>,
 }
@@ -41,19 +42,19 @@ impl Model {
             }
         };
         let table = ModuleTable::full_size(family);
-        if session.is_embedded() && Network::open(lora, &table, KeyTable::Lenient).is_err() {
+        if session.is_embedded() && Network::open(lora, table, KeyTable::Lenient).is_err() {
             let embedded = Self::of_checkpoint(session)?;
             if Network::open(lora, &embedded.table, KeyTable::Lenient).is_ok() {
                 return Ok(embedded);
             }
         }
-        Ok(Model { table, checkpoint: None })
+        Ok(Model { table: Cow::Borrowed(table), checkpoint: None })
     }
 
     fn of_checkpoint(session: &Session) -> Result<Self> {
         let checkpoint = Checkpoint::open(&session.model()?.checkpoint)?;
         let table = ModuleTable::of_checkpoint(checkpoint.file());
-        Ok(Model { table, checkpoint: Some(checkpoint) })
+        Ok(Model { table: Cow::Owned(table), checkpoint: Some(checkpoint) })
     }
 }
 

@@ -227,16 +227,22 @@ pub enum Reason {
     Empty,
     /// The few lines that Git keeps in place of a large file.
     LfsPointer,
-    /// HTML or XML.
+    /// HTML.
     WebPage,
     /// Another text; its beginning.
     Answer(String),
     /// Nothing but zeros.
     Zeros,
-    /// An archive of this kind.
+    /// A torrent, which only names the file.
+    Torrent,
+    /// An archive whose files have this extension.
     Archive(&'static str),
-    /// A picture of this kind.
+    /// A picture whose files have this extension.
     Picture(&'static str),
+    /// A program whose files have this extension.
+    Program(&'static str),
+    /// A file of another kind, by its name or extension.
+    Foreign(&'static str),
     /// What macOS keeps beside a file on disks of other systems.
     AppleDouble,
     /// So many bytes, and the header describes more.
@@ -276,6 +282,18 @@ impl Said for Reason {
             Reason::Picture(kind) => say!(
                 "it is a {kind} picture; get the model's own file",
                 "{kind} の画像です。モデルそのもののファイルを入手してください"
+            ),
+            Reason::Torrent => say!(
+                "it is a torrent, which only names the file; open it with a torrent program and use what that downloads",
+                "ファイルのありかを書いた torrent です。torrent ソフトで開き、ダウンロードされたファイルを使ってください"
+            ),
+            Reason::Program(kind) => say!(
+                "it is a program (.{kind}), not a model; do not run it, and get the model's own file",
+                "モデルではなくプログラム (.{kind}) です。実行せずに、モデルそのもののファイルを入手してください"
+            ),
+            Reason::Foreign(kind) => say!(
+                "it is a file of another kind ({kind}); get the model's own file, best as .safetensors",
+                "別の種類のファイル ({kind}) です。モデルそのもののファイル (できれば .safetensors) を入手してください"
             ),
             Reason::AppleDouble => say!(
                 "it is what macOS keeps beside a file on foreign disks (AppleDouble); the file itself has the same name without `._`",

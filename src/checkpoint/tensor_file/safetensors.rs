@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use infer::MatcherType;
 use safetensors::tensor::Metadata;
 use serde_json::Value;
 
@@ -87,36 +88,46 @@ fn something_else(source: &Source) -> Option<Reason> {
     /// A download that stopped has its space filled with zeros, at least at the start.
     const LOOKED_AT: usize = 1 << 16;
     let bytes = &*source.start(LOOKED_AT);
-    const ARCHIVES: [(&[u8], &str); 6] = [
-        (b"7z\xbc\xaf\x27\x1c", "7z"),
-        (b"Rar!\x1a\x07", "RAR"),
-        (b"\x1f\x8b", "gzip"),
-        (b"BZh", "bzip2"),
-        (b"\xfd7zXZ\0", "xz"),
-        (b"\x28\xb5\x2f\xfd", "zstd"),
-    ];
-    const PICTURES: [(&[u8], &str); 4] =
-        [(b"\x89PNG\r\n", "PNG"), (b"\xff\xd8\xff", "JPEG"), (b"GIF8", "GIF"), (b"RIFF", "WebP")];
-    let starts = |(start, name): &(&[u8], &'static str)| bytes.starts_with(start).then_some(*name);
     if bytes.is_empty() {
         return Some(Reason::Empty);
     }
     if bytes.starts_with(b"\0\x05\x16\x07") {
         return Some(Reason::AppleDouble);
     }
-    if let Some(name) = ARCHIVES.iter().find_map(starts) {
-        return Some(Reason::Archive(name));
-    }
-    if bytes.get(257..262) == Some(b"ustar") {
-        return Some(Reason::Archive("tar"));
-    }
-    if let Some(name) = PICTURES.iter().find_map(starts) {
-        return Some(Reason::Picture(name));
-    }
     if bytes.iter().all(|b| *b == 0) {
         return Some(Reason::Zeros);
     }
-    words(bytes)
+    if is_torrent(bytes) {
+        return Some(Reason::Torrent);
+    }
+    words(bytes).or_else(|| by_signature(bytes))
+}
+
+/// A dictionary in BitTorrent's notation: its first key is a text with its length before it.
+fn is_torrent(bytes: &[u8]) -> bool {
+    let Some(rest) = bytes.strip_prefix(b"d") else { return false };
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    (1..=3).contains(&digits)
+        && rest.get(digits) == Some(&b':')
+        && rest.windows(6).any(|part| part == b"4:info" || part == b"nounce")
+}
+
+/// Files that tell by their first bytes what they are.
+fn by_signature(bytes: &[u8]) -> Option<Reason> {
+    if bytes.starts_with(b"\x89HDF\r\n") {
+        return Some(Reason::Foreign("HDF5"));
+    }
+    if bytes.starts_with(b"\x93NUMPY") {
+        return Some(Reason::Foreign("NumPy"));
+    }
+    let kind = infer::get(bytes)?;
+    let name = kind.extension();
+    Some(match kind.matcher_type() {
+        MatcherType::Image => Reason::Picture(name),
+        MatcherType::App => Reason::Program(name),
+        MatcherType::Archive if !["pdf", "rtf", "sqlite", "ps", "eot", "swf"].contains(&name) => Reason::Archive(name),
+        _ => Reason::Foreign(name),
+    })
 }
 
 /// Texts that servers send in place of a file.
@@ -136,7 +147,10 @@ fn words(bytes: &[u8]) -> Option<Reason> {
     if text.starts_with("version https://git-lfs") {
         return Some(Reason::LfsPointer);
     }
-    if text.starts_with('<') {
+    let start = text.get(..512).unwrap_or(text).to_ascii_lowercase();
+    if start.starts_with('<')
+        && ["<!doctype html", "<html", "<head", "<body", "<script"].iter().any(|tag| start.contains(tag))
+    {
         return Some(Reason::WebPage);
     }
     let is_text = !text.is_empty() && text.chars().all(|c| !c.is_control() || c.is_whitespace());

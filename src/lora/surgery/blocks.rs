@@ -25,7 +25,7 @@ pub struct Blocks {
 
 #[derive(Debug)]
 enum Naming {
-    Unet(Box<ModuleTable>),
+    Unet(&'static ModuleTable),
     Transformer(&'static Transformer),
 }
 
@@ -38,7 +38,7 @@ impl Blocks {
         let family = family_of(file);
         let blocks = Blocks {
             family: family.label(),
-            naming: Naming::Unet(Box::new(ModuleTable::full_size(family))),
+            naming: Naming::Unet(ModuleTable::full_size(family)),
             names: Space::Unet.names().iter().map(|name| (*name).to_owned()).collect(),
         };
         let knows_any = file.names().any(|name| !matches!(blocks.place(name).place, Place::Unknown | Place::Bundled));

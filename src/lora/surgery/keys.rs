@@ -53,9 +53,9 @@ mod tests {
             (Family::Sd2, "model_transformer_resblocks_3_mlp_c_fc", "lora_te_text_model_encoder_layers_3_mlp_fc1"),
         ] {
             let table = ModuleTable::full_size(family);
-            assert_eq!(file_key(&table, module).as_deref(), Some(key), "{module}");
+            assert_eq!(file_key(table, module).as_deref(), Some(key), "{module}");
         }
         let table = ModuleTable::full_size(Family::Sdxl);
-        assert_eq!(file_key(&table, "1_model_ln_final"), None);
+        assert_eq!(file_key(table, "1_model_ln_final"), None);
     }
 }

@@ -47,8 +47,17 @@ pub fn in_ascii(text: &str) -> String {
     text.chars().map(|c| half_width(c).or_else(|| digit(c)).unwrap_or(c)).collect()
 }
 
+/// Whether there is any use in looking: compiling the pattern takes longer than most plans.
+fn may_hold_one(text: &str) -> bool {
+    let is_word = |word: &[u8]| text.as_bytes().windows(word.len()).any(|part| part.eq_ignore_ascii_case(word));
+    text.contains(['<', '＜', '〈', '《', '«', '‹']) || text.contains("&lt;") || is_word(b"lora") || is_word(b"lyco")
+}
+
 /// Everything in `text`, out of which the tags have been cut, that was meant as one.
 pub fn no_tags(text: &Mapped, source: &Source) -> Vec<Diagnostic> {
+    if !may_hold_one(text.text()) {
+        return Vec::new();
+    }
     let Some(openings) = OPENINGS.as_ref() else { return Vec::new() };
     let mut found = Vec::new();
     let mut from = 0;

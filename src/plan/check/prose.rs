@@ -1,7 +1,7 @@
 //! Findings about what stands between the tags: the writing of other programs, which webui draws as text.
 
 use std::ops::Range;
-use std::sync::LazyLock;
+use std::sync::OnceLock;
 
 use regex::Regex;
 
@@ -14,7 +14,10 @@ use crate::syntax::{Mapped, Prompt, python};
 
 /// What is found by its form alone, and what is said of it.
 struct Form {
-    pattern: Regex,
+    /// What no such place is without: most texts have none of it, and compiling a pattern takes longer than looking.
+    needs: &'static [&'static str],
+    pattern: &'static str,
+    compiled: OnceLock<Option<Regex>>,
     say: fn(&str, &Source) -> Option<Diagnostic>,
 }
 
@@ -22,21 +25,27 @@ struct Form {
 const FULL_WIDTH: &str = r"[（［][^（）［］()\[\]\n]*[）］)\]]?|[）］]|\([^()\[\]：]*：\s*[+-]?[\d.．]+\s*\)|\[[^\[\]：｜]*[：｜][^\[\]]*\]|，";
 
 /// All forms. Of each the first place in a text is told, with how many more there are.
-static FORMS: LazyLock<Vec<Form>> = LazyLock::new(|| {
-    let form = |pattern: &str, say| Some(Form { pattern: Regex::new(pattern).ok()?, say });
-    [
-        form(r"__[\w/*.\-~!@$=()]*?[\p{L}\p{N}*][\w/*.\-~!@$=()]*?__|\$\{[^{}|]*\}", wildcard),
-        form(r"\$?\{[^{}|]*[^{}|\\]\|[^{}]*\}|\{[\d-]+\$\$[^{}]*\}", choice),
-        form(r"(?:^|[^${])(\{+[^{}|$]+\}+)", braces),
-        form(r"\b(?:ADDCOMM|ADDBASE|ADDCOL|ADDROW|ADDP)\b|\b(?:COUPLE|I?MASK|AREA|FEATHER|FILL|STYLE)\(", keyword),
-        form(FULL_WIDTH, full_width),
-        form(r"\([^()]*:\s*[+-]?\d+(?:[,，、;．]|\s*\.\s+|\s+\.\s*)\d+\s*\)", no_weight),
-        form(r"(?:^|\s)((?:--|[—–−]{1,2})[A-Za-z][\w-]*)", option),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
-});
+static FORMS: [Form; 7] = [
+    form(&["__", "${"], r"__[\w/*.\-~!@$=()]*?[\p{L}\p{N}*][\w/*.\-~!@$=()]*?__|\$\{[^{}|]*\}", wildcard),
+    form(&["{"], r"\$?\{[^{}|]*[^{}|\\]\|[^{}]*\}|\{[\d-]+\$\$[^{}]*\}", choice),
+    form(&["{"], r"(?:^|[^${])(\{+[^{}|$]+\}+)", braces),
+    form(
+        &["ADD", "COUPLE(", "MASK(", "AREA(", "FEATHER(", "FILL(", "STYLE("],
+        r"\b(?:ADDCOMM|ADDBASE|ADDCOL|ADDROW|ADDP)\b|\b(?:COUPLE|I?MASK|AREA|FEATHER|FILL|STYLE)\(",
+        keyword,
+    ),
+    form(&["（", "）", "［", "］", "：", "｜", "，"], FULL_WIDTH, full_width),
+    form(&["("], r"\([^()]*:\s*[+-]?\d+(?:[,，、;．]|\s*\.\s+|\s+\.\s*)\d+\s*\)", no_weight),
+    form(&["--", "—", "–", "−"], r"(?:^|\s)((?:--|[—–−]{1,2})[A-Za-z][\w-]*)", option),
+];
+
+const fn form(
+    needs: &'static [&'static str],
+    pattern: &'static str,
+    say: fn(&str, &Source) -> Option<Diagnostic>,
+) -> Form {
+    Form { needs, pattern, compiled: OnceLock::new(), say }
+}
 
 /// Everything in `text` that belongs to another program.
 pub fn prose(text: &Mapped, source: &Source) -> Vec<Diagnostic> {
@@ -47,8 +56,12 @@ pub fn prose(text: &Mapped, source: &Source) -> Vec<Diagnostic> {
 
 /// The first place of a form in `text`, with a word about the others.
 fn one(form: &Form, text: &Mapped, source: &Source) -> Option<Diagnostic> {
+    if !form.needs.iter().any(|needed| text.text().contains(needed)) {
+        return None;
+    }
+    let pattern = form.compiled.get_or_init(|| Regex::new(form.pattern).ok()).as_ref()?;
     // Where a form depends on what stands before it, it is the first group.
-    let mut places = form.pattern.captures_iter(text.text()).filter_map(|place| place.get(1).or(place.get(0)));
+    let mut places = pattern.captures_iter(text.text()).filter_map(|place| place.get(1).or(place.get(0)));
     let (first, said) = places.find_map(|place| Some((place.range(), (form.say)(place.as_str(), source)?)))?;
     let more = places.filter(|place| (form.say)(place.as_str(), source).is_some()).count();
     let said = said.within(source).at(text.span(first));
