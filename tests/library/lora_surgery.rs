@@ -179,7 +179,7 @@ fn parts_draw_what_a_vector_draws_in_every_kind() {
         assert!(worst <= 1, "{prompt:?} differ by {worst}");
         seen += usize::from(pair[0] != pictures[0]);
     }
-    assert!(seen >= 35, "only {seen} of the files change the picture");
+    assert!(seen >= 30, "only {seen} of the files change the picture");
 }
 
 #[test]
