@@ -64,6 +64,13 @@ pub fn convert(input: &Path, output: Option<&Path>, replace: bool) -> Result<Ans
 /// Adds a preset to a file, which is made if it is not there; gives what is to be said about it.
 pub fn add(path: &Path, name: &str, value: &str, is_elements: bool) -> Result<Vec<Diagnostic>> {
     let kind = if is_elements { Kind::Elements } else { Kind::Weights };
+    let (text, found) = with(path, name, value, kind)?;
+    save(path, &text, Existing::Replace)?;
+    Ok(found)
+}
+
+/// The text of a file with one more preset, and what is to be said about it.
+pub(super) fn with(path: &Path, name: &str, value: &str, kind: Kind) -> Result<(String, Vec<Diagnostic>)> {
     let found = findings(name, value, kind);
     if refuses(&found, false) {
         return Err(Error::refused(found));
@@ -73,8 +80,7 @@ pub fn add(path: &Path, name: &str, value: &str, is_elements: bool) -> Result<Ve
         let path = path.display();
         Error::words(code::BAD_PRESET, say!("{path}: {error}", "{path}: {error}"))
     })?;
-    save(path, &added, Existing::Replace)?;
-    Ok(found)
+    Ok((added, found))
 }
 
 fn format_of(path: &Path) -> Format {

@@ -67,6 +67,10 @@ pub trait Renderer {
     fn add_picture(&mut self, picture: Arc<InitImage>);
     /// Jobs that are wanted soon, and whose pictures are not there: who can do several things at once may begin.
     fn ahead(&mut self, _: &[&Job]) {}
+    /// This program's own engines, where it is they who draw.
+    fn studios(&mut self) -> Option<&mut Studios> {
+        None
+    }
 }
 
 /// This program's engines, by their files. Only those that drew last hold weights.
@@ -166,5 +170,9 @@ impl Renderer for Studios {
     fn add_picture(&mut self, picture: Arc<InitImage>) {
         self.open.values_mut().for_each(|studio| studio.add_picture(&picture));
         self.pictures.push(picture);
+    }
+
+    fn studios(&mut self) -> Option<&mut Studios> {
+        Some(self)
     }
 }

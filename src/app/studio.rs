@@ -12,8 +12,8 @@ use super::error::{Error, ErrorKind, Result};
 use super::session::Session;
 use crate::checkpoint::{Checkpoint, cached_sha256, sha256_of_file};
 use crate::diagnostic::{Diagnostic, Said, code};
-use crate::engine::{self, Engine, EngineOptions, InitImage, ModelType, ModelTypeSource, Observer};
-use crate::image_io::{self, Existing, encode_png, write_file};
+use crate::engine::{self, Engine, EngineOptions, Features, InitImage, ModelType, ModelTypeSource, Observer};
+use crate::image_io::{self, Existing, Rgb, encode_png, write_file};
 use crate::infotext::{ModelInfo, infotext};
 use crate::lora::{KeyTable, LoraHashes, Network, NetworkModule};
 use crate::model::{Held, OperatorChoice};
@@ -171,6 +171,13 @@ impl Studio {
         self.lora_hashes.clear();
         self.embedding_hashes.clear();
         Ok(())
+    }
+
+    /// What the checkpoint itself sees in a picture.
+    pub fn see(&mut self, picture: &image::RgbImage, observer: Observer<'_>) -> Result<Features> {
+        let (width, height) = (picture.width() as usize, picture.height() as usize);
+        let picture = Rgb { width, height, bytes: picture.as_raw().clone() };
+        Ok(self.engine.see(&picture, observer)?)
     }
 
     /// Opens every LoRA of `plan`; what is surprising about each, once, and likewise about embeddings.

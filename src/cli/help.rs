@@ -4,11 +4,10 @@
 //! Japanese has none.
 
 use clap::{Arg, ArgAction, Command};
-use textwrap::core::Word;
-use textwrap::{Options, WordSeparator};
 use unicode_width::UnicodeWidthStr;
 
 use super::language::tell;
+use super::wrapped::wrapped;
 
 /// Where the words about a flag begin.
 const COLUMN: usize = 30;
@@ -73,8 +72,7 @@ impl Page<'_> {
     }
 
     fn filled(&self, text: &str, first: &str, others: &str) -> String {
-        let options = Options::new(self.width).initial_indent(first).subsequent_indent(others);
-        textwrap::fill(text, options.word_separator(WordSeparator::Custom(words)))
+        wrapped(text, self.width, first, others)
     }
 
     /// A row: what is written, and in a column beside it or under it what it is. Short help has one line for it where it can.
@@ -238,24 +236,4 @@ fn about(arg: &Arg) -> (String, String) {
     }
     add("env", "環境変数", arg.get_env().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default());
     (text, more)
-}
-
-/// The pieces between which a line may be broken: as Unicode has it, but in Latin text at spaces alone.
-fn words(text: &str) -> Box<dyn Iterator<Item = Word<'_>> + '_> {
-    let mut ends = Vec::new();
-    let mut at = 0;
-    for piece in WordSeparator::UnicodeBreakProperties.find_words(text) {
-        at += piece.word.len() + piece.whitespace.len();
-        let (before, behind) = (text[..at].chars().next_back(), text[at..].chars().next());
-        let inside = [before, behind].iter().all(|c| c.is_some_and(|c| c.is_ascii_graphic()));
-        if !inside {
-            ends.push(at);
-        }
-    }
-    let mut start = 0;
-    Box::new(ends.into_iter().map(move |end| {
-        let piece = Word::from(&text[start..end]);
-        start = end;
-        piece
-    }))
 }

@@ -13,6 +13,7 @@ mod root;
 mod terminal;
 mod user;
 mod watch;
+mod wrapped;
 mod wrong;
 
 use std::ffi::OsString;
@@ -101,6 +102,7 @@ fn run_command(args: Vec<OsString>, terminal: Terminal) -> CommandResult {
         #[cfg(feature = "serve")]
         Command::Serve(args) => serve::run(&args, terminal),
         Command::Analyze(args) => analyze::run(&args, terminal),
+        Command::Tune(args) => tune::run(&args, terminal),
         Command::Upscale(args) => upscale::run(&args, terminal),
         Command::Completions(args) => completions::run(&args, terminal),
         Command::Man(args) => completions::man(&args, terminal),

@@ -82,7 +82,7 @@ pub enum Command {
     #[command(
         about = tell(
             "Check prompt and preset files, or prompts, and report everything that is wrong or surprising",
-            "プロンプトやプリセットのファイル、プロンプトを調べ、誤りや意外な点をすべて報告します"
+            "プロンプトやファイル、プリセットの誤りや意外な点をすべて報告します"
         ),
     )]
     Check(check::CheckArgs),
@@ -130,6 +130,13 @@ pub enum Command {
         ),
     )]
     Analyze(analyze::AnalyzeArgs),
+    #[command(
+        about = tell(
+            "Block weights for what should change, verified on other pictures",
+            "変えたいことから階層別の重みを探し、ほかの画像で確かめます"
+        ),
+    )]
+    Tune(Box<tune::TuneArgs>),
     #[command(about = tell("Make finished pictures larger (webui's Extras)", "できあがった画像を大きくします (webui の Extras)"))]
     Upscale(upscale::UpscaleArgs),
     #[command(hide = true, about = tell("Print what a shell needs to complete commands, flags and names", "コマンド・フラグ・名前をシェルで補完するためのスクリプトを出力します"))]

@@ -3,6 +3,7 @@
 use std::io::{ErrorKind, IsTerminal, Write};
 
 use super::exit::{CommandResult, Failure};
+use super::wrapped::wrapped;
 use crate::app::{self, Answer};
 use crate::diagnostic::{Diagnostic, Language, Severity, Style, Text, code, escaped};
 use crate::say;
@@ -43,6 +44,21 @@ impl Terminal {
         }
         self.say_all(&answer.found);
         Ok(())
+    }
+
+    /// Prints some sentences of the result, broken between words where a terminal has to break them.
+    pub fn paragraph(&self, text: &str) -> CommandResult {
+        let text = escaped(text);
+        match std::io::stdout().is_terminal() {
+            true => self.line(wrapped(&text, self.columns(), "", "")),
+            false => self.line(text),
+        }
+    }
+
+    /// Columns of the terminal, or of a text for nobody's window.
+    pub fn columns(&self) -> usize {
+        const OTHERWISE: usize = 100;
+        terminal_size::terminal_size().map_or(OTHERWISE, |(width, _)| usize::from(width.0))
     }
 
     /// Says all of `found`, worst last, so that the errors stand next to the shell's prompt.

@@ -947,4 +947,31 @@ codes! {
     "The server runs. Its address is on standard output: open it in any browser of this machine."
     "ページをブラウザーで開けませんでした"
     "サーバーは動いています。アドレスは標準出力にあります。このマシンのブラウザーで開いてください。"
+
+    E1401 PRESET_EXISTS "there is a preset of this name already"
+    "A preset is never overwritten by a suggestion. Choose another name, or take the old one out of its file first."
+    "この名前のプリセットはすでにあります"
+    "提案が既存のプリセットを上書きすることはありません。別の名前にするか、古いものをファイルから消してください。"
+    W1402 NOT_SAVED "there is no vector to save"
+    "Nothing was suggested, so there is no preset to write. The report says why."
+    "保存するベクトルがありません"
+    "提案がなかったので、書くプリセットがありません。理由はレポートにあります。"
+    N1403 PRESET_SAVED "a suggestion was saved as a preset"
+    "It goes into the last preset file that is read (`--presets`, or the extension's lbwpresets.txt of `--webui-dir`); where there is \
+     none, into `presets.yaml` in the folder of the report."
+    "提案をプリセットとして保存しました"
+    "保存先は、読み込むプリセットファイルのうち最後のもの (`--presets`、または `--webui-dir` の拡張機能の lbwpresets.txt) です。\
+     それがなければ、レポートのフォルダーの `presets.yaml` です。"
+    E1404 GOAL "this is nothing that can be tuned for"
+    "`--keep` takes character, composition, style, motif, colors, lines; `--toward` takes base-colors, base-lines, base-style, \
+     base-composition or a picture; `--away` takes pictures. Several are separated by commas, and `=` gives one its weight: \
+     `--toward base-colors=2,base-lines`."
+    "この目標では調整できません"
+    "`--keep` には character、composition、style、motif、colors、lines を、`--toward` には base-colors、base-lines、base-style、\
+     base-composition か画像を、`--away` には画像を書きます。コンマで区切って並べ、`=` で重みを付けます: `--toward base-colors=2,base-lines`。"
+    E1405 BOUND "a block cannot be held so"
+    "`--fix M00=1` keeps the weight of a block, `--fix OUT05=0.5..1.2` says what it may be. Without a word a block may be anything from \
+     0 to 1."
+    "ブロックの重みをこうは決められません"
+    "`--fix M00=1` は重みを固定し、`--fix OUT05=0.5..1.2` は範囲を決めます。指定のないブロックは 0 から 1 までです。"
 }

@@ -116,7 +116,7 @@ impl Engine {
     }
 
     /// The mask at the size of the latent, and the encoded picture of which a share `weight` of the masked part is hidden.
-    fn beside(
+    pub(super) fn beside(
         &self,
         picture: &Tensor,
         mask: Option<&Gray>,

@@ -28,6 +28,7 @@ mod parameterization;
 mod preview;
 mod prompt;
 mod refiner;
+mod seen;
 
 pub use error::EngineError;
 pub use event::{Event, Observer, unobserved};
@@ -36,6 +37,7 @@ pub use init_image::InitImage;
 pub use parameterization::{ModelType, ModelTypeSource};
 pub use preview::{Preview, Previewer};
 pub use prompt::PromptConditioning;
+pub use seen::Features;
 
 use std::collections::HashMap;
 use std::sync::Arc;

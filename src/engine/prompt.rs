@@ -116,17 +116,19 @@ impl Key {
             .map(|(weight, schedule)| Ok((*weight, encode(schedule)?)))
             .collect::<Result<_, EngineError>>()?;
         let negative = match (self.negative.is_empty(), architecture.empty_text) {
-            (true, EmptyText::Zeros) => {
-                let zeros = |shape: &[usize]| Tensor::zeros(shape, DType::F32, device);
-                let crossattn = zeros(&[1, CHUNK, architecture.unet.context])?;
-                // Pooled text included; the sizes stay.
-                let pooled = architecture.unet.vector.map(|width| width.saturating_sub(Sizes::WIDTH));
-                let vector = pooled.map(|width| Tensor::cat(&[&zeros(&[1, width])?, &sizes], 1)).transpose()?;
-                Scheduled(vec![(0, Conditioning { crossattn, vector })])
-            }
+            (true, EmptyText::Zeros) => Scheduled(vec![(0, zeros(architecture, &sizes)?)]),
             (true, EmptyText::Encoded) => encode(&vec![Segment { last_step: 0, pieces: Vec::new() }])?,
             (false, _) => encode(&self.negative)?,
         };
         Ok(PromptConditioning { parts, negative })
     }
+}
+
+/// What stands for no text at all: zeros, pooled text included; the sizes stay.
+pub(super) fn zeros(architecture: &Architecture, sizes: &Tensor) -> candle_core::Result<Conditioning> {
+    let zeros = |shape: &[usize]| Tensor::zeros(shape, DType::F32, sizes.device());
+    let crossattn = zeros(&[1, CHUNK, architecture.unet.context])?;
+    let pooled = architecture.unet.vector.map(|width| width.saturating_sub(Sizes::WIDTH));
+    let vector = pooled.map(|width| Tensor::cat(&[&zeros(&[1, width])?, sizes], 1)).transpose()?;
+    Ok(Conditioning { crossattn, vector })
 }

@@ -184,7 +184,7 @@ pub fn analysis(
     job.change(|state| state.sent.clear());
     let mut report = serde_json::to_value(&analyzed.report).unwrap_or_default();
     publish(job, folder.path(), &mut report)?;
-    let table = analyzed.report.table();
+    let table = analyzed.report.text();
     let page = std::fs::read_to_string(&analyzed.page).unwrap_or_default();
     job.change(|state| state.result = Some(Arc::new(json!({ "report": report, "table": table, "page": page }))));
     Ok(())

@@ -59,6 +59,11 @@ pub fn sentence(id: &str, idle: Option<Idle>, effect: &Change, colors: f64, line
     )
 }
 
+/// Whether a change is large enough for words.
+pub fn is_seen(change: &Change) -> bool {
+    !does(change).is_empty()
+}
+
 /// `a, b and c`
 fn listed(mut words: Vec<Text>) -> Text {
     let Some(last) = words.pop() else { return Text::default() };
@@ -213,5 +218,6 @@ mod tests {
         assert_eq!(idle(Idle::Strength), "BASE: the LoRA's strength is 0 here.");
         let moved = Change { coarse_ssim: 0.5, ..Change::NONE };
         assert_eq!(sentence("IN04", None, &moved, 0.0, 0.0), "IN04 changes the composition (coarse SSIM 0.50).");
+        assert!(is_seen(&c) && is_seen(&moved) && !is_seen(&Change::NONE));
     }
 }

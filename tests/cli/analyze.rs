@@ -54,6 +54,11 @@ fn each_distinct_picture_is_drawn_once_and_text_is_encoded_once() {
     let html = s.text("lbw-analysis/analysis.html");
     assert!(html.contains("data:image/png;base64,") && html.contains("&lt;lora:night:1:lbw=XYZ&gt;"));
     assert!(!html.contains("src=\"cells"), "the page needs no other file");
+    // Where it lies in its folder, pictures grow to the files there.
+    let grown: Vec<&str> = html.split("data-file=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    assert_eq!(grown.len(), 2 + 2 * 11);
+    assert!(grown.iter().all(|file| s.path("lbw-analysis").join(file).is_file()), "{grown:?}");
+    assert!(html.contains("<html lang=en>"));
     let csv = s.text("lbw-analysis/analysis.csv");
     assert_eq!(csv.lines().count(), 13);
 }
@@ -136,6 +141,9 @@ fn a_suggestion_is_verified_on_other_prompts() {
     assert_eq!(pictures.len(), 2);
     let kept = |errors: &Value| errors["kept"].as_f64().unwrap();
     assert!(kept(&found["errors"]) >= 0.9);
+    let tags = format!("<lora:overcooked:1:lbw={}>", found["vector"].as_str().unwrap());
+    assert_eq!(found["tags"], tags.as_str());
+    assert_eq!(found["prompt"], format!("yellow star, blue background, thick outline {tags}"));
     assert_eq!(found["holds"].as_bool().unwrap(), {
         let gain = |what: &str| {
             1.0 - found["verified"][what].as_f64().unwrap() / found["verified_full"][what].as_f64().unwrap()
@@ -144,6 +152,48 @@ fn a_suggestion_is_verified_on_other_prompts() {
             |what: &str| 1.0 - found["errors"][what].as_f64().unwrap() / report["errors"][what].as_f64().unwrap();
         kept(&found["verified"]) >= 0.9 && ["colors", "lines"].iter().all(|what| gain(what) >= 0.3 && here(what) >= 0.3)
     });
+}
+
+/// Two of the night LoRA's blocks do next to nothing, whatever a few steps make of them.
+#[test]
+fn a_block_that_hardly_does_anything_is_no_suggestion() {
+    let s = Sandbox::new();
+    let args = ["red circle <lora:night:1>", "--blocks", "IN07,M00", "--quick", "--steps", "8", "--seed", "1"];
+    let goal = ["--toward", "base-colors,base-lines", "--verify-prompt", "blue star", "--save-preset", "MINE"];
+    let (out, err) = analyze(&s, 0, &[&args[..], &goal, &SMALL[..6], &["--json"]].concat());
+    let report = json(&out);
+    for block in report["blocks"].as_array().unwrap() {
+        assert!(block["sentence"].as_str().unwrap().ends_with("hardly does anything."), "{block}");
+    }
+    assert_eq!(report["suggestion"]["found"], Value::Null);
+    assert!(err.contains("W1402") && !s.path("lbw-analysis/presets.yaml").exists(), "{err}");
+}
+
+#[test]
+fn a_suggestion_becomes_a_preset() {
+    let s = Sandbox::new();
+    let run = |output: &str, name: &str, presets: &[&str]| {
+        let prompt = "yellow star, blue background, thick outline <lora:overcooked:1>";
+        let args = [prompt, "--blocks", "OUT03-OUT05", "--seed", "1", "--steps", "4", "-o", output];
+        let goal = ["--toward", "base-colors,base-lines", "--verify-prompt", "red circle", "--save-preset", name];
+        let settings = [&SMALL[..6], &SMALL[8..], &["--json"]].concat();
+        s.lbw(&[&["analyze"], &args[..], &goal, presets, &settings].concat()).output().unwrap()
+    };
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let first = run("one", "MINE", &[]);
+    let vector = json(&text(&first.stdout))["suggestion"]["found"]["vector"].as_str().unwrap().to_owned();
+    assert!(text(&first.stderr).contains("--presets one/presets.yaml"), "{}", text(&first.stderr));
+    let (shown, _) = s.expect(0, &["preset", "show", "MINE", "--presets", "one/presets.yaml"]);
+    assert!(shown.contains(&vector), "{shown}");
+    // Into the file that is named, and never over a preset that is there.
+    s.write("mine.yaml", "layout: sdxl-12\npresets:\n  OLD: 1,1,1,1,1,1,1,1,1,1,1,1\n");
+    assert!(run("two", "MINE", &["--presets", "mine.yaml"]).status.success());
+    assert!(s.text("mine.yaml").contains(&format!("MINE: {vector}")), "{}", s.text("mine.yaml"));
+    for name in ["OLD", "MINE", "XLOUT"] {
+        let refused = run("three", name, &["--presets", "mine.yaml"]);
+        assert_eq!(refused.status.code(), Some(2), "{name}");
+        assert!(text(&refused.stderr).contains("E1401") && !s.path("three").exists(), "{}", text(&refused.stderr));
+    }
 }
 
 #[test]

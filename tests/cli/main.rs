@@ -24,6 +24,7 @@ mod sd1;
 mod settings;
 mod slips;
 mod styles;
+mod tune;
 mod txt2img;
 mod upscale;
 mod worker;

@@ -2,6 +2,10 @@
 
 #[path = "../common/drawing.rs"]
 mod drawing;
+#[path = "../common/guilt.rs"]
+mod guilt;
+#[path = "../common/world.rs"]
+mod world;
 
 mod diagnostics;
 mod dialects;
@@ -9,11 +13,13 @@ mod embedding_files;
 mod errors;
 mod files;
 mod fuzz_smoke;
+mod guilty;
 mod hostile_lora;
 mod lora_bake;
 mod lora_surgery;
 mod over_time;
 mod pasted;
 mod referee;
+mod seen;
 mod text_properties;
 mod weights;

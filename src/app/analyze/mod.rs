@@ -1,9 +1,8 @@
 //! The Effective Block Analyzer: which block of a LoRA does what.
 
 mod bars;
-mod folder;
+mod grids;
 mod pictures;
-mod subject;
 mod suggestion;
 
 use std::path::PathBuf;
@@ -11,19 +10,23 @@ use std::sync::Arc;
 
 use super::draw::{Event, Sink};
 use super::error::{Error, Result};
+use super::folder::{Folder, unwritable};
 use super::renderer::Renderer;
+use super::saved_preset::SavedPreset;
 use super::session::{Asked, Session};
+use super::store::read_cell;
+use super::subject::Subject;
 use crate::diagnostic::{Language, code};
 use crate::say;
-use crate::study::analyzer::AnalysisPlan;
+use crate::study::analyzer::{Analysis, AnalysisPlan};
 use crate::study::metrics::Change;
-use crate::study::report::{Block, Report, guilty, mean_and_spread, ranking};
+use crate::study::report::{self, Block, Report, guilty, mean_and_spread, ranking};
 pub use crate::study::suggest::Goal;
 use crate::study::words::sentence;
 pub use bars::Bars;
-use folder::Folder;
+use serde_json::json;
+
 use pictures::{Compared, Drawing, OneBlock, errors_of};
-use subject::Subject;
 
 /// What is asked of an analysis.
 #[derive(Debug, Clone)]
@@ -48,6 +51,8 @@ pub struct Wish {
     pub toward: Option<Goal>,
     /// Prompts to verify the suggestion on.
     pub verify_prompts: Vec<String>,
+    /// The name of a preset for the suggestion.
+    pub save_preset: Option<String>,
     /// Take a range of three weights or more as the extension does.
     pub webui_quirks: bool,
     /// The folder of the pictures and the report; a run that was stopped goes on in it.
@@ -69,10 +74,65 @@ impl Default for Wish {
             quick: false,
             toward: None,
             verify_prompts: Vec::new(),
+            save_preset: None,
             webui_quirks: false,
             output: PathBuf::from("lbw-analysis"),
             language: Language::default(),
         }
+    }
+}
+
+impl Wish {
+    fn check(&self) -> Result<()> {
+        if self.seeds == 0 {
+            let message = say!("--seeds 0: an analysis needs at least one seed", "--seeds 0: シードは一つ以上要ります");
+            return Err(Error::words(code::STUDY, message));
+        }
+        if self.threshold.trim().parse::<i64>().is_err() {
+            let threshold = &self.threshold;
+            let message = say!(
+                "--threshold {threshold}: the threshold is a whole number",
+                "--threshold {threshold}: 閾値は整数です"
+            );
+            return Err(Error::words(code::STUDY, message));
+        }
+        Ok(())
+    }
+
+    /// Weight of the changed block and of all others.
+    fn range(&self) -> Result<[String; 2]> {
+        let range: Vec<String> = self.range.split(',').map(|part| part.trim().to_owned()).collect();
+        match range.as_slice() {
+            [value, rest] => Ok([value.clone(), rest.clone()]),
+            [value, rest, ..] if self.webui_quirks => Ok([value.clone(), rest.clone()]),
+            _ => {
+                let range = &self.range;
+                let message = say!(
+                    "--range {range}: the range has two weights, that of the changed block and that of all others, as in `0,1`",
+                    "--range {range}: 変えるブロックの重みとほかの重みの二つを `0,1` のように書いてください"
+                );
+                Err(Error::words(code::STUDY, message))
+            }
+        }
+    }
+
+    /// The runs of the analysis; seeds count up.
+    fn plan(&self, subject: &Subject) -> Result<AnalysisPlan> {
+        let mut next = subject.seed();
+        let mut draw = || {
+            next += 1;
+            next - 1
+        };
+        let all_blocks = format!("{}ALL", subject.blocks().len());
+        let analysis = Analysis {
+            range: &self.range,
+            blocks: self.blocks.as_ref().unwrap_or(&all_blocks),
+            seed: subject.seed(),
+            seeds: self.seeds,
+            leftover_z_values: "",
+            title: &subject.marked.title,
+        };
+        Ok(analysis.plan(&mut draw)?)
     }
 }
 
@@ -109,15 +169,17 @@ pub fn analyze(
     renderer: &mut dyn Renderer,
     sink: &mut dyn Sink,
 ) -> Result<Analyzed> {
-    let mut subject = Subject::new(session, asked, wish)?;
+    wish.check()?;
+    let mut subject = Subject::new(session, asked, wish.lora.as_deref(), wish.range()?)?;
     for found in subject.check()? {
         sink.event(Event::Found(&found));
     }
-    let folder = Folder::open(&wish.output, &mut subject, sink)?;
+    let preset = wish.save_preset.as_deref().map(|name| SavedPreset::new(name, &subject, &wish.output)).transpose()?;
+    let folder = Folder::open(&wish.output, &json!({ "prompt": *subject.request.prompt.text }), &mut subject, sink)?;
     if wish.quick {
         subject.quarter_steps()?;
     }
-    let plan = subject.analysis(wish)?;
+    let plan = wish.plan(&subject)?;
     let mut pictures = Drawing::new(renderer, &subject, &folder, wish, sink);
     let sheets = pictures.sheets(&plan)?;
     let mut tables = Vec::new();
@@ -129,10 +191,16 @@ pub fn analyze(
     if let Some(goal) = wish.toward {
         report.suggestion = Some(suggestion::suggest(&mut pictures, goal, &report)?);
     }
-    report.work = pictures.work;
+    report.work = pictures.easel.work;
     report.work.pictures = pictures::distinct(&sheets);
-    report.grids = folder.grids(wish, &plan, &tables, &sheets, sink)?;
-    folder.write(&report)?;
+    report.grids = grids::grids(&folder, wish, &plan, &tables, &sheets, sink)?;
+    let page = report::page(&report, &mut |name| read_cell(&folder.path(name)))?;
+    folder.write("analysis", &report, &page)?;
+    folder.replace("analysis.csv", report.csv().map_err(|e| unwritable(&e))?.as_bytes())?;
+    if let Some(preset) = preset {
+        let found = report.suggestion.as_ref().and_then(|suggestion| suggestion.found.as_ref());
+        sink.event(Event::Found(&preset.save(found.map(|found| found.vector.as_str()))?));
+    }
     Ok(Analyzed { report, page: folder.path("analysis.html") })
 }
 
@@ -182,7 +250,7 @@ fn report(wish: &Wish, subject: &Subject, plan: &AnalysisPlan, pictures: &Drawin
         threshold: wish.threshold.clone(),
         steps: subject.request.settings.steps,
         quick: wish.quick,
-        work: pictures.work,
+        work: pictures.easel.work,
         effect: Change::mean(&effects).unwrap_or(Change::NONE),
         errors: full,
         ranking: ids(ranking(&blocks)),

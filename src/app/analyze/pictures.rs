@@ -4,31 +4,27 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::Wish;
-use super::folder::Folder;
-use super::subject::{Subject, factors, idle};
-use crate::app::draw::{self, Event, Job, Sink, draw};
-use crate::app::error::{Error, Result};
+use super::grids::difference;
+use crate::app::draw::Sink;
+use crate::app::easel::{Easel, missing};
+use crate::app::error::Result;
+use crate::app::folder::Folder;
 use crate::app::renderer::Renderer;
-use crate::app::store::{Cells, read_cell};
-use crate::diagnostic::code;
-use crate::engine;
+use crate::app::store::read_cell;
+use crate::app::subject::{Subject, factors, idle};
 use crate::image_io;
-use crate::plan::Plan;
-use crate::say;
 use crate::study::analyzer::{AnalysisPlan, Comparison, Table};
 use crate::study::metrics::{Change, Measured};
 use crate::study::report::{Pictures, References, Work};
 use crate::study::suggest::Errors;
 use crate::study::words::Idle;
 
-/// Who draws, and what the work has cost.
+/// What is drawn, and who draws it.
 pub struct Drawing<'a> {
-    pub renderer: &'a mut dyn Renderer,
+    pub easel: Easel<'a>,
     pub subject: &'a Subject,
     pub folder: &'a Folder,
     pub wish: &'a Wish,
-    pub sink: &'a mut dyn Sink,
-    pub work: Work,
     /// How many modules each block changes, and why it changes none.
     pub changing: Vec<(usize, Option<Idle>)>,
     pub seeds: Vec<i64>,
@@ -69,8 +65,9 @@ impl<'a> Drawing<'a> {
         wish: &'a Wish,
         sink: &'a mut dyn Sink,
     ) -> Self {
-        let (work, changing, seeds) = Default::default();
-        Drawing { renderer, subject, folder, wish, sink, work, changing, seeds }
+        let easel = Easel { renderer, model: &subject.model, cells: folder.cells(), sink, work: Work::default() };
+        let (changing, seeds) = Default::default();
+        Drawing { easel, subject, folder, wish, changing, seeds }
     }
 
     /// Draws the plain base, the whole LoRA and each block's picture for every seed.
@@ -80,11 +77,9 @@ impl<'a> Drawing<'a> {
             let reference = &plan.runs[table.reference];
             let full = self.subject.plan(reference)?;
             if jobs.is_empty() {
-                for found in self.renderer.check(&full, &self.subject.model)? {
-                    self.sink.event(Event::Found(&found));
-                }
+                self.easel.check(&full)?;
             }
-            let networks = self.renderer.modules(&full, &self.subject.model)?;
+            let networks = self.easel.renderer.modules(&full, &self.subject.model)?;
             let full_factors = factors(&full, &networks);
             let seed = reference.seed;
             self.seeds.push(seed);
@@ -100,7 +95,7 @@ impl<'a> Drawing<'a> {
                 jobs.push((format!("{seed}-{id}"), plan));
             }
         }
-        let paths = self.draw(jobs)?;
+        let paths = self.easel.draw(jobs)?;
         let mut paths = paths.into_iter();
         let mut sheets = Vec::new();
         for (table, seed) in plan.tables.iter().zip(self.seeds.clone()) {
@@ -110,34 +105,6 @@ impl<'a> Drawing<'a> {
             sheets.push(Sheet { seed, base, full, changed });
         }
         Ok(sheets)
-    }
-
-    /// Draws what is not there yet and counts the work; gives the files.
-    pub fn draw(&mut self, plans: Vec<(String, Plan)>) -> Result<Vec<PathBuf>> {
-        let mut jobs = Vec::new();
-        for (name, plan) in plans {
-            let id = self.renderer.id(&plan, &self.subject.model)?;
-            let model = self.subject.model.clone();
-            jobs.push(Job { plan, model, name, place: None, pasted: None, id, file: None });
-        }
-        let (mut evaluations, mut text_encodings, mut drawn) = (0, 0, 0);
-        let outer = &mut *self.sink;
-        let mut count = |event: Event<'_>| {
-            match &event {
-                Event::Engine(engine::Event::Predicted { .. }) => evaluations += 1,
-                Event::Engine(engine::Event::Encoded) => text_encodings += 1,
-                Event::Done { .. } => drawn += 1,
-                _ => {}
-            }
-            outer.event(event)
-        };
-        let order: Vec<usize> = (0..jobs.len()).collect();
-        let outcome = draw(&jobs, &order, self.renderer, &mut Cells::new(&self.folder.cells())?, &mut count)?;
-        draw::some_failed(&outcome, jobs.len())?;
-        self.work.evaluations += evaluations;
-        self.work.text_encodings += text_encodings;
-        self.work.drawn += drawn;
-        outcome.files.into_iter().map(|file| file.ok_or_else(missing)).collect()
     }
 
     /// Compares the pictures of one seed and writes the differences.
@@ -156,7 +123,7 @@ impl<'a> Drawing<'a> {
             let measured = Measured::new(&picture);
             let comparison = Comparison::new(&full, &[&picture], self.wish.threshold.trim(), white)?;
             compared.labels.extend(comparison.labels(std::slice::from_ref(id)));
-            let difference = self.folder.difference(path, white);
+            let difference = difference(self.folder, path, white);
             for pixels in &comparison.differences {
                 write_difference(path, &difference, pixels)?;
             }
@@ -181,10 +148,6 @@ fn write_difference(of: &Path, path: &Path, pixels: &image::RgbImage) -> Result<
     let text = image_io::read_text(of)?;
     let parameters = text.parameters.unwrap_or_default();
     Ok(image_io::write_png(path, pixels, &parameters, text.plan.as_deref(), image_io::Existing::Replace)?)
-}
-
-fn missing() -> Error {
-    Error::file(code::NO_FILE, say!("a picture is missing", "画像がありません"))
 }
 
 impl Sheet {

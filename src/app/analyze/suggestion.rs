@@ -3,27 +3,14 @@
 use super::pictures::{Drawing, errors_of};
 use crate::app::error::{Error, Result};
 use crate::app::store::read_cell;
-use crate::block::Layout;
+use crate::app::subject::{name_of, other_seeds};
 use crate::diagnostic::code;
-use crate::infotext::float_text;
 use crate::say;
 use crate::study::analyzer_prompt::tags_behind;
 use crate::study::metrics::{Change, Measured};
 use crate::study::report::{Found, Report, Suggestion, Verified};
 use crate::study::suggest::{Errors, Goal, Weights, search};
-use crate::study::words::suggestion_sentence;
-use crate::study::xyz_weights::weights;
-
-/// Prompts to verify on where the user gives none: those of the embedded model's world, and such that every model knows.
-const EMBEDDED: [&str; 3] = [
-    "blue star, yellow background, flat color",
-    "green square, white background, gradient",
-    "red heart, gray background, thick outline",
-];
-const OTHERS: [&str; 3] = ["portrait of a woman", "a house in a landscape", "a cat on a chair"];
-/// Seeds to verify with; they begin so far after those of the analysis.
-const SEEDS: i64 = 2;
-const APART: i64 = 1000;
+use crate::study::words::{is_seen, suggestion_sentence};
 
 /// Looks for a vector for `goal` and verifies it.
 pub fn suggest(drawing: &mut Drawing, goal: Goal, report: &Report) -> Result<Suggestion> {
@@ -35,7 +22,8 @@ pub fn suggest(drawing: &mut Drawing, goal: Goal, report: &Report) -> Result<Sug
         );
         return Err(Error::words(code::STUDY, message));
     };
-    let changing = report.blocks.iter().enumerate().filter(|(_, block)| block.modules > 0);
+    // What a block that hardly does anything seems to take back is chance.
+    let changing = report.blocks.iter().enumerate().filter(|(_, block)| block.modules > 0 && is_seen(&block.effect));
     let blocks: Vec<(usize, Errors)> = changing.map(|(at, block)| (at, block.errors)).collect();
     let (seeds, language) = (drawing.seeds.clone(), drawing.wish.language);
     let prompt = |drawing: &Drawing, vector: &str| {
@@ -49,7 +37,7 @@ pub fn suggest(drawing: &mut Drawing, goal: Goal, report: &Report) -> Result<Sug
         for seed in &seeds {
             jobs.push((format!("{seed}-{name}"), drawing.subject.plan_of(prompt.clone(), *seed)?));
         }
-        let paths = drawing.draw(jobs)?;
+        let paths = drawing.easel.draw(jobs)?;
         let (mut left, mut effects) = (Vec::new(), Vec::new());
         for (path, references) in paths.iter().zip(&report.references) {
             let read = |name: &str| Ok::<_, Error>(Measured::new(&read_cell(&drawing.folder.path(name))?));
@@ -65,8 +53,12 @@ pub fn suggest(drawing: &mut Drawing, goal: Goal, report: &Report) -> Result<Sug
     };
     let long = vector(drawing, report, &best.weights)?;
     let (full, errors, pictures) = verify(drawing, &long, &name(report, &best.weights))?;
+    let vector = drawing.subject.shortest(&long, drawing.easel.renderer)?;
+    let prompt = prompt(drawing, &vector)?;
     let found = Found {
-        vector: shortest(drawing, &long)?,
+        tags: tags_behind("", &prompt).trim().to_owned(),
+        vector,
+        prompt,
         weights: best.weights.iter().map(|(at, w)| (report.blocks[*at].id.clone(), *w)).collect(),
         errors: best.errors,
         verified_full: full,
@@ -81,59 +73,35 @@ pub fn suggest(drawing: &mut Drawing, goal: Goal, report: &Report) -> Result<Sug
 
 /// The vector with 26 entries in which some blocks have other weights.
 fn vector(drawing: &Drawing, report: &Report, changed: &Weights) -> Result<String> {
-    changed.iter().try_fold(drawing.subject.reference.clone(), |vector, (block, weight)| {
-        Ok(weights(&number(*weight), &report.blocks[*block].id, &vector)?)
-    })
-}
-
-fn number(weight: f64) -> String {
-    float_text((weight * 1000.0).round() / 1000.0)
+    drawing.subject.vector(changed.iter().map(|(block, weight)| (report.blocks[*block].id.as_str(), *weight)))
 }
 
 fn name(report: &Report, weights: &Weights) -> String {
-    let each = weights.iter().map(|(block, weight)| format!("{}={}", report.blocks[*block].id, number(*weight)));
-    each.collect::<Vec<_>>().join("+")
+    name_of(weights.iter().map(|(block, weight)| (report.blocks[*block].id.as_str(), *weight)))
 }
 
-/// The vector in the shortest layout that reaches all blocks in which the LoRAs have weights.
-fn shortest(drawing: &mut Drawing, long: &str) -> Result<String> {
-    let entries: Vec<&str> = long.split(',').collect();
-    let plan = drawing.subject.plan_of(drawing.subject.marked.with(long, long), drawing.subject.seed())?;
-    let networks = drawing.renderer.modules(&plan, &drawing.subject.model)?;
-    let blocks: Vec<_> = networks.iter().flatten().filter_map(|m| m.block).collect();
-    let of = |layout: Layout| (0..layout.len()).filter_map(move |entry| layout.block(entry));
-    let mut layout = plan.family.layouts().into_iter();
-    let layout = layout.find(|l| blocks.iter().all(|block| of(*l).any(|b| b == *block)));
-    Ok(match layout {
-        Some(layout) => of(layout).filter_map(|b| entries.get(b.index()).copied()).collect::<Vec<_>>().join(","),
-        None => long.to_owned(),
-    })
-}
-
-/// Renders base, whole LoRA and suggestion on other prompts and seeds: errors of the whole LoRA and of the suggestion.
+/// Renders base, whole LoRA and suggestion on other prompts and seeds, with all steps: errors of the whole LoRA and of the suggestion.
 fn verify(drawing: &mut Drawing, vector: &str, name: &str) -> Result<(Errors, Errors, Vec<Verified>)> {
     let subject = drawing.subject;
-    let default = if subject.session.is_embedded() { EMBEDDED } else { OTHERS };
-    let given = &drawing.wish.verify_prompts;
-    let prompts: Vec<String> = if given.is_empty() { default.map(str::to_owned).to_vec() } else { given.clone() };
+    let prompts = subject.other_prompts(&drawing.wish.verify_prompts);
     let reference = subject.complement(&subject.reference)?;
     let versions = [
         ("base", subject.marked.without(&reference)),
         ("full", subject.marked.with(&subject.reference, &reference)),
         (name, subject.marked.with(vector, &subject.complement(vector)?)),
     ];
-    let first = drawing.seeds.iter().max().copied().unwrap_or(0).saturating_add(APART);
+    let last = drawing.seeds.iter().max().copied().unwrap_or(0);
     let (mut jobs, mut rows) = (Vec::new(), Vec::new());
     for text in &prompts {
-        for seed in first..first.saturating_add(SEEDS) {
+        for seed in other_seeds(last) {
             for (version, tags) in &versions {
-                let plan = subject.plan_of(tags_behind(text, tags), seed)?;
+                let plan = subject.whole_plan_of(tags_behind(text, tags), seed)?;
                 jobs.push((format!("verify-{seed}-{version}"), plan));
             }
             rows.push((text.clone(), seed));
         }
     }
-    let paths = drawing.draw(jobs)?;
+    let paths = drawing.easel.draw(jobs)?;
     let (mut pictures, mut of_full, mut of_suggested, mut effects) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::<Change>::new());
     for ((prompt, seed), paths) in rows.into_iter().zip(paths.chunks_exact(3)) {

@@ -15,6 +15,7 @@ pub mod preset;
 pub mod run;
 #[cfg(feature = "serve")]
 pub mod serve;
+pub mod tune;
 pub mod txt2img;
 pub mod upscale;
 pub mod worker;

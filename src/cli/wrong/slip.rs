@@ -10,11 +10,12 @@ use crate::diagnostic::{code, did_you_mean};
 use crate::say;
 
 /// Words that people type for a command that has another name.
-const COMMANDS: [(&[&str], &str); 9] = [
+const COMMANDS: [(&[&str], &str); 10] = [
     (&["generate", "gen", "draw", "image", "txt2image", "text2img", "t2i", "render"], "txt2img"),
     (&["i2i", "image2image", "img2image"], "img2img"),
     (&["grid", "plot", "xyzplot", "xy"], "xyz"),
     (&["eba", "analyzer", "analyser", "effective"], "analyze"),
+    (&["optimize", "optimise", "autotune", "tuning"], "tune"),
     (&["benchmark", "speed"], "bench"),
     (&["validate", "lint", "verify"], "check"),
     (&["metadata", "pnginfo", "png-info", "exif"], "info"),

@@ -94,11 +94,15 @@ impl Vae {
 
     /// Image (b, 3, 8h, 8w) in −1…1 → mean and log variance of its latent (b, 8, h, w), without the scale.
     pub fn moments(&self, image: &Tensor, watch: &mut Watch<'_>) -> Watched<Tensor> {
+        self.moments_with(image, watch, &mut |_| Ok(()))
+    }
+
+    fn moments_with(&self, image: &Tensor, watch: &mut Watch<'_>, on_level: OnLevel<'_>) -> Watched<Tensor> {
         let Some(encoder) = &self.encoder else {
             return Err(candle_core::Error::Msg("this checkpoint's VAE has no encoder".to_owned()).into());
         };
         let image = image.permute((0, 2, 3, 1))?.contiguous()?;
-        Ok(encoder.forward(&image, watch)?.permute((0, 3, 1, 2))?.contiguous()?)
+        Ok(encoder.forward(&image, watch, on_level)?.permute((0, 3, 1, 2))?.contiguous()?)
     }
 
     /// What [`Vae::moments`] gave → a latent (b, 4, h, w) drawn from its distribution by `noise` of that shape, scaled.
@@ -113,7 +117,12 @@ impl Vae {
 
     /// Image (b, 3, 8h, 8w) in −1…1 → latent (b, 4, h, w): the mean, scaled.
     pub fn encode(&self, image: &Tensor, watch: &mut Watch<'_>) -> Watched<Tensor> {
-        Ok((self.moments(image, watch)?.narrow(1, 0, 4)? * self.scale)?)
+        self.encode_with(image, watch, &mut |_| Ok(()))
+    }
+
+    /// The same; `on_level` sees what each level of the encoder makes of the image, (b, h, w, c), the largest first.
+    pub fn encode_with(&self, image: &Tensor, watch: &mut Watch<'_>, on_level: OnLevel<'_>) -> Watched<Tensor> {
+        Ok((self.moments_with(image, watch, on_level)?.narrow(1, 0, 4)? * self.scale)?)
     }
 }
 
@@ -171,7 +180,7 @@ impl Decoder {
             }
             return self.in_bands(&h, up, in_bands, band, wraps, watch);
         }
-        let h = through(&self.levels, h, watch)?;
+        let h = through(&self.levels, h, watch, &mut |_| Ok(()))?;
         let y = self.conv_out.forward(&self.norm_out.forward_silu(&h)?)?;
         watch.done(1)?;
         Ok(y)
@@ -208,11 +217,11 @@ impl Encoder {
         Encoder { conv_in, levels, middle, norm_out, conv_out, quant }
     }
 
-    fn forward(&self, x: &Tensor, watch: &mut Watch<'_>) -> Watched<Tensor> {
+    fn forward(&self, x: &Tensor, watch: &mut Watch<'_>, on_level: OnLevel<'_>) -> Watched<Tensor> {
         watch.expect(1 + parts(&self.levels) + Middle::PARTS);
         let h = self.conv_in.forward(x)?;
         watch.done(1)?;
-        let h = through(&self.levels, h, watch)?;
+        let h = through(&self.levels, h, watch, on_level)?;
         let h = self.norm_out.forward_silu(&self.middle.forward(&h, watch)?)?;
         Ok(self.quant.forward(&self.conv_out.forward(&h)?)?)
     }
@@ -225,9 +234,13 @@ fn parts(levels: &[Level]) -> usize {
     levels.iter().map(|(blocks, resize)| blocks.len() + resize.iter().len()).sum()
 }
 
-fn through(levels: &[Level], mut h: Tensor, watch: &mut Watch<'_>) -> Watched<Tensor> {
+/// Sees what a level makes of an image before its resolution changes.
+pub type OnLevel<'a> = &'a mut dyn FnMut(&Tensor) -> Result<()>;
+
+fn through(levels: &[Level], mut h: Tensor, watch: &mut Watch<'_>, on_level: OnLevel<'_>) -> Watched<Tensor> {
     for (blocks, resize) in levels {
         h = through_blocks(blocks, h, watch)?;
+        on_level(&h)?;
         h = resized(resize.as_ref(), h, watch)?;
     }
     Ok(h)

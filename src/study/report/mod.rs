@@ -1,12 +1,16 @@
-//! What an analysis found, as data, as a table for the terminal, as CSV, and in words.
+//! What an analysis found, as data, as a table for the terminal, as CSV and as a page.
+
+mod html;
+mod table;
+
+pub use html::page;
 
 use serde::Serialize;
 
 use super::metrics::Change;
 use super::suggest::{Errors, Goal};
 use super::words::Idle;
-use crate::diagnostic::{Language, Text};
-use crate::say;
+use crate::diagnostic::Language;
 
 /// An analysis: everything that its HTML page, table and CSV say.
 #[derive(Debug, Clone, Serialize)]
@@ -138,6 +142,10 @@ pub struct Suggestion {
 pub struct Found {
     /// As it is written behind `lbw=`.
     pub vector: String,
+    /// The LoRA tags with this vector, as they are written in a prompt.
+    pub tags: String,
+    /// The prompt of the analysis with these tags.
+    pub prompt: String,
     /// The blocks that are lowered.
     pub weights: Vec<(String, f64)>,
     /// On the prompt and seeds of the analysis.
@@ -192,103 +200,6 @@ pub fn ranking(blocks: &[Block]) -> Vec<usize> {
 /// The numbers of the blocks, the guiltiest first.
 pub fn guilty(blocks: &[Block]) -> Vec<usize> {
     by(blocks, |block| block.guilt)
-}
-
-impl Report {
-    /// A line for each block with a bar of its difference, then a sentence for each, the guiltiest first.
-    pub fn table(&self) -> String {
-        const BAR: f64 = 20.0;
-        let most = self.blocks.iter().map(|b| b.percent).fold(0.0, f64::max).max(1e-9);
-        let least = if self.language == Language::Ja { 8 } else { 5 };
-        let wide = self.blocks.iter().map(|b| b.id.chars().count()).max().unwrap_or(0).max(least);
-        let words = |text: Text| text.in_language(self.language).to_owned();
-        let heads = [
-            (say!("block", "ブロック"), wide + 2),
-            (say!("modules", "個数"), 9),
-            (say!("diff %", "差 %"), 8),
-            (say!("(±)", "(±)"), 8),
-            (Text::default(), 22),
-            (say!("ΔE", "色差 ΔE"), 6),
-            (say!("edges", "線"), 7),
-            (say!("contrast", "明暗差"), 10),
-            (say!("chroma", "彩度"), 8),
-            (say!("coarse", "構図"), 8),
-            (say!("guilt", "責任"), 0),
-        ];
-        let mut text = heads.map(|(head, width)| words(head.padded(width))).concat() + "\n";
-        for block in &self.blocks {
-            if let Some(idle) = block.idle {
-                let why = words(idle.said());
-                text += &format!("{:wide$}        0  {why}\n", block.id);
-                continue;
-            }
-            let bar = "█".repeat((block.percent / most * BAR).round() as usize);
-            let e = &block.effect;
-            text += &format!(
-                "{:wide$}  {:7}  {:6.2}  {:6.2}  {bar:20}  {:4.1}  {:5.2}  {:8.2}  {:+6.1}  {:6.3}  {:5.2}\n",
-                block.id,
-                block.modules,
-                block.percent,
-                block.spread,
-                e.delta_e,
-                e.edges,
-                e.contrast,
-                e.saturation,
-                e.coarse_ssim,
-                block.guilt
-            );
-        }
-        text += "\n";
-        for block in guilty(&self.blocks).into_iter().map(|at| &self.blocks[at]).filter(|b| b.idle.is_none()) {
-            text += &format!("{}\n", block.sentence);
-        }
-        if let Some(suggestion) = &self.suggestion {
-            text += "\n";
-            if let Some(found) = &suggestion.found {
-                let vector = &found.vector;
-                text += &words(say!("suggested: lbw={vector}\n", "提案: lbw={vector}\n"));
-            }
-            text += &format!("{}\n", suggestion.sentence);
-        }
-        text
-    }
-
-    /// A row for each block.
-    pub fn csv(&self) -> Result<String, csv::Error> {
-        let mut writer = csv::Writer::from_writer(Vec::new());
-        let header = "block,modules,percent,spread,delta_e,lightness,a,b,hue,saturation,contrast,edges,ssim,coarse_ssim,\
-                      base_delta_e,base_edges,base_coarse_ssim,colors,lines,guilt,sentence";
-        writer.write_record(header.split(','))?;
-        for b in &self.blocks {
-            let (e, l) = (&b.effect, &b.left);
-            let numbers = [
-                b.percent,
-                b.spread,
-                e.delta_e,
-                e.lightness,
-                e.a,
-                e.b,
-                e.hue,
-                e.saturation,
-                e.contrast,
-                e.edges,
-                e.ssim,
-                e.coarse_ssim,
-                l.delta_e,
-                l.edges,
-                l.coarse_ssim,
-                b.colors,
-                b.lines,
-                b.guilt,
-            ];
-            let mut row = vec![b.id.clone(), b.modules.to_string()];
-            row.extend(numbers.iter().map(f64::to_string));
-            row.push(b.sentence.clone());
-            writer.write_record(&row)?;
-        }
-        let bytes = writer.into_inner().map_err(|e| csv::Error::from(std::io::Error::other(e.to_string())))?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
-    }
 }
 
 #[cfg(test)]

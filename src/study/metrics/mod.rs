@@ -7,11 +7,20 @@ use image::RgbImage;
 use image::imageops::{FilterType, resize};
 use serde::Serialize;
 
+mod plane;
+mod tone;
+
+use plane::Plane;
+use tone::Cells;
+pub use tone::Unexplained;
+
 /// A picture made ready for comparisons.
 pub struct Measured {
     /// L*, a*, b* of each pixel, row by row.
     lab: Vec<[f32; 3]>,
     light: Plane,
+    /// The colours of the picture at [`COARSE`] pixels along its short side.
+    cells: Cells,
     /// The picture at [`COARSE`] pixels along its short side: what is where, without how it looks.
     coarse: Plane,
     mean: [f64; 3],
@@ -20,15 +29,11 @@ pub struct Measured {
     edges: f64,
 }
 
-/// One number per pixel.
-struct Plane {
-    width: usize,
-    height: usize,
-    values: Vec<f32>,
-}
-
 /// Pixels along the short side of the picture whose SSIM is the coarse one.
 const COARSE: u32 = 16;
+
+/// A plain picture has no contrast and no edges; the least that 8 bits show stands for it.
+const LEAST: f64 = 1e-2;
 
 /// The way from one picture to another, or the mean of several.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
@@ -49,7 +54,7 @@ pub struct Change {
     pub contrast: f64,
     /// Gradient energy of L* (mean of the squared gradient), as a ratio.
     pub edges: f64,
-    /// The shift of the colours that most of the picture shares: the medians of the pixels' changes of a* and b*, as a
+    /// The shift of the tone that most of the picture shares: the medians of the pixels' changes of a* and b*, as a
     /// distance. What is drawn into a smaller part of the picture does not move it.
     pub balance: f64,
     /// Gradient energy where the first picture has its strongest edges, as a ratio: what became of its lines, whatever lines
@@ -121,6 +126,7 @@ impl Measured {
             contrast: light.deviation(),
             edges: light.gradient_energy(),
             coarse: Plane::light(&small, &small_lab),
+            cells: small_lab,
             light,
             lab,
         }
@@ -128,8 +134,6 @@ impl Measured {
 
     /// What changes from this picture to `to`, which has the same size.
     pub fn change_to(&self, to: &Measured) -> Change {
-        // A plain picture has no contrast and no edges; the least that 8 bits show stands for it.
-        const LEAST: f64 = 1e-2;
         let ratio = |to: f64, from: f64| (to + LEAST) / (from + LEAST);
         let pairs = || self.lab.iter().zip(&to.lab);
         let distance = |(p, q): (&[f32; 3], &[f32; 3])| {
@@ -161,6 +165,23 @@ impl Measured {
             coarse_ssim: self.coarse.ssim(&to.coarse),
         }
     }
+
+    /// How far the tone that most of the picture shares has shifted: the medians of the changes of L*, a* and b*, as a distance.
+    pub fn tone_shift(&self, to: &Measured) -> f64 {
+        let shift = |at: usize| median(self.lab.iter().zip(&to.lab).map(|(p, q)| f64::from(q[at] - p[at])));
+        [0, 1, 2].map(shift).iter().map(|m| m * m).sum::<f64>().sqrt()
+    }
+
+    /// How much harder or softer the edges have become: |ln| of their steepness, wherever near by they are now.
+    pub fn edge_shift(&self, to: &Measured) -> f64 {
+        self.light.steepness_on_edges(&to.light, |to, from| (to + LEAST) / (from + LEAST)).ln().abs()
+    }
+
+    /// What differs in `to` that no change of tone explains: what was drawn. Where `lines` has its edges, nothing counts.
+    pub fn unexplained(&self, to: &Measured, lines: Option<&Measured>) -> Unexplained {
+        let edges = lines.map(|lines| lines.coarse.edge_cells()).unwrap_or_default();
+        tone::unexplained(&self.cells, &to.cells, &edges)
+    }
 }
 
 fn mean(values: impl Iterator<Item = f64>) -> f64 {
@@ -185,108 +206,6 @@ fn lab(rgb: [u8; 3]) -> [f32; 3] {
     let z = (0.0193339 * r + 0.119192 * g + 0.9503041 * b) / 1.088754;
     let [x, y, z] = [x, y, z].map(|t| if t > 216.0 / 24389.0 { t.cbrt() } else { (24389.0 / 27.0 * t + 16.0) / 116.0 });
     [116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)]
-}
-
-impl Plane {
-    fn light(picture: &RgbImage, lab: &[[f32; 3]]) -> Self {
-        let values = lab.iter().map(|c| c[0]).collect();
-        Plane { width: picture.width() as usize, height: picture.height() as usize, values }
-    }
-
-    fn deviation(&self) -> f64 {
-        let average = mean(self.values.iter().map(|v| f64::from(*v)));
-        mean(self.values.iter().map(|v| (f64::from(*v) - average).powi(2))).sqrt()
-    }
-
-    /// The squared gradient of all pixels but the last row and column, by differences to the right and lower neighbours.
-    fn energies(&self) -> Plane {
-        let at = |x: usize, y: usize| self.values[y * self.width + x];
-        let (width, height) = (self.width.saturating_sub(1), self.height.saturating_sub(1));
-        let inner = (0..height).flat_map(|y| (0..width).map(move |x| (x, y)));
-        let energy = |(x, y)| (at(x + 1, y) - at(x, y)).powi(2) + (at(x, y + 1) - at(x, y)).powi(2);
-        Plane { width, height, values: inner.map(energy).collect() }
-    }
-
-    fn gradient_energy(&self) -> f64 {
-        mean(self.energies().values.iter().map(|v| f64::from(*v)))
-    }
-
-    /// The `ratio` of `to`'s gradient energy to this plane's, over the pixels where this one has its strongest gradients and
-    /// those beside them.
-    fn energy_on_edges(&self, to: &Plane, ratio: impl Fn(f64, f64) -> f64) -> f64 {
-        /// The share of pixels that are not edges.
-        const PLAIN: f64 = 0.85;
-        let (own, other) = (self.energies(), to.energies());
-        let mut sorted = own.values.clone();
-        if sorted.is_empty() {
-            return 1.0;
-        }
-        let at = ((sorted.len() as f64 * PLAIN) as usize).min(sorted.len() - 1);
-        let least = *sorted.select_nth_unstable_by(at, f32::total_cmp).1;
-        let is_edge = |x: usize, y: usize| own.values[y * own.width + x] > least;
-        let near = |n: usize| {
-            let (x, y) = (n % own.width, n / own.width);
-            let around = |c: usize, end: usize| c.saturating_sub(1)..(c + 2).min(end);
-            around(y, own.height).any(|y| around(x, own.width).any(|x| is_edge(x, y)))
-        };
-        let edges: Vec<usize> = (0..own.values.len()).filter(|n| near(*n)).collect();
-        let energy = |plane: &Plane| mean(edges.iter().map(|n| f64::from(plane.values[*n])));
-        ratio(energy(&other), energy(&own))
-    }
-
-    /// Mean structural similarity over all 7×7 windows (Wang et al., 2004, with uniform windows, unbiased covariances and
-    /// a range of 100).
-    fn ssim(&self, other: &Plane) -> f64 {
-        const WINDOW: usize = 7;
-        const C1: f64 = (0.01 * 100.0) * (0.01 * 100.0);
-        const C2: f64 = (0.03 * 100.0) * (0.03 * 100.0);
-        let (w, h) = (WINDOW.min(self.width), WINDOW.min(self.height));
-        let count = (w * h) as f64;
-        let product = |p: &Plane, q: &Plane| Sums::new(p, q);
-        let one = Plane { width: self.width, height: self.height, values: vec![1.0; self.values.len()] };
-        let sums = [
-            product(self, &one),
-            product(other, &one),
-            product(self, self),
-            product(other, other),
-            product(self, other),
-        ];
-        let windows = (0..=self.height - h).flat_map(|y| (0..=self.width - w).map(move |x| (x, y)));
-        mean(windows.map(|(x, y)| {
-            let [p, q, pp, qq, pq] = sums.each_ref().map(|s| s.window(x, y, w, h) / count);
-            let unbiased = count / (count - 1.0).max(1.0);
-            let (vp, vq, cov) = ((pp - p * p) * unbiased, (qq - q * q) * unbiased, (pq - p * q) * unbiased);
-            ((2.0 * p * q + C1) * (2.0 * cov + C2)) / ((p * p + q * q + C1) * (vp + vq + C2))
-        }))
-    }
-}
-
-/// Sums over rectangles of the products of two planes.
-struct Sums {
-    width: usize,
-    /// Sums over everything above and left, with a row and a column of zeros before.
-    table: Vec<f64>,
-}
-
-impl Sums {
-    fn new(p: &Plane, q: &Plane) -> Self {
-        let width = p.width + 1;
-        let mut table = vec![0.0; width * (p.height + 1)];
-        for y in 0..p.height {
-            let mut row = 0.0;
-            for x in 0..p.width {
-                let at = y * p.width + x;
-                row += f64::from(p.values[at]) * f64::from(q.values[at]);
-                table[(y + 1) * width + x + 1] = table[y * width + x + 1] + row;
-            }
-        }
-        Sums { width, table }
-    }
-
-    fn window(&self, x: usize, y: usize, w: usize, h: usize) -> f64 {
-        let at = |x: usize, y: usize| self.table[y * self.width + x];
-        at(x + w, y + h) - at(x, y + h) - at(x + w, y) + at(x, y)
-    }
 }
 
 #[cfg(test)]
@@ -343,6 +262,13 @@ mod tests {
         assert!(change.delta_e > 10.0 && change.edges > 2.0, "{change:?}");
         assert!(change.balance < 0.1 && change.line_error() < 0.3, "{change:?}");
         assert!(plain.change_to(&red).balance > 10.0 && plain.change_to(&hard).lines > 4.0);
+
+        // Edges that have moved a little are as hard as before; blurred ones are softer.
+        assert!(picture(square).edge_shift(&framed) < 0.1 && plain.edge_shift(&hard) > 0.7);
+        let beside = picture(|x, _| if x < 34 { [100, 100, 100] } else { [140, 140, 140] });
+        assert!(plain.edge_shift(&beside) < 0.05 && plain.change_to(&beside).line_error() > 0.3);
+        assert!((plain.tone_shift(&red) - plain.change_to(&red).balance).abs() < 5.0);
+        assert!(picture(square).tone_shift(&framed) < 0.1);
 
         // Noise leaves the composition.
         let still = picture(|x, y| {

@@ -1,0 +1,170 @@
+//! How well `lbw tune` finds what was planted, and what it costs. Minutes, so it is no test: `cargo bench --bench tune -- FIRST LAST`
+//! takes the planted LoRAs of these numbers (0 39); 0 to 19 were looked at while the search was made, later ones were not.
+//!
+//! What is true is told by the world's judge (`tests/common/world.rs`), from the pictures alone, on prompts and seeds that the search has
+//! not seen. `LBW_TUNE_KEEP` names a folder that keeps the pictures.
+
+#[path = "../tests/common/guilt.rs"]
+mod guilt;
+#[path = "../tests/common/sandbox.rs"]
+mod sandbox;
+#[path = "../tests/common/world.rs"]
+mod world;
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use guilt::{Planted, f1};
+use sandbox::Sandbox;
+use serde_json::Value;
+use world::{Judged, Scene};
+
+const SEARCH: [&str; 3] = [
+    "red circle, centered, blue background, flat color",
+    "yellow star, centered, gray background, flat color",
+    "green heart, centered, pink background, flat color",
+];
+const VERIFY: [&str; 3] = [
+    "blue square, centered, yellow background, flat color",
+    "cyan triangle, centered, white background, flat color",
+    "orange cross, centered, green background, flat color",
+];
+const SETTINGS: [&str; 10] =
+    ["--width", "128", "--height", "128", "--sampler", "Euler a", "--cfg-scale", "4", "--steps", "20"];
+
+/// What one LoRA has shown.
+struct Row {
+    f1: f64,
+    /// Of the damage; of LoRAs that have some.
+    gone: Option<f64>,
+    kept: f64,
+    /// The same with exactly the guilty blocks off.
+    best_gone: Option<f64>,
+    pictures: f64,
+    evaluations: f64,
+    looked: f64,
+}
+
+fn main() {
+    // Cargo adds `--bench`.
+    let numbers: Vec<u64> = std::env::args().skip(1).filter_map(|arg| arg.parse().ok()).collect();
+    let (first, last) = (numbers.first().copied().unwrap_or(0), numbers.get(1).copied().unwrap_or(39));
+    let s = Sandbox::new();
+    let (mut rows, begin) = (Vec::new(), Instant::now());
+    for number in first..=last {
+        rows.push(measure(&s, number));
+    }
+    let mean = |of: &dyn Fn(&Row) -> Option<f64>| {
+        let values: Vec<f64> = rows.iter().filter_map(of).collect();
+        values.iter().sum::<f64>() / values.len().max(1) as f64
+    };
+    println!(
+        "LoRAs {first} to {last}: F1 {:.2}; damage gone {:.0} % (the guilty blocks off: {:.0} %), motif kept {:.0} %; each: {:.1} whole \
+         pictures (the extension draws 78 for three prompts and two seeds), {:.0} calls of the UNet, {:.0} pictures looked at; {:.0} s",
+        mean(&|row| Some(row.f1)),
+        100.0 * mean(&|row| row.gone),
+        100.0 * mean(&|row| row.best_gone),
+        100.0 * mean(&|row| Some(row.kept)),
+        mean(&|row| Some(row.pictures)),
+        mean(&|row| Some(row.evaluations)),
+        mean(&|row| Some(row.looked)),
+        begin.elapsed().as_secs_f64(),
+    );
+}
+
+fn measure(s: &Sandbox, number: u64) -> Row {
+    let (planted, name) = (Planted::new(number), format!("planted-{number}"));
+    planted.write(&s.path(&format!("{name}.safetensors")));
+    let folder = std::env::var("LBW_TUNE_KEEP").map_or(s.path(&name), |keep| Path::new(&keep).join(&name));
+    let output = folder.to_str().expect("a name in UTF-8").to_owned();
+    let prompts = [format!("{} <lora:{name}:1>", SEARCH[0]), SEARCH[1].to_owned(), SEARCH[2].to_owned()];
+    let prompts = prompts.each_ref().map(String::as_str);
+    let goals = planted.goals();
+    let asked = ["--lora-dir", ".", "--seed", "1", "--seeds", "2", "--toward", &goals, "-o", &output, "--json"];
+    let verify: Vec<&str> = VERIFY.iter().flat_map(|prompt| ["--verify-prompt", prompt]).collect();
+    let report = s.json(&[&["tune"], &prompts[..], &asked, &verify, &SETTINGS].concat());
+    let guilty = planted.blocks();
+    let suggested = report["variants"].as_array().expect("variants").iter().rfind(|v| v["holds"] == true);
+    let found: Vec<&str> = match suggested {
+        Some(_) => report["guilty"].as_array().expect("blocks").iter().filter_map(Value::as_str).collect(),
+        None => Vec::new(),
+    };
+    let number_of = |value: &Value| value.as_f64().expect("a number");
+    let mut row = Row {
+        f1: f1(&found, &guilty),
+        gone: None,
+        kept: 1.0,
+        best_gone: None,
+        pictures: number_of(&report["pictures"]),
+        evaluations: number_of(&report["work"]["evaluations"]),
+        looked: number_of(&report["looked"]),
+    };
+    let fixed: Vec<String> = guilty.iter().map(|block| format!("{block}=0")).collect();
+    if let Some(variant) = suggested {
+        let shown = variant["pictures"].as_array().expect("pictures");
+        let file = |one: &Value, what: &str| folder.join(one[what].as_str().expect("a file"));
+        let pictures: Vec<[PathBuf; 3]> =
+            shown.iter().map(|one| ["base", "full", "tuned"].map(|what| file(one, what))).collect();
+        let scenes: Vec<Scene> =
+            shown.iter().map(|one| Scene::of(one["prompt"].as_str().expect("a prompt")).expect("a scene")).collect();
+        (row.gone, row.kept) = shares(&planted, &scenes, &pictures);
+        let oracle = oracle(s, &name, &fixed, shown);
+        let pictures: Vec<[PathBuf; 3]> =
+            pictures.into_iter().zip(oracle).map(|([base, full, _], oracle)| [base, full, oracle]).collect();
+        row.best_gone = shares(&planted, &scenes, &pictures).0;
+    } else if !guilty.is_empty() {
+        row.gone = Some(0.0);
+    }
+    let weights = suggested.map_or(Value::Null, |variant| variant["weights"].clone());
+    let (gone, best) = (percent(row.gone), percent(row.best_gone));
+    println!(
+        "{number:3} {:?} {goals} guilty {guilty:?} found {found:?} {weights}: F1 {:.2} gone {gone} (at best {best}) kept {:.0} % pictures {:.1}",
+        planted.motif,
+        row.f1,
+        100.0 * row.kept,
+        row.pictures
+    );
+    if suggested.is_none() {
+        println!("    {}", report["sentence"]);
+    }
+    row
+}
+
+fn percent(share: Option<f64>) -> String {
+    share.map_or("-".to_owned(), |share| format!("{:.0} %", 100.0 * share))
+}
+
+/// Pictures with exactly the guilty blocks off, of the same prompts and seeds.
+fn oracle(s: &Sandbox, name: &str, off: &[String], shown: &[Value]) -> Vec<PathBuf> {
+    let weight = |block: &str| if off.iter().any(|o| o.starts_with(block)) { "0" } else { "1" };
+    let blocks = ["BASE", "IN04", "IN05", "IN07", "IN08", "M00", "OUT00", "OUT01", "OUT02", "OUT03", "OUT04", "OUT05"];
+    let vector = blocks.map(weight).join(",");
+    let mut files = Vec::new();
+    for (at, one) in shown.iter().enumerate() {
+        let file = format!("{name}-oracle-{at}.png");
+        let prompt = format!("{} <lora:{name}:1:lbw={vector}>", one["prompt"].as_str().expect("a prompt"));
+        let seed = one["seed"].to_string();
+        s.expect(0, &[&["txt2img", &prompt, "--lora-dir", ".", "--seed", &seed, "-o", &file][..], &SETTINGS].concat());
+        files.push(s.path(&file));
+    }
+    files
+}
+
+/// What pictures (base, whole LoRA, another vector) show: how much of the damage is gone, and how much of the motif is kept.
+fn shares(planted: &Planted, scenes: &[Scene], pictures: &[[PathBuf; 3]]) -> (Option<f64>, f64) {
+    let read = |path: &PathBuf| Judged::new(image::open(path).expect("a picture").to_rgb8());
+    let judged: Vec<[Judged; 3]> = pictures.iter().map(|paths| paths.each_ref().map(read)).collect();
+    let motif = |at: usize| judged.iter().map(|of| of[at].motif(planted.motif, &of[0])).sum::<f64>();
+    let gone: Vec<f64> = planted
+        .damages()
+        .into_iter()
+        .map(|damage| {
+            let of = |at: usize| -> f64 {
+                scenes.iter().zip(&judged).map(|(scene, of)| of[at].damage(damage, *scene, &of[0]).max(0.0)).sum()
+            };
+            1.0 - of(2) / of(1).max(1e-9)
+        })
+        .collect();
+    let mean = gone.iter().sum::<f64>() / gone.len().max(1) as f64;
+    ((!gone.is_empty()).then_some(mean), (motif(2) / motif(1).max(1e-9)).min(1.0))
+}

@@ -1,0 +1,76 @@
+//! Pictures for a study: each distinct plan drawn once into a folder of cells, and what that cost.
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
+use super::catalogue::ModelFiles;
+use super::draw::{Event, Flow, Job, Sink, draw, some_failed};
+use super::error::{Error, Result};
+use super::renderer::Renderer;
+use super::store::Cells;
+use crate::diagnostic::code;
+use crate::engine::{self, Features};
+use crate::plan::Plan;
+use crate::say;
+use crate::study::report::Work;
+
+/// Who draws, with what, and where to.
+pub struct Easel<'a> {
+    pub renderer: &'a mut dyn Renderer,
+    pub model: &'a ModelFiles,
+    /// The folder of the pictures; those that are there already are not drawn again.
+    pub cells: PathBuf,
+    pub sink: &'a mut dyn Sink,
+    /// What it has cost in this run.
+    pub work: Work,
+}
+
+impl Easel<'_> {
+    /// Draws what is not there yet; gives the files.
+    pub fn draw(&mut self, plans: Vec<(String, Plan)>) -> Result<Vec<PathBuf>> {
+        let mut jobs = Vec::new();
+        for (name, plan) in plans {
+            let id = self.renderer.id(&plan, self.model)?;
+            let model = self.model.clone();
+            jobs.push(Job { plan, model, name, place: None, pasted: None, id, file: None });
+        }
+        let (work, outer) = (&mut self.work, &mut *self.sink);
+        let mut count = |event: Event<'_>| {
+            match &event {
+                Event::Engine(engine::Event::Predicted { .. }) => work.evaluations += 1,
+                Event::Engine(engine::Event::Encoded) => work.text_encodings += 1,
+                Event::Done { .. } => work.drawn += 1,
+                _ => {}
+            }
+            outer.event(event)
+        };
+        let order: Vec<usize> = (0..jobs.len()).collect();
+        let outcome = draw(&jobs, &order, self.renderer, &mut Cells::new(&self.cells)?, &mut count)?;
+        some_failed(&outcome, jobs.len())?;
+        outcome.files.into_iter().map(|file| file.ok_or_else(missing)).collect()
+    }
+
+    /// What the checkpoint itself sees in a picture; nothing where another host has it.
+    pub fn see(&mut self, picture: &image::RgbImage) -> Result<Option<Features>> {
+        let Some(studios) = self.renderer.studios() else { return Ok(None) };
+        let sink = &mut *self.sink;
+        let features = studios.get(self.model)?.see(picture, &mut |event| match sink.event(Event::Engine(&event)) {
+            Flow::Stop => ControlFlow::Break(()),
+            Flow::Go | Flow::Finish => ControlFlow::Continue(()),
+        });
+        features.map(Some)
+    }
+
+    /// Says what is surprising about the files of a plan.
+    pub fn check(&mut self, plan: &Plan) -> Result<()> {
+        for found in self.renderer.check(plan, self.model)? {
+            self.sink.event(Event::Found(&found));
+        }
+        Ok(())
+    }
+}
+
+/// The error of a picture that should be there.
+pub fn missing() -> Error {
+    Error::file(code::NO_FILE, say!("a picture is missing", "画像がありません"))
+}

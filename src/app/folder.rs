@@ -1,0 +1,90 @@
+//! The folder of a study: what was asked, the pictures, the report. A study that was stopped goes on in it.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::draw::{Event, Sink};
+use super::error::{Error, Result};
+use super::subject::Subject;
+use crate::diagnostic::{Diagnostic, code};
+use crate::image_io::{Existing, write_file};
+use crate::say;
+
+pub struct Folder(PathBuf);
+
+impl Folder {
+    /// Opens the folder, new or with a study of the same `request`, whose drawn seed is then taken again.
+    pub fn open(path: &Path, request: &Value, subject: &mut Subject, sink: &mut dyn Sink) -> Result<Self> {
+        let folder = Folder(path.to_owned());
+        std::fs::create_dir_all(path).map_err(|e| Error::writing(path, &e))?;
+        let file = folder.path("request.json");
+        if file.exists() {
+            let was = folder.request(&file)?;
+            let is_same = request.as_object().is_none_or(|asked| asked.iter().all(|(key, value)| was[key] == *value));
+            if !is_same {
+                let path = path.display();
+                let message = say!(
+                    "{path}: the folder holds a study of another prompt",
+                    "{path}: 別のプロンプトの分析が入っています"
+                );
+                return Err(Error::words(code::OTHER_FOLDER, message)
+                    .help(say!("choose another one with -o", "-o で別のフォルダーを指定してください")));
+            }
+            if let Some(earlier) = was["seed"].as_u64().filter(|_| subject.open_seed) {
+                subject.request.settings.seed = earlier;
+                say_seed(say!("going on with seed {earlier}", "シード {earlier} で続けます"), sink);
+                return Ok(folder);
+            }
+        }
+        let seed = subject.request.settings.seed;
+        let mut request = request.clone();
+        request["seed"] = json!(seed);
+        folder.replace("request.json", request.to_string().as_bytes())?;
+        say_seed(say!("seed {seed}", "シード {seed}"), sink);
+        Ok(folder)
+    }
+
+    fn request(&self, file: &Path) -> Result<Value> {
+        let text = std::fs::read_to_string(file).map_err(|e| Error::reading(file, &e))?;
+        serde_json::from_str(&text).map_err(|e| {
+            let file = file.display();
+            Error::file(code::UNUSABLE_FILE, say!("{file}: {e}", "{file}: {e}"))
+        })
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    pub fn cells(&self) -> PathBuf {
+        self.path("cells")
+    }
+
+    /// A file's name as seen from the folder.
+    pub fn relative(&self, path: &Path) -> String {
+        path.strip_prefix(&self.0).unwrap_or(path).to_string_lossy().replace('\\', "/")
+    }
+
+    /// Writes a report as data and as a page, both called `name`.
+    pub fn write(&self, name: &str, report: &impl Serialize, page: &str) -> Result<()> {
+        let json = serde_json::to_string_pretty(report).map_err(|e| unwritable(&e))?;
+        self.replace(&format!("{name}.json"), json.as_bytes())?;
+        self.replace(&format!("{name}.html"), page.as_bytes())
+    }
+
+    /// Writes a file whole, over one that is there.
+    pub fn replace(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        Ok(write_file(&self.path(name), bytes, Existing::Replace)?)
+    }
+}
+
+/// The error of a report that cannot be put into its form.
+pub fn unwritable(error: &dyn std::fmt::Display) -> Error {
+    Error::file(code::NOT_WRITTEN, say!("{error}", "{error}"))
+}
+
+fn say_seed(message: crate::diagnostic::Text, sink: &mut dyn Sink) {
+    sink.event(Event::Found(&Diagnostic::new(code::SEED, message)));
+}

@@ -1,0 +1,224 @@
+//! From a wish to weights: what should change about a LoRA's pictures, searched for with few of them and verified on others.
+
+mod scenes;
+mod trials;
+mod verify;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::draw::{Event, Sink};
+use super::easel::Easel;
+use super::error::{Error, Result};
+use super::folder::Folder;
+use super::renderer::Renderer;
+use super::saved_preset::SavedPreset;
+use super::session::{Asked, Session};
+use super::store::read_cell;
+use super::subject::Subject;
+use crate::diagnostic::{Language, Source, Text, code};
+use crate::plan::{Request, Settings};
+use crate::say;
+use crate::study::analyzer_prompt::Marked;
+use crate::study::report::Work;
+use crate::study::tune::{Alone, Block, Report, Room, Score, search};
+pub use crate::study::tune::{Bound, Goals};
+use scenes::Scenes;
+use trials::Trials;
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub struct Wish {
+    /// The LoRA under test, where none is marked lbw=XYZ.
+    pub lora: Option<String>,
+    /// What should change and what should not.
+    pub goals: Goals,
+    /// What the weights of some blocks may be; of the others from 0 to 1.
+    pub bounds: Vec<Bound>,
+    /// How many seeds, counting up, the prompts are searched with in turn; more than three are not needed.
+    pub seeds: usize,
+    /// Prompts to verify on; where there are none, common ones.
+    pub verify_prompts: Vec<String>,
+    /// How many whole pictures the work may be worth.
+    pub budget: u32,
+    /// The name of a preset for the result.
+    pub save_preset: Option<String>,
+    /// The folder of the pictures and the report; a run that was stopped goes on in it.
+    pub output: PathBuf,
+    /// The language of the report.
+    pub language: Language,
+}
+
+impl Default for Wish {
+    fn default() -> Self {
+        Wish {
+            lora: None,
+            goals: Goals::default(),
+            bounds: Vec::new(),
+            seeds: 2,
+            verify_prompts: Vec::new(),
+            budget: 40,
+            save_preset: None,
+            output: PathBuf::from("lbw-tune"),
+            language: Language::default(),
+        }
+    }
+}
+
+/// What came of it, and the page that shows it.
+pub struct Tuned {
+    /// Everything that was found.
+    pub report: Report,
+    /// `tune.html`.
+    pub page: PathBuf,
+}
+
+/// Searches, verifies, and writes the report.
+pub fn tune(
+    session: Arc<Session>,
+    mut asked: Vec<Asked>,
+    wish: &Wish,
+    renderer: &mut dyn Renderer,
+    sink: &mut dyn Sink,
+) -> Result<Tuned> {
+    wish.check(renderer)?;
+    // The first prompt with the LoRA says how it is used where a prompt says nothing.
+    let lora = wish.lora.as_deref();
+    if let Some(at) = asked.iter().position(|asked| Marked::new(&asked.request.prompt.text, lora).is_ok()) {
+        asked.swap(0, at);
+    }
+    let texts: Vec<String> = asked.iter().map(|asked| asked.request.prompt.text.to_string()).collect();
+    let first = one_setting(asked)?;
+    let mut subject = Subject::new(session, first, lora, ["0".to_owned(), "1".to_owned()])?;
+    for found in subject.check()? {
+        sink.event(Event::Found(&found));
+    }
+    let preset = wish.save_preset.as_deref().map(|name| SavedPreset::new(name, &subject, &wish.output)).transpose()?;
+    let rooms = wish.rooms(&subject)?;
+    let changed = rooms.iter().filter(|room| room.whole != 1.0);
+    let blocks = subject.blocks();
+    subject.reference = subject.vector(changed.map(|room| (blocks[room.block], room.whole)))?;
+    let folder = Folder::open(&wish.output, &json!({ "prompts": texts }), &mut subject, sink)?;
+    let scenes = Scenes::new(&subject, &texts, wish.seeds, &wish.verify_prompts);
+    let easel = Easel { renderer, model: &subject.model, cells: folder.cells(), sink, work: Work::default() };
+    let mut trials = Trials::new(easel, &subject, wish, &folder)?;
+    let mut report = run(&mut trials, &scenes, &rooms)?;
+    let Trials { easel, .. } = trials;
+    report.work = easel.work;
+    folder.write("tune", &report, &report.page(&mut |name| read_cell(&folder.path(name)))?)?;
+    if let Some(preset) = preset {
+        let vector = report.suggested().map(|variant| variant.vector.as_str());
+        sink.event(Event::Found(&preset.save(vector)?));
+    }
+    Ok(Tuned { report, page: folder.path("tune.html") })
+}
+
+fn run(trials: &mut Trials, scenes: &Scenes, rooms: &[Room]) -> Result<Report> {
+    let few = &scenes.search;
+    let mut report = trials.report(few);
+    let free: Vec<Room> = rooms.iter().copied().filter(|room| room.least < room.most).collect();
+    let rooms = trials.rooms_that_matter(&free, few)?;
+    trials.share_out(rooms.len(), few.len(), scenes.others.len())?;
+    let scale = trials.references(few, trials.quick)?.scale;
+    (report.is_idle, report.keeps_nothing) = (scale.is_idle(), scale.keeps_nothing());
+    if !report.is_idle {
+        let blocks = trials.subject.blocks();
+        let mut alone = Vec::new();
+        for room in &rooms {
+            let score = match room.least < room.whole {
+                true => trials.score(&scale, &vec![(room.block, room.least)], few)?,
+                false => None,
+            };
+            alone.push(Alone { room: *room, score: score.unwrap_or(Score::WHOLE) });
+        }
+        report.blocks = alone.iter().map(|one| Block::new(blocks[one.room.block], one)).collect();
+        let found = search(&alone, &mut |weights| trials.score(&scale, weights, few))?;
+        report.trials = found.as_ref().map_or(&[][..], |found| &found.trials).iter().map(|t| trials.named(t)).collect();
+        if let Some(found) = found {
+            report.guilty = found.guilty.iter().map(|block| blocks[*block].to_owned()).collect();
+            report.variants = verify::variants(trials, scenes, &rooms, &found)?;
+        }
+    }
+    (report.pictures, report.looked) = (trials.spent(), trials.looked);
+    report.verification = trials.verified.clone();
+    report.conclude();
+    Ok(report)
+}
+
+/// The first of all that is asked for. The others are drawn with its settings, so theirs may not be different.
+fn one_setting(asked: Vec<Asked>) -> Result<Asked> {
+    let mut asked = asked.into_iter();
+    let Some(first) = asked.next() else {
+        return Err(wrong(say!("there is no prompt", "プロンプトがありません")));
+    };
+    let alike = |request: &Request| Request {
+        prompt: Source::new("prompt", ""),
+        settings: Settings { seed: 0, ..request.settings.clone() },
+        ..request.clone()
+    };
+    let (wanted, mut others) = (alike(&first.request), asked);
+    match others.find(|other| alike(&other.request) != wanted || other.model != first.model) {
+        None => Ok(first),
+        Some(other) => {
+            let prompt = &other.request.prompt.text;
+            let message = say!(
+                "`{prompt}`: all prompts are drawn with the same settings, and these are others",
+                "`{prompt}`: すべてのプロンプトは同じ設定で描きますが、この設定は違います"
+            );
+            Err(Error::words(code::STUDY, message))
+        }
+    }
+}
+
+impl Wish {
+    fn check(&self, renderer: &mut dyn Renderer) -> Result<()> {
+        if self.goals.toward.is_empty() && self.goals.away.is_empty() {
+            let message = say!(
+                "nothing is to change: say it with --toward or --away",
+                "変えたいことがありません。--toward か --away で指定してください"
+            );
+            return Err(wrong(message));
+        }
+        if self.goals.need_seeing() && renderer.studios().is_none() {
+            let message = say!(
+                "styles, compositions and pictures are compared with the checkpoint's own eyes, and another host has it",
+                "画風・構図・画像の比較にはチェックポイント自身の目を使いますが、それは別のホストにあります"
+            );
+            return Err(wrong(message).help(say!(
+                "with --via ask for colours, lines and the motif alone",
+                "--via では色 (colors)、線 (lines)、モチーフ (motif) だけを指定してください"
+            )));
+        }
+        if self.seeds == 0 {
+            return Err(wrong(say!("--seeds 0: at least one seed is needed", "--seeds 0: シードは一つ以上要ります")));
+        }
+        Ok(())
+    }
+
+    /// What the weights of each block may be.
+    fn rooms(&self, subject: &Subject) -> Result<Vec<Room>> {
+        let blocks = subject.blocks();
+        let mut rooms: Vec<Room> =
+            (0..blocks.len()).map(|block| Room { block, whole: 1.0, least: 0.0, most: 1.0 }).collect();
+        for bound in &self.bounds {
+            let Some(at) = blocks.iter().position(|block| block.eq_ignore_ascii_case(&bound.block)) else {
+                let (block, known) = (&bound.block, Text::list(&blocks));
+                let message = say!(
+                    "{block}: there is no such block; there are {known}",
+                    "{block}: そのブロックはありません。あるのは {known} です",
+                    with known
+                );
+                return Err(Error::words(code::BOUND, message));
+            };
+            let whole = 1f64.clamp(bound.least, bound.most);
+            rooms[at] = Room { block: at, whole, least: bound.least, most: bound.most };
+        }
+        Ok(rooms)
+    }
+}
+
+fn wrong(message: Text) -> Error {
+    Error::words(code::GOAL, message)
+}

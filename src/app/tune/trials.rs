@@ -1,0 +1,223 @@
+//! Vectors that are tried: drawn with few steps on a few scenes, measured, and counted against what the work may cost.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use image::RgbImage;
+use image::imageops::{FilterType, resize};
+
+use super::Wish;
+use super::scenes::{Scene, Version};
+use crate::app::easel::{Easel, missing};
+use crate::app::error::{Error, Result};
+use crate::app::folder::Folder;
+use crate::app::store::read_cell;
+use crate::app::subject::{Subject, factors, name_of};
+use crate::diagnostic::code;
+use crate::image_io::{Rgb, read_picture};
+use crate::say;
+use crate::study::metrics::Measured;
+use crate::study::tune::{Look, Reading, Report, Room, Scale, Score, Seen, Trial, Tried, Weights};
+
+/// Whole pictures that the verification of one scene takes: base, whole LoRA, three variants.
+pub const FOR_ONE_SCENE: u32 = 5;
+/// Scenes that the verification needs.
+const VERIFIED: u32 = 3;
+
+/// The base model's and the whole LoRA's pictures of some scenes.
+pub struct References {
+    /// What they say.
+    pub scale: Scale,
+    /// Their files.
+    pub files: [Vec<PathBuf>; 2],
+}
+
+pub struct Trials<'a> {
+    pub easel: Easel<'a>,
+    pub subject: &'a Subject,
+    pub wish: &'a Wish,
+    pub folder: &'a Folder,
+    /// Steps of the pictures that are searched with.
+    pub quick: u32,
+    /// Steps that were drawn, here or before.
+    steps: u64,
+    /// Steps that the search may draw.
+    most: u64,
+    /// The base model's and the whole LoRA's pictures of each scene and number of steps.
+    references: HashMap<(String, i64, u32), [Look; 2]>,
+    targets: Vec<Look>,
+    /// Scenes that were verified on.
+    pub verified: Vec<(String, i64)>,
+    /// Pictures that the checkpoint looked at.
+    pub looked: usize,
+}
+
+impl<'a> Trials<'a> {
+    pub fn new(easel: Easel<'a>, subject: &'a Subject, wish: &'a Wish, folder: &'a Folder) -> Result<Self> {
+        let whole = subject.whole_steps();
+        let quick = (whole / 4).max(4).min(whole);
+        let (references, verified, targets) = Default::default();
+        let (steps, most, looked) = (0, 0, 0);
+        let mut trials =
+            Trials { easel, subject, wish, folder, quick, steps, most, references, targets, verified, looked };
+        let settings = &subject.request.settings;
+        for path in wish.goals.pictures() {
+            let picture = target(path, settings.width.min(settings.height))?;
+            let look = trials.look(&picture)?;
+            trials.targets.push(look);
+        }
+        Ok(trials)
+    }
+
+    /// The rooms of the blocks in which the LoRA does anything at all.
+    pub fn rooms_that_matter(&mut self, rooms: &[Room], few: &[Scene]) -> Result<Vec<Room>> {
+        let Some(scene) = few.first() else { return Ok(Vec::new()) };
+        let (subject, lora) = (self.subject, self.lora());
+        let plan = |vector: &str| scene.plan(subject, lora, Version::Vector(vector), self.quick);
+        let full = plan(&subject.reference)?;
+        self.easel.check(&full)?;
+        let networks = self.easel.renderer.modules(&full, &subject.model)?;
+        let (blocks, of_full) = (subject.blocks(), factors(&full, &networks));
+        let mut matter = Vec::new();
+        for room in rooms {
+            // Any other weight shows whether the LoRA has weights there.
+            let other = subject.vector([(blocks[room.block], room.whole + 1.0)].into_iter())?;
+            if factors(&plan(&other)?, &networks) != of_full {
+                matter.push(*room);
+            }
+        }
+        Ok(matter)
+    }
+
+    /// Sees that the work can be done at all, and leaves as much of it for the verification as that needs.
+    pub fn share_out(&mut self, blocks: usize, few: usize, others: usize) -> Result<()> {
+        let whole = u64::from(self.subject.whole_steps().max(1));
+        let scenes = u64::from(VERIFIED).min(others as u64);
+        let verification = scenes * u64::from(FOR_ONE_SCENE) * whole;
+        let search = (few * (2 + blocks)) as u64 * u64::from(self.quick);
+        let (budget, least) = (self.wish.budget, (verification + search).div_ceil(whole));
+        if u64::from(budget) < least {
+            let message = say!(
+                "--budget {budget}: this takes at least {least} whole pictures",
+                "--budget {budget}: 少なくとも {least} 枚分の描画が要ります"
+            );
+            return Err(Error::words(code::STUDY, message));
+        }
+        self.most = u64::from(budget) * whole - verification;
+        Ok(())
+    }
+
+    /// Whole pictures that what was drawn is worth.
+    pub fn spent(&self) -> f64 {
+        self.steps as f64 / f64::from(self.subject.whole_steps().max(1))
+    }
+
+    fn lora(&self) -> Option<&'a str> {
+        self.wish.lora.as_deref()
+    }
+
+    /// Draws one version of some scenes; gives the files.
+    pub fn draw(&mut self, scenes: &[Scene], version: Version<'_>, name: &str, steps: u32) -> Result<Vec<PathBuf>> {
+        let mut plans = Vec::new();
+        for scene in scenes {
+            plans.push((format!("{}-{name}", scene.seed), scene.plan(self.subject, self.lora(), version, steps)?));
+        }
+        self.steps += plans.len() as u64 * u64::from(steps);
+        self.easel.draw(plans)
+    }
+
+    fn looks(&mut self, files: &[PathBuf]) -> Result<Vec<Look>> {
+        files.iter().map(|file| self.look(&read_cell(file)?)).collect()
+    }
+
+    fn look(&mut self, picture: &RgbImage) -> Result<Look> {
+        let measured = Measured::new(picture);
+        let seen = match self.wish.goals.need_seeing() {
+            false => None,
+            true => self.easel.see(picture)?.map(|features| Seen {
+                content: features.content,
+                channels: features.channels,
+                style: features.style,
+            }),
+        };
+        self.looked += usize::from(seen.is_some());
+        Ok(Look { measured, seen })
+    }
+
+    /// Draws the base model's and the whole LoRA's pictures of some scenes.
+    pub fn references(&mut self, scenes: &[Scene], steps: u32) -> Result<References> {
+        let reference = self.subject.reference.clone();
+        let files = [
+            self.draw(scenes, Version::Base, "base", steps)?,
+            self.draw(scenes, Version::Vector(&reference), "full", steps)?,
+        ];
+        let (base, full) = (self.looks(&files[0])?, self.looks(&files[1])?);
+        let (mut of_base, mut of_full) = (Vec::new(), Vec::new());
+        for ((scene, base), full) in scenes.iter().zip(base).zip(full) {
+            of_base.push(self.wish.goals.read(&base, &base, &full, &self.targets));
+            of_full.push(self.wish.goals.read(&full, &base, &full, &self.targets));
+            self.references.insert(key(scene, steps), [base, full]);
+        }
+        Ok(References { scale: Scale::new(&self.wish.goals, &of_base, &of_full), files })
+    }
+
+    /// What pictures of scenes whose references are there say.
+    pub fn readings(&mut self, scenes: &[Scene], files: &[PathBuf], steps: u32) -> Result<Vec<Reading>> {
+        let looks = self.looks(files)?;
+        let read = |(scene, look): (&Scene, &Look)| {
+            let [base, full] = self.references.get(&key(scene, steps)).ok_or_else(missing)?;
+            Ok::<_, Error>(self.wish.goals.read(look, base, full, &self.targets))
+        };
+        scenes.iter().zip(&looks).map(read).collect()
+    }
+
+    /// Tries weights on some scenes with few steps; nothing where that would cost too much.
+    pub fn score(&mut self, scale: &Scale, weights: &Weights, scenes: &[Scene]) -> Result<Option<Score>> {
+        if self.steps + scenes.len() as u64 * u64::from(self.quick) > self.most {
+            return Ok(None);
+        }
+        let blocks = self.subject.blocks();
+        let named = || weights.iter().map(|(block, weight)| (blocks[*block], *weight));
+        let vector = self.subject.vector(named())?;
+        let files = self.draw(scenes, Version::Vector(&vector), &name_of(named()), self.quick)?;
+        Ok(Some(scale.score(&self.readings(scenes, &files, self.quick)?)))
+    }
+
+    /// A trial with the names of its blocks.
+    pub fn named(&self, trial: &Trial) -> Tried {
+        let blocks = self.subject.blocks();
+        let weights = trial.weights.iter().map(|(block, weight)| (blocks[*block].to_owned(), *weight)).collect();
+        Tried { weights, score: trial.score }
+    }
+
+    /// A report without results.
+    pub fn report(&self, few: &[Scene]) -> Report {
+        Report {
+            language: self.wish.language,
+            loras: self.subject.marked.names.clone(),
+            goals: self.wish.goals.clone(),
+            bounds: self.wish.bounds.clone(),
+            search: few.iter().map(|scene| (scene.prompt.clone(), scene.seed)).collect(),
+            steps: self.subject.whole_steps(),
+            quick_steps: self.quick,
+            ..Report::default()
+        }
+    }
+}
+
+fn key(scene: &Scene, steps: u32) -> (String, i64, u32) {
+    (scene.prompt.clone(), scene.seed, steps)
+}
+
+/// A picture that a goal names, no larger than those that are drawn: what it is made of is compared, and that has a size.
+fn target(path: &Path, side: u32) -> Result<RgbImage> {
+    let Rgb { width, height, bytes } = read_picture(path)?;
+    let picture = RgbImage::from_raw(width as u32, height as u32, bytes).unwrap_or_default();
+    let (width, height) = picture.dimensions();
+    let shrunk =
+        |length: u32| (u64::from(length) * u64::from(side) / u64::from(width.min(height).max(1))).max(1) as u32;
+    match width.min(height) > side {
+        true => Ok(resize(&picture, shrunk(width), shrunk(height), FilterType::Triangle)),
+        false => Ok(picture),
+    }
+}

@@ -1,0 +1,160 @@
+//! What was searched for, tried and found, as data.
+
+use serde::Serialize;
+
+use super::goal::{Bound, Goals};
+use super::score::Score;
+use super::search::Alone;
+use super::verified::Measured;
+use crate::diagnostic::Language;
+use crate::study::report::Work;
+
+/// A search for weights: everything that its page and the terminal say.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Report {
+    /// The version of this structure.
+    pub format: u32,
+    /// The language of the sentences and of the page.
+    #[serde(skip)]
+    pub language: Language,
+    /// The LoRAs under test.
+    pub loras: Vec<String>,
+    /// What was asked for.
+    pub goals: Goals,
+    /// What the weights of some blocks may be.
+    pub bounds: Vec<Bound>,
+    /// Prompts and seeds that were searched with.
+    pub search: Vec<(String, i64)>,
+    /// Prompts and seeds that the result was verified on.
+    pub verification: Vec<(String, i64)>,
+    /// Sampling steps of a whole picture, with which it was verified.
+    pub steps: u32,
+    /// Sampling steps of the pictures that were searched with.
+    pub quick_steps: u32,
+    /// Whole pictures that everything that was drawn is worth, here or in an earlier run in the same folder.
+    pub pictures: f64,
+    /// Pictures that the checkpoint itself looked at, in this run.
+    pub looked: usize,
+    /// What it cost in this run.
+    pub work: Work,
+    /// Whether the whole LoRA hardly does what should go.
+    pub is_idle: bool,
+    /// Whether the whole LoRA hardly does what should stay, so that nothing speaks against lowering it.
+    pub keeps_nothing: bool,
+    /// What each block does.
+    pub blocks: Vec<Block>,
+    /// The blocks that do what should go, the worst first.
+    pub guilty: Vec<String>,
+    /// Weights that were tried, in order.
+    pub trials: Vec<Tried>,
+    /// The found weights, gently, in the middle and strongly; none where nothing helps.
+    pub variants: Vec<Variant>,
+    /// The one to take.
+    pub suggested: Option<Strength>,
+    /// What came of it, in words.
+    pub sentence: String,
+}
+
+/// A block at its least weight, all others as they were, on the pictures of the search.
+#[derive(Debug, Clone, Serialize)]
+pub struct Block {
+    /// `IN04`.
+    pub id: String,
+    /// Its weight.
+    pub weight: f64,
+    /// What goes and what stays.
+    pub score: Score,
+}
+
+impl Block {
+    /// Under its name.
+    pub fn new(id: &str, alone: &Alone) -> Self {
+        Block { id: id.to_owned(), weight: alone.room.least, score: alone.score }
+    }
+}
+
+/// Weights that were tried on the pictures of the search.
+#[derive(Debug, Clone, Serialize)]
+pub struct Tried {
+    /// What was changed.
+    pub weights: Vec<(String, f64)>,
+    /// What goes and what stays.
+    pub score: Score,
+}
+
+/// How far the found weights are gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Strength {
+    /// A third of the way.
+    Gentle,
+    /// Two thirds.
+    Middle,
+    /// All of it.
+    Strong,
+}
+
+impl Strength {
+    /// All of them, the weakest first.
+    pub const ALL: [Strength; 3] = [Strength::Gentle, Strength::Middle, Strength::Strong];
+
+    /// The weight so far on the way from one to the other, to two places.
+    pub fn of(self, whole: f64, found: f64) -> f64 {
+        let share = match self {
+            Strength::Gentle => 1.0 / 3.0,
+            Strength::Middle => 2.0 / 3.0,
+            Strength::Strong => 1.0,
+        };
+        ((whole + share * (found - whole)) * 100.0).round() / 100.0
+    }
+}
+
+/// A vector with what other pictures say of it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Variant {
+    /// How far it goes.
+    pub strength: Strength,
+    /// As it is written behind `lbw=`.
+    pub vector: String,
+    /// The LoRA tags with this vector.
+    pub tags: String,
+    /// The first prompt with these tags.
+    pub prompt: String,
+    /// The weights that are changed.
+    pub weights: Vec<(String, f64)>,
+    /// Whether it is a result: something is gone for sure on the other pictures, and what should stay is there.
+    pub holds: bool,
+    /// On the other prompts and seeds.
+    pub verified: Measured,
+    /// One for each of them.
+    pub pictures: Vec<Shown>,
+}
+
+/// The files of one prompt and seed that the search has not seen.
+#[derive(Debug, Clone, Serialize)]
+pub struct Shown {
+    /// Another prompt.
+    pub prompt: String,
+    /// Another seed.
+    pub seed: i64,
+    /// Without the LoRA.
+    pub base: String,
+    /// With the whole LoRA.
+    pub full: String,
+    /// With the found vector.
+    pub tuned: String,
+}
+
+impl Report {
+    /// The variant to take: the strongest that holds.
+    pub fn suggested(&self) -> Option<&Variant> {
+        self.variants.iter().rfind(|variant| variant.holds)
+    }
+
+    /// Writes what came of it.
+    pub fn conclude(&mut self) {
+        self.format = 1;
+        self.suggested = self.suggested().map(|variant| variant.strength);
+        self.sentence = super::words::sentence(self).in_language(self.language).to_owned();
+    }
+}

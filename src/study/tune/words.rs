@@ -1,0 +1,78 @@
+//! What came of a search, in sentences.
+
+use super::report::{Report, Strength, Variant};
+use super::verified::Interval;
+use crate::diagnostic::Text;
+use crate::say;
+
+/// What came of it.
+pub fn sentence(report: &Report) -> Text {
+    let came = outcome(report);
+    if !report.keeps_nothing || report.is_idle {
+        return came;
+    }
+    say!(
+        "{came} The whole LoRA hardly does what should stay, so nothing speaks against lowering it.",
+        "{came}LoRA 全体でも残したいことはほとんど描かれていないので、下げることを妨げるものはありません。",
+        with came
+    )
+}
+
+fn outcome(report: &Report) -> Text {
+    if report.is_idle {
+        return say!(
+            "No damage: the whole LoRA hardly does what should go.",
+            "問題はありません。LoRA 全体でも、なくしたいことはほとんど起きていません。"
+        );
+    }
+    let blocks = Text::join_words(report.guilty.iter().map(Text::same));
+    if report.variants.is_empty() {
+        return say!(
+            "No damage that a block does: whatever is lowered, nothing of what should go goes without what should stay.",
+            "ブロックによる問題はありません。どれを下げても、残したいものを失わずになくせるものはありません。"
+        );
+    }
+    let Some(suggested) = report.suggested() else {
+        return say!(
+            "{blocks} seemed to do it, but on other prompts and seeds lowering them does not hold: nothing is suggested.",
+            "{blocks} が原因のようでしたが、ほかのプロンプトとシードでは成り立ちません。提案はありません。",
+            with blocks
+        );
+    };
+    let (changed, shares) = (changed(suggested), shares(suggested));
+    let count = suggested.pictures.len();
+    say!(
+        "{blocks} does it. {changed}: on {count} other prompts and seeds {shares}.",
+        "原因は {blocks} です。{changed}: ほかの {count} 組のプロンプトとシードで {shares}。",
+        with blocks, changed, shares
+    )
+}
+
+/// The name of a strength.
+pub fn strength(strength: Strength) -> Text {
+    match strength {
+        Strength::Gentle => say!("gentle", "弱め"),
+        Strength::Middle => say!("middle", "中間"),
+        Strength::Strong => say!("strong", "強め"),
+    }
+}
+
+/// `OUT04 at 0, IN05 at 0.5`
+pub fn changed(variant: &Variant) -> Text {
+    Text::join_words(variant.weights.iter().map(|(block, weight)| say!("{block} at {weight}", "{block} を {weight}")))
+}
+
+/// What is gone and what is kept, with how sure that is.
+pub fn shares(variant: &Variant) -> Text {
+    let (gone, kept) = (percent(variant.verified.gone), percent(variant.verified.kept));
+    say!(
+        "{gone} of what should go is gone and {kept} of what should stay is kept",
+        "なくしたいものの {gone} が消え、残したいものの {kept} が残ります"
+    )
+}
+
+/// `62 % (48 to 71)`
+fn percent(interval: Interval) -> String {
+    let Interval { mean, low, high } = interval;
+    format!("{:.0} % ({:.0}–{:.0})", mean * 100.0, low * 100.0, high * 100.0)
+}

@@ -1,0 +1,139 @@
+//! `lbw tune` as a user runs it.
+
+use serde_json::Value;
+
+use crate::sandbox::{Sandbox, json};
+
+const SMALL: [&str; 10] = ["--width", "64", "--height", "64", "--sampler", "Euler", "--steps", "4", "--cfg-scale", "4"];
+/// All blocks but OUT04 and OUT05 stay as they are.
+const FIXED: [&str; 2] = ["--fix", "BASE=1,IN04=1,IN05=1,IN07=1,IN08=1,M00=1,OUT00=1,OUT01=1,OUT02=1,OUT03=1"];
+const ONE: [&str; 6] = ["--seeds", "1", "--seed", "1", "--verify-prompt", "blue star"];
+
+/// Runs a small search and expects this exit code; gives standard output and standard error.
+#[track_caller]
+fn tune(s: &Sandbox, code: i32, args: &[&str]) -> (String, String) {
+    s.expect(code, &[&["tune"], args, &SMALL].concat())
+}
+
+fn strings(values: &Value) -> Vec<String> {
+    values.as_array().unwrap().iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn weights_are_searched_for_and_verified_elsewhere() {
+    let s = Sandbox::new();
+    let args = ["red circle <lora:overcooked:1>", "--toward", "base-colors", "--keep", "lines"];
+    let args = [&args[..], &FIXED, &ONE].concat();
+    let (out, err) = tune(&s, 0, &[&args[..], &["--json", "--save-preset", "MILD"]].concat());
+    let report = json(&out);
+    let (search, verification) = (strings(&report["search"]), strings(&report["verification"]));
+    assert_eq!(search, ["[\"red circle <lora:overcooked:1>\",1]"]);
+    assert_eq!(verification, ["[\"blue star\",1002]", "[\"blue star\",1003]"]);
+    // Of the two blocks that may change, each was tried alone; the others were not drawn without.
+    let alone: Vec<&str> = report["blocks"].as_array().unwrap().iter().map(|b| b["id"].as_str().unwrap()).collect();
+    assert_eq!(alone, ["OUT04", "OUT05"]);
+    assert!(report["pictures"].as_f64().unwrap() <= 40.0, "{report}");
+
+    let variants = report["variants"].as_array().unwrap();
+    let strengths: Vec<&str> = variants.iter().map(|v| v["strength"].as_str().unwrap()).collect();
+    assert_eq!(strengths, ["gentle", "middle", "strong"]);
+    for variant in variants {
+        let entries: Vec<f64> = variant["vector"].as_str().unwrap().split(',').map(|w| w.parse().unwrap()).collect();
+        assert!(entries.len() == 12 && entries[..10].iter().all(|w| *w == 1.0), "{entries:?}");
+        assert!(entries[10..].iter().any(|w| *w < 1.0) && entries[10..].iter().all(|w| (0.0..=1.0).contains(w)));
+        for share in ["gone", "kept"] {
+            let of = |what: &str| variant["verified"][share][what].as_f64().unwrap();
+            assert!(of("low") <= of("mean") && of("mean") <= of("high"), "{variant}");
+        }
+        let gone = variant["verified"]["gone"]["low"].as_f64().unwrap();
+        let kept = variant["verified"]["kept"]["mean"].as_f64().unwrap();
+        assert_eq!(variant["holds"], gone > 0.0 && kept >= 0.5, "{variant}");
+        for shown in variant["pictures"].as_array().unwrap() {
+            let is_there = |what: &str| s.path("lbw-tune").join(shown[what].as_str().unwrap()).is_file();
+            assert!(["base", "full", "tuned"].iter().all(|what| is_there(what)));
+        }
+    }
+    // What does not hold on other pictures is no suggestion, and no preset.
+    assert!(variants.iter().all(|variant| variant["holds"] == false), "{variants:?}");
+    assert_eq!(report["suggested"], Value::Null);
+    assert!(err.contains("W1402") && !s.path("lbw-tune/presets.yaml").exists(), "{err}");
+    let html = s.text("lbw-tune/tune.html");
+    assert!(html.contains("data:image/png;base64,") && html.contains(variants[2]["vector"].as_str().unwrap()));
+    assert!(html.contains("blue star") && html.contains("not searched with"));
+
+    // What is there is not drawn again, and the same comes of it.
+    let again = json(&tune(&s, 0, &[&args[..], &["--json"]].concat()).0);
+    assert_eq!(again["work"]["drawn"], 0);
+    assert_eq!((&again["variants"], &again["pictures"]), (&report["variants"], &report["pictures"]));
+    // The words of it, in both languages.
+    let (english, _) = tune(&s, 0, &args);
+    let (japanese, _) = tune(&s, 0, &[&args[..], &["--lang", "ja"]].concat());
+    assert!(english.contains("strong: lbw=1,1,1,1,1,1,1,1,1,1,") && english.contains("does not hold"), "{english}");
+    assert!(english.ends_with("lbw-tune/tune.html\n"), "{english}");
+    assert!(japanese.contains("強め: lbw=1,1,1,1,1,1,1,1,1,1,") && japanese.contains("成り立ちません"), "{japanese}");
+    assert!(s.text("lbw-tune/tune.html").contains("<html lang=ja>"));
+}
+
+#[test]
+fn bounds_let_a_block_rise_or_go_below_nothing() {
+    let s = Sandbox::new();
+    let bounds = ["--fix", "OUT04=-0.5..1", "--fix", "OUT05=1..1.5"];
+    let args =
+        [&["red circle <lora:overcooked:1>", "--toward", "base-colors", "--json"], &FIXED[..], &bounds, &ONE].concat();
+    let report = json(&tune(&s, 0, &args).0);
+    assert_eq!((&report["blocks"][0]["id"], &report["blocks"][0]["weight"]), (&"OUT04".into(), &Value::from(-0.5)));
+    let tried: Vec<&Value> =
+        report["trials"].as_array().unwrap().iter().flat_map(|t| t["weights"].as_array().unwrap()).collect();
+    let of = |block: &str| tried.iter().filter(|w| w[0] == block).map(|w| w[1].as_f64().unwrap()).collect::<Vec<_>>();
+    assert!(
+        of("OUT04").iter().all(|w| (-0.5..=1.0).contains(w)) && of("OUT05").iter().all(|w| (1.0..=1.5).contains(w)),
+        "{tried:?}"
+    );
+}
+
+/// The checkpoint's own eyes tell what is where.
+#[test]
+fn compositions_and_pictures_are_goals() {
+    let s = Sandbox::new();
+    s.expect(0, &[&["txt2img", "green heart", "--seed", "9", "-o", "wanted.png"], &SMALL[..]].concat());
+    let wish = ["--toward", "base-composition,wanted.png=0.5", "--keep", "style,motif", "--json"];
+    let args = [&["red circle <lora:overcooked:1>"], &wish[..], &FIXED, &ONE].concat();
+    let report = json(&tune(&s, 0, &args).0);
+    assert_eq!(report["goals"]["toward"][1]["weight"], 0.5);
+    assert!(report["looked"].as_u64().unwrap() > 4, "{report}");
+    for block in report["blocks"].as_array().unwrap() {
+        assert!(block["score"]["gone"] != 0.0 && block["score"]["kept"] != 1.0, "{block}");
+    }
+}
+
+#[test]
+fn mistakes_are_explained() {
+    let s = Sandbox::new();
+    let lora = "red circle <lora:overcooked:1>";
+    for (args, code, said) in [
+        (&[lora][..], 2, "E1404"),
+        (&[lora, "--toward", "base-colours"], 2, "`base-colours` is no goal"),
+        (&[lora, "--toward", "base-colors=-1"], 2, "above 0"),
+        (&[lora, "--toward", "base-colors", "--keep", "face"], 2, "`face` is no goal"),
+        (&[lora, "--toward", "base-colors", "--away", "ugly"], 2, "no picture"),
+        (&[lora, "--toward", "wanted.png"], 3, "wanted.png"),
+        (&[lora, "--toward", "base-colors", "--fix", "OUT09=1"], 2, "there is no such block"),
+        (&[lora, "--toward", "base-colors", "--fix", "OUT04"], 2, "E1405"),
+        (&[lora, "--toward", "base-colors", "--fix", "OUT04=1..0"], 2, "E1405"),
+        (&[lora, "--toward", "base-colors", "--budget", "3"], 2, "at least"),
+        (&[lora, "--toward", "base-colors", "--seeds", "0"], 2, "at least one seed"),
+        (
+            &[lora, "blue star\nSteps: 4, Sampler: Euler, CFG scale: 9, Size: 64x64", "--toward", "base-colors"],
+            2,
+            "same settings",
+        ),
+        (&["red circle", "--toward", "base-colors"], 2, "lora"),
+    ] {
+        // The settings of the text count where no flag says otherwise.
+        let small = if said == "same settings" { &SMALL[..8] } else { &SMALL };
+        let (out, err) = s.expect(code, &[&["tune"], args, small].concat());
+        assert!(out.is_empty() && err.to_lowercase().contains(&said.to_lowercase()), "{args:?}: {err}");
+        assert!(s.names("lbw-tune/cells").is_empty(), "{args:?}");
+        std::fs::remove_dir_all(s.path("lbw-tune")).ok();
+    }
+}
