@@ -136,6 +136,10 @@ pub(super) fn refusal(file: &TensorFile) -> Option<Refusal> {
     if conv_in.is_none() && is_lora(file) {
         return Some(Refusal::Lora);
     }
+    // The text encoders and the VAE beside another model's layers may be just like ours.
+    if let (None, Some(refusal)) = (conv_in, other(file)) {
+        return Some(refusal);
+    }
     if any(&[prefix::CLIP_G]) && any(&[prefix::UNET]) {
         return odd(file, inputs, Family::Sdxl);
     }
@@ -154,9 +158,6 @@ pub(super) fn refusal(file: &TensorFile) -> Option<Refusal> {
     }
     if file.names().any(|name| name.find(prefix::UNET).is_some_and(|at| at > 0)) {
         return Some(Refusal::Wrapped);
-    }
-    if let Some(refusal) = other(file) {
-        return Some(refusal);
     }
     Some(match (any(&[prefix::UNET]), any(&[prefix::CLIP_L]), any(&[prefix::VAE])) {
         (true, true, _) => Refusal::NoTextEncoder(2),

@@ -70,13 +70,21 @@ fn other_checkpoints_are_recognised() {
     let clip_l = "conditioner.embedders.0.transformer.text_model.x";
     let vae: (&str, &[usize]) = ("first_stage_model.decoder.conv_in.weight", &[8, 4, 3, 3]);
     type Tensors<'a> = &'a [(&'a str, &'a [usize])];
-    let cases: [(Tensors, &str); 7] = [
+    let cases: [(Tensors, &str); 8] = [
         (
             &[("cond_stage_model.transformer.text_model.x", &[1]), (conv_in, &[4, 4, 3, 3]), vae],
             "what an SD1 checkpoint needs",
         ),
         (&[("cond_stage_model.model.ln_final.weight", &[1]), (conv_in, &[4, 4, 3, 3])], "SD 2.x"),
         (&[("conditioner.embedders.0.model.ln_final.weight", &[1]), (conv_in, &[4, 4, 3, 3])], "refiner"),
+        (
+            &[
+                ("model.diffusion_model.double_blocks.0.img_attn.qkv.weight", &[1]),
+                ("text_encoders.clip_l.transformer.text_model.x", &[4]),
+                ("vae.decoder.conv_in.weight", &[4, 16, 3, 3]),
+            ],
+            "Flux",
+        ),
         (&[("double_blocks.0.img_attn.qkv.weight", &[1])], "Flux"),
         (&[("decoder.conv_in.weight", &[1]), ("encoder.conv_in.weight", &[1])], "VAE"),
         (&[(clip_g, &[1]), (clip_l, &[1]), (conv_in, &[32, 4, 3, 3]), vae], "what an SDXL checkpoint needs"),
