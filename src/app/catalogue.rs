@@ -201,7 +201,8 @@ impl Catalogue {
     /// where it is called so.
     fn file(&self, name: &str, number: usize) -> Option<PathBuf> {
         match &self.closed {
-            None => Some(PathBuf::from(name)).filter(|path| path.exists()),
+            // A link to nothing is meant, too: where it leads is told when it is opened.
+            None => Some(PathBuf::from(name)).filter(|path| path.exists() || path.is_symlink()),
             Some(own) => own[number].clone().filter(|path| {
                 let folder = path.parent().unwrap_or(path);
                 path == Path::new(name) || is_called(path, folder, name)

@@ -47,6 +47,19 @@ fn other_files_are_told_by_what_they_are() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn links_to_nothing_say_where_they_lead() {
+    let s = Sandbox::new();
+    s.folder("loras");
+    std::os::unix::fs::symlink("gone/model.safetensors", s.path("model.safetensors")).unwrap();
+    std::os::unix::fs::symlink("gone/mine.safetensors", s.path("loras/mine.safetensors")).unwrap();
+    let (_, err) = s.expect(3, &["a", "--model", "model.safetensors"]);
+    assert!(err.contains("it is a link to gone/model.safetensors"), "{err}");
+    let (_, err) = s.expect(3, &["plan", "a <lora:mine:1>", "--lora-dir", "loras"]);
+    assert!(err.contains("it is a link to gone/mine.safetensors"), "{err}");
+}
+
 #[test]
 fn other_checkpoints_are_recognised() {
     let s = Sandbox::new();

@@ -78,6 +78,36 @@ fn it_is_drawn_baked_analysed_and_plotted() {
     assert_eq!(plot["drawn"], 3);
 }
 
+/// A checkpoint for inpainting sees mask and masked picture in five more channels.
+#[test]
+fn its_inpainting_checkpoints_see_the_mask() {
+    const CONV_IN: &str = "model.diffusion_model.input_blocks.0.0.weight";
+    let s = sandbox();
+    let mut tensors = candle_core::safetensors::load(s.path("sd1.safetensors"), &Device::Cpu).unwrap();
+    let plain = tensors[CONV_IN].to_dtype(DType::F32).unwrap();
+    let (out, _, rows, columns) = plain.dims4().unwrap();
+    for (name, weight) in [("blind", 0.0), ("seeing", 0.05)] {
+        let more = Tensor::full(weight as f32, (out, 5, rows, columns), &Device::Cpu).unwrap();
+        tensors.insert(CONV_IN.to_owned(), Tensor::cat(&[&plain, &more], 1).unwrap());
+        candle_core::safetensors::save(&tensors, s.path(&format!("{name}.safetensors"))).unwrap();
+    }
+    let draw = |model: &str, args: &[&str]| {
+        let (name, model) = (format!("{}-{model}.png", args[0]), format!("{model}.safetensors"));
+        s.expect(0, &[args, &["a cat", "-o", &name, "--model", &model], &SMALL].concat());
+        s.picture(&name).into_raw()
+    };
+    let half =
+        |side: u32| image::RgbImage::from_fn(64, 64, |x, y| image::Rgb([if x * side < y * 32 { 255 } else { 0 }; 3]));
+    half(1).save(s.path("mask.png")).unwrap();
+    half(3).save(s.path("init.png")).unwrap();
+    let over = ["img2img", "--init", "init.png", "--mask", "mask.png", "--denoising-strength", "1"];
+    for args in [&["txt2img"][..], &over] {
+        let known = draw("sd1", args);
+        assert_eq!(known, draw("blind", args), "{args:?}");
+        assert_ne!(known, draw("seeing", args), "{args:?}");
+    }
+}
+
 /// Without the checkpoint a LoRA tells its family itself.
 #[test]
 fn loras_for_it_are_told_by_themselves() {

@@ -67,7 +67,16 @@ impl FileError {
     /// What is wrong, without the file's path before it.
     pub fn reason(&self) -> Text {
         match self {
-            FileError::Io { source, .. } => source.said(),
+            FileError::Io { path, source } => match path.read_link() {
+                Ok(target) if source.kind() == std::io::ErrorKind::NotFound => {
+                    let target = target.display();
+                    say!(
+                        "it is a link to {target}, and that is not there; bring the file back or make the link anew",
+                        "{target} へのリンクですが、リンク先がありません。ファイルを戻すか、リンクを作り直してください"
+                    )
+                }
+                _ => source.said(),
+            },
             FileError::Pickle { problem, .. } => {
                 let problem = problem.said();
                 say!(
