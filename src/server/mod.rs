@@ -93,6 +93,7 @@ pub fn serve(
     painter.map_err(|error| cannot_listen("engine", &error))?;
     let served = runtime.block_on(run(server.clone(), told));
     runtime.shutdown_timeout(Duration::from_millis(100));
+    server.forget();
     served
 }
 

@@ -17,6 +17,9 @@ use crate::say;
 /// Those who listen to events at once.
 const LISTENERS: usize = 32;
 
+/// Analyses whose pictures are kept.
+const ANALYSES: usize = 4;
+
 /// What a line about a request is told to.
 pub type Log = Arc<dyn Fn(&str) + Send + Sync>;
 
@@ -78,6 +81,8 @@ pub struct Server {
     caller: Caller,
     files: Mutex<Arc<Files>>,
     options: Mutex<Options>,
+    /// Folders of the last analyses, the newest at the end: the same one, asked for again, goes on where it was.
+    analyses: Mutex<Vec<(String, Arc<ScratchFolder>)>>,
     /// Held by who sets options, so that the options themselves stay readable meanwhile.
     setting: Mutex<()>,
 }
@@ -102,6 +107,7 @@ impl Server {
             files,
             options,
             setting: Mutex::default(),
+            analyses: Mutex::default(),
         })
     }
 
@@ -114,6 +120,7 @@ impl Server {
     pub fn refresh(&self) -> Result<(), Error> {
         let files = Files::read(&self.places, &self.caller)?;
         *lock(&self.files) = Arc::new(files);
+        self.forget();
         Ok(())
     }
 
@@ -161,6 +168,25 @@ impl Server {
     /// A folder for pictures on their way, gone with the job.
     pub fn scratch(&self) -> Result<ScratchFolder, Error> {
         scratch_folder(&self.files().session.catalogue.cache)
+    }
+
+    /// The folder of the analysis that goes by the name `what`.
+    pub fn analysis_folder(&self, what: String) -> Result<Arc<ScratchFolder>, Error> {
+        let mut kept = lock(&self.analyses);
+        let folder = match kept.iter().position(|(known, _)| *known == what) {
+            Some(at) => kept.remove(at).1,
+            None => Arc::new(self.scratch()?),
+        };
+        if kept.len() == ANALYSES {
+            kept.remove(0);
+        }
+        kept.push((what, folder.clone()));
+        Ok(folder)
+    }
+
+    /// Removes what was only kept for the next request.
+    pub fn forget(&self) {
+        lock(&self.analyses).clear();
     }
 
     /// What is to be said about the files.

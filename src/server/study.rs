@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use super::jobs::{Batch, Job, Sent};
 use super::state::Server;
 use crate::app::api::{Drawing, info};
-use crate::app::{Error, Event, Flow, Stop, Studios, analyze, batch as batches, plan_of_text, read_bytes, xyz};
+use crate::app::{
+    Error, Event, Flow, Stop, Studios, analyze, batch as batches, fingerprint, plan_of_text, read_bytes, xyz,
+};
 use crate::diagnostic::{Diagnostic, Language};
 
 /// Bytes of pictures that a batch keeps for those who watch; the files have them all.
@@ -178,7 +180,10 @@ pub fn analysis(
     drawing: &Drawing,
     wish: &analyze::Wish,
 ) -> Result<(), Error> {
-    let folder = server.scratch()?;
+    // The words are another matter than the pictures.
+    let measured = analyze::Wish { language: Language::En, ..wish.clone() };
+    let asked = fingerprint(format!("{:?} {measured:?}", drawing.asked).as_bytes());
+    let folder = server.analysis_folder(asked)?;
     let mut teller = Teller::new(server, job, "block");
     let analyzed = run(server, studios, drawing, wish, folder.path(), &mut teller)?;
     job.change(|state| state.sent.clear());

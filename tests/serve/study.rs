@@ -53,13 +53,17 @@ fn the_script_draws_grids() {
 fn an_analysis_tells_block_after_block_what_the_command_tells() {
     let server = Server::start(&[]);
     let request = tiny(json!({ "prompt": "red house <lora:house:1>", "steps": 4 }));
-    let job = server.done("/lbw/v1/analyze", &json!({ "request": request, "blocks": "IN04,OUT00,OUT01" }));
-    assert_eq!((&job["kind"], job["status"].as_str().is_some()), (&json!("analyze"), true));
-    let place = format!("/lbw/v1/jobs/{}", job["id"].as_str().unwrap());
-    server.until("the analysis", |s| !["queued", "running"].contains(&s.get(&place)["status"].as_str().unwrap()));
-    let done = server.get(&place);
-    assert_eq!(done["status"], "done", "{done}");
-    let report = &done["result"]["report"];
+    let wish = json!({ "request": request, "blocks": "IN04,OUT00,OUT01" });
+    let analyze = || {
+        let job = server.done("/lbw/v1/analyze", &wish);
+        assert_eq!((&job["kind"], job["status"].as_str().is_some()), (&json!("analyze"), true));
+        let place = format!("/lbw/v1/jobs/{}", job["id"].as_str().unwrap());
+        server.until("the analysis", |s| !["queued", "running"].contains(&s.get(&place)["status"].as_str().unwrap()));
+        let done = server.get(&place);
+        assert_eq!(done["status"], "done", "{done}");
+        (job, done["result"]["report"].clone())
+    };
+    let (job, report) = analyze();
     let settings = ["--width", "64", "--height", "64", "--steps", "4", "--seed", "7", "--sampler", "Euler a"];
     let args = ["analyze", "red house <lora:house:1>", "--blocks", "IN04,OUT00,OUT01", "--json", "-o", "analysis"];
     let expected = server.sandbox.json(&[&args[..], &settings].concat());
@@ -77,6 +81,10 @@ fn an_analysis_tells_block_after_block_what_the_command_tells() {
         assert_eq!((&event["block"], rounded(&event["percent"])), (&block["id"], rounded(&block["percent"])));
         assert_eq!(rounded(&event["guilt"]), rounded(&block["guilt"]));
     }
+    // Asked for again, it is there.
+    let (_, again) = analyze();
+    assert!(report["work"]["drawn"] != 0 && again["work"]["drawn"] == 0, "{}", again["work"]);
+    assert_eq!(again["ranking"], report["ranking"]);
 }
 
 /// The first events about blocks.
