@@ -84,7 +84,8 @@ fn measure(s: &Sandbox, number: u64) -> Row {
     let verify: Vec<&str> = VERIFY.iter().flat_map(|prompt| ["--verify-prompt", prompt]).collect();
     let report = s.json(&[&["tune"], &prompts[..], &asked, &verify, &SETTINGS].concat());
     let guilty = planted.blocks();
-    let suggested = report["variants"].as_array().expect("variants").iter().rfind(|v| v["holds"] == true);
+    let suggested =
+        report["variants"].as_array().expect("variants").iter().find(|v| v["strength"] == report["suggested"]);
     let found: Vec<&str> = match suggested {
         Some(_) => report["guilty"].as_array().expect("blocks").iter().filter_map(Value::as_str).collect(),
         None => Vec::new(),

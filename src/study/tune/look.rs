@@ -69,17 +69,27 @@ impl Goals {
         Reading { errors, lost }
     }
 
+    fn wants(&self, what: Attribute) -> bool {
+        self.toward.iter().any(|wanted| wanted.what == Target::Base(what))
+    }
+
+    /// What is measured where this is to be kept: a motif that may move is told by its looks.
+    pub fn told_by(&self, kept: Attribute) -> Attribute {
+        match kept {
+            Attribute::Motif if self.wants(Attribute::Composition) => Attribute::Style,
+            kept => kept,
+        }
+    }
+
     /// How far a picture is from the whole LoRA's in what is kept.
     fn lost(&self, attribute: Attribute, base: &Look, picture: &Look, full: &Look) -> f64 {
-        let wants = |what: Attribute| self.toward.iter().any(|wanted| wanted.what == Target::Base(what));
-        match attribute {
+        match self.told_by(attribute) {
             // What the goals ask to be undone is no loss: neither the tone nor, where the base model has its lines, those.
-            Attribute::Motif if wants(Attribute::Composition) => distance(Attribute::Style, full, picture),
             Attribute::Motif => {
-                let lines = wants(Attribute::Lines).then_some(&base.measured);
+                let lines = self.wants(Attribute::Lines).then_some(&base.measured);
                 picture.measured.unexplained(&full.measured, lines)
             }
-            _ => distance(attribute, full, picture),
+            told_by => distance(told_by, full, picture),
         }
     }
 }

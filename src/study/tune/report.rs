@@ -122,7 +122,7 @@ pub struct Variant {
     pub prompt: String,
     /// The weights that are changed.
     pub weights: Vec<(String, f64)>,
-    /// Whether it is a result: something is gone for sure on the other pictures, and what should stay is there.
+    /// Whether it is a result: something is gone for sure on the other pictures, and more than is lost.
     pub holds: bool,
     /// On the other prompts and seeds.
     pub verified: Measured,
@@ -146,9 +146,10 @@ pub struct Shown {
 }
 
 impl Report {
-    /// The variant to take: the strongest that holds.
+    /// The variant to take: the one that gains most of those that hold.
     pub fn suggested(&self) -> Option<&Variant> {
-        self.variants.iter().rfind(|variant| variant.holds)
+        let gain = |variant: &&Variant| variant.verified.gain.mean;
+        self.variants.iter().filter(|variant| variant.holds).max_by(|p, q| gain(p).total_cmp(&gain(q)))
     }
 
     /// Writes what came of it.

@@ -17,10 +17,13 @@ pub struct Reading {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scale {
     goals: Goals,
-    /// For each error its mean with the whole LoRA; nothing where it is not worth a change.
-    errors: Vec<Option<f64>>,
-    /// For each kept thing its mean distance between the base model and the whole LoRA; nothing where they hardly differ.
-    lost: Vec<Option<f64>>,
+    /// What the base model's and the whole LoRA's pictures say, scene by scene.
+    base: Vec<Reading>,
+    full: Vec<Reading>,
+    /// Whether what should go is worth a change at all, error by error.
+    counts: Vec<bool>,
+    /// Whether the base model lacks what should stay, thing by thing.
+    keeps: Vec<bool>,
 }
 
 /// Shares over some pictures.
@@ -30,7 +33,7 @@ pub struct Score {
     pub gone: f64,
     /// How much of what should stay is kept: 1 with the whole LoRA, 0 where it is as without.
     pub kept: f64,
-    /// The standard error of [`Score::value`] over the pictures.
+    /// The standard error of what [`Score::value`] gains over the pictures.
     pub doubt: f64,
 }
 
@@ -53,49 +56,58 @@ impl Scale {
             Target::Picture(_) => least(Attribute::Style),
         });
         let away = goals.away.iter().map(|_| least(Attribute::Style));
-        let errors = toward.chain(away).enumerate();
-        let errors = errors.map(|(at, least)| Some(mean(full, |r| r.errors[at])).filter(|mean| *mean >= least));
-        let lost = goals.keep.iter().map(|wanted| least(wanted.what)).enumerate();
-        let lost = lost.map(|(at, least)| Some(mean(base, |r| r.lost[at])).filter(|mean| *mean >= least));
-        Scale { goals: goals.clone(), errors: errors.collect(), lost: lost.collect() }
+        let counts = toward.chain(away).enumerate().map(|(at, least)| mean(full, |r| r.errors[at]) >= least).collect();
+        let keep = goals.keep.iter().map(|wanted| least(goals.told_by(wanted.what)));
+        let keeps = keep.enumerate().map(|(at, least)| mean(base, |r| r.lost[at]) >= least).collect();
+        Scale { goals: goals.clone(), base: base.to_vec(), full: full.to_vec(), counts, keeps }
     }
 
     /// Whether there is anything that could go.
     pub fn is_idle(&self) -> bool {
-        self.errors.iter().all(Option::is_none)
+        !self.counts.contains(&true)
     }
 
     /// Whether the whole LoRA hardly does what should stay.
     pub fn keeps_nothing(&self) -> bool {
-        self.lost.iter().all(Option::is_none)
+        !self.keeps.contains(&true)
     }
 
-    /// What pictures with one vector say together.
+    /// What pictures with one vector say together, one of each scene in their order.
     pub fn score(&self, readings: &[Reading]) -> Score {
-        let gone: Vec<f64> = readings.iter().map(|reading| self.gone(reading)).collect();
-        let kept: Vec<f64> = readings.iter().map(|reading| self.kept(reading)).collect();
-        let count = readings.len().max(1) as f64;
-        let value = |n: usize| Score { gone: gone[n], kept: kept[n], doubt: 0.0 }.value();
-        let average = |of: &dyn Fn(usize) -> f64| (0..readings.len()).map(of).sum::<f64>() / count;
-        let middle = average(&value);
-        let variance = average(&|n| (value(n) - middle).powi(2)) * count / (count - 1.0).max(1.0);
-        Score { gone: average(&|n| gone[n]), kept: average(&|n| kept[n]), doubt: (variance / count).sqrt() }
+        let count = readings.len();
+        let all: Vec<usize> = (0..count).collect();
+        let score = self.score_of(readings, &all);
+        if count < 2 {
+            return score;
+        }
+        // The jackknife (Tukey, 1958): how much the value depends on single scenes.
+        let without = |left_out: usize| all.iter().copied().filter(|at| *at != left_out).collect::<Vec<_>>();
+        let values: Vec<f64> = (0..count).map(|at| self.score_of(readings, &without(at)).value()).collect();
+        let middle = values.iter().sum::<f64>() / count as f64;
+        let spread = values.iter().map(|value| (value - middle).powi(2)).sum::<f64>();
+        Score { doubt: (spread * (count - 1) as f64 / count as f64).sqrt(), ..score }
     }
 
-    /// The share of what should go that is gone from one picture.
-    pub fn gone(&self, reading: &Reading) -> f64 {
+    /// The same of some scenes, any of which may be named several times. Shares are of sums: a scene in which the whole LoRA hardly does
+    /// anything says little about them.
+    pub fn score_of(&self, readings: &[Reading], scenes: &[usize]) -> Score {
+        let share = |now: &dyn Fn(&Reading) -> f64, of: &[Reading]| {
+            let sum = |of: &[Reading]| scenes.iter().filter_map(|at| of.get(*at)).map(now).sum::<f64>();
+            sum(readings) / sum(of).max(f64::MIN_POSITIVE)
+        };
         let nearer = self.goals.toward.len();
-        let shares = self.errors.iter().zip(&reading.errors).enumerate().map(|(at, (full, now))| {
-            full.map(|full| if at < nearer { 1.0 - now / full } else { (now / full - 1.0).min(1.0) })
+        let gone = self.counts.iter().enumerate().map(|(at, counts)| {
+            let left = share(&|r| r.errors[at], &self.full);
+            counts.then_some(if at < nearer { 1.0 - left } else { (left - 1.0).min(1.0) })
         });
         let weights = self.goals.toward.iter().map(|w| w.weight).chain(self.goals.away.iter().map(|w| w.weight));
-        weighted(shares.zip(weights), 0.0)
-    }
-
-    /// The share of what should stay that one picture keeps.
-    pub fn kept(&self, reading: &Reading) -> f64 {
-        let shares = self.lost.iter().zip(&reading.lost).map(|(base, now)| base.map(|base| 1.0 - now / base));
-        weighted(shares.zip(self.goals.keep.iter().map(|w| w.weight)), 1.0)
+        let kept = self.keeps.iter().enumerate();
+        let kept = kept.map(|(at, keeps)| keeps.then(|| 1.0 - share(&|r| r.lost[at], &self.base)));
+        Score {
+            gone: weighted(gone.zip(weights), 0.0),
+            kept: weighted(kept.zip(self.goals.keep.iter().map(|w| w.weight)), 1.0),
+            doubt: 0.0,
+        }
     }
 }
 
@@ -103,11 +115,11 @@ impl Score {
     /// The whole LoRA's.
     pub const WHOLE: Score = Score { gone: 0.0, kept: 1.0, doubt: 0.0 };
     /// What a lost share of what should stay costs in shares of what should go.
-    const PRICE: f64 = 0.7;
+    const PRICE: f64 = 0.5;
 
-    /// What is better is greater; 0 with the whole LoRA.
+    /// What is better is greater; 0 with the whole LoRA. More than all cannot be lost.
     pub fn value(&self) -> f64 {
-        self.gone - Self::PRICE * (1.0 - self.kept)
+        self.gone - Self::PRICE * (1.0 - self.kept.max(0.0))
     }
 }
 
@@ -147,8 +159,21 @@ mod tests {
         let some = scale.score(&[reading(5.0, 1.0, 0.3, 2.0)]);
         assert!((some.gone - (3.0 * 0.75 + 0.0 + 0.5) / 5.0).abs() < 1e-9 && some.kept == 0.75, "{some:?}");
         assert!(some.value() > 0.0 && all.value() > some.value() - 0.5);
-        let two = scale.score(&[reading(0.0, 1.0, 0.2, 0.0), reading(20.0, 1.0, 0.2, 0.0)]);
-        assert!((two.gone - 0.3).abs() < 1e-9 && (two.doubt - 0.3).abs() < 1e-9, "{two:?}");
+    }
+
+    #[test]
+    fn doubt_is_about_what_a_vector_changes_and_not_about_how_pictures_differ() {
+        let base = reading(0.0, 0.0, 0.4, 8.0);
+        let full = [reading(30.0, 1.0, 0.2, 0.0), reading(10.0, 1.0, 0.2, 0.0)];
+        let scale = Scale::new(&goals(), &[base.clone(), base], &full);
+        assert_eq!(scale.score(&full), Score::WHOLE);
+        // Half of each is gone, of the many as of the few.
+        let half = scale.score(&[reading(15.0, 1.0, 0.2, 0.0), reading(5.0, 1.0, 0.2, 0.0)]);
+        assert!((half.gone - 0.3).abs() < 1e-9 && half.doubt < 1e-9, "{half:?}");
+        let one = scale.score(&[reading(30.0, 1.0, 0.2, 0.0), reading(0.0, 1.0, 0.2, 0.0)]);
+        assert!((one.gone - 0.15).abs() < 1e-9 && one.doubt > 0.2, "{one:?}");
+        let lost = Score { gone: 0.9, kept: -3.0, doubt: 0.0 };
+        assert_eq!(lost.value(), Score { kept: 0.0, ..lost }.value());
     }
 
     #[test]

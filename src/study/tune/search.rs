@@ -48,7 +48,10 @@ pub struct Found {
     pub trials: Vec<Trial>,
 }
 
-/// What a change has to gain at least.
+/// What a block has to gain alone at least: what blocks without guilt seem to gain, since the base model comes back with the motif
+/// lost.
+const ALONE: f64 = 0.2;
+/// What a change has to gain at least with others.
 const LEAST: f64 = 0.08;
 /// Blocks that are lowered together at most.
 const TOGETHER: usize = 4;
@@ -109,7 +112,7 @@ pub fn search<E>(
 
 /// Whether a score is better than this value by more than chance.
 fn helps(score: &Score, than: f64) -> bool {
-    score.value() - than > LEAST.max(score.doubt)
+    score.value() - than > ALONE.max(score.doubt)
 }
 
 impl<E> Search<'_, E> {

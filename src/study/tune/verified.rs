@@ -2,12 +2,12 @@
 
 use serde::Serialize;
 
-use super::score::{Reading, Scale};
+use super::score::{Reading, Scale, Score};
 
-/// A mean, and where it lies nine times out of ten if other pictures of the same kind are taken.
+/// A share, and where it lies nine times out of ten if other pictures of the same kind are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Interval {
-    /// Over the pictures.
+    /// Over all scenes.
     pub mean: f64,
     /// One time in twenty it is less.
     pub low: f64,
@@ -22,44 +22,40 @@ pub struct Measured {
     pub gone: Interval,
     /// How much of what should stay is kept.
     pub kept: Interval,
+    /// What that is worth together: what is gone, less half of what is lost.
+    pub gain: Interval,
 }
 
 impl Measured {
     /// Of one vector's pictures.
     pub fn new(scale: &Scale, readings: &[Reading]) -> Self {
-        let of = |share: &dyn Fn(&Reading) -> f64| interval(&readings.iter().map(share).collect::<Vec<f64>>());
-        Measured { gone: of(&|r| scale.gone(r)), kept: of(&|r| scale.kept(r)) }
+        let of =
+            |what: &dyn Fn(&Score) -> f64| interval(readings.len(), &|scenes| what(&scale.score_of(readings, scenes)));
+        Measured { gone: of(&|s| s.gone), kept: of(&|s| s.kept), gain: of(&Score::value) }
     }
 
-    /// Whether something is gone for sure, and most of what should stay is kept.
+    /// Whether something is gone for sure, and more than is lost.
     pub fn holds(&self) -> bool {
-        /// The share that is kept at least.
-        const KEPT: f64 = 0.5;
-        self.gone.low > 0.0 && self.kept.mean >= KEPT
+        self.gone.low > 0.0 && self.gain.low > 0.0
     }
 }
 
-/// Efron's bootstrap: means of as many values drawn from them with replacement. Few values have all their means taken, more of
-/// them a thousand, always the same.
-pub fn interval(values: &[f64]) -> Interval {
+/// Efron's bootstrap: `value` of as many scenes drawn from `count` with replacement. Of few scenes all draws are taken, of more of them
+/// a thousand, always the same.
+pub fn interval(count: usize, value: &dyn Fn(&[usize]) -> f64) -> Interval {
     const ALL: u32 = 4;
     const SOME: u64 = 1000;
-    let count = values.len();
     if count == 0 {
         return Interval { mean: 0.0, low: 0.0, high: 0.0 };
     }
-    let mean_of = |chosen: &dyn Fn(usize) -> usize| (0..count).map(|n| values[chosen(n)]).sum::<f64>() / count as f64;
-    let mut means: Vec<f64> = match u32::try_from(count) {
-        Ok(few) if few <= ALL => {
-            (0..count.pow(few)).map(|all| mean_of(&|n| all / count.pow(n as u32) % count)).collect()
-        }
-        _ => (0..SOME)
-            .map(|draw| mean_of(&|n| (mixed(draw * count as u64 + n as u64) % count as u64) as usize))
-            .collect(),
+    let of = |chosen: &dyn Fn(usize) -> usize| value(&(0..count).map(chosen).collect::<Vec<_>>());
+    let mut values: Vec<f64> = match u32::try_from(count) {
+        Ok(few) if few <= ALL => (0..count.pow(few)).map(|all| of(&|n| all / count.pow(n as u32) % count)).collect(),
+        _ => (0..SOME).map(|draw| of(&|n| (mixed(draw * count as u64 + n as u64) % count as u64) as usize)).collect(),
     };
-    means.sort_by(f64::total_cmp);
-    let at = |share: f64| means[((means.len() - 1) as f64 * share).round() as usize];
-    Interval { mean: values.iter().sum::<f64>() / count as f64, low: at(0.05), high: at(0.95) }
+    values.sort_by(f64::total_cmp);
+    let at = |share: f64| values[((values.len() - 1) as f64 * share).round() as usize];
+    Interval { mean: of(&|n| n), low: at(0.05), high: at(0.95) }
 }
 
 /// The finalizer of SplitMix64.
@@ -76,14 +72,17 @@ mod tests {
 
     #[test]
     fn intervals_hold_the_mean_and_shrink_with_more_pictures() {
-        assert_eq!(interval(&[0.5]), Interval { mean: 0.5, low: 0.5, high: 0.5 });
-        assert_eq!(interval(&[]).mean, 0.0);
-        let few = interval(&[0.2, 0.4, 0.9]);
+        let of = |values: &[f64]| {
+            interval(values.len(), &|scenes| scenes.iter().map(|at| values[*at]).sum::<f64>() / scenes.len() as f64)
+        };
+        assert_eq!(of(&[0.5]), Interval { mean: 0.5, low: 0.5, high: 0.5 });
+        assert_eq!(of(&[]).mean, 0.0);
+        let few = of(&[0.2, 0.4, 0.9]);
         assert!(few.low < few.mean && few.mean < few.high && (few.mean - 0.5).abs() < 1e-9, "{few:?}");
         assert!((few.low - 0.8 / 3.0).abs() < 1e-9, "{few:?}");
         let many: Vec<f64> = [0.2, 0.4, 0.9].into_iter().cycle().take(30).collect();
-        let many = interval(&many);
+        let many = of(&many);
         assert!(many.low > few.low && many.high < few.high && many.low < many.mean, "{many:?}");
-        assert_eq!(interval(&[0.1; 9]).low, interval(&[0.1; 9]).high);
+        assert_eq!(of(&[0.1; 9]).low, of(&[0.1; 9]).high);
     }
 }

@@ -42,7 +42,7 @@ fn outcome(report: &Report) -> Text {
     let (changed, shares) = (changed(suggested), shares(suggested));
     let count = suggested.pictures.len();
     say!(
-        "{blocks} does it. {changed}: on {count} other prompts and seeds {shares}.",
+        "What should go comes from {blocks}. {changed}: on {count} other prompts and seeds {shares}.",
         "原因は {blocks} です。{changed}: ほかの {count} 組のプロンプトとシードで {shares}。",
         with blocks, changed, shares
     )
