@@ -28,8 +28,8 @@ fn outcome(report: &Report) -> Text {
     let blocks = Text::join_words(report.guilty.iter().map(Text::same));
     if report.variants.is_empty() {
         return say!(
-            "No damage that a block does: whatever is lowered, nothing of what should go goes without what should stay.",
-            "ブロックによる問題はありません。どれを下げても、残したいものを失わずになくせるものはありません。"
+            "Nothing was found: no block that is lowered takes enough of what should go without taking what should stay.",
+            "見つかりませんでした。残したいものを失わずに、なくしたいものを十分に減らせるブロックはありませんでした。"
         );
     }
     let Some(suggested) = report.suggested() else {
