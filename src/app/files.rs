@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::catalogue::Catalogue;
 use super::error::{Error, Result};
-use crate::diagnostic::{Diagnostic, code};
+use crate::diagnostic::{Diagnostic, Said, Text, code};
 use crate::files::{self, NotText};
 use crate::image_io::text_of_bytes;
 use crate::preset::{PresetFile, PresetSet, SIZE_LIMIT, webui, yaml};
@@ -13,26 +13,38 @@ use crate::say;
 
 /// A text file of a sensible size.
 pub fn read_text(path: &Path) -> Result<String> {
-    let failed = |e: std::io::Error| Error::reading(path, &e);
+    let file = std::fs::File::open(path).map_err(|error| Error::reading(path, &error))?;
+    read_stream(&Text::same(path.display()), file)
+}
+
+/// The text of a file, or of a stream that is none, such as standard input; in any encoding that says what it is.
+pub fn read_stream(name: &Text, stream: impl Read) -> Result<String> {
     let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).map_err(failed)?;
-    file.take(SIZE_LIMIT as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
-    let name = path.display();
+    let read = stream.take(SIZE_LIMIT as u64 + 1).read_to_end(&mut bytes);
+    read.map_err(|error| {
+        let why = error.said();
+        Error::file(code::NO_FILE, say!("{name}: {why}", "{name}: {why}", with name, why))
+    })?;
     if bytes.len() > SIZE_LIMIT {
         let mib = SIZE_LIMIT >> 20;
         let message = say!(
             "{name}: the file is larger than {mib} MiB, which no text of this kind is",
-            "{name}: {mib} MiB を超えています。この種の文書ではありえない大きさです"
+            "{name}: {mib} MiB を超えています。この種の文書ではありえない大きさです",
+            with name
         );
         return Err(Error::file(code::NO_FILE, message));
     }
-    files::decode(bytes).map_err(|wrong| not_text(&name.to_string(), wrong))
+    files::decode(bytes).map_err(|wrong| not_text(name, wrong))
 }
 
 /// What `name` has is no text that can be read.
-pub fn not_text(name: &str, wrong: NotText) -> Error {
+pub fn not_text(name: &Text, wrong: NotText) -> Error {
     let NotText { at, likely } = wrong;
-    let message = say!("{name}: not UTF-8 text (at byte {at})", "{name}: UTF-8 の文書ではありません ({at} バイト目)");
+    let message = say!(
+        "{name}: not UTF-8 text (at byte {at})",
+        "{name}: UTF-8 の文書ではありません ({at} バイト目)",
+        with name
+    );
     let error = Error::file(code::NO_FILE, message);
     match likely {
         Some(encoding) => error.help(say!(
@@ -89,10 +101,28 @@ pub(super) fn load_presets(catalogue: &Catalogue) -> Result<(PresetSet, Vec<Diag
 pub fn read_presets(path: &Path, is_elements: bool, known: &PresetSet) -> Result<(PresetFile, Vec<Diagnostic>)> {
     let text = read_text(path)?;
     let name = path.display().to_string();
+    // webui's two files have names of their own, whichever option names them.
+    let stem = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+    let is_elements = stem.contains("elempresets") || is_elements && !stem.contains("lbwpresets");
     let is_yaml = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("yaml") || e.eq_ignore_ascii_case("yml"));
-    Ok(match (is_yaml, is_elements) {
+    let (file, mut found) = match (is_yaml, is_elements) {
         (true, _) => yaml::parse(&name, &text, known),
         (false, true) => webui::elements(&name, &text),
         (false, false) => webui::weights(&name, &text),
-    })
+    };
+    let is_written = text.lines().any(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#'));
+    if found.is_empty() && is_written && file.weights.is_empty() && file.elements.is_empty() {
+        let message = say!("{name}: no preset is in it", "{name}: プリセットがありません");
+        found.push(Diagnostic::new(code::IGNORED_LINE, message).help(match is_elements {
+            true => say!(
+                "element presets are written `NAME:blocks:elements:ratio`; weight presets are read with `--presets`",
+                "要素のプリセットは `名前:ブロック:要素:倍率` と書きます。重みのプリセットは `--presets` で読みます"
+            ),
+            false => say!(
+                "weight presets are written `NAME:1,0,…`; element presets are read with `--element-presets`",
+                "重みのプリセットは `名前:1,0,…` と書きます。要素のプリセットは `--element-presets` で読みます"
+            ),
+        }));
+    }
+    Ok((file, found))
 }

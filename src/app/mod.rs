@@ -70,7 +70,7 @@ pub use check::check;
 pub use draw::{Event, Flow, Job, Kept, Look, Outcome, Sink, Store, draw, some_failed};
 pub use error::{Error, ErrorKind, Result, refuses};
 pub use file_kind::FileKind;
-pub use files::{ScratchFolder, read_bytes, read_picture_file, read_presets, read_text, scratch_folder};
+pub use files::{ScratchFolder, read_bytes, read_picture_file, read_presets, read_stream, read_text, scratch_folder};
 pub use fingerprint::fingerprint;
 pub use info::{audit, info};
 pub use live::{Live, Stop};

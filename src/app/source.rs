@@ -34,12 +34,31 @@ pub struct Sources {
 
 /// A prompt or a pasted infotext; what is odd about it is added to `found`.
 pub fn words(text: &str, found: &mut Vec<Diagnostic>) -> Result<Entry> {
+    if is_plan(text) {
+        let message =
+            say!("this is a plan as lbw writes it, and not a prompt", "これはプロンプトではなく lbw の計画です");
+        return Err(Error::words(code::BAD_PLAN, message).help(say!(
+            "put it into a file: `lbw run plan.json` draws it",
+            "ファイルに保存して `lbw run plan.json` で描いてください"
+        )));
+    }
     let (pasted, said) = infotext::paste(&Source::new("prompt", text));
     let Some(mut pasted) = pasted else { return Err(Error::refused(said)) };
     found.extend(said);
     let patch = std::mem::take(&mut pasted.patch);
     let pasted = pasted.is_infotext.then(|| Box::new(pasted));
     Ok(Entry { place: Place { file: "prompt".into(), line: 0 }, patch, pasted })
+}
+
+/// Whether `text` begins with a plan, alone or among what `lbw info --json` tells of a picture.
+fn is_plan(text: &str) -> bool {
+    if !text.trim_start().starts_with('{') {
+        return false;
+    }
+    let first = serde_json::Deserializer::from_str(text).into_iter::<serde_json::Value>().next();
+    let Some(Ok(value)) = first else { return false };
+    let plan = value.get("plan").unwrap_or(&value);
+    plan.get("format").is_some_and(serde_json::Value::is_u64) && plan.get("settings").or(plan.get("passes")).is_some()
 }
 
 /// Folders in folders are read to this depth.

@@ -55,6 +55,14 @@ impl Subject {
             return Err(Error::words(code::STUDY, message));
         }
         let Asked { request, model, open_seed, .. } = asked;
+        if i64::try_from(request.settings.seed).is_err() {
+            let seed = request.settings.seed;
+            let message = say!(
+                "--seed {seed}: a study counts its seeds from 0 to 9223372036854775807",
+                "--seed {seed}: 分析のシードは 0 から 9223372036854775807 までです"
+            );
+            return Err(Error::words(code::OUT_OF_LIMITS, message));
+        }
         let marked = Marked::new(&request.prompt.text, lora)?;
         let (reference, whole_steps) = (vec![range[1].as_str(); ENTRIES].join(","), request.settings.steps);
         Ok(Subject { session, request, model, open_seed, marked, range, reference, whole_steps })

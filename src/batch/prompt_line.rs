@@ -69,6 +69,9 @@ impl LineError {
     /// What to do about it in this line.
     pub fn help(&self, line: &str) -> Option<Text> {
         match self {
+            LineError::NotAnOption(_) if line.starts_with("#lbw") => {
+                Some(say!("settings are options: `#lbw --steps 20`", "設定はオプションで書きます: `#lbw --steps 20`"))
+            }
             // A prompt that has options behind it.
             LineError::NotAnOption(_) if !line.starts_with("--") => {
                 let (prompt, options) = line.split_at(line.find(" --")?);
@@ -77,6 +80,16 @@ impl LineError {
                     "write the prompt behind an option, too: `--prompt \"{prompt}\" {options}`",
                     "プロンプトもオプションとして書いてください: `--prompt \"{prompt}\" {options}`"
                 ))
+            }
+            LineError::NotAnOption(word) => {
+                let name = word.trim_start_matches(['-', '—', '–', '−', '―']);
+                Some(match name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.len() < word.len() {
+                    true => say!("write `--{name}`", "`--{name}` と書いてください"),
+                    false => say!(
+                        "put a value of several words into quotes, as in `--sampler_name \"Euler a\"`",
+                        "空白のある値は `--sampler_name \"Euler a\"` のように引用符で囲んでください"
+                    ),
+                })
             }
             _ => None,
         }

@@ -8,6 +8,7 @@ use super::layout::{Layout, begins};
 use super::parse::{FEWEST_PAIRS, pairs, whole_pairs};
 use super::paste::{NotUnderstood, Pasted, Why};
 use crate::diagnostic::{Diagnostic, Said, Source, code};
+use crate::plan::settings::table;
 use crate::plan::{Patch, Sampler, check};
 use crate::say;
 use crate::syntax::{Prompt, python};
@@ -122,7 +123,8 @@ fn mended(layout: &Layout, source: &Source) -> Vec<Diagnostic> {
             ),
         },
     );
-    let place = layout.tail.first().or(layout.parameters.first()).or(layout.prompts.last());
+    let tail = layout.tail.iter().find(|line| !line.trim().is_empty());
+    let place = tail.or(layout.parameters.first()).or(layout.prompts.last());
     found.push(match place {
         Some(place) => said.within(source).at(span(place, source)),
         None => said.within(source),
@@ -167,6 +169,11 @@ fn not_understood(said: &NotUnderstood, source: &Source) -> Diagnostic {
     }
     match said.why {
         Why::NotA(_, Some(near)) => found.help(say!("did you mean `{near}`?", "`{near}` のことですか?")),
+        Why::NotA(..) => {
+            let names =
+                table::of_infotext(&said.key).map(|setting| setting.kind.names()).unwrap_or_default().join(", ");
+            if names.is_empty() { found } else { found.help(say!("there are: {names}", "選べるもの: {names}")) }
+        }
         _ => found,
     }
 }

@@ -126,6 +126,12 @@ pub fn is_tail(line: &str) -> bool {
     TAIL.as_ref().is_some_and(|tail| tail.is_match(python::strip(line)))
 }
 
+/// Whether a line that is copied from below an infotext says what was measured, which nobody writes as a prompt.
+pub fn is_measure(line: &str) -> bool {
+    let line = python::strip(line);
+    ["Time taken", "Torch active", "Sys VRAM", "A: "].iter().any(|start| line.starts_with(start)) && is_tail(line)
+}
+
 /// Whether webui takes a line for parameters, and lbw with it: there are steps among them.
 fn is_parameters(line: &str) -> bool {
     let pairs = pairs(line);

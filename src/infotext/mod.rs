@@ -25,7 +25,8 @@ mod version;
 pub use check::{paste, paste_foreign};
 pub use format::{Parameters, postprocessed};
 pub use layout::{
-    ends as ends_infotext, ends_in as ends_infotext_in, is_tail, length as parameter_lines, looks_like_infotext,
+    ends as ends_infotext, ends_in as ends_infotext_in, is_measure, is_tail, length as parameter_lines,
+    looks_like_infotext,
 };
 pub use of_plan::{ModelInfo, further_fields, infotext};
 pub use parse::Infotext;

@@ -204,7 +204,8 @@ impl Infotext {
                 let _ = pasted.take(key, "True");
             }
         }
-        match HIRES.iter().any(|key| self.fields.contains_key(*key)) {
+        let has_size = pasted.patch.get("hires_resize_width").is_some_and(|width| *width != 0);
+        match has_size || HIRES.iter().any(|key| self.fields.contains_key(*key)) {
             true => pasted.patch.put_named("hires", true),
             false => pasted.patch.remove("hires"),
         }
@@ -235,6 +236,7 @@ impl Pasted {
             }
             _ => match table::of_infotext(key) {
                 Some(setting) => self.patch.read_setting(setting, key, value).map_err(why)?,
+                None if table::find_size(key).is_some() => self.patch.read(key, value).map_err(why)?,
                 None if key.starts_with("First pass size-") => {}
                 None if is_default(key, value) => {}
                 None => match known_field(key) {
@@ -459,7 +461,7 @@ mod tests {
             [
                 "`Eta: ` has no value",
                 "`Steps: many` is not a whole number of at least 0",
-                "`CFG scale: nan` is not a number",
+                "`CFG scale: nan` is not a number such as 4.5",
                 "`Hires checkpoint: other` asks for something lbw does not do",
                 "`Mood: good` is not a field of infotext that lbw knows",
                 "`Sampler: Nope` is not a sampler",

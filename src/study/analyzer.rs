@@ -3,8 +3,7 @@
 
 use image::RgbImage;
 
-use super::xyz_weights::{Axis, AxisKind, CELL_LIMIT, Error as PlotError, Request, Run};
-use crate::block::{Layout, Space};
+use super::xyz_weights::{Axis, AxisKind, CELL_LIMIT, Error as PlotError, Request, Run, all_blocks};
 use crate::diagnostic::{Said, Text};
 use crate::infotext::float_text;
 use crate::say;
@@ -129,17 +128,9 @@ fn split(text: &str) -> Vec<String> {
     text.split(',').map(|part| python::strip(part).to_string()).collect()
 }
 
-/// The ids that `12ALL`, `17ALL`, `20ALL` or `26ALL` stand for; other text as it is.
+/// The ids that `12ALL`, `17ALL`, `20ALL` or `26ALL` stand for, written as the extension wants them; other text as it is.
 fn block_ids(text: &str) -> String {
-    let layout = match text {
-        "12ALL" => Layout::Sdxl12,
-        "17ALL" => Layout::Sd17,
-        "20ALL" => Layout::Sdxl20,
-        "26ALL" => return Space::Unet.names().join(","),
-        _ => return text.to_string(),
-    };
-    let names = (0..layout.len()).filter_map(|entry| layout.block(entry)).map(|block| block.name());
-    names.collect::<Vec<_>>().join(",")
+    if ["12ALL", "17ALL", "20ALL", "26ALL"].contains(&text) { all_blocks(text) } else { text.to_owned() }
 }
 
 /// How far images differ from a reference.

@@ -11,7 +11,7 @@
 //! assert_eq!(weights("0.5", "IN04-IN07 M00", base).unwrap(), "1,0.5,0.5,0.5,1,0.5,1,1,1,1,1,1");
 //! ```
 
-use crate::block::Layout;
+use crate::block::{Layout, Space};
 use crate::diagnostic::{Said, Text};
 use crate::infotext::float_text;
 use crate::say;
@@ -309,6 +309,32 @@ impl Plotter<'_> {
         };
         format!("{}, {about}", self.request.title)
     }
+}
+
+/// `list`, block ids between commas, with the ids of all blocks in the place of `12ALL`, `17ALL`, `20ALL` and `26ALL`; case and
+/// spaces do not count.
+///
+/// ```
+/// use lbw::study::xyz_weights::all_blocks;
+/// assert_eq!(all_blocks("M00, 12all").split(',').count(), 13);
+/// ```
+pub fn all_blocks(list: &str) -> String {
+    let ids = |item: &str| {
+        let item = python::strip(item);
+        let count = match item.len() {
+            5 if item.is_char_boundary(2) && item[2..].eq_ignore_ascii_case("ALL") => item[..2].parse().unwrap_or(0),
+            _ => 0,
+        };
+        match Layout::from_len(count) {
+            _ if count == Space::Unet.names().len() => Space::Unet.names().join(","),
+            Some(layout) => {
+                let blocks = (0..layout.len()).filter_map(|entry| layout.block(entry)).map(|block| block.name());
+                blocks.collect::<Vec<_>>().join(",")
+            }
+            None => item.to_owned(),
+        }
+    };
+    list.split(',').map(ids).collect::<Vec<_>>().join(",")
 }
 
 /// `base` with `value` put, as it is written, into the blocks `ids` names: block names and ranges (`IN04-M00`, either

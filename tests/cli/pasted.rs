@@ -189,3 +189,78 @@ fn a_pasted_hash_chooses_between_files_of_one_name() {
     );
     s.assert_same_picture("hashed.png", "named.png");
 }
+
+#[test]
+fn standard_input_is_read_as_files_are() {
+    let s = Sandbox::new();
+    let of = |language: &str, code: i32, bytes: Vec<u8>| {
+        s.write("input", bytes);
+        let input = std::fs::File::open(s.path("input")).unwrap();
+        let mut lbw = s.lbw(&["plan", "-", "--seed", "1"]);
+        expect(code, lbw.env("LBW_LANG", language).stdin(input))
+    };
+    for bytes in [u16::to_le_bytes, u16::to_be_bytes] {
+        let text: Vec<u8> = "\u{feff}a red cat\r\n".encode_utf16().flat_map(bytes).collect();
+        assert!(of("en", 0, text).0.contains("prompt: a red cat\n"));
+    }
+    // CP932 of 赤い髪の少女, and UTF-16 without its mark.
+    let cp932 = b"\x90\xd4\x82\xa2\x94\xaf\x82\xcc\x8f\xad\x8f\x97\x81\x41\x8f\xce\x8a\xe7".to_vec();
+    assert!(of("en", 3, cp932.clone()).1.contains("standard input: not UTF-8 text"));
+    assert!(of("ja", 3, cp932).1.contains("標準入力: UTF-8 の文書ではありません"));
+    let (_, err) = of("en", 3, "a red cat".encode_utf16().flat_map(u16::to_le_bytes).collect());
+    assert!(err.contains("it looks like UTF-16LE"), "{err}");
+}
+
+#[test]
+fn several_files_of_one_name_are_told_in_both_languages() {
+    let s = Sandbox::new();
+    for (folder, from) in [("a", "house"), ("b", "night")] {
+        s.folder(&format!("loras/{folder}"));
+        let file = repository(&format!("fixtures/embedded/{from}.safetensors"));
+        std::fs::copy(file, s.path(&format!("loras/{folder}/mine.safetensors"))).unwrap();
+    }
+    let args = ["check", "x <lora:mine:1>", "--lora-dir", "loras"];
+    assert!(s.expect(2, &args).1.contains("`mine` may be any of"));
+    let (_, japanese) = expect(2, s.lbw(&args).env("LBW_LANG", "ja"));
+    assert!(japanese.contains("`mine` に当たるものがいくつもあります"), "{japanese}");
+}
+
+#[test]
+fn presets_in_the_other_option_are_read_or_told() {
+    let s = Sandbox::new();
+    s.write("elempresets.txt", "ATT:M00:attn:0.5\n");
+    s.write("lbwpresets.txt", "MINE:1,0,0,0,0,0,0,0,0,0,0,0\n");
+    let prompt = "x <lora:house:1:lbw=MINE:lbwe=ATT>";
+    s.expect(0, &["plan", prompt, "--presets", "elempresets.txt", "--element-presets", "lbwpresets.txt"]);
+    // Under other names what they hold is not known.
+    s.write("elements.txt", "ATT:M00:attn:0.5\n");
+    s.write("notes.txt", "# nothing yet\n\n");
+    let (_, err) = s.expect(0, &["plan", "x", "--presets", "elements.txt", "--presets", "notes.txt"]);
+    assert!(err.contains("elements.txt: no preset is in it") && err.contains("`--element-presets`"), "{err}");
+    assert!(!err.contains("notes.txt"), "{err}");
+    let (_, japanese) = expect(0, s.lbw(&["plan", "x", "--presets", "elements.txt"]).env("LBW_LANG", "ja"));
+    assert!(japanese.contains("elements.txt: プリセットがありません"), "{japanese}");
+}
+
+#[test]
+fn names_of_all_blocks_are_understood_and_seeds_are_not_changed() {
+    let s = Sandbox::new();
+    let prompt = "red circle <lora:night:1:1:lbw=XYZ>";
+    for all in ["12ALL", "12all", " 12All"] {
+        let axis = format!("Block ID={all}");
+        let (out, _) = s.expect(0, &["xyz", prompt, "--x", &axis, "--y", "values=0,1", "--seed", "1", "--dry-run"]);
+        assert!(out.starts_with("24 cells") && out.contains("BASE | IN04") && out.contains("OUT05"), "{out}");
+    }
+    let small = ["--steps", "1", "--size", "32x32", "--seed", "1"];
+    s.expect(0, &[&["analyze", "red circle <lora:night:1>", "--blocks", "12all"][..], &small].concat());
+    for args in [
+        &["xyz", prompt, "--x", "seed=18446744073709551616", "--dry-run"][..],
+        &["xyz", prompt, "--x", "Steps=1", "--seed", "13835058055282163712", "--dry-run"],
+        &["analyze", "red circle <lora:night:1>", "--seed", "13835058055282163712", "-o", "other"],
+    ] {
+        let (_, err) = s.expect(2, args);
+        assert!(err.contains("from 0 to 922337203685477580"), "{args:?}: {err}");
+        let (_, err) = expect(2, s.lbw(args).env("LBW_LANG", "ja"));
+        assert!(err.contains("0 から 922337203685477580"), "{args:?}: {err}");
+    }
+}

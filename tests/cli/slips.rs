@@ -54,6 +54,11 @@ fn files_are_no_prompts() {
         assert!(advice.iter().all(|word| err.contains(word)), "{err}");
         told(&s, 2, &["txt2img", name]);
     }
+    s.folder("pictures");
+    for args in [&["pictures"][..], &["txt2img", "pictures"], &["analyze", "pictures"]] {
+        let err = told(&s, 2, args);
+        assert!(err.contains("lbw batch pictures") && err.contains("`--prompt pictures`"), "{err}");
+    }
     // Who wants a word as it is says so.
     let (out, _) = s.expect(0, &["plan", "--prompt", "picture.png", "--seed", "1"]);
     assert!(out.contains("picture.png"), "{out}");

@@ -167,6 +167,10 @@ fn tags_that_are_none() {
     prompt("x &lt;lora:house:1&gt;, y", &[("W0242", "&lt;lora:house:1&gt;", "`<lora:house:1>`")]);
     prompt("x lora:house:0.8, y", &[("W0242", "lora:house:0.8", "`<lora:house:0.8>`")]);
     prompt("x <lora>", &[("W0242", "<lora>", "<lora:NAME:1>")]);
+    prompt("x <lora;house;1>", &[("W0242", "<lora;house;1>", "`<lora:house:1>`")]);
+    for [open, close] in [["(", ")"], ["[", "]"]] {
+        prompt(&format!("x, {open}lora:house:0.8{close}"), &[("W0242", "lora:house:0.8", "`<lora:house:0.8>`")]);
+    }
     prompt("x <lora:house：0.8>", &[("E0218", "house：0.8", "half-width")]);
     prompt("x <lora:house:0．8>", &[("E0207", "0．8", "`0.8`")]);
 }
@@ -660,4 +664,101 @@ fn blocks_of_prompts_are_read_like_lines() {
     );
     let webui = plans("webui.txt", "--prompt \"red house <lora:house:1>\" --negative_prompt gradient\nblue star\n");
     assert_eq!(inspire, webui);
+}
+
+#[test]
+fn numbers_that_are_too_large_are_told() {
+    // webui's own seeds go up to 64 bits; what is larger would be drawn as another one.
+    let infotext = |seed: &str| format!("a\nSteps: 5, Sampler: Euler, Seed: {seed}, Size: 64x64");
+    for seed in ["18446744073709551616", "99999999999999999999999", "-9223372036854775809"] {
+        let (plans, found) = of_words(&infotext(seed));
+        assert_said(seed, &found, &[("W0607", "Seed", "from 0 to 18446744073709551615")]);
+        assert_eq!(plans.len(), 1);
+        for (name, text) in [
+            ("a.csv", format!("prompt,seed\na,{seed}\n")),
+            ("a.jsonl", format!("{{\"prompt\":\"a\",\"seed\":\"{seed}\"}}\n")),
+            ("a.txt", format!("--prompt a --seed {seed}\n")),
+        ] {
+            let (plans, found) = of_file(name, text);
+            assert!(plans.is_empty() && found.iter().any(|d| d.code == "E0606"), "{name}: {:?}", summary(&found));
+        }
+    }
+    let plan = &of_words(&infotext("18446744073709551615")).0[0];
+    assert_eq!(plan.settings().seed, u64::MAX);
+    let (_, found) = of_words("a\nSteps: 5, Seed: 1, Size: 64x64, ENSD: 99999999999999999999");
+    assert_said("ENSD", &found, &[("W0607", "ENSD", "a whole number")]);
+}
+
+#[test]
+fn sizes_with_other_signs() {
+    let size = |size: &str| of_words(&format!("a\nSteps: 5, Sampler: Euler, Seed: 1, Size: {size}"));
+    for text in ["64×96", "64*96", "64 x 96", "64X96"] {
+        let (plans, found) = size(text);
+        assert_said(text, &found, &[]);
+        let settings = plans[0].settings();
+        assert_eq!((settings.width, settings.height), (64, 96), "{text}");
+    }
+    for text in ["512", "wide", "512×"] {
+        assert_said(text, &size(text).1, &[("W0607", "Size", "a size such as 512x768")]);
+    }
+}
+
+#[test]
+fn names_that_there_are_not_come_with_those_that_there_are() {
+    let (plans, found) = of_words("a\nSteps: 5, Sampler: Euler, Schedule type: Turbo, Seed: 1, Size: 64x64");
+    assert_said("Turbo", &found, &[("W0607", "Schedule type", "SGM Uniform")]);
+    assert_eq!(plans[0].settings().sampler.label(), "Euler");
+}
+
+#[test]
+fn what_is_measured_is_no_prompt() {
+    let text = "a cat\nSteps: 5, Sampler: Euler, Seed: 3, Size: 64x64\n\nTime taken: 3.2 sec.\n\nA: 2.41 GB, R: 3.1 GB, Sys: 4.1/8 GB (50%)\n";
+    let two = format!("{text}\n\na dog\nSteps: 5, Sampler: Euler, Seed: 4, Size: 64x64\n");
+    for (text, count) in [(text, 1), (two.as_str(), 2)] {
+        let (plans, found) = of_file("a.txt", text);
+        assert_eq!(plans.len(), count, "{:?}", summary(&found));
+        assert_said(
+            text,
+            &found,
+            &[("N0640", "Time taken: 3.2 sec.", "")].map(|(code, at, _)| (code, at, "left aside")),
+        );
+    }
+}
+
+#[test]
+fn plans_are_no_prompts() {
+    let plan = serde_json::to_string(&of_words("a cat").0[0]).unwrap();
+    for text in [plan.clone(), format!("\n{plan}\n{plan}"), format!("{{\"file\":\"a.png\",\"plan\":{plan}}}")] {
+        let (plans, found) = of_words(&text);
+        assert!(plans.is_empty());
+        assert_said(&text, &found, &[("E0716", "", "lbw run")]);
+    }
+}
+
+#[test]
+fn lines_that_are_no_options_are_advised() {
+    let says = |line: &str, advice: &str| {
+        let found = of_file("a.txt", format!("{line}\n")).1;
+        let said = found.iter().find(|d| d.code == "E0613").unwrap_or_else(|| panic!("{line}: {:?}", summary(&found)));
+        assert!(said.help.iter().any(|help| help.contains(advice)), "{line}: {:?}", summary(&found));
+        speaks_japanese(said);
+    };
+    says("--prompt \"red\" --seed 7 —steps 5", "write `--steps`");
+    says("--prompt \"red\" --sampler_name Euler a", "quotes");
+    says("--prompt \"red\" --sampler_name DPM++ 2M Karras --steps 5", "quotes");
+    says("#lbw steps=4 --seed 2", "`#lbw --steps 20`");
+}
+
+#[test]
+fn a_prompt_has_several_names() {
+    for name in ["Positive prompt", "positive_prompt", "text", "Caption"] {
+        for (file, text) in [
+            ("a.csv", format!("{name},seed\na cat,3\n")),
+            ("a.jsonl", format!("{{\"{name}\":\"a cat\",\"seed\":3}}\n")),
+        ] {
+            let (plans, found) = of_file(file, text);
+            assert_said(name, &found, &[]);
+            assert_eq!(plans[0].passes().next().unwrap().prompt, "a cat", "{name}");
+        }
+    }
 }

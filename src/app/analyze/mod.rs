@@ -23,6 +23,7 @@ use crate::study::metrics::Change;
 use crate::study::report::{self, Block, Report, guilty, mean_and_spread, ranking};
 pub use crate::study::suggest::Goal;
 use crate::study::words::sentence;
+use crate::study::xyz_weights::all_blocks;
 pub use bars::Bars;
 use serde_json::json;
 
@@ -123,10 +124,13 @@ impl Wish {
             next += 1;
             next - 1
         };
-        let all_blocks = format!("{}ALL", subject.blocks().len());
+        let blocks = match &self.blocks {
+            Some(blocks) => all_blocks(blocks),
+            None => format!("{}ALL", subject.blocks().len()),
+        };
         let analysis = Analysis {
             range: &self.range,
-            blocks: self.blocks.as_ref().unwrap_or(&all_blocks),
+            blocks: &blocks,
             seed: subject.seed(),
             seeds: self.seeds,
             leftover_z_values: "",
@@ -138,10 +142,7 @@ impl Wish {
 
 /// How many blocks, or lists of blocks, these name; of a model that is not looked at, the most that one has.
 pub fn cells(blocks: Option<&str>) -> usize {
-    let blocks = blocks.unwrap_or("17ALL");
-    let all =
-        |end: &str| blocks.trim().strip_suffix("ALL").filter(|count| *count == end).map(|_| end.parse().unwrap_or(0));
-    ["12", "17", "20", "26"].iter().find_map(|end| all(end)).unwrap_or_else(|| blocks.split(',').count())
+    all_blocks(blocks.unwrap_or("17ALL")).split(',').count()
 }
 
 /// The error of an analysis of more cells than may be drawn.

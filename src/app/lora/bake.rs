@@ -9,7 +9,7 @@ use super::of_tag;
 use crate::app::answer::Answer;
 use crate::app::error::{Error, Result};
 use crate::app::session::Session;
-use crate::diagnostic::code;
+use crate::diagnostic::{Said, code};
 use crate::lora::{self, BakeError, KeyTable, Network, NetworkModule, Strength};
 use crate::plan::LoraPlan;
 use crate::say;
@@ -50,10 +50,8 @@ pub fn bake(session: &Session, wish: &BakeWish) -> Result<Answer> {
         json!({ "of": path.file_name().map(|name| name.to_string_lossy()), "tag": wish.tag, "plan": lora });
     let baked = lora::bake(&path, &wish.output, &table, KeyTable::Lenient, weight, &provenance.to_string());
     let baked = baked.map_err(|error| match error {
-        BakeError::CannotScale { .. } | BakeError::NotFinite { .. } => {
-            Error::words(code::CANNOT_BAKE, say!("{error}", "{error}"))
-        }
-        _ => Error::file(code::NOT_WRITTEN, say!("{error}", "{error}")),
+        BakeError::CannotScale { .. } | BakeError::NotFinite { .. } => Error::words(code::CANNOT_BAKE, error.said()),
+        _ => Error::file(code::NOT_WRITTEN, error.said()),
     })?;
     let (output, scaled, unchanged, dropped) = (wish.output.display(), baked.scaled, baked.unchanged, baked.dropped);
     let said = say!(

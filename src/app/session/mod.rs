@@ -12,13 +12,12 @@ use super::error::{Result, refuses};
 use super::files::load_presets;
 use super::settings::Caller;
 use super::{embeddings, settings};
-use crate::diagnostic::{Diagnostic, Severity, Source, code};
+use crate::diagnostic::{Diagnostic, Said, Severity, Source, code};
 use crate::lora::{IndexError, Inspection, LoraIndex};
 use crate::model::Architecture;
 use crate::plan::network::lora_tags;
 use crate::plan::{Plan, Request, limits, lower_with_files, unknown_lora};
 use crate::preset::PresetSet;
-use crate::say;
 use crate::syntax::Prompt;
 use crate::text::EmbeddingFiles;
 use crate::upscale::UpscalerIndex;
@@ -192,11 +191,9 @@ impl Session {
                         found.push(Diagnostic::new(code::UNUSABLE_FILE, why).within(prompt).at(name.span.clone()));
                     }
                 }
-                Err(error) => found.push(
-                    Diagnostic::new(code::UNKNOWN_LORA, say!("{error}", "{error}"))
-                        .within(prompt)
-                        .at(name.span.clone()),
-                ),
+                Err(error) => {
+                    found.push(Diagnostic::new(code::UNKNOWN_LORA, error.said()).within(prompt).at(name.span.clone()))
+                }
             }
         }
         found

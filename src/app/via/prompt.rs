@@ -8,7 +8,7 @@ use super::host::{Host, Program};
 use super::parts::Parts;
 use crate::app::session::Session;
 use crate::block::{Block, Family};
-use crate::diagnostic::{Diagnostic, Text, code};
+use crate::diagnostic::{Diagnostic, Said, Text, code};
 use crate::plan::network::LORA_KINDS;
 use crate::plan::{ElementRule, LoraPlan, Pass, Words};
 use crate::say;
@@ -161,7 +161,7 @@ impl Writer<'_> {
         };
         let path: PathBuf = match self.session.loras.resolve(name) {
             Ok(path) => path.to_owned(),
-            Err(error) => return Err(vec![Diagnostic::new(code::UNKNOWN_LORA, say!("{error}", "{error}"))]),
+            Err(error) => return Err(vec![Diagnostic::new(code::UNKNOWN_LORA, error.said())]),
         };
         let of_file = parts.of(&path).map_err(|error| error.findings)?.to_vec();
         let mut tags = String::new();

@@ -3,7 +3,7 @@
 use super::Read;
 use crate::batch::{Entry, Finding};
 use crate::diagnostic::code;
-use crate::infotext::{self, ends_infotext, is_tail, parameter_lines};
+use crate::infotext::{self, ends_infotext, is_measure, is_tail, parameter_lines};
 use crate::say;
 
 pub(super) fn read(text: &str, read: &mut Read) {
@@ -34,10 +34,15 @@ pub(super) fn read(text: &str, read: &mut Read) {
 /// The line behind the infotext whose parameters begin at `at`. A last text without parameters that follows at once belongs to it.
 fn end(lines: &[&str], at: usize) -> usize {
     let mut end = at + parameter_lines(&lines[at..]);
-    while lines.get(end).is_some_and(|line| is_tail(line)) {
-        end += 1;
-    }
     let blank = |at: &usize| lines[*at].trim().is_empty();
+    loop {
+        // What is measured stands in a paragraph of its own.
+        let next = (end..lines.len()).find(|at| !blank(at)).unwrap_or(lines.len());
+        match lines.get(next) {
+            Some(line) if is_tail(line) && (next == end || is_measure(line)) => end = next + 1,
+            _ => break,
+        }
+    }
     let rest = (end..lines.len()).find(blank).unwrap_or(lines.len());
     let is_last = !lines[end..].iter().any(|line| ends_infotext(line));
     if is_last { rest } else { end }

@@ -6,8 +6,6 @@ mod places;
 mod table;
 mod via;
 
-use std::io::Read;
-
 use clap::Args;
 
 pub use engine::EngineArgs;
@@ -18,7 +16,6 @@ pub use via::{Drawer, ViaArgs};
 
 use crate::app::{self, Caller};
 use crate::cli::language::tell;
-use crate::diagnostic::code;
 use crate::say;
 
 /// Prompts, their settings, and how strict lbw is about them.
@@ -37,9 +34,6 @@ pub struct PromptArgs {
     pub strict: bool,
 }
 
-/// The largest prompt read from standard input.
-const STDIN_LIMIT: u64 = 8 << 20;
-
 impl PromptArgs {
     /// The words themselves.
     pub fn texts(&self) -> app::Result<Vec<String>> {
@@ -53,9 +47,7 @@ impl PromptArgs {
 }
 
 fn from_stdin() -> app::Result<String> {
-    let mut text = String::new();
-    let read = std::io::stdin().take(STDIN_LIMIT).read_to_string(&mut text);
-    read.map_err(|e| app::Error::file(code::NO_FILE, say!("standard input: {e}", "標準入力: {e}")))?;
+    let text = app::read_stream(&say!("standard input", "標準入力"), std::io::stdin())?;
     // The final line end is the shell's, not the prompt's.
     Ok(text.strip_suffix('\n').map_or(text.clone(), |t| t.strip_suffix('\r').unwrap_or(t).to_owned()))
 }

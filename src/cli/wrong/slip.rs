@@ -135,6 +135,17 @@ fn bare(prompts: &[String]) -> Error {
 /// The name of a file, which is no prompt.
 fn file(word: &str) -> Option<Error> {
     let path = Path::new(word);
+    if path.is_dir() && !word.is_empty() {
+        let message = say!("`{word}` is a folder and not a prompt", "`{word}` はプロンプトではなくフォルダーです");
+        return Some(
+            Error::words(code::SLIP, message)
+                .help(say!(
+                    "`lbw batch {word}` draws the pictures in it again",
+                    "`lbw batch {word}` で中の画像を描き直します"
+                ))
+                .help(say!("`--prompt {word}` draws the word", "この言葉を描くには `--prompt {word}` とします")),
+        );
+    }
     let kind = FileKind::of_name(path)?;
     if !path.exists() {
         let message = say!("{word}: there is no such file", "{word}: そのファイルはありません");

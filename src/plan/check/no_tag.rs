@@ -98,7 +98,7 @@ fn ends(inside: &str, at: usize, c: char) -> bool {
     let goes_on = || inside[at + 1..].starts_with(|next: char| !next.is_whitespace());
     match c {
         ',' => !(is_vector() && goes_on()),
-        c => matches!(c, '、' | '(' | '[') || c.is_whitespace(),
+        c => matches!(c, '、' | '(' | '[' | ')' | ']' | '}') || c.is_whitespace(),
     }
 }
 
@@ -126,7 +126,10 @@ fn meant(text: &str) -> String {
     let kind_end = inner.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(inner.len());
     let (kind, rest) = inner.split_at(kind_end);
     let kind = if kind.eq_ignore_ascii_case("hypernet") { "hypernet" } else { "lora" };
-    let items: Vec<&str> = rest.trim_start_matches([':', ' ', '=']).split(':').map(str::trim).collect();
+    let rest = rest.trim_start_matches([':', ' ', '=', ';', ',']);
+    // Other signs than colons, where there are no colons.
+    let divided = |c: char| if rest.contains(':') { c == ':' } else { matches!(c, ';' | ',' | '=') };
+    let items: Vec<&str> = rest.split(divided).map(str::trim).collect();
     match items.as_slice() {
         [""] => format!("<{kind}:NAME:1>"),
         items => format!("<{kind}:{}>", items.join(":").replace(['　', ' '], "")),

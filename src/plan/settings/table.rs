@@ -44,7 +44,7 @@ settings! {
     /// The prompts of a request, tags included.
     pub struct Texts in texts, rows TEXTS {
         /// What is to be seen.
-        prompt: String = String::new(), setting("What is to be seen", "描きたいもの").infotext(&["Prompt"]).flag("prompt", &[]).value("TEXT");
+        prompt: String = String::new(), setting("What is to be seen", "描きたいもの").infotext(&["Prompt"]).api(&["positive_prompt", "Positive prompt", "text", "caption"]).flag("prompt", &[]).value("TEXT");
         /// What is not to be seen.
         negative_prompt: String = String::new(), setting("What is not to be seen", "描きたくないもの")
             .infotext(&["Negative prompt"]).flag("negative-prompt", &["neg", "negative"]).short('n').value("TEXT").often();

@@ -44,7 +44,7 @@ impl Kind {
         let plain = text.trim();
         let value = match self {
             Kind::Whole => python::int(plain).or_else(|| whole_float(plain)).and_then(whole),
-            Kind::Signed => python::int(plain).or_else(|| whole_float(plain)).map(Value::from),
+            Kind::Signed => int(plain).or_else(|| whole_float(plain)).map(Value::from),
             Kind::Seed => seed(plain),
             Kind::Number => python::float(plain).and_then(number),
             Kind::Switch => switch(plain).map(Value::from),
@@ -86,8 +86,11 @@ impl Kind {
         match self {
             Kind::Whole => say!("a whole number of at least 0", "0 以上の整数"),
             Kind::Signed => say!("a whole number", "整数"),
-            Kind::Seed => say!("a seed", "シード"),
-            Kind::Number => say!("a number", "数値"),
+            Kind::Seed => say!(
+                "a seed (a whole number from 0 to 18446744073709551615, or -1 to draw one)",
+                "シード (0 から 18446744073709551615 までの整数、または乱数にする -1) "
+            ),
+            Kind::Number => say!("a number such as 4.5", "4.5 のような数値"),
             Kind::Switch => say!("True or False", "True または False"),
             Kind::Choice(names) => one_of(&(names.shown)()),
             Kind::Sampler => say!("a sampler", "サンプラー"),
@@ -118,6 +121,11 @@ fn one_of(names: &[&str]) -> Text {
     Text::new(en, ja)
 }
 
+/// A whole number that 64 bits can hold: Python's have no limit, and the nearest that fits would be another.
+fn int(text: &str) -> Option<i64> {
+    python::int(text).filter(|n| !matches!(*n, i64::MIN | i64::MAX))
+}
+
 /// Sliders and other programs write whole numbers also as `20.0`.
 fn whole_float(text: &str) -> Option<i64> {
     python::float(text).filter(|n| n.fract() == 0.0 && n.abs() < 9e15).map(|n| n as i64)
@@ -133,11 +141,7 @@ fn number(n: f64) -> Option<Value> {
 
 fn seed(text: &str) -> Option<Value> {
     let digits = text.strip_prefix('+').unwrap_or(text);
-    digits
-        .parse::<u64>()
-        .ok()
-        .map(Value::from)
-        .or_else(|| python::int(text).or_else(|| whole_float(text)).and_then(seed_of))
+    digits.parse::<u64>().ok().map(Value::from).or_else(|| int(text).or_else(|| whole_float(text)).and_then(seed_of))
 }
 
 fn seed_of(n: i64) -> Option<Value> {

@@ -1,6 +1,6 @@
 //! What an axis varies, and over which values.
 
-use super::super::xyz_weights::{AxisKind, CELL_LIMIT};
+use super::super::xyz_weights::{AxisKind, CELL_LIMIT, all_blocks};
 use super::{Error, tags, values};
 use crate::diagnostic::{Said, Text, did_you_mean};
 use crate::infotext::float_text;
@@ -78,8 +78,8 @@ impl Said for AxisError {
                 with expected
             ),
             AxisError::Seed(value) => say!(
-                "`{value}` is not a seed: a whole number from 0, or -1 to draw one",
-                "`{value}` はシードではありません。0 以上の整数か、ランダムにする -1 を書いてください"
+                "`{value}` is not a seed of a plot: a whole number from 0 to 9223372036854775806, or -1 to draw one",
+                "`{value}` はプロットのシードではありません。0 から 9223372036854775806 までの整数か、ランダムにする -1 を書いてください"
             ),
             AxisError::TooMany(axis) => {
                 say!(
@@ -175,7 +175,8 @@ impl Axis {
         let values = match kind {
             AxisType::Weights(AxisKind::Seed) => seeds(kind, list)?,
             AxisType::Setting(Setting::Steps) => integers(kind, list)?,
-            AxisType::Weights(_) => list.split(',').map(|value| python::strip(value).to_owned()).collect(),
+            AxisType::Weights(AxisKind::BlockId) => all_blocks(list).split(',').map(stripped).collect(),
+            AxisType::Weights(_) => list.split(',').map(stripped).collect(),
             AxisType::Setting(Setting::CfgScale | Setting::Strength) => floats(kind, list)?,
             AxisType::Setting(Setting::PromptSr) => values::list(list),
             AxisType::Setting(Setting::Sampler) => {
@@ -205,6 +206,10 @@ impl Axis {
     }
 }
 
+fn stripped(value: &str) -> String {
+    python::strip(value).to_owned()
+}
+
 fn integers(kind: AxisType, list: &str) -> Result<Vec<String>, AxisError> {
     let expected = say!(
         "whole numbers, or a range as in 1-5 or 1-10 (+3)",
@@ -219,7 +224,9 @@ fn integers(kind: AxisType, list: &str) -> Result<Vec<String>, AxisError> {
 
 fn seeds(kind: AxisType, list: &str) -> Result<Vec<String>, AxisError> {
     let seeds = integers(kind, list)?;
-    let wrong = seeds.iter().find(|seed| *seed != "-1" && seed.starts_with('-'));
+    // Numbers beyond 64 bits have become the largest that there is.
+    let is_wrong = |seed: &&String| (*seed != "-1" && seed.starts_with('-')) || **seed == i64::MAX.to_string();
+    let wrong = seeds.iter().find(is_wrong);
     wrong.map_or(Ok(()), |seed| Err(AxisError::Seed(seed.clone())))?;
     Ok(seeds)
 }

@@ -127,9 +127,11 @@ impl Study<'_> {
             *values = axis.values.iter().map(|value| axis.label(value, draw)).collect();
         }
         let preset = |name: &str| self.presets.weights.get(name).map(|preset| preset.value.clone());
+        let seed = self.request.settings.seed;
+        let seed = i64::try_from(seed).map_err(|_| AxisError::Seed(seed.to_string()))?;
         let request = xyz_weights::Request {
             base: self.base()?,
-            seed: i64::try_from(self.request.settings.seed).unwrap_or(i64::MAX),
+            seed,
             title: if self.is_about_weights() { title(&self.request.prompt.text) } else { String::new() },
             axes: self.axes.each_ref().map(|axis| xyz_weights::Axis { kind: axis.kind.kind(), values: "" }),
             preset: &preset,
