@@ -19,7 +19,7 @@ fn main() {
 fn embedded() {
     // Another release of Rust may hash otherwise: then the files are only written once more.
     let mut hasher = std::hash::DefaultHasher::new();
-    for name in ["shapes-xl", "house", "night", "overcooked"] {
+    for name in ["shapes-xl", "house", "night", "overcooked", "shapes-2x"] {
         let path = format!("fixtures/embedded/{name}.safetensors");
         println!("cargo::rerun-if-changed={path}");
         hasher.write(&std::fs::read(path).unwrap_or_default());

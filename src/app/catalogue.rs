@@ -100,8 +100,7 @@ pub struct Catalogue {
     loras: Vec<PathBuf>,
     /// Folders of textual-inversion embeddings, later ones win.
     pub embeddings: Vec<PathBuf>,
-    /// Folders of upscalers, the first of several of one name counts.
-    pub upscalers: Vec<PathBuf>,
+    upscalers: Vec<PathBuf>,
     /// Styles files, later ones win.
     pub styles: Vec<PathBuf>,
     /// Weight preset files, later ones win.
@@ -225,6 +224,14 @@ impl Catalogue {
             dirs.push(self.installed()?.lora_dir.clone());
         }
         Ok(dirs)
+    }
+
+    /// The folders of upscalers, the first of several of one name counts; the embedded one comes last.
+    pub fn upscalers(&self) -> Vec<PathBuf> {
+        let mut dirs = self.upscalers.clone();
+        // Who asks for it is told where it is missing.
+        dirs.extend(embedded::install_upscaler(&self.cache).ok());
+        dirs
     }
 
     fn installed(&self) -> Result<&embedded::Installed> {

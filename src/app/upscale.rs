@@ -61,7 +61,7 @@ impl Enlarger {
             );
             return Err(Error::words(code::OUT_OF_LIMITS, message));
         }
-        let index = UpscalerIndex::scan(&catalogue.upscalers);
+        let index = UpscalerIndex::scan(&catalogue.upscalers());
         let operators = wish.operators.open(&device(&wish.device)?).map_err(crate::engine::EngineError::from)?;
         let mut upscalers = Upscalers::new(index, operators.exact());
         let tiling = tiling(wish, catalogue)?;

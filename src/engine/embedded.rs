@@ -21,6 +21,9 @@ const LORAS: [(&str, &[u8]); 3] = [
     ("overcooked", include_bytes!("../../fixtures/embedded/overcooked.safetensors")),
 ];
 
+/// The upscaler for what the embedded model draws.
+const UPSCALER: (&str, &[u8]) = ("shapes-2x", include_bytes!("../../fixtures/embedded/shapes-2x.safetensors"));
+
 /// Image side in pixels that the model is made for.
 pub const SIZE: u32 = 128;
 
@@ -54,26 +57,32 @@ pub struct Installed {
 
 /// Puts the embedded files into `cache` (a folder of this name and content is used again) and says where they are.
 pub fn install(cache: &Path) -> Result<Installed, EmbeddedError> {
-    // The folder's name changes with what is in it, so that a newer program never meets an older one's files.
-    let dir = cache.join(format!("{NAME}-{}", env!("LBW_EMBEDDED")));
+    let dir = folder(cache);
     let lora_dir = dir.join("lora");
-    std::fs::create_dir_all(&lora_dir).map_err(|source| EmbeddedError { path: lora_dir.clone(), source })?;
-
-    let checkpoint = dir.join(format!("{NAME}.safetensors"));
-    if !checkpoint.exists() {
-        write(&checkpoint, CHECKPOINT)?;
-    }
-    for (name, bytes) in LORAS {
-        let path = lora_dir.join(format!("{name}.safetensors"));
-        if !path.exists() {
-            write(&path, bytes)?;
-        }
-    }
-    Ok(Installed { checkpoint, lora_dir })
+    put(&dir, NAME, CHECKPOINT)?;
+    LORAS.iter().try_for_each(|(name, bytes)| put(&lora_dir, name, bytes).map(drop))?;
+    Ok(Installed { checkpoint: dir.join(format!("{NAME}.safetensors")), lora_dir })
 }
 
-/// Another process may be doing the same.
-fn write(path: &Path, bytes: &[u8]) -> Result<(), EmbeddedError> {
-    let written = files::write(path, Existing::Replace, |file| file.write_all(bytes));
-    written.map_err(|source| EmbeddedError { path: path.to_owned(), source })
+/// Puts the embedded upscaler into `cache` and says in which folder it is: it is of use for other models' pictures, too.
+pub fn install_upscaler(cache: &Path) -> Result<PathBuf, EmbeddedError> {
+    let folder = folder(cache).join("upscaler");
+    put(&folder, UPSCALER.0, UPSCALER.1)?;
+    Ok(folder)
+}
+
+/// The folder's name changes with what is in it, so that a newer program never meets an older one's files.
+fn folder(cache: &Path) -> PathBuf {
+    cache.join(format!("{NAME}-{}", env!("LBW_EMBEDDED")))
+}
+
+fn put(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), EmbeddedError> {
+    let path = folder.join(format!("{name}.safetensors"));
+    if path.exists() {
+        return Ok(());
+    }
+    // Another process may be doing the same.
+    let written = std::fs::create_dir_all(folder)
+        .and_then(|()| files::write(&path, Existing::Replace, |file| file.write_all(bytes)));
+    written.map_err(|source| EmbeddedError { path, source })
 }

@@ -53,6 +53,38 @@ fn sizes_and_a_second_upscaler() {
 }
 
 #[test]
+fn the_built_in_upscaler_sharpens_what_the_built_in_model_draws() {
+    let s = Sandbox::new();
+    let (listed, _) = s.expect(0, &["upscalers"]);
+    assert!(listed.contains("shapes-2x"), "{listed}");
+    let settings = ["--steps", "4", "--seed", "1", "--sampler", "Euler a", "--cfg-scale", "4"];
+    let hires =
+        ["--hires-upscaler", "shapes-2x", "--hires-upscale", "2", "--hires-steps", "1", "--denoising-strength", "0.1"];
+    let size = ["--size", "64x64", "-o", "large.png"];
+    s.expect(0, &[&["red circle, blue background"], &settings[..], &hires, &size].concat());
+    assert_eq!(s.picture("large.png").dimensions(), (128, 128));
+    let text = parameters(&s, "large.png");
+    assert!(text.contains("Hires upscaler: shapes-2x"), "{text}");
+    s.expect(0, &["txt2img", &text, "-o", "again.png"]);
+    assert_eq!(s.bytes("again.png"), s.bytes("large.png"), "its own infotext gives the same bytes");
+    // An edge is made steeper than interpolation makes it.
+    let edge = RgbImage::from_fn(32, 32, |x, _| {
+        let part = ((x as f32 - 14.5) / 3.0).clamp(0.0, 1.0);
+        image::Rgb([[215.0, 120.0], [30.0, 170.0], [30.0, 240.0]].map(|[from, to]| (from + (to - from) * part) as u8))
+    });
+    edge.save(s.path("edge.png")).unwrap();
+    let steepest = |upscaler: &str| {
+        let name = format!("{upscaler}.png");
+        s.expect(0, &["upscale", "edge.png", "--scale", "2", "-u", upscaler, "-o", &name]);
+        let picture = s.picture(&name);
+        assert_eq!(picture.dimensions(), (64, 64));
+        (1..64).map(|x| picture.get_pixel(x, 32)[2].abs_diff(picture.get_pixel(x - 1, 32)[2])).max().unwrap()
+    };
+    let (network, filter) = (steepest("shapes-2x"), steepest("Lanczos"));
+    assert!(network > filter, "{network} against {filter}");
+}
+
+#[test]
 fn a_folder_goes_on_where_it_was() {
     let s = sandbox();
     s.folder("in");

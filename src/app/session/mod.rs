@@ -56,7 +56,7 @@ impl Session {
         let model = caller.patch.text("model").or(catalogue.settings.text("model"));
         let loras = LoraIndex::scan(&catalogue.loras(model)?)?;
         let embeddings = EmbeddingFiles::scan(&catalogue.embeddings)?;
-        let upscalers = UpscalerIndex::scan(&catalogue.upscalers);
+        let upscalers = UpscalerIndex::scan(&catalogue.upscalers());
         let opened = Arc::default();
         Ok(Session { catalogue, loras, embeddings, upscalers, presets, found, caller, opened })
     }
