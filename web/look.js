@@ -12,8 +12,8 @@ import { t } from './words.js';
 
 const SIDES = ['base', 'full', 'now'];
 /** A preview takes this share of the steps, and no fewer than these. */
-const SHARE = 5;
-const LEAST = 4;
+const SHARE = 6;
+const LEAST = 3;
 /** Pictures that are remembered. */
 const KEPT = 48;
 
@@ -47,8 +47,9 @@ export function drawAll() {
   // How it is now must not wait behind what it is compared with.
   const key = keyOf(wanted.now);
   if (!state.drawn[key] && running.get('now')?.key !== key) stopAll();
+  const others = ['full', 'base'].filter((side) => side in wanted && !state.drawn[keyOf(wanted[side])]);
   for (const side of ['now', 'full', 'base']) {
-    if (side in wanted) drawSide(side, wanted[side]);
+    if (side in wanted) drawSide(side, wanted[side], others.length === 0);
     else stop(side);
   }
   paint();
@@ -62,7 +63,7 @@ function stop(side) {
   running.delete(side);
 }
 
-function drawSide(side, prompt) {
+function drawSide(side, prompt, isAlone) {
   const key = keyOf(prompt);
   const there = state.drawn[key];
   if (there) {
@@ -79,16 +80,29 @@ function drawSide(side, prompt) {
   const isMine = () => running.get(side) === work;
   const { steps } = state.settings;
   const few = Math.max(LEAST, Math.round(steps / SHARE));
-  if (side === 'now' && state.look.quick && few < steps) {
-    const preview = start({ kind: 'txt2img', request: drawing(prompt, { steps: few, enable_hr: false, force_task_id: previewId() }) });
-    jobs.push(preview);
-    preview.ended.then((job) => {
-      if (!job?.images.length || !isMine()) return;
-      work.hasFew = true;
-      shown[side] = { url: pictureOf(job.images[0]), key: null, steps: few };
-      paint();
-    }).catch(() => {});
+  if (side !== 'now' || !state.look.quick || few >= steps) {
+    drawWhole(side, prompt, work, isMine);
+    return;
   }
+  const show = (url) => {
+    if (!isMine() || work.hasFew) return;
+    work.hasFew = true;
+    shown[side] = { url: pictureOf(url), key: null, steps: few };
+    paint();
+  };
+  const request = drawing(prompt, { steps: few, enable_hr: false, force_task_id: previewId() });
+  const preview = start({ kind: 'txt2img', request }, (event) => {
+    // The job itself need not be asked where its picture is.
+    if (event.kind === 'done' && event.images > 0) show(`/lbw/v1/jobs/${event.job}/images/0.png`);
+  });
+  jobs.push(preview);
+  const looked = preview.ended.then((job) => job?.images.length && show(job.images[0])).catch(() => {});
+  // Where nothing else waits, the whole picture begins when a first look is there: it would take the processor from who wants to look.
+  if (isAlone) looked.then(() => isMine() && drawWhole(side, prompt, work, isMine));
+  else drawWhole(side, prompt, work, isMine);
+}
+
+function drawWhole(side, prompt, work, isMine) {
   const whole = start({ kind: 'txt2img', request: drawing(prompt) }, (event) => {
     if (!isMine()) return;
     if (event.kind === 'step') work.progress = event.step / event.steps;
@@ -96,13 +110,13 @@ function drawSide(side, prompt) {
     if (event.kind === 'preview' && event.url && !work.hasFew) shown[side] = { url: pictureOf(event.url), key: null };
     paint();
   });
-  jobs.push(whole);
+  work.jobs.push(whole);
   whole.ended.then((job) => {
     if (!isMine()) return;
     running.delete(side);
     if (job?.images.length) {
-      shown[side] = { url: pictureOf(job.images[0]), key, job: job.id, infotext: job.infotexts?.[0] ?? '' };
-      remember(key, shown[side]);
+      shown[side] = { url: pictureOf(job.images[0]), key: work.key, job: job.id, infotext: job.infotexts?.[0] ?? '' };
+      remember(work.key, shown[side]);
     }
     paint();
   }).catch((error) => {
