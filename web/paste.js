@@ -14,6 +14,8 @@ const WAIT = 120;
 
 let fields = {};
 let asked = null;
+/** Whether there has been a prompt: until then the empty field is no mistake of anybody's. */
+let begun = false;
 
 export function paste() {
   fields = {
@@ -103,7 +105,11 @@ async function checkNow() {
 
 const ORDER = { error: 0, warning: 1, note: 2 };
 
-function show(found) {
+const EMPTY = 'W0128';
+
+function show(all) {
+  begun ||= state.prompt.trim() !== '';
+  const found = begun ? all : all.filter(({ code }) => code !== EMPTY);
   const placed = found.map((finding) => ({ ...finding, field: fieldOf(finding.from) }));
   for (const [name, field] of Object.entries(fields)) {
     field.underline(placed.filter((f) => f.field === name && f.start !== null && f.start !== undefined));
@@ -111,7 +117,7 @@ function show(found) {
   placed.sort((a, b) => (ORDER[a.severity] ?? 3) - (ORDER[b.severity] ?? 3));
   fill(id('findings'), ...placed.map(item));
   const errors = placed.filter((f) => f.severity === 'error').length;
-  id('findings-count').textContent = placed.length === 0 ? t('nothing-found') : t('found', { errors, others: placed.length - errors });
+  id('findings-count').textContent = placed.length === 0 ? (begun ? t('nothing-found') : '') : t('found', { errors, others: placed.length - errors });
 }
 
 const fieldOf = (from) => ({ prompt: 'prompt', negative_prompt: 'negative' })[from] ?? null;

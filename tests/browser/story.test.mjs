@@ -25,6 +25,8 @@ for (const view of VIEWS) {
   test(`the story at ${view.width} px in ${view.language}`, async () => {
     const { page, shot, settle } = await open(browser, server.url, view);
     assert.equal(await page.locator('html').getAttribute('lang'), view.language);
+    await page.waitForTimeout(300);
+    assert.equal(await page.locator('#findings li').count(), 0, 'nobody has made a mistake yet');
     await shot(`${name}-1-empty`);
 
     // Paste: text and settings of the infotext are taken apart.

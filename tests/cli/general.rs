@@ -1,6 +1,8 @@
 //! What holds for several commands.
 
-use crate::sandbox::Sandbox;
+use std::process::Stdio;
+
+use crate::sandbox::{Sandbox, expect};
 
 #[test]
 fn strict_makes_warnings_errors() {
@@ -36,4 +38,40 @@ fn plans_presets_and_loras_are_shown() {
     let (explained, _) = s.expect(0, &["explain", "W0103"]);
     assert!(explained.starts_with("W0103"));
     s.expect(2, &["explain", "W9999"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_output_that_is_full_or_closed_is_no_panic() {
+    let s = Sandbox::new();
+    for args in [
+        &["preset", "list"][..],
+        &["explain", "W0103"],
+        &["plan", "a", "--json"],
+        &["check", "a"],
+        &["samplers"],
+        &["lora", "inspect", "house"],
+    ] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = s.lbw(args).stdout(full).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(3) && said.contains("E0706"), "{args:?}: {said}");
+        // Who reads has gone before anything is written: that is as good as read.
+        let mut child = s.lbw(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(0) && !said.contains("panicked"), "{args:?}: {said}");
+    }
+}
+
+#[test]
+fn what_info_prints_is_drawn_again() {
+    let s = Sandbox::new();
+    s.expect(0, &["red circle", "--steps", "1", "--size", "64x64", "--seed", "5", "-o", "first.png"]);
+    let (text, _) = s.expect(0, &["info", "first.png"]);
+    s.write("text.txt", &text);
+    let input = std::fs::File::open(s.path("text.txt")).unwrap();
+    expect(0, s.lbw(&["txt2img", "-", "-o", "second.png"]).stdin(input));
+    s.assert_same_picture("first.png", "second.png");
 }
