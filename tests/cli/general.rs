@@ -75,3 +75,25 @@ fn what_info_prints_is_drawn_again() {
     expect(0, s.lbw(&["txt2img", "-", "-o", "second.png"]).stdin(input));
     s.assert_same_picture("first.png", "second.png");
 }
+
+#[test]
+fn a_drawn_seed_is_told_whatever_the_prompt_says() {
+    let s = Sandbox::new();
+    let small = ["--steps", "1", "--size", "64x64", "-o"];
+    let plot = ["xyz", "a sign, Seed: 3 <lora:house:1:lbw=XYZ>", "--x", "Block ID=IN04", "--y", "values=0"];
+    let analysis = ["analyze", "a sign, Seed: 3 <lora:house:1>", "--blocks", "IN04"];
+    for (args, folder) in [(&plot[..], "plot"), (&analysis, "analysis")] {
+        let (_, err) = s.expect(0, &[args, &small, &[folder]].concat());
+        assert!(err.contains("note[N0801]: seed "), "{err}");
+    }
+}
+
+#[test]
+fn notes_do_not_refuse_a_batch() {
+    let s = Sandbox::new();
+    s.write("notes.txt", "mutual#kiss\n");
+    let (_, err) = s.expect(0, &["batch", "notes.txt", "--strict", "--dry-run"]);
+    assert!(err.contains("N0123"), "{err}");
+    s.write("warned.txt", "a [cat:dog:99]\n");
+    s.expect(2, &["batch", "warned.txt", "--strict", "--dry-run"]);
+}
