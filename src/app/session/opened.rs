@@ -8,7 +8,7 @@ use crate::app::error::Result;
 use crate::checkpoint::{Checkpoint, TensorFile};
 use crate::diagnostic::{Said, Text};
 use crate::engine::InitImage;
-use crate::lora::{IndexEntry, Inspection, LoraIndex};
+use crate::lora::{IndexEntry, Inspection, LoraHashes, LoraIndex};
 use crate::model::Architecture;
 
 /// What a file is, or why it cannot be read.
@@ -27,6 +27,7 @@ pub struct ListedLora {
 #[derive(Default)]
 pub(super) struct OpenedFiles {
     loras: Mutex<HashMap<PathBuf, Opened<Arc<Inspection>>>>,
+    hashes: Mutex<HashMap<PathBuf, Opened<Arc<LoraHashes>>>>,
     /// [`OpenedFiles::lora_list`], once somebody has asked.
     listed: OnceLock<Vec<ListedLora>>,
     checkpoints: Mutex<HashMap<PathBuf, Opened<Option<Arc<Architecture>>>>>,
@@ -39,6 +40,12 @@ impl OpenedFiles {
     pub(super) fn lora(&self, path: &Path) -> Opened<Arc<Inspection>> {
         let read = || Inspection::of_file(path, None).map(Arc::new).map_err(|error| error.said());
         locked(&self.loras).entry(path.to_owned()).or_insert_with(read).clone()
+    }
+
+    /// The hashes of a LoRA's file, for which all of it is read.
+    pub(super) fn lora_hashes(&self, path: &Path) -> Opened<Arc<LoraHashes>> {
+        let read = || LoraHashes::of_file(path).map(Arc::new).map_err(|error| error.said());
+        locked(&self.hashes).entry(path.to_owned()).or_insert_with(read).clone()
     }
 
     /// The files of `index` with what their headers say of themselves; what cannot be read says nothing.

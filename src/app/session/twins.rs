@@ -3,7 +3,7 @@
 use super::Session;
 use crate::diagnostic::{Diagnostic, code};
 use crate::infotext::Pasted;
-use crate::lora::{IndexError, LoraHashes};
+use crate::lora::IndexError;
 use crate::plan::network::lora_tags;
 use crate::say;
 use crate::syntax::Prompt;
@@ -38,7 +38,8 @@ impl Session {
     fn twin(&self, name: &str, hash: &str) -> Option<String> {
         let Err(IndexError::Ambiguous { candidates, .. }) = self.loras.resolve(name) else { return None };
         candidates.into_iter().find(|candidate| {
-            let hashes = self.loras.resolve(candidate).ok().and_then(|path| LoraHashes::of_file(path).ok());
+            let path = self.loras.resolve(candidate).ok();
+            let hashes = path.and_then(|path| self.opened.lora_hashes(path).ok());
             hashes.is_some_and(|hashes| hashes.matches(hash))
         })
     }
