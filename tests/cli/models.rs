@@ -31,6 +31,7 @@ fn other_files_are_told_by_what_they_are() {
     let s = Sandbox::new();
     for (bytes, says) in [
         (&b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj"[..], "pdf"),
+        (b"%PDF-1.4\n", "pdf"),
         (b"MZ\x90\0\x03\0\0\0\x04\0\0\0\xff\xff\0\0", "it is a program (.exe)"),
         (b"\x89HDF\r\n\x1a\n\0\0\0\0", "HDF5"),
         (b"\x93NUMPY\x01\0", "NumPy"),
@@ -45,6 +46,16 @@ fn other_files_are_told_by_what_they_are() {
         let (_, err) = s.expect(3, &["a", "--model", "model.safetensors", "-o", "x.png"]);
         assert!(err.contains(says) && !err.contains("cut short"), "{says}: {err}");
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn nobody_waits_for_a_pipe() {
+    let s = Sandbox::new();
+    let made = std::process::Command::new("mkfifo").arg(s.path("pipe.safetensors")).status().unwrap();
+    assert!(made.success());
+    let (_, err) = s.expect(3, &["plan", "a", "--model", "pipe.safetensors"]);
+    assert!(err.contains("it is a pipe"), "{err}");
 }
 
 #[cfg(unix)]

@@ -242,6 +242,8 @@ pub enum Reason {
     Answer(String),
     /// Nothing but zeros.
     Zeros,
+    /// A pipe, socket or device.
+    Special,
     /// A torrent, which only names the file.
     Torrent,
     /// An archive whose files have this extension.
@@ -291,6 +293,10 @@ impl Said for Reason {
             Reason::Picture(kind) => say!(
                 "it is a {kind} picture; get the model's own file",
                 "{kind} の画像です。モデルそのもののファイルを入手してください"
+            ),
+            Reason::Special => say!(
+                "it is a pipe, socket or device; a model is read from a file, here and there in it",
+                "パイプ・ソケット・デバイスです。モデルはところどころを読むので、ファイルでなければなりません"
             ),
             Reason::Torrent => say!(
                 "it is a torrent, which only names the file; open it with a torrent program and use what that downloads",

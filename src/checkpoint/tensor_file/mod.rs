@@ -94,8 +94,13 @@ pub struct TensorFile {
 impl TensorFile {
     /// Opens the file at `path` and reads what describes its tensors.
     pub fn open(path: &Path) -> Result<Self, FileError> {
-        let source = Source::open(path).map_err(|source| FileError::Io { path: path.to_owned(), source })?;
-        Self::new(path.to_owned(), source)
+        let unreadable = |source| FileError::Io { path: path.to_owned(), source };
+        let kind = std::fs::metadata(path).map_err(unreadable)?.file_type();
+        if !kind.is_file() && !kind.is_dir() {
+            // Opening a pipe waits for somebody who writes.
+            return Err(FileError::Damaged { path: path.to_owned(), reason: Reason::Special });
+        }
+        Self::new(path.to_owned(), Source::open(path).map_err(unreadable)?)
     }
 
     /// A file that is already in memory; `path` is only used in messages.

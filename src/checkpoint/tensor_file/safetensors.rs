@@ -100,7 +100,7 @@ fn something_else(source: &Source) -> Option<Reason> {
     if is_torrent(bytes) {
         return Some(Reason::Torrent);
     }
-    words(bytes).or_else(|| by_signature(bytes))
+    by_signature(bytes).or_else(|| words(bytes))
 }
 
 /// A dictionary in BitTorrent's notation: its first key is a text with its length before it.
@@ -123,6 +123,8 @@ fn by_signature(bytes: &[u8]) -> Option<Reason> {
     let kind = infer::get(bytes)?;
     let name = kind.extension();
     Some(match kind.matcher_type() {
+        // What a text says tells more than that it is one.
+        MatcherType::Text => return None,
         MatcherType::Image => Reason::Picture(name),
         MatcherType::App => Reason::Program(name),
         MatcherType::Archive if !["pdf", "rtf", "sqlite", "ps", "eot", "swf"].contains(&name) => Reason::Archive(name),
