@@ -1,5 +1,8 @@
 //! Checkpoints and the folders of webui: what is found, and what is refused by what it is.
 
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
 use crate::sandbox::{Sandbox, repository};
 
 #[test]
@@ -71,24 +74,75 @@ fn links_to_nothing_say_where_they_lead() {
     assert!(err.contains("it is a link to gone/mine.safetensors"), "{err}");
 }
 
+/// A file of these tensors, all zero, f16.
+fn zeros(tensors: &[(impl AsRef<str>, &[usize])]) -> Vec<u8> {
+    let mut end = 0;
+    let mut header = serde_json::Map::new();
+    for (name, shape) in tensors {
+        let start = end;
+        end += 2 * shape.iter().product::<usize>();
+        let entry = serde_json::json!({ "dtype": "F16", "shape": shape, "data_offsets": [start, end] });
+        header.insert(name.as_ref().to_owned(), entry);
+    }
+    let header = serde_json::to_vec(&header).unwrap();
+    let mut file = (header.len() as u64).to_le_bytes().to_vec();
+    file.extend(header);
+    file.resize(file.len() + end, 0);
+    file
+}
+
+/// A decoder that is as wide as a tenth of SDXL's, for pictures that are as large as theirs.
+#[test]
+fn a_large_picture_is_said_to_be_decoded_in_bands() {
+    const WIDTH: usize = 64;
+    let s = Sandbox::new();
+    let mut tensors: Vec<(String, &[usize])> = Vec::new();
+    let mut add = |name: &str, shape: &'static [usize]| {
+        tensors.push((format!("{name}.weight"), shape));
+        tensors.push((format!("{name}.bias"), &shape[..1]));
+    };
+    add("post_quant_conv", &[4, 4, 1, 1]);
+    add("decoder.conv_in", &[WIDTH, 4, 3, 3]);
+    let mut block = |name: &str| {
+        for part in ["1", "2"] {
+            add(&format!("{name}.norm{part}"), &[WIDTH]);
+            add(&format!("{name}.conv{part}"), &[WIDTH, WIDTH, 3, 3]);
+        }
+    };
+    let names = (0..4).map(|level| format!("decoder.up.{level}.block.0"));
+    names.chain(["1", "2"].map(|i| format!("decoder.mid.block_{i}"))).for_each(|name| block(&name));
+    for level in 1..4 {
+        add(&format!("decoder.up.{level}.upsample.conv"), &[WIDTH, WIDTH, 3, 3]);
+    }
+    for part in ["q", "k", "v", "proj_out"] {
+        add(&format!("decoder.mid.attn_1.{part}"), &[WIDTH, WIDTH, 1, 1]);
+    }
+    ["decoder.mid.attn_1.norm", "decoder.norm_out"].into_iter().for_each(|name| add(name, &[WIDTH]));
+    add("decoder.conv_out", &[3, WIDTH, 3, 3]);
+    s.write("wide.safetensors", zeros(&tensors));
+    for (size, is_said) in [("128x128.png", false), ("1536x1536.png", true)] {
+        let (width, height) = size.trim_end_matches(".png").split_once('x').unwrap();
+        let args = ["a", "--vae", "wide.safetensors", "--width", width, "--height", height, "--steps", "1", "-o", size];
+        let mut child = s.lbw(&args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        // Whatever is said is said before the first step; there is no need to wait for the picture.
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+        let (mut said, mut is_banded) = (Vec::new(), false);
+        for line in lines {
+            is_banded |= line.contains("N1103");
+            said.push(line);
+            if is_banded {
+                break;
+            }
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(is_banded, is_said, "{size}\n{}", said.join("\n"));
+    }
+}
+
 #[test]
 fn other_checkpoints_are_recognised() {
     let s = Sandbox::new();
-    let model = |tensors: &[(&str, &[usize])]| {
-        let mut end = 0;
-        let mut header = serde_json::Map::new();
-        for (name, shape) in tensors {
-            let start = end;
-            end += 2 * shape.iter().product::<usize>();
-            let entry = serde_json::json!({ "dtype": "F16", "shape": shape, "data_offsets": [start, end] });
-            header.insert((*name).to_owned(), entry);
-        }
-        let header = serde_json::to_vec(&header).unwrap();
-        let mut file = (header.len() as u64).to_le_bytes().to_vec();
-        file.extend(header);
-        file.resize(file.len() + end, 0);
-        file
-    };
     let conv_in = "model.diffusion_model.input_blocks.0.0.weight";
     let clip_g = "conditioner.embedders.1.model.ln_final.weight";
     let clip_l = "conditioner.embedders.0.transformer.text_model.x";
@@ -115,7 +169,7 @@ fn other_checkpoints_are_recognised() {
         (&[(clip_g, &[1]), (clip_l, &[1]), (conv_in, &[32, 4, 3, 3])], "there is no VAE in this file"),
     ];
     for (tensors, says) in cases {
-        s.write("m.safetensors", model(tensors));
+        s.write("m.safetensors", zeros(tensors));
         let (_, err) = s.expect(3, &["a", "--model", "m.safetensors", "-o", "x.png"]);
         assert!(err.contains(says), "{says}\n{err}");
     }

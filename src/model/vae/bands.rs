@@ -53,21 +53,28 @@ impl Image {
 /// Some rows of an image that is made when it is asked for, (1, rows, w, c).
 type Source<'a> = &'a dyn Fn(Rows) -> Result<Tensor>;
 
-/// An image in bands of equally many rows.
+/// An image in bands of equally many rows; those that nobody needs any more are given back.
 pub(super) struct Bands {
     image: Image,
     rows: usize,
-    bands: Vec<Tensor>,
+    width: usize,
+    bands: Vec<Option<Tensor>>,
 }
 
 impl Bands {
     /// Of an image (1, h, w, c).
-    pub fn of(image: &Tensor, values: usize, wraps: bool) -> Result<Self> {
+    pub fn of(image: Tensor, values: usize, wraps: bool) -> Result<Self> {
         let (_, height, width, channels) = image.dims4()?;
         let rows = rows_of(values, width * channels);
         let of = Image { height, wraps };
-        let band = |rows: Rows| image.narrow(1, rows.from as usize, rows.len())?.contiguous();
-        Ok(Bands { image: of, rows, bands: of.bands(rows).map(band).collect::<Result<_>>()? })
+        let band = |rows: Rows| image.narrow(1, rows.from as usize, rows.len())?.force_contiguous().map(Some);
+        Ok(Bands { image: of, rows, width, bands: of.bands(rows).map(band).collect::<Result<_>>()? })
+    }
+
+    /// Gives back the bands that lie before `row`, but for the one that the last row sees where the image wraps.
+    fn free_before(&mut self, row: i64) {
+        let done = row.max(0) as usize / self.rows;
+        self.bands.iter_mut().take(done).skip(usize::from(self.image.wraps)).for_each(|band| *band = None);
     }
 
     fn get(&self, rows: Rows) -> Result<Tensor> {
@@ -77,7 +84,9 @@ impl Bands {
         while at < rows.to {
             let row = at.rem_euclid(height) as usize;
             let (band, within) = (row / self.rows, row % self.rows);
-            let Some(band) = self.bands.get(band) else { candle_core::bail!("row {row} of {height} is in no band") };
+            let Some(Some(band)) = self.bands.get(band) else {
+                candle_core::bail!("row {row} of {height} is in no band")
+            };
             let len = (band.dim(1)? - within).min((rows.to - at) as usize);
             parts.push(band.narrow(1, within, len)?);
             at += len as i64;
@@ -113,41 +122,51 @@ fn scales(norm: &GroupNorm, image: Image, band: usize, source: Source<'_>) -> Re
 }
 
 impl ResBlock {
-    /// The block's output over all bands of `source`, each given to `put`.
+    /// The block's output over all bands of `source`, each given to `put` with its rows: what comes then sees at most two rows
+    /// above the next band.
     fn in_bands(
         &self,
         image: Image,
         band: usize,
         source: Source<'_>,
-        put: &mut dyn FnMut(Tensor) -> Result<()>,
+        put: &mut dyn FnMut(Rows, Tensor) -> Result<()>,
     ) -> Result<()> {
         let first = scales(&self.norm1, image, band, source)?;
         let normalised = |rows: Rows| self.norm1.scaled_silu(&source(rows)?.contiguous()?, &first);
         let middle = |rows: Rows| convolved(&self.conv1, image, rows, &normalised);
         let second = scales(&self.norm2, image, band, &middle)?;
-        let normalised = |rows: Rows| self.norm2.scaled_silu(&middle(rows)?.contiguous()?, &second);
         for rows in image.bands(band) {
-            let x = source(rows)?.contiguous()?;
+            // Made once for both ways: the convolutions see two rows beyond each edge.
+            let seen = image.around(rows, 2);
+            let seen_x = source(seen)?.contiguous()?;
+            let within = |rows: Rows| seen_x.narrow(1, (rows.from - seen.from) as usize, rows.len());
+            let normalised = |rows: Rows| self.norm1.scaled_silu(&within(rows)?.contiguous()?, &first);
+            let middle = |rows: Rows| convolved(&self.conv1, image, rows, &normalised);
+            let normalised = |rows: Rows| self.norm2.scaled_silu(&middle(rows)?.contiguous()?, &second);
+            let x = within(rows)?.contiguous()?;
             let residual = match &self.shortcut {
                 Some(shortcut) => shortcut.forward(&x)?,
                 None => x,
             };
-            put((residual + convolved(&self.conv2, image, rows, &normalised)?)?)?;
+            put(rows, (residual + convolved(&self.conv2, image, rows, &normalised)?)?)?;
         }
         Ok(())
     }
 
     /// The block's output over `small` with each pixel doubled by `up`.
-    fn after_doubling(&self, up: &Conv3x3, small: &Bands, values: usize) -> Result<Bands> {
+    fn after_doubling(&self, up: &Conv3x3, small: Bands, values: usize) -> Result<Bands> {
         let image = Image { height: 2 * small.image.height, ..small.image };
-        let width = 2 * small.bands.first().map_or(Ok(0), |band| band.dim(2))?;
+        let width = 2 * small.width;
         let rows = rows_of(values, width * self.outputs);
         let mut bands = Vec::new();
-        self.in_bands(image, rows, &|rows| doubled(up, small, rows), &mut |band| {
-            bands.push(band);
+        let small = std::cell::RefCell::new(small);
+        self.in_bands(image, rows, &|rows| doubled(up, &small.borrow(), rows), &mut |rows, band| {
+            bands.push(Some(band));
+            // Of the small image the next band sees half as many rows, and one more.
+            small.borrow_mut().free_before((rows.to - 2).div_euclid(2) - 1);
             Ok(())
         })?;
-        Ok(Bands { image, rows, bands })
+        Ok(Bands { image, rows, width, bands })
     }
 
     /// The block applied to `image` in its place.
@@ -159,14 +178,14 @@ impl ResBlock {
         let mut made: std::collections::VecDeque<Tensor> = Default::default();
         let (mut first, mut at) = (None, 0);
         let source = |rows: Rows| old.borrow().get(rows);
-        self.in_bands(of, rows, &source, &mut |band| {
+        self.in_bands(of, rows, &source, &mut |_, band| {
             made.push_back(band);
             if made.len() > 2
                 && let Some(done) = made.pop_front()
             {
                 match (at, of.wraps) {
                     (0, true) => first = Some(done),
-                    _ => old.borrow_mut().bands[at] = done,
+                    _ => old.borrow_mut().bands[at] = Some(done),
                 }
                 at += 1;
             }
@@ -174,10 +193,10 @@ impl ResBlock {
         })?;
         let mut image = old.into_inner();
         for (i, done) in made.into_iter().enumerate() {
-            image.bands[at + i] = done;
+            image.bands[at + i] = Some(done);
         }
         if let Some(done) = first {
-            image.bands[0] = done;
+            image.bands[0] = Some(done);
         }
         Ok(image)
     }
@@ -188,7 +207,7 @@ impl Decoder {
     /// as `values`.
     pub(super) fn in_bands<'a>(
         &'a self,
-        h: &Tensor,
+        h: Tensor,
         mut up: Option<&'a Conv3x3>,
         levels: &'a [Level],
         values: usize,
@@ -201,7 +220,7 @@ impl Decoder {
             if let Some(up) = up
                 && let Some(block) = blocks.next()
             {
-                bands = block.after_doubling(up, &bands, values)?;
+                bands = block.after_doubling(up, bands, values)?;
                 watch.done(2)?;
             }
             for block in blocks {

@@ -178,7 +178,7 @@ impl Decoder {
                 h = through_blocks(blocks, h, watch)?;
                 up = resize.as_ref();
             }
-            return self.in_bands(&h, up, in_bands, band, wraps, watch);
+            return self.in_bands(h, up, in_bands, band, wraps, watch);
         }
         let h = through(&self.levels, h, watch, &mut |_| Ok(()))?;
         let y = self.conv_out.forward(&self.norm_out.forward_silu(&h)?)?;
