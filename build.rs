@@ -1,5 +1,5 @@
-//! Tells the code whether it is compiled without optimisation (see `model::ops`), what tells one embedded model from another, and
-//! lists the files of the page.
+//! Tells the code whether it is compiled without optimisation (see `model::ops`), what tells one embedded model from another, lists the
+//! files of the page, and compiles the kernels for NVIDIA's cards where they are wanted.
 
 use std::fmt::Write;
 use std::hash::Hasher;
@@ -13,6 +13,25 @@ fn main() {
     }
     embedded();
     page();
+    if std::env::var_os("CARGO_FEATURE_CUDA").is_some() {
+        cuda();
+    }
+}
+
+/// Compiles our kernels to PTX for the oldest card that is served; the driver compiles that on for the card that is there.
+fn cuda() {
+    const SOURCE: &str = "src/model/ops/cuda/kernels.cu";
+    println!("cargo::rerun-if-changed={SOURCE}");
+    println!("cargo::rerun-if-env-changed=CUDA_HOME");
+    println!("cargo::rerun-if-env-changed=CUDA_COMPUTE_CAP");
+    let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let nvcc = set("CUDA_HOME").map_or("nvcc".into(), |home| Path::new(&home).join("bin/nvcc"));
+    let card = set("CUDA_COMPUTE_CAP").unwrap_or_else(|| "75".to_owned());
+    let to = Path::new(&set("OUT_DIR").unwrap_or_default()).join("kernels.ptx");
+    let mut command = std::process::Command::new(&nvcc);
+    command.args(["-ptx", "-std=c++17", "-O3", &format!("-arch=compute_{card}"), SOURCE, "-o"]).arg(to);
+    let done = command.status();
+    assert!(done.as_ref().is_ok_and(|status| status.success()), "{}: {done:?}", nvcc.display());
 }
 
 /// A number that changes with the embedded files: hashing them at every start of the program would take most of a plan's time.

@@ -87,7 +87,7 @@ pub use written::patch_of_flags;
 // What the application takes and gives, and where it comes from does not matter to front ends.
 pub use crate::engine::{Event as EngineEvent, ModelType};
 pub use crate::lora::KeyTable;
-pub use crate::model::Held;
+pub use crate::model::{Held, OperatorChoice, Precision};
 pub use crate::plan::{Patch, Plan};
 
 /// The table of settings: all there is to set.

@@ -11,12 +11,13 @@ use super::catalogue::ModelFiles;
 use super::error::{Error, ErrorKind, Result};
 use super::session::Session;
 use crate::checkpoint::{Checkpoint, cached_sha256, sha256_of_file};
-use crate::diagnostic::{Diagnostic, Said, code};
+use crate::diagnostic::{Diagnostic, Said, Text, code};
 use crate::engine::{self, Engine, EngineOptions, Features, InitImage, ModelType, ModelTypeSource, Observer};
 use crate::image_io::{self, Existing, Rgb, encode_png, write_file};
 use crate::infotext::{ModelInfo, infotext};
 use crate::lora::{KeyTable, LoraHashes, Network, NetworkModule};
-use crate::model::{Held, OperatorChoice};
+use crate::model::ops::card;
+use crate::model::{Held, OperatorChoice, Precision};
 use crate::plan::{HiresUpscaler, LoraPlan, Plan, Start, check, job_id};
 use crate::say;
 use crate::text::{EmbeddingFiles, Embeddings, Unusable, Widths};
@@ -54,7 +55,7 @@ impl Default for EngineSettings {
 
 impl EngineSettings {
     /// What of this changes pictures, as part of a job's id.
-    fn key(&self) -> String {
+    fn key(&self, precision: Precision) -> String {
         let keys = match self.lora_keys {
             KeyTable::Webui => "webui",
             KeyTable::Lenient => "lenient",
@@ -66,7 +67,11 @@ impl EngineSettings {
             (true, true) => "v-ztsnr",
         });
         let weights = if self.weights == Held::Half { "f16" } else { "f32" };
-        format!("lora keys {keys}, block weights {exact}, prediction {prediction}, weights {weights}")
+        let mut key = format!("lora keys {keys}, block weights {exact}, prediction {prediction}, weights {weights}");
+        if precision != Precision::F32 {
+            key += &format!(", arithmetic {}", precision.name());
+        }
+        key
     }
 }
 
@@ -131,6 +136,7 @@ impl Studio {
             let (path, cache) = (path.clone(), cache.clone());
             move || cached_sha256(&path, &cache)
         });
+        let key = settings.key(engine.precision());
         let studio = Studio {
             engine,
             model: path,
@@ -142,7 +148,7 @@ impl Studio {
             lora_hashes: HashMap::new(),
             embeddings,
             embedding_hashes: HashMap::new(),
-            settings: settings.key(),
+            settings: key,
             said: HashSet::new(),
         };
         Ok((studio, found))
@@ -383,7 +389,7 @@ pub fn open_engine(
         skip_unused: true,
     };
     let engine = Engine::new(checkpoint, options)?;
-    let mut found = Vec::new();
+    let mut found = without_gain(&engine, settings);
     if let (count @ 1.., Some(example)) = engine.unused_tensors() {
         let path = model.checkpoint.display();
         let message = say!(
@@ -405,6 +411,32 @@ pub fn open_engine(
         found.push(Diagnostic::new(code::QUANTISED, message));
     }
     Ok((engine, found))
+}
+
+/// Types of numbers that were asked for and cost something without a gain, or have no effect.
+fn without_gain(engine: &Engine, settings: &EngineSettings) -> Vec<Diagnostic> {
+    let (precision, on_cpu) = (engine.precision(), settings.device.starts_with("cpu"));
+    let name = precision.name();
+    let mut found = Vec::new();
+    if on_cpu && precision != Precision::F32 {
+        found.push(say!(
+            "computing in {name} on the CPU is slower than in f32 and less exact; it is there to see what a GPU's arithmetic does to a picture",
+            "CPU での {name} の計算は f32 より遅く、精度も落ちます。GPU の計算で画像がどう変わるかを見るためのものです"
+        ));
+    }
+    if precision == Precision::Bf16 {
+        found.push(say!(
+            "bf16 keeps 8 bits of each number: pictures differ visibly from those of f32; f16 takes as much memory and comes closer",
+            "bf16 は数値を 8 ビットの精度で持つため、画像が f32 と目に見えて変わります。f16 なら同じメモリーでより近くなります"
+        ));
+    }
+    if settings.weights == Held::Half && !(on_cpu && precision == Precision::F32) {
+        found.push(say!(
+            "--weights f16 is for the CPU's own arithmetic: here weights are held in {name} as --precision says, and the text encoders' are given back after use",
+            "--weights f16 は CPU 独自の計算のためのものです。ここでは重みを --precision の {name} で持ち、テキストエンコーダーの重みは使うたびに手放します"
+        ));
+    }
+    found.into_iter().map(|message| Diagnostic::new(code::NO_GAIN, message)).collect()
 }
 
 /// How it is known what the network predicts, where that is not the usual.
@@ -439,8 +471,7 @@ fn prediction(engine: &Engine) -> Option<Diagnostic> {
 }
 
 pub(super) fn device(name: &str) -> Result<Device> {
-    let absent = |e: candle_core::Error| {
-        let why = e.said();
+    let absent = |why: Text| {
         let message = say!("--device {name}: {why}", "--device {name} は使えません: {why}", with why);
         Error::new(ErrorKind::Device, code::NO_DEVICE, message)
     };
@@ -453,8 +484,8 @@ pub(super) fn device(name: &str) -> Result<Device> {
     };
     match name.split_once(':').unwrap_or((name, "0")) {
         ("cpu", _) => Ok(Device::Cpu),
-        ("cuda", n) => Device::new_cuda(n.parse().map_err(|_| wrong())?).map_err(absent),
-        ("metal", _) => Device::new_metal(0).map_err(absent),
+        ("cuda", n) => card(n.parse().map_err(|_| wrong())?).map_err(|e| absent(e.said())),
+        ("metal", _) => Device::new_metal(0).map_err(|e| absent(e.said())),
         _ => Err(wrong()),
     }
 }

@@ -692,9 +692,9 @@ codes! {
     "LoRA にブロックの外のモジュールがあります"
     "拡張機能と同じく、階層別の重みは届かず、比率 1 で適用されます。"
     E0715 NO_DEVICE "there is no such device"
-    "`--device` takes cpu, and where lbw was built for them cuda, cuda:N and metal."
+    "`--device` takes cpu, and where lbw was built for them cuda, cuda:N and metal: `benches/gpu/build.sh` builds it for NVIDIA's cards."
     "そのデバイスはありません"
-    "`--device` には cpu を、対応してビルドした場合は cuda、cuda:N、metal を書けます。"
+    "`--device` には cpu を、対応してビルドした場合は cuda、cuda:N、metal を書けます。NVIDIA のカード用は `benches/gpu/build.sh` でビルドします。"
     E0716 BAD_PLAN "this is no plan that can be run"
     "A plan is what `lbw plan --json` prints, or what a picture of lbw's holds."
     "実行できる計画ではありません"
@@ -703,6 +703,13 @@ codes! {
     "A plan of img2img knows its picture by its pixels. Give the picture with `--init`."
     "下敷きの画像が指定されていません"
     "img2img の計画は画像を画素で覚えています。`--init` で画像を指定してください。"
+
+    W0718 NO_GAIN "a type of number brings nothing here"
+    "`--precision` says in which type of number networks compute: f32 is exact, f16 is what GPUs are fast in, bf16 is coarser than both. \
+     `--weights` says how the CPU's own arithmetic, which is in f32, holds weights. The message says what has no use, or a price, here."
+    "その数値の型はここでは役に立ちません"
+    "`--precision` はネットワークを計算する数値の型です。f32 は正確で、f16 は GPU が得意とし、bf16 はどちらよりも粗くなります。`--weights` は \
+     f32 で計算する CPU 独自の計算で重みをどう持つかです。何が無効か、何を失うかはメッセージに示されます。"
 
     E0720 BAD_CONFIG "the user's configuration cannot be used"
     "`config.toml` in the folder `lbw` of the system's folder for configurations (on Linux `~/.config/lbw/config.toml`), or the file \

@@ -46,7 +46,9 @@ use candle_core::{Device, Tensor};
 
 use crate::checkpoint::Checkpoint;
 use crate::lora::{KeyTable, LoraIndex};
-use crate::model::{Architecture, Builder, Held, OperatorChoice, Tiling, Vae, Watch, Weights, unused_tensors};
+use crate::model::{
+    Architecture, Builder, Held, OperatorChoice, Precision, Tiling, Vae, Watch, Weights, unused_tensors,
+};
 use crate::plan::{HiresUpscaler, PadConds, Pass, Plan, Start as PassStart, limits};
 use crate::sampling::{ImageRng, Run, Start, sample};
 use crate::text::Embeddings;
@@ -119,6 +121,7 @@ pub struct Image {
 /// A checkpoint ready to run plans.
 pub struct Engine {
     device: Device,
+    operators: OperatorChoice,
     model: Model,
     /// The checkpoint that takes over on the way, in plans that ask for it.
     refiner: Option<Model>,
@@ -169,6 +172,7 @@ impl Engine {
             }
         };
         Ok(Engine {
+            operators: options.operators,
             device: options.device,
             model,
             refiner,
@@ -196,6 +200,11 @@ impl Engine {
     /// What the network predicts, and how that is known.
     pub fn model_type(&self) -> (ModelType, ModelTypeSource) {
         (self.model.model_type, self.model.model_type_source)
+    }
+
+    /// The type of number that the text encoders and the UNet compute in.
+    pub fn precision(&self) -> Precision {
+        self.operators.precision(&self.device)
     }
 
     /// What the checkpoint is made of.

@@ -26,7 +26,7 @@ pub use layers::Tiling;
 #[doc(hidden)]
 pub use layers::{LayerNorm, Linear};
 pub use ledger::{ActiveNetwork, Factor, MergeError};
-pub use ops::{Held, OperatorChoice, OperatorError, Operators};
+pub use ops::{Held, OperatorChoice, OperatorError, Operators, Precision};
 pub use unet::{Unet, timestep_embedding};
 pub use vae::Vae;
 pub use watch::{ModelError, Progress, Tap, Watch, Watched};

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
-use crate::sandbox::{Sandbox, repository};
+use crate::sandbox::{Sandbox, expect, repository};
 
 #[test]
 fn wrong_files_are_named_and_leave_nothing_behind() {
@@ -24,9 +24,36 @@ fn wrong_files_are_named_and_leave_nothing_behind() {
     let (_, err) = s.expect(3, &["a", "--model", lora.to_str().unwrap(), "-o", "x.png"]);
     assert!(err.contains("this is a LoRA, not a checkpoint"), "{err}");
     s.expect(3, &["a", "--webui-dir", "nowhere"]);
-    s.expect(3, &["a", "--device", "cuda:0"]);
+    let (_, err) = s.expect(3, &["a", "--device", "cuda:0"]);
+    assert!(err.contains("--device cuda:0: this lbw was built without CUDA"), "{err}");
     s.expect(2, &["a", "--device", "toaster"]);
     assert!(!s.path("x.png").exists());
+}
+
+/// f16 is another job with another picture, and what it costs is said; f32 is what the CPU does anyway.
+#[test]
+fn numbers_have_a_type() {
+    let s = Sandbox::new();
+    let draw = |output: &str, options: &[&str]| {
+        let common = ["red circle", "--seed", "1", "--steps", "2", "--width", "64", "--height", "64", "-o", output];
+        s.expect(0, &[&common[..], options].concat()).1
+    };
+    let plain = draw("plain.png", &[]);
+    let exact = draw("exact.png", &["--precision", "f32"]);
+    let narrow = draw("narrow.png", &["--precision", "f16", "--weights", "f16"]);
+    assert_eq!(s.bytes("plain.png"), s.bytes("exact.png"));
+    assert!(!plain.contains("W0718") && !exact.contains("W0718"), "{plain}{exact}");
+    assert!(
+        narrow.contains("computing in f16 on the CPU is slower") && narrow.contains("--weights f16 is for"),
+        "{narrow}"
+    );
+    let (exact, narrow) = (s.picture("exact.png"), s.picture("narrow.png"));
+    let off = exact.as_raw().iter().zip(narrow.as_raw()).map(|(a, b)| f64::from(a.abs_diff(*b)));
+    let mean = off.sum::<f64>() / exact.as_raw().len() as f64;
+    assert!(mean > 0.0 && mean < 8.0, "{mean}");
+
+    let (_, err) = expect(2, s.lbw(&["a", "--precision", "f16"]).env("LBW_KERNELS", "portable"));
+    assert!(err.contains("portable computes in f32 only, not in f16"), "{err}");
 }
 
 #[test]

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use lbw::checkpoint::{Checkpoint, generated};
-use lbw::model::{OperatorChoice, Operators};
+use lbw::model::{OperatorChoice, Operators, Precision};
 use serde_json::Value;
 
 use crate::common;
@@ -23,6 +23,33 @@ pub fn named_by(json: &Value, folder: &str) -> Arc<Checkpoint> {
 /// What an engine computes with on this machine, unless it is told otherwise.
 pub fn operators() -> Arc<dyn Operators> {
     OperatorChoice::default().open(&Device::Cpu).unwrap()
+}
+
+/// The sets of operators that networks are held to golden values with, and what is allowed to each where `exact` is in f32. With
+/// `LBW_TEST_DEVICE=cuda`, in a build for cards, those of a card as well.
+pub fn sets(exact: f64) -> Vec<(String, Arc<dyn Operators>, f64)> {
+    /// One evaluation in 16 bits, of the largest value.
+    const NARROW: f64 = 5e-3;
+    let mut devices = vec![Device::Cpu];
+    if std::env::var("LBW_TEST_DEVICE").as_deref() == Ok("cuda") {
+        devices.push(lbw::model::ops::card(0).unwrap());
+    }
+    let mut sets = vec![("ours".to_owned(), operators(), exact)];
+    for device in devices {
+        // A card adds up in another order, in parts of its own.
+        let exact = if device.is_cpu() { exact } else { 10.0 * exact };
+        let choices = [
+            (OperatorChoice::Candle(DType::F32), exact),
+            (OperatorChoice::Candle(DType::F16), NARROW),
+            (OperatorChoice::In(Precision::F32), exact),
+            (OperatorChoice::In(Precision::F16), NARROW),
+        ];
+        // On the CPU the last two are the first two, and ours.
+        for (choice, tolerance) in choices.into_iter().take(if device.is_cpu() { 2 } else { 4 }) {
+            sets.push((format!("{choice:?}, {device:?}"), choice.open(&device).unwrap(), tolerance));
+        }
+    }
+    sets
 }
 
 /// [`named_by`], for one engine alone.

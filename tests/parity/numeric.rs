@@ -19,7 +19,8 @@ pub fn load_tensors(name: &str) -> HashMap<String, Tensor> {
 
 /// All elements in row-major order, as f64.
 pub fn values(tensor: &Tensor) -> Vec<f64> {
-    tensor.to_dtype(DType::F64).unwrap().flatten_all().unwrap().to_vec1().unwrap()
+    let here = tensor.to_device(&Device::Cpu).unwrap();
+    here.to_dtype(DType::F64).unwrap().flatten_all().unwrap().to_vec1().unwrap()
 }
 
 /// The largest absolute difference; infinite where a value is NaN on one side only.

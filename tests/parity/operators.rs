@@ -7,8 +7,8 @@ use candle_core::{DType, Tensor};
 use lbw::checkpoint::Checkpoint;
 use lbw::engine::{Engine, EngineOptions, Event, Image};
 use lbw::lora::LoraIndex;
-use lbw::model::OperatorChoice;
 use lbw::model::ops::Isa;
+use lbw::model::{OperatorChoice, Precision};
 use lbw::plan::{Plan, Request, Sampler, Settings, lower};
 use lbw::preset::PresetSet;
 
@@ -54,7 +54,7 @@ fn engines_with_different_operators_live_side_by_side() {
         (OperatorChoice::Best, 1e-4),
         (OperatorChoice::Cpu(Isa::Portable), 1e-4),
         (OperatorChoice::Candle(DType::F32), 1e-4),
-        (OperatorChoice::Candle(DType::F16), 1e-2),
+        (OperatorChoice::In(Precision::F16), 5e-3),
     ];
     let plans = plans();
     let alone = sets.map(|(choice, _)| {

@@ -2,10 +2,10 @@
 
 use clap::{Args, ValueEnum};
 
-use crate::app::{self, EngineSettings, Held, KeyTable, ModelType};
+use crate::app::{self, EngineSettings, Held, KeyTable, ModelType, OperatorChoice, Precision};
 use crate::cli::language::tell;
 use crate::cli::user;
-use crate::diagnostic::code;
+use crate::diagnostic::{Said, code};
 use crate::say;
 
 /// How plans are executed.
@@ -27,6 +27,11 @@ pub struct EngineArgs {
         help = tell("What the model predicts: noise, v, or v with zero terminal SNR [default: found out from the checkpoint]",
             "モデルが予測するもの: ノイズ、v、zero terminal SNR の v [既定: チェックポイントから判断]"))]
     pub prediction: Option<PredictionArg>,
+    #[arg(long, value_enum, hide_short_help = true,
+        help = tell("In which type of number the networks compute; softmax, norms, guidance, the sampler and the VAE stay in f32 \
+                [default: f32 on the CPU, f16 on a GPU]",
+            "ネットワークを計算する数値の型。softmax、正規化、ガイダンス、サンプラー、VAE は常に f32 です [既定: CPU では f32、GPU では f16]"))]
+    pub precision: Option<PrecisionArg>,
     #[arg(long, value_enum, default_value_t = WeightsArg::F32, hide_short_help = true,
         help = tell("How weights are held: f32 is exact (a 16-bit file's own weights still take 16 bits, those that a LoRA changes take \
                 32); f16 rounds the changed ones too, for half the memory. On the CPU only",
@@ -39,6 +44,13 @@ pub struct EngineArgs {
 pub enum WeightsArg {
     F32,
     F16,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum PrecisionArg {
+    F32,
+    F16,
+    Bf16,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -59,9 +71,18 @@ impl EngineArgs {
     pub fn settings(&self) -> app::Result<EngineSettings> {
         // For measurements and for finding faults: which path our kernels take, or candle's operators.
         let operators = std::env::var("LBW_KERNELS").unwrap_or_default();
-        let operators = operators.parse().map_err(|e| {
+        let precision = self.precision.map(|p| match p {
+            PrecisionArg::F32 => Precision::F32,
+            PrecisionArg::F16 => Precision::F16,
+            PrecisionArg::Bf16 => Precision::Bf16,
+        });
+        let operators: Result<OperatorChoice, _> = operators.parse().map_err(|e| {
             let message = say!("LBW_KERNELS={operators}: {e}", "LBW_KERNELS={operators}: {e}");
             app::Error::new(app::ErrorKind::Device, code::NO_DEVICE, message)
+        });
+        let operators = operators?.in_precision(precision).map_err(|e| {
+            let e = e.said();
+            app::Error::words(code::NO_DEVICE, say!("--precision: {e}", "--precision: {e}", with e))
         })?;
         Ok(EngineSettings {
             operators,

@@ -44,6 +44,14 @@ pub struct BenchArgs {
     pub lora: Option<String>,
     #[arg(long, help = tell("Leave the VAE out", "VAE を省きます"))]
     pub skip_vae: bool,
+    #[arg(
+        long,
+        help = tell(
+            "Draw a picture of the first size on the CPU in f32, too, and tell how far this device and --precision are from it",
+            "最初の大きさの画像を CPU の f32 でも描き、このデバイスと --precision の差を示します"
+        ),
+    )]
+    pub compare: bool,
     #[arg(long, help = tell("Print one JSON object instead of the table", "表の代わりに JSON オブジェクトを一つ出力します"))]
     pub json: bool,
     #[command(flatten)]
@@ -62,6 +70,7 @@ pub fn run(args: &BenchArgs, terminal: Terminal) -> CommandResult {
         rounds: args.rounds,
         lora: args.lora.clone(),
         skip_vae: args.skip_vae,
+        compare: args.compare,
     };
     let report = measure(&session, &args.engine.settings()?, &wish, &mut |found| terminal.say(&found))?;
     terminal.answer(&report.answer(), args.json)

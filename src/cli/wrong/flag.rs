@@ -45,7 +45,7 @@ const ELSEWHERE: &[(&[&str], &str)] = &[
     (&["denoise-strength", "img2img-strength"], "denoising-strength"),
     (&["upscale", "upscale-by", "hires-scale", "hr-scale"], "hires-upscale"),
     (&["gpu", "cuda", "use-cpu"], "device"),
-    (&["fp16", "half", "precision", "dtype", "bf16"], "weights"),
+    (&["fp16", "half", "dtype", "bf16"], "precision"),
     (&["style-name"], "style"),
     (&["preset", "preset-file", "lbw-presets"], "presets"),
     (&["language", "locale"], "lang"),

@@ -12,13 +12,47 @@ use crate::say;
 /// Which operators an engine computes with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OperatorChoice {
-    /// On the CPU ours, with the best instructions that the processor has; candle's in f32 on every other device.
+    /// The fastest in the device's usual type of number: ours in f32 on the CPU, f16 on every other device.
     #[default]
     Best,
+    /// The fastest that compute in this type.
+    In(Precision),
     /// Ours, with these instructions.
     Cpu(Isa),
     /// candle's, with activations and weights of this type; the VAE and what else would lose digits stays in f32.
     Candle(DType),
+}
+
+/// The type of number that networks compute in. Softmax, the statistics of norms, guidance, the states of samplers and the VAE are
+/// in f32 whatever it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Precision {
+    /// 32 bits.
+    F32,
+    /// 16 bits, IEEE half precision.
+    F16,
+    /// 16 bits, the upper half of 32: three bits less than f16, which pictures show.
+    Bf16,
+}
+
+impl Precision {
+    /// The usual one of a device.
+    pub fn usual(device: &Device) -> Self {
+        if device.is_cpu() { Precision::F32 } else { Precision::F16 }
+    }
+
+    /// As flags and messages call it.
+    pub fn name(self) -> &'static str {
+        self.dtype().as_str()
+    }
+
+    fn dtype(self) -> DType {
+        match self {
+            Precision::F32 => DType::F32,
+            Precision::F16 => DType::F16,
+            Precision::Bf16 => DType::BF16,
+        }
+    }
 }
 
 /// Why the operators that were asked for are not used.
@@ -30,6 +64,7 @@ pub enum OperatorError {
     Unavailable { asked: &'static str },
     Device { asked: &'static str },
     Type { asked: &'static str },
+    Narrow { asked: &'static str, precision: Precision },
 }
 
 impl Said for OperatorError {
@@ -57,6 +92,13 @@ impl Said for OperatorError {
                 "models do not compute in {asked}; use f32, f16 or bf16",
                 "モデルは {asked} では計算しません。f32、f16、bf16 のどれかにしてください"
             ),
+            OperatorError::Narrow { asked, precision } => {
+                let precision = precision.name();
+                say!(
+                    "{asked} computes in f32 only, not in {precision}; use candle, or leave one of the two out",
+                    "{asked} は f32 だけで計算し、{precision} では計算しません。candle にするか、どちらかの指定をやめてください"
+                )
+            }
         }
     }
 }
@@ -66,14 +108,43 @@ fn names(which: impl Fn(Isa) -> bool) -> String {
 }
 
 impl OperatorChoice {
+    /// The same, computing in `precision` if it is given.
+    pub fn in_precision(self, precision: Option<Precision>) -> Result<Self, OperatorError> {
+        Ok(match (self, precision) {
+            (OperatorChoice::Best | OperatorChoice::In(_), Some(precision)) => OperatorChoice::In(precision),
+            (OperatorChoice::Candle(_), Some(precision)) => OperatorChoice::Candle(precision.dtype()),
+            (OperatorChoice::Cpu(isa), Some(precision)) if precision != Precision::F32 => {
+                return Err(OperatorError::Narrow { asked: isa.name(), precision });
+            }
+            (choice, _) => choice,
+        })
+    }
+
+    /// The type of number that these compute in on `device`.
+    pub fn precision(self, device: &Device) -> Precision {
+        match self {
+            OperatorChoice::Best => Precision::usual(device),
+            OperatorChoice::In(precision) => precision,
+            OperatorChoice::Candle(DType::F16) => Precision::F16,
+            OperatorChoice::Candle(DType::BF16) => Precision::Bf16,
+            OperatorChoice::Cpu(_) | OperatorChoice::Candle(_) => Precision::F32,
+        }
+    }
+
     /// The operators for `device`.
     pub fn open(self, device: &Device) -> Result<Arc<dyn Operators>, OperatorError> {
         let candle = |dtype| Arc::new(Candle::new(device, dtype));
         Ok(match self {
+            OperatorChoice::Best => return OperatorChoice::In(Precision::usual(device)).open(device),
             // Without optimisation every instruction is a function call: candle's operators, which are compiled on their own,
             // are then much faster.
-            OperatorChoice::Best if device.is_cpu() && !cfg!(unoptimised) => Arc::new(Cpu::best()),
-            OperatorChoice::Best => candle(DType::F32),
+            OperatorChoice::In(Precision::F32) if device.is_cpu() && !cfg!(unoptimised) => Arc::new(Cpu::best()),
+            #[cfg(feature = "cuda")]
+            OperatorChoice::In(precision) if device.is_cuda() => match super::Cuda::new(device, precision.dtype()) {
+                Some(ours) => Arc::new(ours),
+                None => candle(precision.dtype()),
+            },
+            OperatorChoice::In(precision) => candle(precision.dtype()),
             OperatorChoice::Cpu(isa) if !device.is_cpu() => return Err(OperatorError::Device { asked: isa.name() }),
             OperatorChoice::Cpu(isa) => {
                 Arc::new(Cpu::new(isa).ok_or(OperatorError::Unavailable { asked: isa.name() })?)
@@ -115,6 +186,13 @@ mod tests {
                 (available, opened) => panic!("{isa:?}: {available}, {:?}", opened.err()),
             }
         }
+        let half = Some(Precision::F16);
+        assert_eq!(OperatorChoice::Best.in_precision(half), Ok(OperatorChoice::In(Precision::F16)));
+        assert_eq!(OperatorChoice::Candle(DType::F32).in_precision(half), Ok(OperatorChoice::Candle(DType::F16)));
+        assert_eq!(OperatorChoice::Best.in_precision(None), Ok(OperatorChoice::Best));
+        let refused = OperatorChoice::Cpu(Isa::Portable).in_precision(half).unwrap_err().to_string();
+        assert!(refused.starts_with("portable computes in f32 only, not in f16"), "{refused}");
+        assert_eq!(OperatorChoice::In(Precision::F16).open(&Device::Cpu).unwrap().dtype(), DType::F16);
         let error = "sse9".parse::<OperatorChoice>().unwrap_err().to_string();
         assert!(error.starts_with("`sse9` is not known; use portable"), "{error}");
     }

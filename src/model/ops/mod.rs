@@ -2,11 +2,15 @@
 //!
 //! A set is [chosen](OperatorChoice) when an engine opens, and held by it; models ask the set and know nothing of devices.
 //! Data is channels-last and contiguous. [`Cpu`] is ours, for the CPU, in f32; [`Candle`] is candle's operators, for every
-//! device and type of number. All sets are tested against the same expressions, in f64.
+//! device and type of number; with the feature `cuda` there is a set for NVIDIA's cards, in f32 and f16. All sets are tested
+//! against the same expressions, in f64; the last one where there is a card.
 
 mod candle;
+mod card;
 mod choice;
 pub mod cpu;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod fused;
 mod moments;
 #[cfg(test)]
@@ -14,8 +18,11 @@ mod tests;
 mod weight;
 
 pub use candle::Candle;
-pub use choice::{OperatorChoice, OperatorError};
+pub use card::{CardError, card};
+pub use choice::{OperatorChoice, OperatorError, Precision};
 pub use cpu::{Cpu, Isa};
+#[cfg(feature = "cuda")]
+pub use cuda::Cuda;
 pub use fused::{Activation, Conv3x3, Fused};
 pub use moments::Moments;
 pub use weight::{Held, LowRank, NumberType, Order, Shape, Stored, Weight};

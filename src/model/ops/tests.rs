@@ -20,7 +20,7 @@ pub(super) fn noise(seed: u64, shape: &[usize]) -> Tensor {
 }
 
 pub(super) fn numbers(t: &Tensor) -> Vec<f32> {
-    t.to_dtype(DType::F32).unwrap().flatten_all().unwrap().to_vec1().unwrap()
+    t.to_device(&Device::Cpu).unwrap().to_dtype(DType::F32).unwrap().flatten_all().unwrap().to_vec1().unwrap()
 }
 
 pub(super) fn assert_close(got: &Tensor, expected: &Tensor, tolerance: f32, what: &str) {
@@ -57,7 +57,12 @@ const NARROW: f32 = 4e-3;
 
 impl Set {
     fn of(&self, t: &Tensor) -> Tensor {
-        t.to_dtype(self.operators.dtype()).unwrap()
+        self.there(t).to_dtype(self.operators.dtype()).unwrap()
+    }
+
+    /// A parameter, which stays f32.
+    fn there(&self, t: &Tensor) -> Tensor {
+        t.to_device(self.operators.device()).unwrap()
     }
 
     /// Within `tolerance` in f32, within a share `narrow` of the largest value in f16.
@@ -77,11 +82,30 @@ fn sets() -> Vec<Set> {
         operators: Arc::new(Candle::new(&Device::Cpu, dtype)),
         is_narrow: dtype == DType::F16,
     });
-    ours.chain(candle).collect()
+    ours.chain(candle).chain(on_a_card()).collect()
+}
+
+/// Ours for a card, with `LBW_TEST_DEVICE=cuda` in a build for cards.
+#[cfg(feature = "cuda")]
+fn on_a_card() -> Vec<Set> {
+    use std::sync::OnceLock;
+    static CARD: OnceLock<Option<Device>> = OnceLock::new();
+    let is_wanted = std::env::var("LBW_TEST_DEVICE").as_deref() == Ok("cuda");
+    let card = CARD.get_or_init(|| is_wanted.then(|| super::card(0).unwrap()));
+    let set = |dtype: DType| {
+        let operators = Cuda::new(card.as_ref()?, dtype)?;
+        Some(Set { name: format!("card {dtype:?}"), operators: Arc::new(operators), is_narrow: dtype == DType::F16 })
+    };
+    [DType::F32, DType::F16].into_iter().filter_map(set).collect()
+}
+
+#[cfg(not(feature = "cuda"))]
+fn on_a_card() -> Vec<Set> {
+    Vec::new()
 }
 
 fn wide(t: &Tensor) -> Tensor {
-    t.to_dtype(DType::F64).unwrap()
+    t.to_device(&Device::Cpu).unwrap().to_dtype(DType::F64).unwrap()
 }
 
 fn weight(operators: &dyn Operators, number: NumberType, shape: Shape, seed: u64) -> Weight {
@@ -119,10 +143,14 @@ impl Operands {
         }
     }
 
-    fn map(&self, f: impl Fn(&Tensor) -> Tensor) -> Self {
-        // Biases and slopes are parameters, which stay f32.
+    fn wide(&self) -> Self {
         let (bias, slope) = (self.bias.clone(), self.slope.clone());
-        Operands { bias, shift: f(&self.shift), slope, residual: f(&self.residual) }
+        Operands { bias, shift: wide(&self.shift), slope, residual: wide(&self.residual) }
+    }
+
+    fn of(&self, set: &Set) -> Self {
+        let (bias, slope) = (set.there(&self.bias), set.there(&self.slope));
+        Operands { bias, shift: set.of(&self.shift), slope, residual: set.of(&self.residual) }
     }
 }
 
@@ -145,12 +173,12 @@ proptest! {
             residual: noise(4, &[images, rows, outputs]),
         };
         let reference = reference();
-        let fused = given.map(wide);
+        let fused = given.wide();
         let expected = reference
             .linear(&wide(&x), &weight(&reference, number, shape, 5), fused.fused(operands, activation))
             .unwrap();
         for set in sets() {
-            let fused = given.map(|t| set.of(t));
+            let fused = given.of(&set);
             let w = weight(&*set.operators, number, shape, 5);
             let got = set.operators.linear(&set.of(&x), &w, fused.fused(operands, activation)).unwrap();
             set.assert_close(&got, &expected, 2e-4, NARROW);
@@ -206,15 +234,19 @@ proptest! {
             // From what the set is given: where a group has no variance, its rounding is all there is.
             let x = wide(&set.of(&x));
             let group = reference.group_norm(&x, &weight, &bias, groups, 1e-5, silu).unwrap();
-            (group, reference.layer_norm(&x, &weight, &bias, 1e-5).unwrap())
+            let scaled = reference.scaled_silu(&x, &weight, &bias).unwrap();
+            (group, reference.layer_norm(&x, &weight, &bias, 1e-5).unwrap(), scaled)
         };
         for set in sets() {
-            let (group, layer) = expected(&set);
+            let (group, layer, scaled) = expected(&set);
+            let (weight, bias) = (set.there(&weight), set.there(&bias));
             let got = set.operators.group_norm(&set.of(&x), &weight, &bias, groups, 1e-5, silu).unwrap();
             // One value per group has no variance: what is left is rounding, made large by the division.
             set.assert_close(&got, &group, if positions * per_group > 1 { 1e-4 } else { 1e-2 }, NARROW);
             let got = set.operators.layer_norm(&set.of(&x), &weight, &bias, 1e-5).unwrap();
             set.assert_close(&got, &layer, if channels > 1 { 1e-4 } else { 1e-2 }, NARROW);
+            let got = set.operators.scaled_silu(&set.of(&x), &weight, &bias).unwrap();
+            set.assert_close(&got, &scaled, 1e-4, NARROW);
         }
     }
 
@@ -298,11 +330,11 @@ fn conv3x3_agrees_at(dims: [usize; 4], outputs: usize, number: NumberType, opera
         residual: noise(4, &[images, kind.output(height), kind.output(width), outputs]),
     };
     let reference = reference();
-    let fused = given.map(wide);
+    let fused = given.wide();
     let w = weight(&reference, number, shape, 5);
     let expected = reference.conv3x3(&wide(&x), &w, kind, fused.fused(operands, Activation::None)).unwrap();
     for set in sets() {
-        let fused = given.map(|t| set.of(t));
+        let fused = given.of(&set);
         let w = weight(&*set.operators, number, shape, 5);
         let got = set.operators.conv3x3(&set.of(&x), &w, kind, fused.fused(operands, Activation::None)).unwrap();
         // candle adds up the thousands of products of a convolution in 16 bits.
@@ -341,7 +373,7 @@ fn operands_of_other_shapes_are_refused() {
         assert!(ops.linear(&x, &w, Fused { residual: Some(&wrong), ..Fused::NOTHING }).is_err(), "{}", set.name);
         assert!(ops.conv3x3(&set.of(&noise(1, &[1, 4, 4, 7])), &w, Conv3x3::Same, Fused::NOTHING).is_err());
         assert!(ops.attention(&set.of(&noise(1, &[1, 4, 7])), &x, &x, 1, false).is_err());
-        let norm = noise(1, &[7]);
+        let norm = set.there(&noise(1, &[7]));
         assert!(ops.group_norm(&set.of(&noise(1, &[1, 4, 7])), &norm, &norm, 2, 1e-5, false).is_err());
         assert!(ops.weight(Stored { bytes: &[0; 12], number: NumberType::F32, shape }, &[], Held::Exact).is_err());
     }

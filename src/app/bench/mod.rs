@@ -1,5 +1,7 @@
 //! How long the parts of a picture take on this machine.
 
+mod compare;
+
 use std::ops::ControlFlow;
 use std::time::Instant;
 
@@ -15,6 +17,7 @@ use crate::plan::{Plan, Request, Sampler, Settings, lower};
 use crate::preset::PresetSet;
 use crate::say;
 use crate::text::EmbeddingFiles;
+use compare::{Difference, compare};
 
 /// What is to be measured.
 #[derive(Debug, Clone)]
@@ -29,6 +32,8 @@ pub struct Wish {
     pub lora: Option<String>,
     /// Leave the VAE out.
     pub skip_vae: bool,
+    /// Draw a picture on the CPU in f32 as well, and tell the difference.
+    pub compare: bool,
 }
 
 /// What was measured. Times are seconds, memory is bytes.
@@ -36,6 +41,8 @@ pub struct Wish {
 pub struct Report {
     version: &'static str,
     model: String,
+    device: String,
+    precision: &'static str,
     threads: usize,
     instructions: Vec<&'static str>,
     rounds: u32,
@@ -44,6 +51,7 @@ pub struct Report {
     text: f64,
     sizes: Vec<SizeReport>,
     lora: Option<LoraReport>,
+    difference: Option<Difference>,
     peak_memory: Option<u64>,
 }
 
@@ -99,6 +107,7 @@ pub fn measure(
     };
     let (engine, found) = open_engine(&model, session, &mut EmbeddingFiles::default(), settings)?;
     found.into_iter().for_each(&mut *say);
+    let precision = engine.precision().name();
     let mut bench = Bench { engine, rounds: wish.rounds, say };
     let open = started.elapsed().as_secs_f64();
     if let Some(name) = &lora {
@@ -112,18 +121,26 @@ pub fn measure(
     let load = text_load + started.elapsed().as_secs_f64();
     let seconds = format!("{:.2}", open + load);
     bench.say(say!("loaded in {seconds} s", "読み込み {seconds} 秒"));
+    let measured = sizes.iter().map(|size| bench.size(*size, wish)).collect::<Result<_>>()?;
+    let lora = lora.map(|name| bench.lora(&name)).transpose()?;
+    let peak_memory = peak_memory();
+    drop(bench);
+    let size = sizes.first().copied().filter(|_| wish.compare);
     Ok(Report {
         version: env!("CARGO_PKG_VERSION"),
         model: model.checkpoint.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default(),
+        device: settings.device.clone(),
+        precision,
         threads: rayon::current_num_threads(),
         instructions: instructions(),
         rounds: wish.rounds,
         open,
         load,
         text,
-        sizes: sizes.into_iter().map(|size| bench.size(size, wish)).collect::<Result<_>>()?,
-        lora: lora.map(|name| bench.lora(&name)).transpose()?,
-        peak_memory: peak_memory(),
+        sizes: measured,
+        lora,
+        difference: size.map(|size| compare(session, settings, size)).transpose()?,
+        peak_memory,
     })
 }
 
@@ -289,10 +306,10 @@ impl Report {
     /// The measurements as data and as a table.
     pub fn answer(&self) -> Answer {
         let instructions = self.instructions.join(" ");
-        let Report { version, model, threads, .. } = self;
+        let Report { version, model, device, precision, threads, .. } = self;
         let mut lines = vec![say!(
-            "lbw {version} · {model} · {threads} threads · {instructions}\n",
-            "lbw {version} · {model} · {threads} スレッド · {instructions}\n"
+            "lbw {version} · {model} · {device}, {precision} · {threads} threads · {instructions}\n",
+            "lbw {version} · {model} · {device}、{precision} · {threads} スレッド · {instructions}\n"
         )];
         let mut seconds = |what: Text, seconds: f64| lines.push(row(&what, &format!("{seconds:>9.3} s")));
         seconds(say!("open and load the weights", "重みを開いて読み込む"), self.open + self.load);
@@ -317,6 +334,18 @@ impl Report {
                     say!("re-weight {block} ({count} parameters)", "{block} の重みを変える (パラメーター {count} 個)");
                 seconds(what, *time);
             }
+        }
+        if let Some(Difference { text, prediction, latent, bytes, psnr }) = &self.difference {
+            for (what, off) in [
+                (say!("text, off the CPU's f32 by", "テキスト、CPU の f32 との差"), text),
+                (say!("one evaluation, off by", "1 評価の差"), prediction),
+                (say!("latent of 8 steps, off by", "8 ステップ後の潜在画像の差"), latent),
+            ] {
+                lines.push(row(&what, &format!("{off:>9.1e}")));
+            }
+            let psnr = psnr.map_or_else(|| "∞".to_owned(), |psnr| format!("{psnr:.1}"));
+            let of = say!("picture, largest byte and PSNR", "画像、バイトの最大差と PSNR");
+            lines.push(row(&of, &format!("{bytes:>9} · {psnr} dB")));
         }
         if let Some(bytes) = self.peak_memory {
             let gigabytes = format!("{:>9.2} GB", bytes as f64 / 1e9);

@@ -1,0 +1,123 @@
+//! Kernels of `kernels.cu` by name, and what they are given.
+
+use candle_core::cuda_backend::WrapErr;
+use candle_core::cuda_backend::cudarc::driver::{DevicePtr, LaunchConfig, PushKernelArg};
+use candle_core::{CudaDevice, DType, Device, Result, Storage, Tensor};
+use half::f16;
+
+/// The kernels, as the build compiled them: for the oldest card that is served, which the driver compiles on for the one that is there.
+const PTX: &str = include_str!(concat!(env!("OUT_DIR"), "/kernels.ptx"));
+/// Threads of a block, as `kernels.cu` has it where a block sums.
+const THREADS: u32 = 128;
+
+/// What a kernel is given.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Argument {
+    /// Of a tensor's first value; 0 where there is none.
+    Address(u64),
+    Count(usize),
+    Int(usize),
+    Float(f32),
+}
+
+impl Argument {
+    /// The values of a contiguous tensor of this type. It must live until the kernel has been launched; memory that is given back
+    /// after that is given back in the order of the stream.
+    pub(super) fn of(t: &Tensor, dtype: DType) -> Result<Self> {
+        let (storage, layout) = t.storage_and_layout();
+        let (Storage::Cuda(there), true) = (&*storage, layout.is_contiguous() && t.dtype() == dtype) else {
+            candle_core::bail!("{:?} of {:?} on {:?} is not what a kernel takes", t.shape(), t.dtype(), t.device());
+        };
+        let stream = there.device.cuda_stream();
+        let first = match dtype {
+            DType::F32 => there.as_cuda_slice::<f32>()?.device_ptr(&stream).0,
+            DType::F16 => there.as_cuda_slice::<f16>()?.device_ptr(&stream).0,
+            other => candle_core::bail!("no kernel takes {other:?}"),
+        };
+        Ok(Argument::Address(first + (layout.start_offset() * dtype.size_in_bytes()) as u64))
+    }
+
+    /// The same, or nothing.
+    pub(super) fn maybe(t: Option<&Tensor>, dtype: DType) -> Result<Self> {
+        t.map_or(Ok(Argument::Address(0)), |t| Argument::of(t, dtype))
+    }
+
+    pub(super) fn is_aligned(self, bytes: u64) -> bool {
+        matches!(self, Argument::Address(address) if address.is_multiple_of(bytes))
+    }
+}
+
+/// The kernels on one card, for one type of number.
+pub(super) struct Kernels {
+    card: CudaDevice,
+    suffix: &'static str,
+}
+
+impl Kernels {
+    pub(super) fn new(card: &CudaDevice, suffix: &'static str) -> Self {
+        Kernels { card: card.clone(), suffix }
+    }
+
+    /// A thread for each of `count`. `{}` in a name stands for the type.
+    pub(super) fn over(&self, name: &str, count: usize, arguments: &[Argument]) -> Result<()> {
+        const BLOCK: u32 = 256;
+        self.launch(name, (count.div_ceil(BLOCK as usize), 1), BLOCK, 0, arguments)
+    }
+
+    /// A block for each of `count`.
+    pub(super) fn rows(&self, name: &str, count: usize, arguments: &[Argument]) -> Result<()> {
+        self.launch(name, (count, 1), THREADS, 0, arguments)
+    }
+
+    /// A block for each place of a grid.
+    pub(super) fn grid(&self, name: &str, grid: (usize, usize), arguments: &[Argument]) -> Result<()> {
+        self.launch(name, grid, THREADS, 0, arguments)
+    }
+
+    /// A large block for each place of a grid, with so many bytes of shared memory.
+    pub(super) fn slabs(&self, name: &str, grid: (usize, usize), shared: usize, arguments: &[Argument]) -> Result<()> {
+        self.launch(name, grid, 256, shared, arguments)
+    }
+
+    fn launch(
+        &self,
+        name: &str,
+        grid: (usize, usize),
+        block: u32,
+        shared: usize,
+        arguments: &[Argument],
+    ) -> Result<()> {
+        if grid.0 == 0 || grid.1 == 0 {
+            return Ok(());
+        }
+        let size = |of: usize| u32::try_from(of).map_err(candle_core::Error::wrap);
+        let function = self.card.get_or_load_custom_func(&name.replace("{}", self.suffix), "lbw", PTX)?;
+        // Kept as the kernel's parameters have them, until it has been launched.
+        let numbers: Vec<(u64, i32, f32)> = arguments
+            .iter()
+            .map(|argument| match *argument {
+                Argument::Address(address) => Ok((address, 0, 0.0)),
+                Argument::Count(count) => Ok((count as u64, 0, 0.0)),
+                Argument::Int(number) => Ok((0, i32::try_from(number).map_err(candle_core::Error::wrap)?, 0.0)),
+                Argument::Float(number) => Ok((0, 0, number)),
+            })
+            .collect::<Result<_>>()?;
+        let mut builder = function.builder();
+        for (argument, (address, int, float)) in arguments.iter().zip(&numbers) {
+            match argument {
+                Argument::Address(_) | Argument::Count(_) => builder.arg(address),
+                Argument::Int(_) => builder.arg(int),
+                Argument::Float(_) => builder.arg(float),
+            };
+        }
+        let config = LaunchConfig {
+            grid_dim: (size(grid.0)?, size(grid.1)?, 1),
+            block_dim: (block, 1, 1),
+            shared_mem_bytes: size(shared)?,
+        };
+        // SAFETY: the arguments are those of the kernel in `kernels.cu`, in its order; each caller has checked that its tensors have the
+        // shapes that it tells the kernel, and the kernel stays within them.
+        unsafe { builder.launch(config) }.w()?;
+        Ok(())
+    }
+}

@@ -1,0 +1,345 @@
+//! Operators for NVIDIA's cards: products are cuBLAS's, what lies between them is in kernels of our own (`kernels.cu`).
+//!
+//! They differ from [candle's](super::Candle) in what they read and write, not in what they compute: a convolution reads
+//! channels-last data once, what is fused to a product is one pass, softmax and norms are f32 inside whatever goes in and out.
+
+mod device;
+mod launch;
+
+use std::sync::Arc;
+
+use candle_core::{D, DType, Device, Result, Tensor};
+
+pub use device::open;
+use launch::{Argument, Kernels};
+
+use super::{Candle, Conv3x3, Fused, Held, LowRank, Moments, Operators, Stored, Weight, check_attention};
+
+/// Values of the rows of a convolution's matrix that are made at a time: 512 MiB of f16.
+const COLUMNS: usize = 1 << 28;
+/// Scores that are computed at a time: 512 MiB of f16.
+const SCORES: usize = 1 << 28;
+/// Slabs that a norm's positions are cut into, at most.
+const SLABS: usize = 128;
+/// Positions of a slab, at least.
+const SLAB: usize = 16;
+
+/// Ours and cuBLAS's, on one card.
+pub struct Cuda {
+    candle: Candle,
+    kernels: Kernels,
+    dtype: DType,
+}
+
+impl Cuda {
+    /// Those for f32 or f16; `None` for any other type or device.
+    pub fn new(device: &Device, dtype: DType) -> Option<Self> {
+        let suffix = match dtype {
+            DType::F32 => "f32",
+            DType::F16 => "f16",
+            _ => return None,
+        };
+        let Device::Cuda(card) = device else { return None };
+        Some(Cuda { candle: Candle::new(device, dtype), kernels: Kernels::new(card, suffix), dtype })
+    }
+
+    /// A tensor that a kernel will write every value of.
+    fn room(&self, shape: &[usize], dtype: DType) -> Result<Tensor> {
+        // SAFETY: each caller gives it to a kernel that writes all of it before anything else on the one stream reads it.
+        unsafe { Tensor::empty(shape, dtype, self.candle.device()) }
+    }
+
+    /// What is fused to a product (…, outputs), over its last axis.
+    fn finish(&self, y: Tensor, fused: Fused<'_>) -> Result<Tensor> {
+        let Fused { bias, shift, activation, slope, residual } = fused;
+        let is_plain = bias.is_none() && shift.is_none() && slope.is_none() && residual.is_none();
+        if is_plain && activation == super::Activation::None {
+            return Ok(y);
+        }
+        let inputs = y.dim(D::Minus1)?;
+        let paired = activation == super::Activation::Geglu;
+        let outputs = if paired { inputs / 2 } else { inputs };
+        let mut shape = y.dims().to_vec();
+        if let Some(last) = shape.last_mut() {
+            *last = outputs;
+        }
+        for (operand, expected) in [(bias, inputs), (slope, outputs)] {
+            fits(operand.is_none_or(|t| t.elem_count() == expected), "a bias or slope", &y)?;
+        }
+        fits(residual.is_none_or(|t| t.dims() == shape), "a residual", &y)?;
+        let rows = y.elem_count() / inputs.max(1);
+        let images = shift.map_or(Ok(1), |t| t.dim(0))?;
+        fits(shift.is_none_or(|t| t.elem_count() == images * inputs && rows.is_multiple_of(images)), "a shift", &y)?;
+        let residual = residual.map(Tensor::contiguous).transpose()?;
+        let shift = shift.map(Tensor::contiguous).transpose()?;
+        let to = self.room(&shape, self.dtype)?;
+        let at_once = if outputs.is_multiple_of(4) { 4 } else { 1 };
+        let packs = to.elem_count() / at_once;
+        self.kernels.over(
+            &format!("finish_{{}}_{at_once}"),
+            packs,
+            &[
+                Argument::of(&y, self.dtype)?,
+                Argument::of(&to, self.dtype)?,
+                Argument::Count(packs),
+                Argument::Int(inputs),
+                Argument::Int(outputs),
+                Argument::Int(activation as usize),
+                Argument::maybe(bias, DType::F32)?,
+                Argument::maybe(shift.as_ref(), self.dtype)?,
+                Argument::Count(rows / images.max(1)),
+                Argument::maybe(slope, DType::F32)?,
+                Argument::maybe(residual.as_ref(), self.dtype)?,
+            ],
+        )?;
+        Ok(to)
+    }
+
+    /// The rows of the matrix of a convolution for `pixels` of its outputs.
+    fn columns(&self, x: &Tensor, kind: Conv3x3, pixels: std::ops::Range<usize>) -> Result<Tensor> {
+        let (_, height, width, channels) = x.dims4()?;
+        let to = self.room(&[pixels.len(), 9 * channels], self.dtype)?;
+        let from = Argument::of(x, self.dtype)?;
+        let size = self.dtype.size_in_bytes();
+        // Copied in units as large as rows and addresses allow.
+        let unit = if (channels * size).is_multiple_of(16) && from.is_aligned(16) { 16 } else { size };
+        let channels = channels * size / unit;
+        self.kernels.over(
+            &format!("columns_{unit}"),
+            pixels.len() * 9 * channels,
+            &[
+                from,
+                Argument::of(&to, self.dtype)?,
+                Argument::Count(pixels.start),
+                Argument::Count(pixels.len()),
+                Argument::Int(height),
+                Argument::Int(width),
+                Argument::Int(channels),
+                Argument::Int(kind.output(height)),
+                Argument::Int(kind.output(width)),
+                Argument::Int(kind.stride()),
+                Argument::Int(kind.before()),
+                Argument::Int(usize::from(kind.doubles())),
+                Argument::Int(usize::from(kind.wraps())),
+            ],
+        )?;
+        Ok(to)
+    }
+
+    /// Softmax of scores (images·heads, queries, keys) in their place, of the queries from `first` on.
+    fn softmax(&self, scores: &Tensor, causal: bool, first: usize) -> Result<()> {
+        let (_, queries, keys) = scores.dims3()?;
+        let at_once = if keys.is_multiple_of(4) { 4 } else { 1 };
+        self.kernels.rows(
+            &format!("softmax_{{}}_{at_once}"),
+            scores.elem_count() / keys.max(1),
+            &[
+                Argument::of(scores, self.dtype)?,
+                Argument::Int(keys),
+                Argument::Int(usize::from(causal)),
+                Argument::Int(first),
+                Argument::Int(queries),
+            ],
+        )
+    }
+}
+
+/// Refuses an operand of another shape.
+fn fits(does: bool, what: &str, y: &Tensor) -> Result<()> {
+    if !does {
+        candle_core::bail!("{what} does not fit {:?}", y.shape());
+    }
+    Ok(())
+}
+
+impl Operators for Cuda {
+    fn device(&self) -> &Device {
+        self.candle.device()
+    }
+
+    fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    fn exact(&self) -> Arc<dyn Operators> {
+        match Cuda::new(self.candle.device(), DType::F32) {
+            Some(exact) => Arc::new(exact),
+            None => self.candle.exact(),
+        }
+    }
+
+    fn weight(&self, stored: Stored<'_>, changes: &[LowRank], held: Held) -> Result<Weight> {
+        let shape = stored.shape;
+        match (self.candle.weight(stored, changes, held)?, shape.taps) {
+            // (outputs, taps, inputs), as the rows of `columns` are.
+            (Weight::Tensor(kernel), 9) => {
+                let kernel = kernel.permute((0, 2, 3, 1))?.contiguous()?;
+                Ok(Weight::Tensor(kernel.reshape((shape.outputs, shape.row()))?))
+            }
+            (weight, _) => Ok(weight),
+        }
+    }
+
+    fn linear(&self, x: &Tensor, weight: &Weight, fused: Fused<'_>) -> Result<Tensor> {
+        self.finish(self.candle.linear(x, weight, Fused::NOTHING)?, fused)
+    }
+
+    fn conv3x3(&self, x: &Tensor, weight: &Weight, kind: Conv3x3, fused: Fused<'_>) -> Result<Tensor> {
+        let (images, height, width, channels) = x.dims4()?;
+        let (outputs, row) = weight.tensor()?.dims2()?;
+        fits(row == 9 * channels && height > 0 && width > 0, "a kernel", x)?;
+        let x = x.contiguous()?;
+        let (down, across) = (kind.output(height), kind.output(width));
+        let pixels = images * down * across;
+        let step = (COLUMNS / row.max(1)).clamp(1, pixels.max(1));
+        let part = |first| {
+            let columns = self.columns(&x, kind, first..pixels.min(first + step))?;
+            self.candle.linear(&columns, weight, Fused::NOTHING)
+        };
+        let parts = (0..pixels).step_by(step).map(part).collect::<Result<Vec<_>>>()?;
+        let y = if let [whole] = parts.as_slice() { whole.clone() } else { Tensor::cat(&parts, 0)? };
+        self.finish(y.reshape((images, down, across, outputs))?, fused)
+    }
+
+    fn attention(&self, q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, causal: bool) -> Result<Tensor> {
+        check_attention(q, k, v, heads)?;
+        let (batch, queries, channels) = q.dims3()?;
+        let (_, keys, _) = k.dims3()?;
+        let width = channels / heads;
+        let split = |x: &Tensor| {
+            let (batch, tokens, _) = x.dims3()?;
+            let x = x.reshape((batch, tokens, heads, width))?.transpose(1, 2)?.contiguous()?;
+            x.reshape((batch * heads, tokens, width))
+        };
+        let q = (split(q)? * (width as f64).powf(-0.5))?;
+        let (k, v) = (split(k)?.t()?, split(v)?);
+        let step = (SCORES / (batch * heads * keys).max(1)).clamp(1, queries.max(1));
+        let mut parts = Vec::new();
+        for first in (0..queries).step_by(step) {
+            let rows = step.min(queries - first);
+            let scores = q.narrow(1, first, rows)?.contiguous()?.matmul(&k)?;
+            self.softmax(&scores, causal, first)?;
+            parts.push(scores.matmul(&v)?);
+        }
+        let joined = if let [whole] = parts.as_slice() { whole.clone() } else { Tensor::cat(&parts, 1)? };
+        let joined = joined.reshape((batch, heads, queries, width))?;
+        joined.transpose(1, 2)?.contiguous()?.reshape((batch, queries, channels))
+    }
+
+    fn layer_norm(&self, x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Result<Tensor> {
+        let width = x.dim(D::Minus1)?;
+        fits(weight.elem_count() == width && bias.elem_count() == width, "a norm's weight", x)?;
+        let x = x.contiguous()?;
+        let to = self.room(x.dims(), self.dtype)?;
+        self.kernels.rows(
+            "layer_norm_{}",
+            x.elem_count() / width.max(1),
+            &[
+                Argument::of(&x, self.dtype)?,
+                Argument::of(&to, self.dtype)?,
+                Argument::Int(width),
+                Argument::Float(eps as f32),
+                Argument::of(weight, DType::F32)?,
+                Argument::of(bias, DType::F32)?,
+            ],
+        )?;
+        Ok(to)
+    }
+
+    fn group_norm(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        bias: &Tensor,
+        groups: usize,
+        eps: f64,
+        silu: bool,
+    ) -> Result<Tensor> {
+        let (images, channels) = (x.dim(0)?, x.dim(D::Minus1)?);
+        let divides = groups > 0 && channels.is_multiple_of(groups);
+        fits(divides && weight.elem_count() == channels && bias.elem_count() == channels, "a norm's weight", x)?;
+        let x = x.contiguous()?;
+        let positions = x.elem_count() / (images * channels).max(1);
+        let slab = positions.div_ceil(SLABS).max(SLAB);
+        let count = positions.div_ceil(slab);
+        let slabs = self.room(&[images, count, groups, 2], DType::F32)?;
+        let moments = self.room(&[images, groups, 2], DType::F32)?;
+        let to = self.room(x.dims(), self.dtype)?;
+        self.kernels.slabs(
+            "slab_moments_{}",
+            (count, images),
+            8 * channels,
+            &[
+                Argument::of(&x, self.dtype)?,
+                Argument::of(&slabs, DType::F32)?,
+                Argument::Count(positions),
+                Argument::Int(channels),
+                Argument::Int(groups),
+                Argument::Int(slab),
+            ],
+        )?;
+        self.kernels.grid(
+            "group_moments",
+            (groups, images),
+            &[
+                Argument::of(&slabs, DType::F32)?,
+                Argument::of(&moments, DType::F32)?,
+                Argument::Int(count),
+                Argument::Count(positions),
+                Argument::Int(channels / groups),
+                Argument::Int(groups),
+                Argument::Int(slab),
+                Argument::Float(eps as f32),
+            ],
+        )?;
+        let at_once = if channels.is_multiple_of(4) { 4 } else { 1 };
+        let packs = x.elem_count() / at_once;
+        self.kernels.over(
+            &format!("group_norm_{{}}_{at_once}"),
+            packs,
+            &[
+                Argument::of(&x, self.dtype)?,
+                Argument::of(&to, self.dtype)?,
+                Argument::Count(packs),
+                Argument::Count(positions * channels),
+                Argument::Int(channels),
+                Argument::Int(groups),
+                Argument::of(&moments, DType::F32)?,
+                Argument::of(weight, DType::F32)?,
+                Argument::of(bias, DType::F32)?,
+                Argument::Int(usize::from(silu)),
+            ],
+        )?;
+        Ok(to)
+    }
+
+    fn see(&self, part: &Tensor, moments: &mut Moments) -> Result<()> {
+        self.candle.see(part, moments)
+    }
+
+    fn scaled_silu(&self, x: &Tensor, scale: &Tensor, shift: &Tensor) -> Result<Tensor> {
+        let channels = x.dim(D::Minus1)?;
+        fits(scale.elem_count() == channels && shift.elem_count() == channels, "a scale", x)?;
+        let x = x.contiguous()?;
+        let to = self.room(x.dims(), self.dtype)?;
+        let at_once = if channels.is_multiple_of(4) { 4 } else { 1 };
+        let packs = x.elem_count() / at_once;
+        self.kernels.over(
+            &format!("scaled_silu_{{}}_{at_once}"),
+            packs,
+            &[
+                Argument::of(&x, self.dtype)?,
+                Argument::of(&to, self.dtype)?,
+                Argument::Count(packs),
+                Argument::Int(channels),
+                Argument::of(scale, DType::F32)?,
+                Argument::of(shift, DType::F32)?,
+            ],
+        )?;
+        Ok(to)
+    }
+
+    fn resize_nearest(&self, x: &Tensor, height: usize, width: usize) -> Result<Tensor> {
+        self.candle.resize_nearest(x, height, width)
+    }
+}
