@@ -1,8 +1,10 @@
 //! Drawing over a part of a picture: masks from files and from transparency, what is said about them, and pasting it all again.
 
 use image::{Luma, Rgb, RgbImage, Rgba};
+use serde_json::json;
 
 use crate::sandbox::Sandbox;
+use crate::worker::worker_in;
 
 const SMALL: [&str; 8] = ["--steps", "2", "--seed", "1", "--sampler", "Euler", "--size", "64x64"];
 
@@ -79,6 +81,14 @@ fn only_the_masked_part_is_drawn_large() {
     s.expect(0, &["batch", "lines.txt", "-o", "out"]);
     let drawn = s.names("out").into_iter().find(|name| name.ends_with(".png")).unwrap();
     s.assert_same_picture("part.png", &format!("out/{drawn}"));
+    // A worker's plan, and its request in the infotext's own words.
+    let plan = &s.json(&["info", "part.png", "--json"])["plan"];
+    let plan = json!({ "plan": plan, "file": "plan.png" });
+    let request = json!({ "prompt": info.trim(), "init": "init.png", "mask": "mask.png" });
+    let request = json!({ "request": request, "file": "request.png" });
+    worker_in(&s, &pictures, 0, format!("{plan}\n{request}\n").as_bytes());
+    s.assert_same_picture("part.png", "out/plan.png");
+    s.assert_same_picture("part.png", "out/request.png");
 }
 
 #[test]

@@ -238,3 +238,40 @@ fn a_part_of_a_picture_is_drawn_over() {
     refused(json!({ "mask": "over.png" }), "Invalid encoded image");
     refused(json!({ "mask_round": false }), "mask_round");
 }
+
+/// A tile, and a checkpoint that takes over: as the command draws them, and said in the infotext.
+#[test]
+fn tiles_and_a_second_checkpoint() {
+    let sandbox = crate::sandbox::Sandbox::new();
+    let model = |name: &str| sandbox.path(&format!("webui/models/Stable-diffusion/{name}.safetensors"));
+    let own = crate::sandbox::repository("fixtures/embedded/shapes-xl.safetensors");
+    sandbox.folder("webui/models/Stable-diffusion");
+    let mut tensors = candle_core::safetensors::load(&own, &candle_core::Device::Cpu).unwrap();
+    let last = tensors.get_mut("model.diffusion_model.out.2.weight").unwrap();
+    *last = (&*last * 0.8).unwrap();
+    std::fs::copy(own, model("first")).unwrap();
+    candle_core::safetensors::save(&tensors, model("second")).unwrap();
+    let places = ["--webui-dir", "webui", "--model", "first"];
+    let server = Server::start_in(sandbox, &places);
+    let command = |name: &str, own: &[&str]| {
+        let settings = ["--size", "64x64", "--steps", "2", "--seed", "7", "--sampler", "Euler a", "-o", name];
+        server.sandbox.expect(0, &[&["txt2img", "red circle"], &places[..], &settings, own].concat());
+        server.sandbox.bytes(name)
+    };
+    let drawn = |fields: Value, says: &str| {
+        let mut request = tiny(json!({ "prompt": "red circle" }));
+        request.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        let answer = server.done("/sdapi/v1/txt2img", &request);
+        let told = info(&answer)["infotexts"][0].as_str().unwrap().to_owned();
+        assert!(told.contains(says), "{told}");
+        picture(&answer)
+    };
+    let plain = command("plain.png", &[]);
+    let tile = command("tile.png", &["--tiling"]);
+    let refined = command("refined.png", &["--refiner", "second", "--refiner-switch-at", "0.5"]);
+    assert!(pixels(&tile) != pixels(&plain) && pixels(&refined) != pixels(&plain));
+    assert!(drawn(json!({ "tiling": true }), "Tiling: True") == tile);
+    let second = json!({ "refiner_checkpoint": "second", "refiner_switch_at": 0.5 });
+    assert!(drawn(second, "Refiner: second [") == refined);
+    assert!(drawn(json!({}), "Model: first") == plain, "a request leaves something behind");
+}
