@@ -307,9 +307,17 @@ impl Catalogue {
             (None, Some(folder)) => match checkpoints(folder).as_slice() {
                 [only] => Ok(only.clone()),
                 [] => {
+                    let root = folder.ancestors().nth(2).and_then(webui::root_above);
                     let folder = folder.display();
                     let message = say!("{folder}: there is no checkpoint", "{folder}: チェックポイントがありません");
-                    Err(Error::file(code::NO_MODEL, message))
+                    let error = Error::file(code::NO_MODEL, message);
+                    Err(match root {
+                        Some(root) => {
+                            let root = root.display();
+                            error.help(say!("did you mean `--webui-dir {root}`?", "`--webui-dir {root}` のことですか?"))
+                        }
+                        None => error,
+                    })
                 }
                 several => {
                     let (folder, count, names) = (folder.display(), several.len(), listed(several));

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::batch::{Batch, Wish};
 use super::error::{Error, Result};
 use super::file_kind::FileKind;
-use super::files::read_presets;
+use super::files::{is_standard_input, read_presets};
 use super::session::Session;
 use super::source::{Reading, words};
 use crate::diagnostic::{Diagnostic, code};
@@ -17,7 +17,7 @@ pub fn check(session: &Session, inputs: &[String]) -> Result<Vec<Diagnostic>> {
     let mut found = session.found.clone();
     for input in inputs {
         let path = Path::new(input);
-        found.extend(match path.exists() {
+        found.extend(match path.exists() || is_standard_input(path) {
             true => of_file(session, path)?,
             false if FileKind::of_name(path).is_some() => {
                 let message = say!("{input}: there is no such file", "{input}: そのファイルはありません");

@@ -69,7 +69,8 @@ impl Error {
     /// What was found while words were read refuses them: the words are wrong, or nothing but files that they name.
     pub fn refused(findings: Vec<Diagnostic>) -> Self {
         let mut errors = findings.iter().filter(|found| found.severity == Severity::Error).peekable();
-        let is_of_files = errors.peek().is_some() && errors.all(|found| found.code == code::UNUSABLE_FILE);
+        let of_files = [code::NO_FILE, code::NO_MODEL, code::NO_VAE, code::UNUSABLE_FILE];
+        let is_of_files = errors.peek().is_some() && errors.all(|found| of_files.contains(&found.code));
         Error { kind: if is_of_files { ErrorKind::File } else { ErrorKind::Words }, findings }
     }
 

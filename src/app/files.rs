@@ -11,10 +11,18 @@ use crate::image_io::text_of_bytes;
 use crate::preset::{PresetFile, PresetSet, SIZE_LIMIT, webui, yaml};
 use crate::say;
 
-/// A text file of a sensible size.
+/// A text file of a sensible size; `-` is standard input.
 pub fn read_text(path: &Path) -> Result<String> {
+    if is_standard_input(path) {
+        return read_stream(&say!("standard input", "標準入力"), std::io::stdin());
+    }
     let file = std::fs::File::open(path).map_err(|error| Error::reading(path, &error))?;
     read_stream(&Text::same(path.display()), file)
+}
+
+/// Whether `-` is named, in the place of a file.
+pub fn is_standard_input(path: &Path) -> bool {
+    path.as_os_str() == "-"
 }
 
 /// The text of a file, or of a stream that is none, such as standard input; in any encoding that says what it is.

@@ -111,6 +111,11 @@ pub fn drawn_seeds(asked: &[Asked], jobs: &[Job]) -> Option<Diagnostic> {
     Some(Diagnostic::new(code::SEED, say!("seed {seeds}{more}", "シード {seeds}{more}")))
 }
 
+/// Whether `count` pictures could be written into `output`, as [`draw_into`] finds out; nothing is made.
+pub fn could_be_drawn_into(output: Option<&Path>, count: usize) -> Result<()> {
+    Output::could_be(output, count)
+}
+
 /// Draws jobs one after the other into `output`, a file or a folder for numbered files; with their ids where they are wanted.
 pub fn draw_into(
     mut jobs: Vec<Job>,

@@ -44,6 +44,27 @@ impl Output {
         }
     }
 
+    /// The same before anything is there: makes no folder and keeps no file.
+    pub fn could_be(output: Option<&Path>, count: usize) -> Result<()> {
+        match output.filter(|path| path.extension().is_some() && !path.is_dir()) {
+            Some(path) => Output::file(path, count).map(drop),
+            None => {
+                let folder = output.unwrap_or(Path::new("lbw-out"));
+                let mut above = folder.ancestors().filter(|path| !path.as_os_str().is_empty());
+                match above.find(|path| path.exists()) {
+                    Some(there) if there.is_dir() => can_be_written_to(there),
+                    Some(file) => {
+                        let name = file.display();
+                        let message =
+                            say!("{name} is a file and not a folder", "{name} はフォルダーではなくファイルです");
+                        Err(Error::file(code::NO_FILE, message))
+                    }
+                    None => can_be_written_to(Path::new(".")),
+                }
+            }
+        }
+    }
+
     fn file(path: &Path, count: usize) -> Result<Self> {
         let name = path.display();
         if !path.extension().is_some_and(|e| e.eq_ignore_ascii_case("png")) {
@@ -69,8 +90,11 @@ impl Output {
         }
         let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
         if let Some(parent) = parent.filter(|p| !p.is_dir()) {
-            let parent = parent.display();
-            let message = say!("{parent}: there is no such folder", "{parent}: そのフォルダーはありません");
+            let (name, is_file) = (parent.display(), parent.exists());
+            let message = match is_file {
+                true => say!("{name} is a file and not a folder", "{name} はフォルダーではなくファイルです"),
+                false => say!("{name}: there is no such folder", "{name}: そのフォルダーはありません"),
+            };
             return Err(Error::file(code::NO_FILE, message));
         }
         can_be_written_to(parent.unwrap_or(Path::new(".")))?;

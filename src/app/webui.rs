@@ -37,6 +37,11 @@ pub(super) fn upscaler_folders(webui: &Path) -> Vec<PathBuf> {
     folders.into_iter().filter(|d| d.is_dir()).collect()
 }
 
+/// webui's own folder, where `named` is one inside it.
+pub(super) fn root_above(named: &Path) -> Option<&Path> {
+    named.ancestors().skip(1).find(|above| above.join("models/Stable-diffusion").is_dir())
+}
+
 /// Styles files; webui ships the second one with styles of its own.
 pub(super) fn styles_files(webui: &Path) -> impl Iterator<Item = PathBuf> {
     ["styles.csv", "styles_integrated.csv"].map(|name| webui.join(name)).into_iter().filter(|p| p.is_file())

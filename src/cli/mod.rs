@@ -83,6 +83,7 @@ fn run_command(args: Vec<OsString>, terminal: Terminal) -> CommandResult {
         let prompts = prompts.into_iter().flatten().filter(|word| name != "plan" || !Path::new(word).exists());
         wrong::prompts(&prompts.cloned().collect::<Vec<_>>(), &Cli::command())?;
     }
+    wrong::dashes(&matches, &Cli::command())?;
     let cli = Cli::from_arg_matches(&matches).map_err(|error| wrong::told(&error, &words, &Cli::command()))?;
     let terminal = Terminal { quiet: cli.quiet || user::config().quiet, ..terminal };
     match cli.command {

@@ -116,8 +116,13 @@ fn byte(file: &mut impl Read) -> std::io::Result<u8> {
     file.read_exact(&mut byte).map(|()| byte[0])
 }
 
-/// UTF-8, or else Latin-1.
+/// UTF-8, UTF-16 where a mark says so, or else Latin-1.
 pub(super) fn text(bytes: &[u8]) -> String {
+    if [b"\xff\xfe", b"\xfe\xff"].iter().any(|mark| bytes.starts_with(*mark))
+        && let Ok(text) = crate::files::decode(bytes.to_vec())
+    {
+        return text;
+    }
     let text =
         std::str::from_utf8(bytes).map_or_else(|_| bytes.iter().map(|b| char::from(*b)).collect(), str::to_owned);
     text.trim_end_matches('\0').to_owned()

@@ -192,6 +192,10 @@ fn comments_wherever_programs_put_them() {
     // A comment of JPEG.
     let (read, _) = parameters("a.jpg", &jpeg(&[(0xe0, b"JFIF\0"), (0xfe, INFOTEXT.as_bytes())]));
     assert_eq!(read.as_deref(), Some(INFOTEXT));
+    for bytes in [u16::to_le_bytes, u16::to_be_bytes] {
+        let comment: Vec<u8> = format!("\u{feff}{INFOTEXT}").encode_utf16().flat_map(bytes).collect();
+        assert_eq!(parameters("a.jpg", &jpeg(&[(0xfe, &comment)])).0.as_deref(), Some(INFOTEXT));
+    }
     // The comment field in the first directory, as bytes, and Windows' own field.
     for (tag, kind, data) in [
         (0x9286, 1, user_comment(INFOTEXT)),

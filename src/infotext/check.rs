@@ -20,6 +20,14 @@ pub fn paste(source: &Source) -> (Option<Pasted>, Vec<Diagnostic>) {
     if let Some(foreign) = foreign::of_json(text) {
         return paste_foreign(&foreign, source);
     }
+    if foreign::is_json(text) {
+        let message = say!(
+            "this is JSON, and not that of a program whose settings can be read",
+            "これは JSON ですが、設定を読めるプログラムのものではありません"
+        );
+        let advice = say!("write the prompt alone", "プロンプトだけを書いてください");
+        return (None, vec![Diagnostic::new(code::NOT_CONVERTED, message).within(source).help(advice)]);
+    }
     let layout = Layout::of(text);
     if !layout.is_infotext() {
         let patch = Patch::default().and("prompt", text);

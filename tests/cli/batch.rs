@@ -102,7 +102,7 @@ fn everything_wrong_is_said_before_the_first_picture() {
     // A LoRA file that cannot be read is found before the first picture, too.
     s.write("loras/torn.safetensors", "\u{8}");
     s.write("torn.txt", format!("{SMALL}red circle\nred circle <lora:torn:1>\n"));
-    let (out, err) = s.expect(2, &["batch", "torn.txt", "--lora-dir", "loras"]);
+    let (out, err) = s.expect(3, &["batch", "torn.txt", "--lora-dir", "loras"]);
     assert!(out.is_empty() && err.contains("torn.txt:3") && err.contains("torn.safetensors"), "{err}");
     let (out, _) = s.expect(1, &["batch", "torn.txt", "--lora-dir", "loras", "--keep-going"]);
     assert_eq!(out.lines().count(), 1);

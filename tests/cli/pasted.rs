@@ -209,6 +209,49 @@ fn standard_input_is_read_as_files_are() {
     assert!(of("ja", 3, cp932).1.contains("標準入力: UTF-8 の文書ではありません"));
     let (_, err) = of("en", 3, "a red cat".encode_utf16().flat_map(u16::to_le_bytes).collect());
     assert!(err.contains("it looks like UTF-16LE"), "{err}");
+
+    // `-` stands for a file as well: prompts of a batch, plans, and what is checked.
+    let piped = |code: i32, args: &[&str], text: &str| {
+        s.write("input", text);
+        expect(code, s.lbw(args).stdin(std::fs::File::open(s.path("input")).unwrap()))
+    };
+    let lines = "#lbw --steps 1 --size 32x32 --seed 1\nred circle\nblue star\n";
+    let (out, _) = piped(0, &["batch", "-"], lines);
+    assert_eq!(out.lines().count(), 2, "{out}");
+    assert_eq!(s.names("lbw-out/stdin").iter().filter(|name| name.ends_with(".png")).count(), 2);
+    let (_, said) = piped(0, &["batch", "-"], lines);
+    assert!(said.contains("(2 were there)"), "{said}");
+    let (out, _) = piped(2, &["check", "-"], "#lbw --step 1\nred circle\n");
+    assert!(out.contains("1 errors"), "{out}");
+    let (plan, _) = s.expect(0, &["plan", "red circle", "--steps", "1", "--size", "32x32", "--seed", "1", "--json"]);
+    piped(0, &["run", "-", "-o", "run.png"], &plan);
+    let first = s.names("lbw-out/stdin").into_iter().find(|name| name.ends_with(".png")).unwrap();
+    s.assert_same_picture("run.png", &format!("lbw-out/stdin/{first}"));
+}
+
+#[test]
+fn a_batch_says_that_a_file_is_another_one() {
+    let s = Sandbox::new();
+    let infotext = "red circle\nSteps: 1, Sampler: Euler, CFG scale: 7, Seed: 1, Size: 32x32, Model hash: 0123456789, Model: other";
+    s.write("a.txt", format!("{infotext}\n"));
+    s.write("empty/models/Stable-diffusion/another.safetensors", "x");
+    s.folder("webui/models/Stable-diffusion");
+    let own = repository("fixtures/embedded/shapes-xl.safetensors");
+    std::fs::copy(own, s.path("webui/models/Stable-diffusion/other.safetensors")).unwrap();
+    for (command, output) in [(&["txt2img", infotext][..], ["a.png", "b.png"]), (&["batch", "a.txt"], ["a", "b"])] {
+        let languages = [("en", "hash 50f47b955b instead of 0123456789"), ("ja", "0123456789 ではなく 50f47b955b")];
+        for ((language, says), output) in languages.into_iter().zip(output) {
+            let args = [command, &["--webui-dir", "webui", "-o", output]].concat();
+            let (_, said) = expect(0, s.lbw(&args).env("LBW_LANG", language));
+            assert!(said.contains("W0708") && said.contains(says), "{command:?}: {said}");
+        }
+        // Without the file a dry run says what the run would.
+        for run in [&["--dry-run"][..], &[]] {
+            let args = [command, &["--webui-dir", "empty", "-o", "none.png"], run].concat();
+            let (_, said) = s.expect(3, &args);
+            assert!(said.contains("E0702") && said.contains("other"), "{said}");
+        }
+    }
 }
 
 #[test]

@@ -30,6 +30,9 @@ fn words_that_are_no_prompts_are_told() {
         (&["red circle", "/steps", "20"], "write `--steps`"),
         (&["red circle", "steps=20"], "write `--steps 20`"),
         (&["analyze", "red circle", "–seed", "1"], "write `--seed`"),
+        (&["batch", "prompts.txt", "—dry-run"], "write `--dry-run`"),
+        (&["run", "plan.json", "–output", "a.png"], "write `--output`"),
+        (&["lora", "inspect", "a.safetensors", "—json"], "write `--json`"),
     ] {
         let err = told(&s, 2, args);
         assert!(err.contains("E0817") && err.contains(advice), "{args:?}: {err}");
@@ -135,5 +138,50 @@ fn files_that_are_not_what_they_should_be_are_told_before_anything_is_drawn() {
     assert!(said.contains("W0618"), "{said}");
     let (_, said) = s.expect(2, &["plan", "<lora:house:1:lbw=MYPRESET>"]);
     assert!(said.contains("--presets") && said.contains("--webui-dir"), "{said}");
+    // JSON is no prompt, whoever wrote it.
+    let said = told(&s, 2, &["txt2img", r#"{"foo": 1, "bar": "x"}"#]);
+    assert!(said.contains("E0643"), "{said}");
     assert_eq!(s.names("lbw-out"), [""; 0], "nothing is drawn");
+}
+
+#[test]
+fn places_that_are_none_are_told_before_anything_is_drawn() {
+    let s = Sandbox::new();
+    s.write("file", "x");
+    s.write("prompts.txt", "red circle\n");
+    // A run and a dry run say the same.
+    for run in [&["--dry-run"][..], &[]] {
+        for (output, says) in [
+            ("file/a.png", "file is a file and not a folder"),
+            ("file/folder", "file is a file and not a folder"),
+            ("nowhere/a.png", "nowhere: there is no such folder"),
+        ] {
+            let args = [&["red circle", "--steps", "1", "--seed", "1", "-o", output][..], run].concat();
+            if run.is_empty() && output == "file/folder" {
+                assert!(told(&s, 3, &args).contains("E0706"));
+                continue;
+            }
+            let said = told(&s, 3, &args);
+            assert!(said.contains(says), "{args:?}: {said}");
+        }
+    }
+    // A checkpoint that there is not is a matter of files for every command.
+    for args in [
+        &["plan", "x", "--ckpt", "none"][..],
+        &["txt2img", "x", "--ckpt", "none", "--dry-run"],
+        &["check", "x", "--ckpt", "none"],
+        &["check", "prompts.txt", "--ckpt", "none"],
+        &["batch", "prompts.txt", "--ckpt", "none"],
+        &["batch", "prompts.txt", "--ckpt", "none", "--dry-run"],
+    ] {
+        let said = told(&s, 3, args);
+        assert!(said.contains("E0702") && said.contains("none: there is no such file"), "{args:?}: {said}");
+    }
+    s.folder("webui/models/Stable-diffusion");
+    for inside in ["webui/models", "webui/models/Stable-diffusion"] {
+        let said = told(&s, 3, &["plan", "x", "--webui-dir", inside]);
+        assert!(said.contains("did you mean `--webui-dir webui`?"), "{said}");
+    }
+    let said = told(&s, 2, &["plan", "x", "--size", "512"]);
+    assert!(said.contains("512x512"), "{said}");
 }

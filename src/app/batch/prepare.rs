@@ -182,7 +182,8 @@ impl Batch {
             "nothing was drawn: {wrong} of {lines} lines are wrong",
             "何も描いていません: {lines} 行のうち {wrong} 行に誤りがあります"
         );
-        let error = Error::words(code::BAD_LINE, message);
+        let found = self.found.iter().map(|found| found.diagnostic.clone()).collect();
+        let error = Error::new(Error::refused(found).kind, code::BAD_LINE, message);
         Some(if wish.keep_going {
             error
         } else {

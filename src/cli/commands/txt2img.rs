@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use crate::app::prompts::{ask, draw_into, drawn_seeds, jobs};
+use crate::app::prompts::{ask, could_be_drawn_into, draw_into, drawn_seeds, jobs};
 use crate::app::{Job, Renderer, Session};
 use crate::cli::args::{Drawer, EngineArgs, OutputArgs, PlaceArgs, PromptArgs, ViaArgs};
 use crate::cli::exit::CommandResult;
@@ -46,6 +46,7 @@ pub fn draw(
     let (jobs, found) = jobs(&session, &asked, found)?;
     terminal.say_all(&found);
     if dry_run {
+        could_be_drawn_into(output.output.as_deref(), jobs.len())?;
         return super::plan::print(&jobs, &session, output.json, terminal);
     }
     terminal.say_all(&drawn_seeds(&asked, &jobs).into_iter().collect::<Vec<_>>());

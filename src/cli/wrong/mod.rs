@@ -5,4 +5,4 @@ mod refused;
 mod slip;
 
 pub use refused::told;
-pub use slip::{first_word, prompts};
+pub use slip::{dashes, first_word, prompts};

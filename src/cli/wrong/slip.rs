@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use clap::Command;
+use clap::{ArgMatches, Command};
 
 use super::flag;
 use crate::app::{Error, ErrorKind, FileKind};
@@ -58,6 +58,20 @@ pub fn prompts(prompts: &[String], root: &Command) -> Result<(), Error> {
     }
 }
 
+/// What is wrong with the words that a command takes for files: flags whose hyphens are none.
+pub fn dashes(matches: &ArgMatches, command: &Command) -> Result<(), Error> {
+    for arg in command.get_positionals() {
+        let words = matches.try_get_raw(arg.get_id().as_str()).ok().flatten();
+        for word in words.into_iter().flatten().filter(|word| !Path::new(word).exists()) {
+            dash(&word.to_string_lossy()).map_or(Ok(()), Err)?;
+        }
+    }
+    match matches.subcommand() {
+        Some((name, inner)) => command.find_subcommand(name).map_or(Ok(()), |command| dashes(inner, command)),
+        None => Ok(()),
+    }
+}
+
 /// `—steps`: a hyphen that a program of texts has made longer.
 fn dash(word: &str) -> Option<Error> {
     let first = word.chars().next().filter(|c| flag::is_dash(*c) && *c != '-')?;
@@ -65,8 +79,8 @@ fn dash(word: &str) -> Option<Error> {
         return None;
     }
     let message = say!(
-        "`{word}` begins with `{first}`, which is no hyphen: it would be drawn",
-        "`{word}` の先頭は `{first}` で、ハイフンではありません。このままでは描かれてしまいます"
+        "`{word}` begins with `{first}`, which is no hyphen, and so is no flag",
+        "`{word}` の先頭は `{first}` で、ハイフンではないのでオプションになりません"
     );
     let meant = flag::plain(word);
     Some(Error::words(code::SLIP, message).help(say!("write `--{meant}`", "`--{meant}` と書いてください")))

@@ -56,13 +56,22 @@ impl Said for Unreadable {
 
 /// What JSON of another program says; nothing for JSON that is nobody's.
 pub fn of_json(text: &str) -> Option<Foreign> {
+    of_map(&object(text)?)
+}
+
+/// Whether `text` is an object of JSON that says something, and so no prompt. Braces are NovelAI's emphasis, but not around such.
+pub fn is_json(text: &str) -> bool {
+    object(text).is_some_and(|map| !map.is_empty())
+}
+
+fn object(text: &str) -> Option<Map<String, Value>> {
     if !text.trim_start().starts_with('{') {
         return None;
     }
     // ComfyUI writes NaN, which JSON has not.
     let value = serde_json::from_str(text).or_else(|_| serde_json::from_str(&without_nan(text))).ok()?;
     let Value::Object(map) = value else { return None };
-    of_map(&map)
+    Some(map)
 }
 
 fn without_nan(text: &str) -> String {

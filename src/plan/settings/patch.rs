@@ -119,11 +119,16 @@ impl Patch {
         match (table::find(name), table::find_size(name)) {
             (Some(setting), _) => self.read_setting(setting, name, text),
             (None, Some(size)) => {
-                let sides = sides(text).ok_or_else(|| PatchError::Value {
-                    name: name.to_owned(),
-                    value: text.to_owned(),
-                    expected: say!("a size such as 512x768", "512x768 のような大きさ"),
-                    near: None,
+                let sides = sides(text).ok_or_else(|| {
+                    // One number may have been meant for both sides.
+                    let side = text.trim().parse().ok().filter(|side: &u32| *side > 0);
+                    let (width, height) = side.map_or((512, 768), |side| (side, side));
+                    PatchError::Value {
+                        name: name.to_owned(),
+                        value: text.to_owned(),
+                        expected: say!("a size such as {width}x{height}", "{width}x{height} のような大きさ"),
+                        near: None,
+                    }
                 })?;
                 size.parts.iter().zip(sides).for_each(|(part, side)| self.put_named(part, side));
                 Ok(())

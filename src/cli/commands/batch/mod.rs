@@ -82,10 +82,10 @@ fn note(text: Text) -> Diagnostic {
     Diagnostic::new(code::DONE, text)
 }
 
-/// `lbw-out/cats` for `cats.txt`.
+/// `lbw-out/cats` for `cats.txt`, and `lbw-out/stdin` for `-`.
 fn default_folder(inputs: &[PathBuf]) -> PathBuf {
     let stem = inputs.first().and_then(|p| p.file_stem()).unwrap_or_default();
-    Path::new("lbw-out").join(stem)
+    Path::new("lbw-out").join(if stem == "-" { "stdin".as_ref() } else { stem })
 }
 
 fn print_summary(batch: &Batch, json: bool, terminal: Terminal) -> CommandResult {
