@@ -6,13 +6,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use crate::diagnostic::{Diagnostic, Said, code};
+use crate::diagnostic::{Diagnostic, Said, Text, code};
+use crate::files;
+use crate::files::limits::TEXT;
 use crate::plan::settings::table;
 use crate::plan::{Patch, Sampler, webui_option};
 use crate::say;
-
-/// webui's own file has a few kilobytes.
-const MAX_BYTES: u64 = 4 << 20;
 
 /// Options that change pictures when they are on, and that lbw does not have.
 const NOT_DONE: [&str; 8] = [
@@ -82,8 +81,7 @@ impl WebuiConfig {
             }
             Err(why) => {
                 let path = path.display();
-                let message =
-                    say!("{path}: {why}; webui's defaults are used", "{path}: {why}。webui の既定値を使います");
+                let message = say!("{path}: {why}; webui's defaults are used", "{path}: {why}。webui の既定値を使います", with why);
                 (WebuiConfig::default(), vec![Diagnostic::new(code::WEBUI_OPTION, message)])
             }
         }
@@ -180,16 +178,12 @@ impl WebuiConfig {
     }
 }
 
-fn options(path: &Path) -> Result<Map<String, Value>, String> {
-    let length = std::fs::metadata(path).map_err(|e| e.to_string())?.len();
-    if length > MAX_BYTES {
-        return Err(format!("larger than {} MiB", MAX_BYTES >> 20));
-    }
-    let bytes = std::fs::read(path).map_err(|e| e.to_string())?;
+fn options(path: &Path) -> Result<Map<String, Value>, Text> {
+    let bytes = files::read(path, TEXT).map_err(|e| e.said())?;
     match serde_json::from_slice(&bytes) {
         Ok(Value::Object(options)) => Ok(options),
-        Ok(_) => Err("not an object of options".to_owned()),
-        Err(why) => Err(why.to_string()),
+        Ok(_) => Err(say!("not an object of options", "設定のオブジェクトではありません")),
+        Err(why) => Err(Text::same(why)),
     }
 }
 

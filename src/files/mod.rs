@@ -1,9 +1,12 @@
-//! Files: written whole or not at all, and known by the hash of what they hold.
+//! Files: written whole or not at all, read up to their limits, and known by the hash of what they hold.
 
 mod hash;
+pub mod limits;
+mod open;
 mod text;
 mod write;
 
 pub use hash::{cached_sha256, hex, known_sha256, sha256_of_file};
+pub use open::{open, read};
 pub use text::{NotText, decode};
 pub use write::{Existing, write};

@@ -1,21 +1,72 @@
-//! Comments of JPEG and GIF files, where some programs keep infotext, and the XMP of JPEG.
+//! What stands in segments, chunks and blocks: comments of JPEG and GIF files, where some programs keep infotext, the XMP of JPEG,
+//! and the EXIF block of JPEG and WebP.
 
-use std::io::{BufRead, Read, Seek};
+use std::io::{self, BufRead, Read, Seek};
 
-use super::TEXT_LIMIT;
+use super::budget::{Budget, Problem};
+use crate::files::limits::PICTURE_BLOCK;
+use crate::say;
 
 /// How XMP begins in a JPEG's application segment.
 const XMP: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
 
-/// The comments of a JPEG and its XMP by their keywords. A file that ends early has those before the end.
-pub(super) fn of_jpeg(file: &mut (impl BufRead + Seek)) -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    let _ = walk_jpeg(file, &mut found);
-    found
+/// What a file has beside its pixels.
+#[derive(Debug, Default)]
+pub(super) struct Beside {
+    /// Texts by their keywords.
+    pub texts: Vec<(String, String)>,
+    /// The EXIF block.
+    pub exif: Option<Vec<u8>>,
 }
 
-fn walk_jpeg(file: &mut (impl BufRead + Seek), found: &mut Vec<(String, String)>) -> std::io::Result<()> {
-    let mut size = 0;
+/// What a JPEG has before its pixels. A file that ends early has what stands before its end; one that ends before it begins is cut
+/// short.
+pub(super) fn of_jpeg(file: &mut (impl BufRead + Seek)) -> Result<Beside, Problem> {
+    let mut found = Beside::default();
+    match walk_jpeg(file, &mut found) {
+        Err(Problem::TooLong) => Err(Problem::TooLong),
+        Err(error) if found.texts.is_empty() && found.exif.is_none() => Err(error),
+        _ => Ok(found),
+    }
+}
+
+fn walk_jpeg(file: &mut (impl BufRead + Seek), found: &mut Beside) -> Result<(), Problem> {
+    let mut budget = Budget::default();
+    while let Some((marker, length)) = next_segment(file)? {
+        if !matches!(marker, 0xfe | 0xe1) {
+            file.seek_relative(length as i64)?;
+            continue;
+        }
+        let segment = exactly(file, length)?;
+        if let (0xe1, Some(exif), None) = (marker, segment.strip_prefix(b"Exif\0\0"), &found.exif) {
+            found.exif = Some(exif.to_vec());
+        }
+        let (keyword, bytes) = match (marker, segment.strip_prefix(XMP)) {
+            (0xe1, Some(xmp)) => ("XML:com.adobe.xmp", xmp),
+            (0xfe, _) => ("comment", &segment[..]),
+            _ => continue,
+        };
+        budget.take(bytes.len())?;
+        found.texts.push((keyword.to_owned(), text(bytes)));
+    }
+    Ok(())
+}
+
+/// Width and height of a JPEG.
+pub(super) fn size_of_jpeg(file: &mut (impl BufRead + Seek)) -> Result<(u32, u32), Problem> {
+    while let Some((marker, length)) = next_segment(file)? {
+        // A frame, of whichever of the thirteen kinds: its precision, its height, its width.
+        if matches!(marker, 0xc0..=0xcf) && !matches!(marker, 0xc4 | 0xc8 | 0xcc) {
+            let [_, a, b, c, d] = *exactly(file, 5)?.first_chunk().unwrap_or(&[0; 5]);
+            return Ok((u16::from_be_bytes([c, d]).into(), u16::from_be_bytes([a, b]).into()));
+        }
+        file.seek_relative(length as i64)?;
+    }
+    Err(Problem::Damaged(say!("it has no pixels", "画素がありません")))
+}
+
+/// The marker and the length of the next segment before the pixels and the end.
+fn next_segment(file: &mut impl BufRead) -> Result<Option<(u8, usize)>, Problem> {
     loop {
         let mut marker = byte(file)?;
         while marker != 0xff {
@@ -26,54 +77,78 @@ fn walk_jpeg(file: &mut (impl BufRead + Seek), found: &mut Vec<(String, String)>
         }
         match marker {
             // Without a length: the start, restarts, and a stuffed zero.
-            0xd8 | 0xd0..=0xd7 | 0x01 | 0x00 => continue,
-            // The pixels, and the end.
-            0xda | 0xd9 => return Ok(()),
-            _ => {}
-        }
-        let length = (usize::from(byte(file)?) << 8 | usize::from(byte(file)?)).saturating_sub(2);
-        if !matches!(marker, 0xfe | 0xe1) {
-            file.seek_relative(length as i64)?;
-            continue;
-        }
-        let mut segment = Vec::new();
-        file.by_ref().take(length as u64).read_to_end(&mut segment)?;
-        size += segment.len();
-        if segment.len() < length || size as u64 > TEXT_LIMIT {
-            return Ok(());
-        }
-        match (marker, segment.strip_prefix(XMP)) {
-            (0xe1, Some(xmp)) => found.push(("XML:com.adobe.xmp".to_owned(), text(xmp))),
-            (0xfe, _) => found.push(("comment".to_owned(), text(&segment))),
-            _ => {}
+            0xd8 | 0xd0..=0xd7 | 0x01 | 0x00 => {}
+            0xda | 0xd9 => return Ok(None),
+            _ => {
+                let length = usize::from(byte(file)?) << 8 | usize::from(byte(file)?);
+                return Ok(Some((marker, length.saturating_sub(2))));
+            }
         }
     }
 }
 
-/// The comments of a GIF.
-pub(super) fn of_gif(file: &mut impl BufRead) -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    let _ = walk_gif(file, &mut found);
-    found
+/// The EXIF block of a WebP.
+pub(super) fn exif_of_webp(file: &mut (impl BufRead + Seek)) -> Result<Option<Vec<u8>>, Problem> {
+    let mut head = [0; 12];
+    file.read_exact(&mut head)?;
+    let mut left = u64::from(little(&head[4..])).saturating_sub(4);
+    while left >= 8 {
+        let mut chunk = [0; 8];
+        file.read_exact(&mut chunk)?;
+        let length = little(&chunk[4..]);
+        if chunk.starts_with(b"EXIF") {
+            return match length as usize {
+                0..=PICTURE_BLOCK => Ok(Some(exactly(file, length as usize)?)),
+                _ => Err(Problem::TooLong),
+            };
+        }
+        let padded = i64::from(length) + i64::from(length % 2);
+        file.seek_relative(padded)?;
+        left = left.saturating_sub(8 + padded as u64);
+    }
+    Ok(None)
 }
 
-fn walk_gif(file: &mut impl BufRead, found: &mut Vec<(String, String)>) -> std::io::Result<()> {
+fn little(bytes: &[u8]) -> u32 {
+    bytes.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes))
+}
+
+/// So many bytes, for which memory is taken as they come.
+fn exactly(file: &mut impl BufRead, length: usize) -> Result<Vec<u8>, Problem> {
+    let mut bytes = Vec::new();
+    file.take(length as u64).read_to_end(&mut bytes)?;
+    if bytes.len() < length {
+        return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+    }
+    Ok(bytes)
+}
+
+/// The comments of a GIF; of a file that ends early those before its end.
+pub(super) fn of_gif(file: &mut impl BufRead) -> Result<Vec<(String, String)>, Problem> {
+    let mut found = Vec::new();
+    match walk_gif(file, &mut found) {
+        Err(Problem::TooLong) => Err(Problem::TooLong),
+        _ => Ok(found),
+    }
+}
+
+fn walk_gif(file: &mut impl BufRead, found: &mut Vec<(String, String)>) -> Result<(), Problem> {
     let mut header = [0; 13];
     file.read_exact(&mut header)?;
     skip_colours(file, header[10])?;
-    let mut size = 0;
+    let mut budget = Budget::default();
     loop {
         match byte(file)? {
             0x21 => {
                 let is_comment = byte(file)? == 0xfe;
-                let mut comment = Vec::new();
+                let (mut comment, most) = (Vec::new(), budget.left());
                 blocks(file, |block| {
-                    size += block.len();
-                    if is_comment && size as u64 <= TEXT_LIMIT {
+                    if is_comment && comment.len() <= most {
                         comment.extend_from_slice(block);
                     }
                 })?;
                 if is_comment {
+                    budget.take(comment.len())?;
                     found.push(("comment".to_owned(), text(&comment)));
                 }
             }
@@ -90,7 +165,7 @@ fn walk_gif(file: &mut impl BufRead, found: &mut Vec<(String, String)>) -> std::
 }
 
 /// Passes over a table of colours, where the flags say that there is one.
-fn skip_colours(file: &mut impl BufRead, flags: u8) -> std::io::Result<()> {
+fn skip_colours(file: &mut impl BufRead, flags: u8) -> io::Result<()> {
     if flags & 0x80 == 0 {
         return Ok(());
     }
@@ -99,7 +174,7 @@ fn skip_colours(file: &mut impl BufRead, flags: u8) -> std::io::Result<()> {
 }
 
 /// The blocks up to the empty one.
-fn blocks(file: &mut impl BufRead, mut each: impl FnMut(&[u8])) -> std::io::Result<()> {
+fn blocks(file: &mut impl BufRead, mut each: impl FnMut(&[u8])) -> io::Result<()> {
     let mut block = [0; 255];
     loop {
         let length = usize::from(byte(file)?);
@@ -111,7 +186,7 @@ fn blocks(file: &mut impl BufRead, mut each: impl FnMut(&[u8])) -> std::io::Resu
     }
 }
 
-fn byte(file: &mut impl Read) -> std::io::Result<u8> {
+fn byte(file: &mut impl Read) -> io::Result<u8> {
     let mut byte = [0];
     file.read_exact(&mut byte).map(|()| byte[0])
 }

@@ -2,20 +2,66 @@
 
 use std::io::{BufRead, Seek};
 
-use exif::{Exif, In, Reader, Value};
+use exif::{Context, Exif, In, Reader, Tag, Value};
 
-/// The texts of a JPEG, WebP or AVIF file by their fields; none if it has no EXIF block.
-pub(super) fn from_container(file: &mut (impl BufRead + Seek)) -> Result<Vec<(String, String)>, exif::Error> {
+use super::budget::{Budget, Problem};
+use crate::diagnostic::Text;
+use crate::files::limits::EXIF_FIELDS;
+use crate::say;
+
+/// The texts of an AVIF file by their fields; none if it has no EXIF block.
+pub(super) fn from_container(file: &mut (impl BufRead + Seek)) -> Result<Vec<(String, String)>, Problem> {
     match Reader::new().read_from_container(file) {
-        Ok(exif) => Ok(texts(&exif)),
+        Ok(exif) => texts(&exif),
         Err(exif::Error::NotFound(_)) => Ok(Vec::new()),
-        Err(e) => Err(e),
+        Err(e) => Err(Problem::Damaged(Text::same(e))),
     }
 }
 
 /// The texts of a bare EXIF block, as PNG's eXIf chunk holds it.
-pub(super) fn from_tiff(block: Vec<u8>) -> Result<Vec<(String, String)>, exif::Error> {
-    Reader::new().read_raw(block).map(|exif| texts(&exif))
+pub(super) fn from_tiff(block: Vec<u8>) -> Result<Vec<(String, String)>, Problem> {
+    if count(&block) > EXIF_FIELDS {
+        return Err(Problem::Damaged(say!(
+            "its EXIF block has more than {EXIF_FIELDS} fields",
+            "EXIF の項目が {EXIF_FIELDS} 個を超えています"
+        )));
+    }
+    let exif = Reader::new().read_raw(block).map_err(|e| Problem::Damaged(Text::same(e)))?;
+    texts(&exif)
+}
+
+/// How many directories and fields the block has, counted no further than [`EXIF_FIELDS`]: directories may lie over each other, so that
+/// a small block can have any number of them.
+fn count(block: &[u8]) -> usize {
+    let is_little = block.starts_with(b"II");
+    let two = |at: usize| {
+        let bytes = *block.get(at..)?.first_chunk()?;
+        Some(if is_little { u16::from_le_bytes(bytes) } else { u16::from_be_bytes(bytes) })
+    };
+    let four = |at: usize| {
+        let bytes = *block.get(at..)?.first_chunk()?;
+        Some(if is_little { u32::from_le_bytes(bytes) } else { u32::from_be_bytes(bytes) } as usize)
+    };
+    // Where directories begin, those inside others and those that follow.
+    let mut directories: Vec<usize> = four(4).into_iter().collect();
+    let mut found = 0;
+    while let Some(start) = directories.pop() {
+        let Some(fields) = two(start).map(usize::from) else { continue };
+        found += 1 + fields;
+        if found > EXIF_FIELDS {
+            break;
+        }
+        for field in (0..fields).map(|n| start + 2 + 12 * n) {
+            let is_inner = two(field).is_some_and(|tag| [0x8769, 0x8825, 0xa005].contains(&tag));
+            if is_inner {
+                // A number of two or of four bytes.
+                let at = if two(field + 2) == Some(3) { two(field + 8).map(usize::from) } else { four(field + 8) };
+                directories.extend(at);
+            }
+        }
+        directories.extend(four(start + 2 + 12 * fields).filter(|at| *at != 0));
+    }
+    found
 }
 
 /// A bare EXIF block that holds nothing but this comment, in UTF-16 with the high byte first, as webui writes it.
@@ -38,38 +84,44 @@ pub(super) fn block(text: &str) -> Vec<u8> {
 }
 
 /// Fields that hold what a picture was made with: the comment, wherever it stands and whatever its type; the description; and those in
-/// which ComfyUI puts its graphs, with a word in front.
-fn texts(exif: &Exif) -> Vec<(String, String)> {
-    let one = |field: &exif::Field| {
-        let name = match field.tag.number() {
-            0x9286 => "UserComment",
-            0x010e => "ImageDescription",
-            0x010f => "Make",
-            0x0110 => "Model",
-            0x0131 => "Software",
-            0x9c9c => "XPComment",
-            _ => return None,
-        };
-        let bytes = match &field.value {
-            Value::Undefined(bytes, _) | Value::Byte(bytes) => bytes.clone(),
-            Value::Ascii(lines) => lines.concat(),
-            _ => return None,
-        };
-        let text = match name {
-            "XPComment" => Some(decode_utf16(&bytes).trim_end_matches('\0').to_owned()).filter(|text| !text.is_empty()),
-            _ => decode(&bytes),
-        }?;
-        Some(
-            match ["prompt", "workflow"]
-                .into_iter()
-                .find_map(|word| Some((word, text.strip_prefix(word)?.strip_prefix(':')?)))
-            {
-                Some((word, graph)) if graph.trim_start().starts_with('{') => (word.to_owned(), graph.to_owned()),
-                _ => (name.to_owned(), text),
-            },
-        )
-    };
-    exif.fields().filter(|field| field.ifd_num == In::PRIMARY).filter_map(one).collect()
+/// which ComfyUI puts its graphs, with a word in front. No other field is read: each may be as long as the block.
+fn texts(exif: &Exif) -> Result<Vec<(String, String)>, Problem> {
+    const WANTED: [(u16, &str); 6] = [
+        (0x010e, "ImageDescription"),
+        (0x010f, "Make"),
+        (0x0110, "Model"),
+        (0x0131, "Software"),
+        (0x9286, "UserComment"),
+        (0x9c9c, "XPComment"),
+    ];
+    let (mut found, mut budget) = (Vec::new(), Budget::default());
+    for context in [Context::Exif, Context::Tiff] {
+        for (number, name) in WANTED {
+            let Some(field) = exif.get_field(Tag(context, number), In::PRIMARY) else { continue };
+            let bytes = match &field.value {
+                Value::Undefined(bytes, _) | Value::Byte(bytes) => bytes.clone(),
+                Value::Ascii(lines) => lines.concat(),
+                _ => continue,
+            };
+            budget.take(bytes.len())?;
+            let text = match name {
+                "XPComment" => Some(decode_utf16(&bytes).trim_end_matches('\0').to_owned()).filter(|t| !t.is_empty()),
+                _ => decode(&bytes),
+            };
+            found.extend(text.map(|text| named(name, text)));
+        }
+    }
+    Ok(found)
+}
+
+/// The text under its field's name, or a graph of ComfyUI under its own.
+fn named(name: &str, text: String) -> (String, String) {
+    let graph =
+        ["prompt", "workflow"].into_iter().find_map(|word| Some((word, text.strip_prefix(word)?.strip_prefix(':')?)));
+    match graph {
+        Some((word, graph)) if graph.trim_start().starts_with('{') => (word.to_owned(), graph.to_owned()),
+        _ => (name.to_owned(), text),
+    }
 }
 
 /// Eight bytes name the encoding: `UNICODE` is UTF-16, anything else is read as UTF-8, which ASCII is part of.

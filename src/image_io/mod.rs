@@ -5,6 +5,8 @@
 //! relatives write: PNG text anywhere in the file, EXIF in JPEG, WebP, AVIF and PNG, comments of JPEG and GIF, text hidden in
 //! pixels, and a `.txt` beside the image.
 
+mod budget;
+mod chunks;
 mod comments;
 mod exif_comment;
 mod picture;
@@ -29,11 +31,6 @@ use crate::say;
 const PARAMETERS: &str = "parameters";
 /// PNG keyword of the plan.
 const PLAN: &str = "lbw";
-/// Nobody's prompt is longer; what is longer is an attack or a mistake.
-const TEXT_LIMIT: u64 = 16 << 20;
-/// Memory that reading a PNG may take.
-const PNG_LIMIT: usize = 256 << 20;
-
 /// Why an image could not be read or written.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", self.said())]
@@ -77,9 +74,10 @@ impl Said for Error {
             }
             Error::TooLong { path, limit } => {
                 let path = path.display();
+                let mib = limit >> 20;
                 say!(
-                    "the text of {path} is longer than {limit} bytes",
-                    "{path} のテキストが {limit} バイトを超えています"
+                    "the texts of {path} are longer than {mib} MiB, which no picture's are",
+                    "{path} のテキストが {mib} MiB を超えています。画像のものとしてはありえない長さです"
                 )
             }
             Error::Other(what) => what.clone(),

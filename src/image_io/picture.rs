@@ -1,23 +1,20 @@
 //! Reading the pixels of a picture that is drawn over.
 
-use std::io::{BufRead, Cursor, Seek};
+use std::io::{BufRead, BufReader, Cursor, Seek, SeekFrom};
 use std::path::Path;
 
-use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 
-use super::{Error, Rgb};
+use super::budget::Problem;
+use super::{Error, Rgb, comments};
 use crate::diagnostic::Text;
+use crate::files;
+use crate::files::limits::{PICTURE_PIXELS, PICTURE_SIDE, PICTURE_TEXT};
 use crate::picture::Rgba;
 use crate::say;
 
-/// Longest side of a picture that is read.
-pub(super) const MAX_SIDE: u32 = 16_384;
-/// Most pixels of a picture that comes from somebody else.
-const MAX_PIXELS: u64 = 64 << 20;
 /// What transparent pictures lie on.
 const WHITE: [u8; 3] = [255; 3];
-/// Memory that decoding may take.
-const MEMORY: u64 = 2 << 30;
 
 /// The picture at `path` (PNG, JPEG or WebP) upright, as RGB; what is transparent becomes white, as in webui.
 pub fn read_picture(path: &Path) -> Result<Rgb, Error> {
@@ -26,46 +23,94 @@ pub fn read_picture(path: &Path) -> Result<Rgb, Error> {
 
 /// The same with its transparency.
 pub fn read_picture_with_alpha(path: &Path) -> Result<Rgba, Error> {
-    let reader = ImageReader::open(path).map_err(|source| Error::Read { path: path.to_path_buf(), source })?;
-    decode(path, reader, u64::MAX)
+    let failed = |source| Error::Read { path: path.to_path_buf(), source };
+    decode(path, BufReader::new(files::open(path).map_err(failed)?))
 }
 
-/// The same of bytes that somebody sent, of no more than 64 megapixels. They are called `name`.
+/// The same of bytes that somebody sent. They are called `name`.
 pub fn picture_of_bytes(name: &str, bytes: &[u8]) -> Result<Rgb, Error> {
     Ok(picture_of_bytes_with_alpha(name, bytes)?.flattened(WHITE))
 }
 
 /// The same with its transparency.
 pub fn picture_of_bytes_with_alpha(name: &str, bytes: &[u8]) -> Result<Rgba, Error> {
-    decode(Path::new(name), ImageReader::new(Cursor::new(bytes)), MAX_PIXELS)
+    decode(Path::new(name), Cursor::new(bytes))
 }
 
-fn decode(path: &Path, reader: ImageReader<impl BufRead + Seek>, pixels: u64) -> Result<Rgba, Error> {
+fn decode(path: &Path, mut file: impl BufRead + Seek) -> Result<Rgba, Error> {
     let read = |source| Error::Read { path: path.to_path_buf(), source };
-    let damaged = |e: image::ImageError| Error::Damaged { path: path.to_path_buf(), what: Text::same(e) };
-    let mut reader = reader.with_guessed_format().map_err(read)?;
-    if reader.format().is_none() {
-        return Err(Error::UnknownFormat { path: path.to_path_buf() });
-    }
-    let mut limits = Limits::default();
-    (limits.max_image_width, limits.max_image_height) = (Some(MAX_SIDE), Some(MAX_SIDE));
-    limits.max_alloc = Some(MEMORY);
-    reader.limits(limits);
-    let mut decoder = reader.into_decoder().map_err(damaged)?;
-    let (width, height) = decoder.dimensions();
-    if u64::from(width) * u64::from(height) > pixels {
+    let damaged = |memory| move |e| Error::Damaged { path: path.to_path_buf(), what: undecodable(&e, memory) };
+    let (width, height) = size(path, &mut file)?;
+    let pixels = u64::from(width) * u64::from(height);
+    if width.max(height) > PICTURE_SIDE || pixels > PICTURE_PIXELS {
         return Err(too_large(path, width, height));
     }
-    let orientation = decoder.orientation().map_err(damaged)?;
-    let mut image = DynamicImage::from_decoder(decoder).map_err(damaged)?;
+    // Some decoders read the whole file, whatever is in it.
+    if file.seek(SeekFrom::End(0)).map_err(read)? > memory(pixels) {
+        let mib = memory(pixels) >> 20;
+        let what = say!(
+            "a picture of {width}x{height} pixels has no file of more than {mib} MiB",
+            "{width}x{height} 画素の画像のファイルが {mib} MiB を超えることはありません"
+        );
+        return Err(Error::Damaged { path: path.to_path_buf(), what });
+    }
+    file.rewind().map_err(read)?;
+    let most = memory(pixels);
+    let mut decoder = reader(path, &mut file, most)?.into_decoder().map_err(damaged(most))?;
+    let orientation = decoder.orientation().map_err(damaged(most))?;
+    let mut image = DynamicImage::from_decoder(decoder).map_err(damaged(most))?;
     image.apply_orientation(orientation);
     let rgba = image.into_rgba8();
     let (width, height) = (rgba.width() as usize, rgba.height() as usize);
     Ok(Rgba { width, height, bytes: rgba.into_raw() })
 }
 
+/// Width and height. A profile of colours is unpacked before they are known: there is little memory for it.
+fn size(path: &Path, file: &mut (impl BufRead + Seek)) -> Result<(u32, u32), Error> {
+    let damaged = |what| Error::Damaged { path: path.to_path_buf(), what };
+    let reader = reader(path, file, memory(0))?;
+    match reader.format() {
+        Some(ImageFormat::Jpeg) => comments::size_of_jpeg(reader.into_inner()).map_err(|problem| match problem {
+            Problem::Damaged(what) => damaged(what),
+            Problem::TooLong => Error::TooLong { path: path.to_path_buf(), limit: PICTURE_TEXT as u64 },
+        }),
+        _ => Ok(reader.into_decoder().map_err(|e| damaged(undecodable(&e, memory(0))))?.dimensions()),
+    }
+}
+
+/// Why the picture cannot be decoded, in words.
+fn undecodable(error: &ImageError, memory: u64) -> Text {
+    match error {
+        ImageError::Limits(_) => {
+            let mib = memory >> 20;
+            say!(
+                "decoding it takes more than {mib} MiB, which no picture of its size does",
+                "デコードに {mib} MiB を超えるメモリーが要ります。この大きさの画像ではありえません"
+            )
+        }
+        error => Text::same(error),
+    }
+}
+
+/// Memory for what stands before the pixels, and for each pixel 16 bits of four channels and as much for tables and rows.
+fn memory(pixels: u64) -> u64 {
+    (32 << 20) + 16 * pixels
+}
+
+fn reader<F: BufRead + Seek>(path: &Path, file: F, memory: u64) -> Result<ImageReader<F>, Error> {
+    let read = |source| Error::Read { path: path.to_path_buf(), source };
+    let mut reader = ImageReader::new(file).with_guessed_format().map_err(read)?;
+    if reader.format().is_none() {
+        return Err(Error::UnknownFormat { path: path.to_path_buf() });
+    }
+    let mut limits = Limits::no_limits();
+    limits.max_alloc = Some(memory);
+    reader.limits(limits);
+    Ok(reader)
+}
+
 pub(super) fn too_large(path: &Path, width: u32, height: u32) -> Error {
-    let (side, megapixels) = (MAX_SIDE, MAX_PIXELS >> 20);
+    let (side, megapixels) = (PICTURE_SIDE, PICTURE_PIXELS >> 20);
     let what = say!(
         "it has {width}x{height} pixels; sides up to {side} and {megapixels} megapixels are read",
         "{width}x{height} 画素あります。読めるのは一辺 {side}、{megapixels} メガ画素までです"

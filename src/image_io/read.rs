@@ -4,9 +4,11 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use super::picture::{MAX_SIDE, too_large};
-use super::{Error, PARAMETERS, PLAN, PNG_LIMIT, TEXT_LIMIT, comments, exif_comment, stealth};
-use crate::diagnostic::Text;
+use super::budget::Problem;
+use super::comments::Beside;
+use super::picture::too_large;
+use super::{Error, PARAMETERS, PLAN, chunks, comments, exif_comment, stealth};
+use crate::files::limits::{PICTURE_SIDE, PICTURE_TEXT};
 use crate::files::{self, NotText};
 use crate::say;
 
@@ -81,15 +83,31 @@ fn holds_exif(start: &[u8]) -> bool {
 }
 
 fn of_image(path: &Path, start: &[u8], file: &mut (impl BufRead + Seek)) -> Result<ImageText, Error> {
-    match start {
-        _ if start.starts_with(&PNG) => png_text(path, file),
-        [0xff, 0xd8, ..] => jpeg_text(path, file),
+    let text = match start {
+        _ if start.starts_with(&PNG) => return png_text(path, file),
+        [0xff, 0xd8, ..] => jpeg_text(file).map(|text| text.with_parameters(&[EXIF[0], EXIF[1], "comment", EXIF[2]])),
         [b'G', b'I', b'F', b'8', ..] => {
-            Ok(ImageText { texts: comments::of_gif(file), ..ImageText::default() }.with_parameters(&["comment"]))
+            comments::of_gif(file).map(|texts| of_texts(texts).with_parameters(&["comment"]))
         }
-        _ if holds_exif(start) => Ok(exif_text(path, file)?.with_parameters(&EXIF)),
-        _ => Err(Error::UnknownFormat { path: path.to_path_buf() }),
+        [b'R', ..] if holds_exif(start) => webp_text(file).map(|text| text.with_parameters(&EXIF)),
+        _ if holds_exif(start) => {
+            exif_comment::from_container(file).map(|texts| of_texts(texts).with_parameters(&EXIF))
+        }
+        _ => return Err(Error::UnknownFormat { path: path.to_path_buf() }),
+    };
+    text.map_err(|problem| error(path, problem))
+}
+
+fn error(path: &Path, problem: Problem) -> Error {
+    let path = path.to_path_buf();
+    match problem {
+        Problem::Damaged(what) => Error::Damaged { path, what },
+        Problem::TooLong => Error::TooLong { path, limit: PICTURE_TEXT as u64 },
     }
+}
+
+fn of_texts(texts: Vec<(String, String)>) -> ImageText {
+    ImageText { texts, ..ImageText::default() }
 }
 
 fn rewind(path: &Path, file: &mut impl Seek) -> Result<(), Error> {
@@ -97,12 +115,7 @@ fn rewind(path: &Path, file: &mut impl Seek) -> Result<(), Error> {
 }
 
 fn open(path: &Path) -> Result<File, Error> {
-    let failed = |source| Error::Read { path: path.to_path_buf(), source };
-    let file = File::open(path).map_err(failed)?;
-    if file.metadata().map_err(failed)?.is_dir() {
-        return Err(failed(std::io::ErrorKind::IsADirectory.into()));
-    }
-    Ok(file)
+    files::open(path).map_err(|source| Error::Read { path: path.to_path_buf(), source })
 }
 
 fn first_bytes(file: &mut File) -> std::io::Result<Vec<u8>> {
@@ -119,9 +132,9 @@ fn has_txt_extension(path: &Path) -> bool {
 fn text_file(path: &Path) -> Result<ImageText, Error> {
     let failed = |source| Error::Read { path: path.to_path_buf(), source };
     let mut bytes = Vec::new();
-    open(path)?.take(TEXT_LIMIT + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > TEXT_LIMIT {
-        return Err(Error::TooLong { path: path.to_path_buf(), limit: TEXT_LIMIT });
+    open(path)?.take(PICTURE_TEXT as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() > PICTURE_TEXT {
+        return Err(error(path, Problem::TooLong));
     }
     let text = files::decode(bytes).map_err(|NotText { at, .. }| Error::Damaged {
         path: path.to_path_buf(),
@@ -131,78 +144,33 @@ fn text_file(path: &Path) -> Result<ImageText, Error> {
 }
 
 fn png_text(path: &Path, file: &mut (impl BufRead + Seek)) -> Result<ImageText, Error> {
-    let damaged = |e: png::DecodingError| Error::Damaged { path: path.to_path_buf(), what: Text::same(e) };
-    let mut options = png::DecodeOptions::default();
-    options.set_skip_ancillary_crc_failures(false);
-    let mut decoder = png::Decoder::new_with_options(&mut *file, options);
-    decoder.set_limits(png::Limits { bytes: PNG_LIMIT });
-    let mut reader = decoder.read_info().map_err(damaged)?;
-    let (width, height) = reader.info().size();
-    if width.max(height) > MAX_SIDE {
+    let chunks = chunks::read(file).map_err(|problem| error(path, problem))?;
+    let (width, height) = chunks.size;
+    if width.max(height) > PICTURE_SIDE {
         return Err(too_large(path, width, height));
     }
-    // Text may follow the pixels.
-    reader.finish().map_err(damaged)?;
-    let info = reader.info();
-    let parameters = png_keyword(info, PARAMETERS).map_err(damaged)?;
-    let mut text = ImageText {
-        plan: png_keyword(info, PLAN).map_err(damaged)?,
-        texts: png_texts(info),
-        size: Some(info.size()),
-        parameters,
-    };
-    if let Some(exif) = info.exif_metadata.as_ref().filter(|_| text.parameters.is_none()) {
-        let fields = exif_comment::from_tiff(exif.to_vec())
-            .map_err(|e| Error::Damaged { path: path.to_path_buf(), what: Text::same(e) })?;
-        text.texts.extend(fields);
+    let mut text = ImageText { size: Some(chunks.size), ..of_texts(chunks.texts) };
+    text.parameters = text.get(PARAMETERS).map(str::to_owned);
+    text.plan = text.get(PLAN).map(str::to_owned);
+    if let Some(exif) = chunks.exif.filter(|_| text.parameters.is_none()) {
+        text.texts.extend(exif_comment::from_tiff(exif).map_err(|problem| error(path, problem))?);
         text = text.with_parameters(&EXIF);
     }
     if text.parameters.is_none() && text.texts.is_empty() {
-        drop(reader);
         rewind(path, file)?;
         text.parameters = stealth::hidden_text(file);
     }
     Ok(text)
 }
 
-/// All texts of a PNG; those that cannot be unpacked are left out.
-fn png_texts(info: &png::Info) -> Vec<(String, String)> {
-    let latin1 = info.uncompressed_latin1_text.iter().map(|c| (c.keyword.clone(), as_utf8(&c.text)));
-    let packed =
-        info.compressed_latin1_text.iter().filter_map(|c| Some((c.keyword.clone(), as_utf8(&c.get_text().ok()?))));
-    let utf8 = info.utf8_text.iter().filter_map(|c| Some((c.keyword.clone(), c.get_text().ok()?)));
-    latin1.chain(packed).chain(utf8).collect()
+fn jpeg_text(file: &mut (impl BufRead + Seek)) -> Result<ImageText, Problem> {
+    let Beside { texts, exif } = comments::of_jpeg(file)?;
+    let mut all = exif.map(exif_comment::from_tiff).transpose()?.unwrap_or_default();
+    all.extend(texts);
+    Ok(of_texts(all))
 }
 
-/// Text that was read as Latin-1, and that some programs wrote as UTF-8 all the same.
-fn as_utf8(text: &str) -> String {
-    let bytes: Option<Vec<u8>> = text.chars().map(|c| u8::try_from(c as u32).ok()).collect();
-    bytes.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_else(|| text.to_owned())
-}
-
-/// The last text with this keyword, whichever of the three kinds of chunks it stands in.
-fn png_keyword(info: &png::Info, keyword: &str) -> Result<Option<String>, png::DecodingError> {
-    if let Some(chunk) = info.utf8_text.iter().rfind(|c| c.keyword == keyword) {
-        return chunk.get_text().map(Some);
-    }
-    if let Some(chunk) = info.uncompressed_latin1_text.iter().rfind(|c| c.keyword == keyword) {
-        return Ok(Some(as_utf8(&chunk.text)));
-    }
-    match info.compressed_latin1_text.iter().rfind(|c| c.keyword == keyword) {
-        Some(chunk) => chunk.get_text().map(|text| Some(as_utf8(&text))),
-        None => Ok(None),
-    }
-}
-
-fn jpeg_text(path: &Path, file: &mut (impl BufRead + Seek)) -> Result<ImageText, Error> {
-    let mut text = exif_text(path, file)?;
-    rewind(path, file)?;
-    text.texts.extend(comments::of_jpeg(file));
-    Ok(text.with_parameters(&[EXIF[0], EXIF[1], "comment", EXIF[2]]))
-}
-
-fn exif_text(path: &Path, file: &mut (impl BufRead + Seek)) -> Result<ImageText, Error> {
-    let texts = exif_comment::from_container(file)
-        .map_err(|e| Error::Damaged { path: path.to_path_buf(), what: Text::same(e) })?;
-    Ok(ImageText { texts, ..ImageText::default() })
+fn webp_text(file: &mut (impl BufRead + Seek)) -> Result<ImageText, Problem> {
+    let exif = comments::exif_of_webp(file)?;
+    Ok(of_texts(exif.map(exif_comment::from_tiff).transpose()?.unwrap_or_default()))
 }

@@ -2,70 +2,103 @@
 
 use std::io::{BufRead, Read, Seek};
 
-use super::{PNG_LIMIT, TEXT_LIMIT};
+use crate::files::limits::{HIDDEN_PIXELS, HIDDEN_TEXT};
 
-/// A mark, whether it stands in the colours and not in the alpha channel, and whether what follows is packed.
-const MARKS: [(&[u8; 15], bool, bool); 4] = [
-    (b"stealth_pnginfo", false, false),
-    (b"stealth_pngcomp", false, true),
-    (b"stealth_rgbinfo", true, false),
-    (b"stealth_rgbcomp", true, true),
-];
+/// Before the text stand the mark and its length in bits.
+const HEAD: usize = 15 + 4;
+
+/// The lowest bits of a picture's first columns, one byte for each pixel: red in the highest of three, and above it alpha.
+struct Bits {
+    /// Row by row.
+    bits: Vec<u8>,
+    width: usize,
+    height: usize,
+}
 
 /// The hidden text, if there is one. A file that cannot be decoded has none.
 pub(super) fn hidden_text(file: &mut (impl BufRead + Seek)) -> Option<String> {
-    let mut decoder = png::Decoder::new(file);
-    decoder.set_limits(png::Limits { bytes: PNG_LIMIT });
+    let head = first_columns(file, HEAD * 8)?;
+    let (hidden, length) = Hidden::ALL.into_iter().find_map(|hidden| Some((hidden, hidden.length(&head)?)))?;
+    file.rewind().ok()?;
+    hidden.text(&first_columns(file, (HEAD + length) * 8)?, length)
+}
+
+/// As many columns of the picture as hold so many bits in one channel, read row by row: the whole is never in memory.
+fn first_columns(file: &mut (impl BufRead + Seek), bits: usize) -> Option<Bits> {
+    let mut decoder = png::Decoder::new_with_limits(file, png::Limits { bytes: HIDDEN_PIXELS });
+    decoder.set_ignore_iccp_chunk(true);
+    decoder.set_ignore_text_chunk(true);
     let mut reader = decoder.read_info().ok()?;
     let (kind, depth) = reader.output_color_type();
     let channels = kind.samples();
-    if depth != png::BitDepth::Eight || channels < 3 {
+    let size = reader.output_buffer_size().filter(|size| *size <= HIDDEN_PIXELS)?;
+    // Programs that hide text write no interlaced pictures.
+    if depth != png::BitDepth::Eight || channels < 3 || reader.info().interlaced || size == 0 {
         return None;
     }
-    let size = reader.output_buffer_size().filter(|size| *size <= PNG_LIMIT)?;
-    let mut pixels = vec![0; size];
-    let frame = reader.next_frame(&mut pixels).ok()?;
-    let (width, height) = (frame.width as usize, frame.height as usize);
-    of_pixels(&pixels, width, height, channels)
+    let (width, height) = (reader.info().width as usize, reader.info().height as usize);
+    let width = width.min(bits.div_ceil(height));
+    let mut kept = Vec::new();
+    while let Some(row) = reader.next_row().ok()? {
+        kept.extend(row.data().chunks_exact(channels).take(width).map(lowest));
+    }
+    Some(Bits { bits: kept, width, height })
 }
 
-/// The text in the pixels of rows from top to bottom.
-fn of_pixels(pixels: &[u8], width: usize, height: usize, channels: usize) -> Option<String> {
-    MARKS.iter().filter(|(_, in_colours, _)| *in_colours || channels == 4).find_map(|(mark, in_colours, is_packed)| {
-        let places = if *in_colours { 0..3 } else { 3..4 };
-        let mut bits =
-            (0..width).flat_map(move |x| (0..height).map(move |y| (y * width + x) * channels)).flat_map(|at| {
-                let places = places.clone();
-                places.map(move |place| pixels.get(at + place).map_or(0, |value| value & 1))
-            });
-        let mut take = |count: usize| -> Option<Vec<u8>> {
-            let mut bytes = Vec::new();
-            for _ in 0..count {
-                let mut byte = 0;
-                for _ in 0..8 {
-                    byte = byte << 1 | bits.next()?;
-                }
-                bytes.push(byte);
-            }
-            Some(bytes)
-        };
-        if take(mark.len())? != *mark {
-            return None;
-        }
-        let length = take(4)?.iter().fold(0, |length, byte| length << 8 | usize::from(*byte)) / 8;
-        if length as u64 > TEXT_LIMIT {
-            return None;
-        }
-        let bytes = take(length)?;
-        let bytes = if *is_packed { unpacked(&bytes)? } else { bytes };
+/// The lowest bits of a pixel.
+fn lowest(pixel: &[u8]) -> u8 {
+    let bit = |channel: usize| pixel.get(channel).map_or(0, |value| value & 1);
+    bit(3) << 3 | bit(0) << 2 | bit(1) << 1 | bit(2)
+}
+
+/// A way to hide text.
+#[derive(Clone, Copy)]
+struct Hidden {
+    mark: &'static [u8; 15],
+    /// Whether it stands in the colours and not in the alpha channel.
+    in_colours: bool,
+    is_packed: bool,
+}
+
+impl Hidden {
+    const ALL: [Hidden; 4] = [
+        Hidden { mark: b"stealth_pnginfo", in_colours: false, is_packed: false },
+        Hidden { mark: b"stealth_pngcomp", in_colours: false, is_packed: true },
+        Hidden { mark: b"stealth_rgbinfo", in_colours: true, is_packed: false },
+        Hidden { mark: b"stealth_rgbcomp", in_colours: true, is_packed: true },
+    ];
+
+    /// Bytes of the hidden text, where the picture begins with the mark.
+    fn length(self, bits: &Bits) -> Option<usize> {
+        let head = self.bytes(bits, 0, HEAD)?;
+        let (mark, length) = head.split_at(self.mark.len());
+        let length = length.iter().fold(0, |length, byte| length << 8 | usize::from(*byte)) / 8;
+        (mark == self.mark && length <= HIDDEN_TEXT).then_some(length)
+    }
+
+    fn text(self, bits: &Bits, length: usize) -> Option<String> {
+        let bytes = self.bytes(bits, HEAD, length)?;
+        let bytes = if self.is_packed { unpacked(&bytes)? } else { bytes };
         String::from_utf8(bytes).ok().filter(|text| !text.is_empty())
-    })
+    }
+
+    /// `count` bytes behind `skipped`, column by column.
+    fn bytes(self, bits: &Bits, skipped: usize, count: usize) -> Option<Vec<u8>> {
+        let places = if self.in_colours { 0..3 } else { 0..1 };
+        let shift = |place: usize| if self.in_colours { 2 - place } else { 3 };
+        let pixels = (0..bits.width).flat_map(|x| (0..bits.height).map(move |y| y * bits.width + x));
+        let all = pixels
+            .flat_map(|at| places.clone().map(move |place| bits.bits.get(at).map_or(0, |b| b >> shift(place) & 1)));
+        let mut all = all.skip(skipped * 8);
+        let mut byte = || (0..8).try_fold(0, |byte, _| Some(byte << 1 | all.next()?));
+        (0..count).map(|_| byte()).collect()
+    }
 }
 
 fn unpacked(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut text = Vec::new();
-    flate2::read::GzDecoder::new(bytes).take(TEXT_LIMIT + 1).read_to_end(&mut text).ok()?;
-    (text.len() as u64 <= TEXT_LIMIT).then_some(text)
+    flate2::read::GzDecoder::new(bytes).take(HIDDEN_TEXT as u64 + 1).read_to_end(&mut text).ok()?;
+    (text.len() <= HIDDEN_TEXT).then_some(text)
 }
 
 #[cfg(test)]
@@ -90,6 +123,15 @@ mod tests {
         (pixels, height)
     }
 
+    /// The text in a PNG of these pixels.
+    fn of_pixels(pixels: &[u8], width: usize, height: usize, channels: usize) -> Option<String> {
+        let mut file = Vec::new();
+        let mut encoder = png::Encoder::new(&mut file, width as u32, height as u32);
+        encoder.set_color(if channels == 4 { png::ColorType::Rgba } else { png::ColorType::Rgb });
+        encoder.write_header().unwrap().write_image_data(pixels).unwrap();
+        hidden_text(&mut std::io::Cursor::new(file))
+    }
+
     #[test]
     fn what_is_hidden_is_found() {
         let text = "桜, cat\nSteps: 20, Sampler: Euler a, Seed: 1";
@@ -105,7 +147,7 @@ mod tests {
             let (pixels, height) = hide(mark, payload, channels, 17);
             assert_eq!(of_pixels(&pixels, 17, height, channels).as_deref(), Some(text));
             // Cut short, or of a length beyond the picture, it is no text.
-            assert_eq!(of_pixels(&pixels[..pixels.len() / 2], 17, height / 2, channels), None);
+            assert_eq!(of_pixels(&pixels[..17 * (height / 2) * channels], 17, height / 2, channels), None);
         }
         assert_eq!(of_pixels(&[255; 4000], 25, 40, 4), None);
     }

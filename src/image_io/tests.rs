@@ -296,3 +296,164 @@ fn hostile_containers_end() {
         }
     }
 }
+
+/// A chunk of text that is packed: `kept` bytes at first, then nothing but zeros.
+fn packed(zeros: usize) -> Vec<u8> {
+    use std::io::Write;
+    let mut packed = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+    let piece = vec![0; 1 << 16];
+    (0..zeros >> 16).for_each(|_| packed.write_all(&piece).unwrap());
+    packed.finish().unwrap()
+}
+
+fn bare() -> Vec<u8> {
+    let mut bare = Vec::new();
+    image().write_to(&mut std::io::Cursor::new(&mut bare), image::ImageFormat::Png).unwrap();
+    bare
+}
+
+#[test]
+fn texts_that_unpack_to_too_much_are_refused() {
+    let zeros = packed(17 << 20);
+    let small = packed(6 << 20);
+    let chunk = |keyword: &str, head: &[u8], zeros: &[u8]| [keyword.as_bytes(), b"\0", head, zeros].concat();
+    let with = |chunks: &[(&[u8; 4], Vec<u8>)]| {
+        chunks.iter().fold(bare(), |png, (name, data)| insert_before_end(&png, name, data))
+    };
+    let many: Vec<_> = (0..3).map(|n| (b"zTXt", chunk(&format!("k{n}"), b"\0", &small))).collect();
+    let empty: Vec<_> = (0..200_000u32).map(|n| [&n.to_le_bytes()[..], b"k\0"].concat()).collect();
+    let mut empties = bare();
+    let end = empties.split_off(empties.len() - 12);
+    for text in &empty {
+        let text: Vec<u8> = text.iter().map(|byte| byte | 1).collect();
+        let text = [&text[..4], b"\0x"].concat();
+        empties.extend((text.len() as u32).to_be_bytes());
+        let mut crc = crc32fast::Hasher::new();
+        crc.update(b"tEXt");
+        crc.update(&text);
+        empties.extend([&b"tEXt"[..], &text, &crc.finalize().to_be_bytes()].concat());
+    }
+    empties.extend(end);
+    for (what, png) in [
+        ("zTXt", with(&[(b"zTXt", chunk("parameters", b"\0", &zeros))])),
+        ("iTXt", with(&[(b"iTXt", chunk("parameters", b"\x01\0\0\0", &zeros))])),
+        ("a plan", with(&[(b"iTXt", chunk("lbw", b"\x01\0\0\0", &zeros))])),
+        ("another's", with(&[(b"zTXt", chunk("workflow", b"\0", &zeros))])),
+        ("several", with(&many)),
+        ("as it is", with(&[(b"tEXt", chunk("parameters", b"", &vec![b'a'; 17 << 20]))])),
+        ("empty ones", empties),
+    ] {
+        assert!(matches!(text_of_bytes("x", &png), Err(Error::TooLong { .. })), "{what}");
+    }
+    // What lbw has no use for and cannot be unpacked is left out; its own text is missed.
+    let torn = b"x\x9c\xff\xff";
+    assert!(text_of_bytes("x", &with(&[(b"zTXt", chunk("other", b"\0", torn))])).unwrap().texts.is_empty());
+    let own = with(&[(b"zTXt", chunk("parameters", b"\0", torn))]);
+    assert!(matches!(text_of_bytes("x", &own), Err(Error::Damaged { .. })));
+    // A profile is nobody's text.
+    let profile = with(&[(b"iCCP", chunk("p", b"\0", &zeros)), (b"tEXt", b"parameters\0a cat".to_vec())]);
+    assert_eq!(text_of_bytes("x", &profile).unwrap().parameters.as_deref(), Some("a cat"));
+}
+
+#[test]
+fn the_kind_of_chunk_that_counts() {
+    let png =
+        [(b"iTXt", &b"parameters\0\0\0\0\0utf-8"[..]), (b"tEXt", b"parameters\0latin"), (b"zTXt", b"parameters\0\0x")]
+            .iter()
+            .fold(bare(), |png, (name, data)| insert_before_end(&png, name, data));
+    // The last one cannot be unpacked, and would not count.
+    assert!(matches!(text_of_bytes("x", &png), Err(Error::Damaged { .. })));
+    let png = [(b"iTXt", &b"parameters\0\0\0\0\0utf-8"[..]), (b"tEXt", b"parameters\0latin")]
+        .iter()
+        .fold(bare(), |png, (name, data)| insert_before_end(&png, name, data));
+    assert_eq!(text_of_bytes("x", &png).unwrap().parameters.as_deref(), Some("utf-8"));
+}
+
+/// A PNG of this size and kind, of which nothing is there but the first bytes.
+fn header(width: u32, height: u32, depth: u8, kind: u8, interlaced: u8) -> Vec<u8> {
+    let mut png = b"\x89PNG\r\n\x1a\n".to_vec();
+    let size = [&width.to_be_bytes()[..], &height.to_be_bytes(), &[depth, kind, 0, 0, interlaced]].concat();
+    for (name, data) in [(b"IHDR", size), (b"IDAT", packed(1 << 16)), (b"IEND", Vec::new())] {
+        let mut crc = crc32fast::Hasher::new();
+        crc.update(name);
+        crc.update(&data);
+        png.extend([&(data.len() as u32).to_be_bytes()[..], name, &data, &crc.finalize().to_be_bytes()].concat());
+    }
+    png
+}
+
+#[test]
+fn pictures_of_too_many_pixels_are_refused_unread() {
+    for (width, height, depth, kind, interlaced) in [
+        (16_384, 16_384, 8, 2, 0),
+        (16_384, 16_384, 16, 6, 0),
+        (16_384, 16_384, 8, 2, 1),
+        (8192, 8193, 8, 2, 0),
+        (1, 16_385, 8, 0, 0),
+        (u32::MAX / 2, 2, 1, 0, 0),
+    ] {
+        let refused = picture_of_bytes("x", &header(width, height, depth, kind, interlaced)).unwrap_err();
+        let said = refused.to_string();
+        assert!(said.contains("megapixels") || said.contains("MiB"), "{width}x{height}: {said}");
+    }
+    // A picture of a size that is read, and of too little.
+    assert!(matches!(picture_of_bytes("x", &header(64, 4096, 8, 2, 0)), Err(Error::Damaged { .. })));
+    // A profile that unpacks to more than any has.
+    let profile = [&b"p\0\0"[..], &packed(33 << 20)].concat();
+    let mut png = bare();
+    let rest = png.split_off(33);
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(b"iCCP");
+    crc.update(&profile);
+    png.extend(
+        [&(profile.len() as u32).to_be_bytes()[..], b"iCCP", &profile, &crc.finalize().to_be_bytes(), &rest].concat(),
+    );
+    let refused = picture_of_bytes("x", &png).unwrap_err();
+    assert!(refused.to_string().contains("32 MiB"), "{refused}");
+    assert!(picture_of_bytes("x", &bare()).is_ok());
+    // A JPEG tells its size before its pixels, and one with a gigabyte behind them is none.
+    let frame = [&[8][..], &20_000u16.to_be_bytes(), &20_000u16.to_be_bytes(), &[1, 1, 0x11, 0]].concat();
+    let refused = picture_of_bytes("x", &jpeg(&[(0xe0, b"JFIF\0\x01\x02\0\0\x01\0\x01\0\0"), (0xc0, &frame)]));
+    assert!(refused.unwrap_err().to_string().contains("20000x20000"));
+    let (_dir, path) = folder();
+    fs::write(&path, &bare()).unwrap();
+    fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(1 << 30).unwrap();
+    assert!(read_picture(&path).unwrap_err().to_string().contains("no file of more than"));
+}
+
+#[test]
+fn exif_that_goes_on_and_on_is_refused() {
+    // Directories that lie over each other, each with many fields, and each naming the next one.
+    let mut block = b"MM\0\x2a\0\0\0\x08".to_vec();
+    let (count, fields) = (500usize, 100usize);
+    block.resize(8 + 4 * count + 2 + 12 * fields + 4, 0);
+    for n in 0..count {
+        let at = 8 + 4 * n;
+        block[at..at + 2].copy_from_slice(&(fields as u16).to_be_bytes());
+        let next = at + 2 + 12 * fields;
+        if next + 4 <= block.len() {
+            block[next..next + 4].copy_from_slice(&(at as u32 + 4).to_be_bytes());
+        }
+    }
+    let refused = text_of_bytes("x", &jpeg(&[(0xe1, &[b"Exif\0\0", &block[..]].concat())])).unwrap_err();
+    assert!(refused.to_string().contains("fields"), "{refused}");
+    // A thousand fields, each with all of the block; of those that are read there is one.
+    let mut block = b"II\x2a\0\x08\0\0\0".to_vec();
+    block.extend(1000u16.to_le_bytes());
+    for n in 0..1000u16 {
+        let length = 40_000u32;
+        block.extend([&(0x100 + n).to_le_bytes()[..], &[7, 0], &length.to_le_bytes(), &0u32.to_le_bytes()].concat());
+    }
+    block.resize(60_000, 0);
+    text_of_bytes("x", &jpeg(&[(0xe1, &[b"Exif\0\0", &block[..]].concat())])).unwrap();
+}
+
+#[test]
+fn gifs_and_jpegs_of_comments_alone_are_refused() {
+    let gif = [&b"GIF89a\x01\0\x01\0\0\0\0"[..], &b"\x21\xfe\0".repeat(200_000), b"\x3b"].concat();
+    assert!(matches!(text_of_bytes("x", &gif), Err(Error::TooLong { .. })));
+    let comments: Vec<(u8, &[u8])> = vec![(0xfe, b""); 200_000];
+    assert!(matches!(text_of_bytes("x", &jpeg(&comments)), Err(Error::TooLong { .. })));
+    let webp = [&b"RIFF\xff\xff\xff\0WEBPEXIF"[..], &(5u32 << 20).to_le_bytes(), &vec![0; 5 << 20]].concat();
+    assert!(matches!(text_of_bytes("x", &webp), Err(Error::TooLong { .. })));
+}

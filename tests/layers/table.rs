@@ -5,10 +5,10 @@
 /// Each room (a folder or a file right under `src/`) and the rooms it may name, from the ground up: a room may only name rooms that
 /// stand above it in this list.
 pub const ROOMS: [(&str, &[&str]); 21] = [
-    // On the ground: they know nothing of lbw.
+    // On the ground: they know nothing of lbw, but for how reasons are said.
     ("diagnostic", &[]),
     ("block", &["diagnostic"]),
-    ("files", &[]),
+    ("files", &["diagnostic"]),
     ("picture", &[]),
     ("image_io", &["diagnostic", "files", "picture"]),
     // The text half: no tensors.

@@ -12,6 +12,7 @@ use super::error::GgufProblem;
 use super::source::Source;
 use super::{Contents, Entry, Place, Span};
 use crate::diagnostic::Text;
+use crate::files::limits::{TENSOR_HEADER, TENSORS};
 use crate::say;
 
 /// Dimensions that a tensor has at most.
@@ -25,8 +26,6 @@ pub(super) fn is_gguf(bytes: &[u8]) -> bool {
     bytes.starts_with(b"GGUF")
 }
 
-/// Longer headers are those of something else: the words of a language model take some ten MiB.
-const MAX_HEADER: usize = 256 << 20;
 /// What is read of a file at first; the header of an image model is shorter.
 const FIRST: usize = 1 << 20;
 
@@ -52,11 +51,12 @@ pub(super) fn read(source: &Source) -> std::result::Result<Contents, GgufProblem
         match header(&source.start(length), source.len()) {
             Ok(contents) => return Ok(contents),
             Err(Stop::Problem(problem)) => return Err(problem),
-            Err(Stop::GoesOn(end)) if end > MAX_HEADER => {
-                let why = say!("its header is longer than 256 MiB", "ヘッダーが 256 MiB を超えています");
+            Err(Stop::GoesOn(end)) if end > TENSOR_HEADER => {
+                let mib = TENSOR_HEADER >> 20;
+                let why = say!("its header is longer than {mib} MiB", "ヘッダーが {mib} MiB を超えています");
                 return Err(GgufProblem::Damaged(why));
             }
-            Err(Stop::GoesOn(end)) => length = end.max(2 * length),
+            Err(Stop::GoesOn(end)) => length = end.max(2 * length).min(TENSOR_HEADER),
         }
     }
 }
@@ -68,6 +68,11 @@ fn header(bytes: &[u8], file_len: usize) -> Result<Contents> {
         return Err(GgufProblem::Version(version).into());
     }
     let (tensors, values) = (reader.u64()?, reader.u64()?);
+    // Something for every tensor may stand in the metadata.
+    if tensors.max(values) > TENSORS as u64 && tensors.max(values) <= file_len as u64 {
+        let why = say!("its header names more than {TENSORS} things", "ヘッダーの項目が {TENSORS} 個を超えています");
+        return Err(GgufProblem::Damaged(why).into());
+    }
     let mut header = Header::default();
     for _ in 0..values {
         let key = reader.text()?;

@@ -14,6 +14,7 @@
 
 mod error;
 mod gguf;
+mod header;
 mod numbers;
 mod pickle;
 mod read;

@@ -2,19 +2,15 @@
 //!
 //! Nothing is imported or called. A name that a pickle asks for is one of [`Global`], known here by what it makes of its
 //! arguments, or the pickle is refused. Values are plain numbers or indices, containers lie in one list, so neither nesting
-//! nor cycles can exhaust the stack, and the whole is bounded by [`MAX_VALUES`].
+//! nor cycles can exhaust the stack, and the whole is bounded by [`PICKLE_VALUES`].
 
 use std::collections::HashMap;
 
 use safetensors::tensor::Dtype;
 
 use super::error::PickleProblem;
+use crate::files::limits::{PICKLE_VALUES, TENSOR_HEADER};
 use crate::say;
-
-/// Values that are made while a pickle is read. A checkpoint of 10,000 tensors has some hundred thousand.
-const MAX_VALUES: usize = 2_000_000;
-/// Longer pickles are refused before they are read: a checkpoint of 10,000 tensors takes two megabytes.
-pub(super) const MAX_BYTES: usize = 64 << 20;
 
 type Result<T> = std::result::Result<T, PickleProblem>;
 
@@ -151,18 +147,19 @@ impl<'b> Pickle<'b> {
         self.stack.clear();
         self.memo.clear();
         loop {
-            if self.at > MAX_BYTES {
-                return Err(PickleProblem::TooMuch(say!("a pickle of more than 64 MiB", "64 MiB を超える pickle")));
+            if self.at > TENSOR_HEADER {
+                let mib = TENSOR_HEADER >> 20;
+                return Err(PickleProblem::TooMuch(say!(
+                    "a pickle of more than {mib} MiB",
+                    "{mib} MiB を超える pickle"
+                )));
             }
             let [code] = self.take::<1>()?;
             if code == b'.' {
                 return self.pop();
             }
             self.step(code)?;
-            self.made += 1;
-            if self.made > MAX_VALUES {
-                return Err(PickleProblem::TooMuch(say!("two million values", "200 万個の値")));
-            }
+            self.count(1)?;
         }
     }
 
@@ -497,8 +494,8 @@ impl<'b> Pickle<'b> {
     /// Counts values that a container takes.
     fn count(&mut self, new: usize) -> Result<()> {
         self.made = self.made.saturating_add(new);
-        if self.made > MAX_VALUES {
-            Err(PickleProblem::TooMuch(say!("two million values", "200 万個の値")))
+        if self.made > PICKLE_VALUES {
+            Err(PickleProblem::TooMuch(say!("more than {PICKLE_VALUES} values", "{PICKLE_VALUES} 個を超える値")))
         } else {
             Ok(())
         }

@@ -5,21 +5,26 @@ use std::collections::BTreeMap;
 
 use infer::MatcherType;
 use safetensors::tensor::Metadata;
-use serde_json::Value;
 
 use super::error::Reason;
 use super::source::Source;
-use super::{Contents, Entry, Place, Span};
+use super::{Contents, Entry, Place, Span, header};
 use crate::diagnostic::Text;
+use crate::files::limits::TENSOR_HEADER;
 use crate::say;
 
-/// Longer headers are refused, as the format has it.
+/// Longer headers are none, as the format has it.
 const MAX_HEADER: usize = 100_000_000;
 
 /// The tensors that the header of `source` names. Offsets have been checked against the length.
 pub(super) fn read(source: &Source) -> Result<Contents, Reason> {
-    let text = header(source).ok_or_else(|| no_header(source))?;
-    let metadata: Metadata = serde_json::from_slice(&text).map_err(|error| why_unreadable(source, &text, &error))?;
+    let text = text_of_header(source)?;
+    let unreadable =
+        |error: serde_json::Error| something_else(source).unwrap_or_else(|| Reason::Other(Text::same(error)));
+    if let Some(refusal) = header::count(&text).map_err(unreadable)?.refusal() {
+        return Err(refusal);
+    }
+    let metadata: Metadata = serde_json::from_slice(&text).map_err(|error| Reason::Other(Text::same(error)))?;
     let data_start = size_of::<u64>() + text.len();
     match data_start.checked_add(metadata.data_len()) {
         Some(length) if length == source.len() => {}
@@ -44,43 +49,24 @@ pub(super) fn read(source: &Source) -> Result<Contents, Reason> {
 }
 
 /// The text of the header, if its length is one that it can have and it begins as an object does.
-fn header(source: &Source) -> Option<Cow<'_, [u8]>> {
-    let length = u64::from_le_bytes(*source.start(size_of::<u64>()).first_chunk()?);
-    let length = usize::try_from(length).ok().filter(|length| *length <= MAX_HEADER)?;
-    let text = source.get(size_of::<u64>()..size_of::<u64>() + length)?;
-    text.starts_with(b"{").then_some(text)
+fn text_of_header(source: &Source) -> Result<Cow<'_, [u8]>, Reason> {
+    let start = source.start(size_of::<u64>() + 1);
+    let length = start.first_chunk().copied().map(u64::from_le_bytes).and_then(|length| usize::try_from(length).ok());
+    let length = length.filter(|length| *length <= MAX_HEADER && start.get(size_of::<u64>()) == Some(&b'{'));
+    let Some(length) = length else { return Err(no_header(source)) };
+    if length > TENSOR_HEADER && source.len() - size_of::<u64>() >= length {
+        let mib = TENSOR_HEADER >> 20;
+        return Err(Reason::Other(say!(
+            "its header is longer than {mib} MiB, which no model's is",
+            "ヘッダーが {mib} MiB を超えています。そのようなモデルはありません"
+        )));
+    }
+    source.get(size_of::<u64>()..size_of::<u64>() + length).ok_or_else(|| no_header(source))
 }
 
 /// What a file without a header looks like.
 fn no_header(source: &Source) -> Reason {
     something_else(source).unwrap_or(Reason::CutShort(source.len()))
-}
-
-/// Why the header `text` is none.
-fn why_unreadable(source: &Source, text: &[u8], error: &serde_json::Error) -> Reason {
-    match serde_json::from_slice::<Value>(text) {
-        Ok(header) => odd_metadata(&header).unwrap_or_else(|| Reason::Other(Text::same(error))),
-        Err(_) => something_else(source).unwrap_or_else(|| Reason::Other(Text::same(error))),
-    }
-}
-
-/// What stands in the metadata in place of a text.
-fn odd_metadata(header: &Value) -> Option<Reason> {
-    let kind = |value: &Value| match value {
-        Value::String(_) => None,
-        Value::Number(_) => Some(say!("a number", "数値")),
-        Value::Object(_) => Some(say!("an object", "オブジェクト")),
-        Value::Array(_) => Some(say!("a list", "リスト")),
-        Value::Bool(_) => Some(say!("true or false", "真偽値")),
-        Value::Null => Some(say!("null", "null ")),
-    };
-    let metadata = header.get("__metadata__")?;
-    let found = match metadata {
-        Value::Object(texts) => texts.values().find_map(kind),
-        Value::Null => None,
-        other => kind(other).or_else(|| Some(say!("a text", "裸の文字列"))),
-    };
-    found.map(Reason::Metadata)
 }
 
 /// What else people find under the name of a model.

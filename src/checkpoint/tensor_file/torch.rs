@@ -5,18 +5,15 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 use super::error::PickleProblem;
-use super::pickle::{self, Container, Pickle, Storage, TensorInfo, Value};
+use super::pickle::{Container, Pickle, Storage, TensorInfo, Value};
 use super::source::Source;
 use super::{Contents, Entry, Place, Span, contiguous_strides, zip};
 use crate::diagnostic::Text;
+use crate::files::limits::{DEPTH, TENSOR_HEADER, TENSORS};
 use crate::say;
 
 /// Names that models have are shorter.
 const MAX_KEY: usize = 256;
-/// A checkpoint with its optimiser has some ten thousand.
-const MAX_TENSORS: usize = 1 << 17;
-/// Dictionaries within dictionaries.
-const MAX_DEPTH: usize = 8;
 /// Several tensors may share their numbers, but not without end.
 const MAX_SHARING: usize = 4;
 /// What a model's tensors are wrapped in, the one that counts first.
@@ -54,7 +51,7 @@ pub(super) fn read(source: &Source) -> Result<Option<Contents>> {
         return Err(PickleProblem::BigEndian);
     }
     // A longer one is refused where it goes on.
-    let pickle = pickle.start..pickle.end.min(pickle.start + pickle::MAX_BYTES + 1);
+    let pickle = pickle.start..pickle.end.min(pickle.start + TENSOR_HEADER + 1);
     let pickle = source.get(pickle).ok_or(PickleProblem::CutShort)?;
     let mut machine = Pickle::new(&pickle);
     let root = machine.run()?;
@@ -68,7 +65,7 @@ pub(super) fn read(source: &Source) -> Result<Option<Contents>> {
 
 /// A file of torch before 1.6: magic number, version, system, tensors, keys, then for each key a count and its numbers.
 fn old(source: &Source) -> Result<Contents> {
-    let bytes = source.start(pickle::MAX_BYTES + 1);
+    let bytes = source.start(TENSOR_HEADER + 1);
     let mut machine = Pickle::new(&bytes);
     if bytes.get(2..15) != Some(&OLD_MAGIC) {
         // A bare pickle holds no tensors of torch, but may be one that should be named.
@@ -180,14 +177,14 @@ impl Walk<'_> {
                 if let Some(tensor) = self.machine.tensors.get(at) {
                     self.found.insert(path.clone(), *tensor);
                 }
-                let few = self.found.len() <= MAX_TENSORS;
-                return if few {
-                    Ok(())
-                } else {
-                    Err(PickleProblem::TooMuch(say!("over a hundred thousand tensors", "10 万個を超えるテンソル")))
+                return match self.found.len() > TENSORS {
+                    false => Ok(()),
+                    true => {
+                        Err(PickleProblem::TooMuch(say!("more than {TENSORS} tensors", "{TENSORS} 個を超えるテンソル")))
+                    }
                 };
             }
-            Value::List(at) | Value::Dict(at) if depth < MAX_DEPTH => at,
+            Value::List(at) | Value::Dict(at) if depth < DEPTH => at,
             _ => return Ok(()),
         };
         let machine = self.machine;

@@ -7,6 +7,7 @@ use std::ops::Range;
 use super::error::PickleProblem;
 use super::source::Source;
 use crate::diagnostic::Text;
+use crate::files::limits::TENSOR_HEADER;
 use crate::say;
 
 /// The parts of an archive by name; `None` for those that are compressed.
@@ -23,9 +24,6 @@ const END_LEN: usize = 22;
 const END_WITHIN: usize = END_LEN + 65535;
 /// Before the name of a part.
 const LOCAL_LEN: usize = 30;
-
-/// Longer lists of parts are those of something else: a model has some thousand parts.
-const MAX_LIST: usize = 64 << 20;
 
 pub(super) fn read(source: &Source) -> Result<Parts, PickleProblem> {
     let tail_at = source.len().saturating_sub(END_WITHIN);
@@ -48,8 +46,12 @@ pub(super) fn read(source: &Source) -> Result<Parts, PickleProblem> {
     let stop = start.checked_add(place(size)?).filter(|stop| *stop <= tail_at + end).ok_or_else(|| {
         damaged(say!("its list of parts is longer than the file", "部品の一覧がファイルより長くなっています"))
     })?;
-    if stop - start > MAX_LIST {
-        return Err(PickleProblem::TooMuch(say!("a list of parts of more than 64 MiB", "64 MiB を超える部品の一覧")));
+    if stop - start > TENSOR_HEADER {
+        let mib = TENSOR_HEADER >> 20;
+        return Err(PickleProblem::TooMuch(say!(
+            "a list of parts of more than {mib} MiB",
+            "{mib} MiB を超える部品の一覧"
+        )));
     }
     let list = piece(source, start..stop)?;
     let mut parts = Parts::new();

@@ -4,6 +4,7 @@ mod changing;
 mod checkpoints;
 mod families;
 mod hostile;
+mod limits;
 mod loras;
 mod memory;
 mod pickles;

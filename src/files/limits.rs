@@ -1,0 +1,45 @@
+//! How much is read of a file: every reader's limits, in one place.
+//!
+//! Files come from strangers, also by way of a server. What is read, what it unpacks to, how many things are in it and how deep they
+//! nest is bounded before memory is taken for it, and a file that is refused has taken less than 64 MiB. Files that people really
+//! have stay far below: the greatest that are known are named beside the limits.
+
+/// A text that people write: prompt files, presets, styles, plans, webui's `config.json`. In bytes. Collections of wildcards and
+/// styles reach some 100 KB.
+pub const TEXT: usize = 4 << 20;
+
+/// The prompts of all lines of a batch, with what is given for all of them, in bytes.
+pub const BATCH_PROMPTS: u64 = 512 << 20;
+/// Plans of a batch that are kept and not made again, in bytes.
+pub const BATCH_PLANS: u64 = 128 << 20;
+/// What a prompt file becomes when what stands in it once for several pictures is laid under each, in bytes.
+pub const ENTRIES: usize = 64 << 20;
+/// Pictures of one batch's folder, each of which has a line in its manifest.
+pub const BATCH_PICTURES: u64 = 1_000_000;
+
+/// The texts of one picture together, unpacked, in bytes. Graphs of ComfyUI reach 2 MB.
+pub const PICTURE_TEXT: usize = 16 << 20;
+/// A block that is no text: EXIF, a colour profile, in bytes. Profiles of printers reach 3 MB.
+pub const PICTURE_BLOCK: usize = 4 << 20;
+/// Directories and fields of an EXIF block.
+pub const EXIF_FIELDS: usize = 4096;
+/// Longest side of a picture, in pixels.
+pub const PICTURE_SIDE: u32 = 16_384;
+/// Pixels of a picture that is drawn over or enlarged. Cameras reach 61 million.
+pub const PICTURE_PIXELS: u64 = 64 << 20;
+/// Bytes of pixels that are searched for hidden text, row by row.
+pub const HIDDEN_PIXELS: usize = 256 << 20;
+/// A text hidden in pixels, in bytes. NovelAI's have 3 KB.
+pub const HIDDEN_TEXT: usize = 4 << 20;
+
+/// What describes the tensors of a file — a safetensors or GGUF header, a pickle, an archive's list — in bytes. The metadata of a LoRA
+/// with all its tags reach 5 MB.
+pub const TENSOR_HEADER: usize = 16 << 20;
+/// Tensors of a file. SDXL has 2,500, with its moving averages 4,200; the largest models in one file 20,000.
+pub const TENSORS: usize = 1 << 16;
+/// Entries of a file's metadata. Trainers write 70.
+pub const METADATA: usize = 1 << 12;
+/// Objects that a pickle makes. A checkpoint of SD1 makes 60,000.
+pub const PICKLE_VALUES: usize = 1 << 19;
+/// Lists in lists, wherever files have them.
+pub const DEPTH: usize = 8;
