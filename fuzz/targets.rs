@@ -54,7 +54,7 @@ pub fn preset(text: &str) {
     findings(&found);
     findings(&check::preset_file(&file));
     if let Ok(styles) = Styles::parse(text) {
-        styles.iter().for_each(|style| drop(style.apply("a cat", "dog")));
+        styles.iter().for_each(|style| drop(style.apply("a cat", "dog", 1 << 20)));
     }
 }
 

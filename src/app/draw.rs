@@ -1,6 +1,7 @@
 //! The one loop that draws: jobs in order, each drawn where its picture is not there yet, each told about, until all are done or
 //! whoever watches says stop.
 
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,8 +20,6 @@ use crate::say;
 
 /// How long to wait before looking whether another worker has finished or died.
 const WAIT: Duration = Duration::from_millis(200);
-/// How many of the next jobs a renderer hears of.
-const AHEAD: usize = 32;
 
 /// A picture that is wanted.
 #[derive(Debug, Clone)]
@@ -41,8 +40,31 @@ pub struct Job {
     pub file: Option<String>,
 }
 
+/// Pictures that are wanted, each made when its turn comes: there may be more than there is memory for their plans.
+pub trait Jobs {
+    /// How many.
+    fn count(&self) -> usize;
+    /// The one of this number.
+    fn get(&self, number: usize) -> Result<Cow<'_, Job>>;
+}
+
+impl Jobs for Vec<Job> {
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    fn get(&self, number: usize) -> Result<Cow<'_, Job>> {
+        Ok(Cow::Borrowed(&self[number]))
+    }
+}
+
 /// Where pictures go, and which are there already.
 pub trait Store {
+    /// Whether jobs are to have their ids.
+    fn wants_ids(&self) -> bool {
+        false
+    }
+
     /// What is to be done about `job`.
     fn look(&mut self, job: &Job) -> Result<Look>;
     /// Keeps a finished picture, whole or not at all; says where.
@@ -139,23 +161,28 @@ pub struct Outcome {
 /// Draws `jobs` in `order`. A job that fails is told and the others go on, unless it is the only one; an error of the store ends
 /// everything. Stopped, it is an error of the kind [`ErrorKind::Interrupted`].
 pub fn draw(
-    jobs: &[Job],
+    jobs: &dyn Jobs,
     order: &[usize],
     renderer: &mut dyn Renderer,
     store: &mut dyn Store,
     sink: &mut dyn Sink,
 ) -> Result<Outcome> {
     let of = order.len();
-    let mut outcome = Outcome { files: vec![None; jobs.len()], ..Outcome::default() };
+    let mut outcome = Outcome { files: vec![None; jobs.count()], ..Outcome::default() };
     let mut left: Vec<usize> = order.to_vec();
     let mut flow = Flow::Go;
     while !left.is_empty() {
         let mut busy = Vec::new();
         for (at, n) in left.iter().copied().enumerate() {
-            let Some(job) = jobs.get(n) else { continue };
             if flow > Flow::Go {
                 return Err(interrupted(outcome.done, of));
             }
+            let mut job = jobs.get(n)?;
+            if store.wants_ids() && job.id.is_empty() {
+                let id = renderer.id(&job.plan, &job.model)?;
+                job.to_mut().id = id;
+            }
+            let job = &*job;
             let file = match store.look(job)? {
                 Look::There(file) => {
                     outcome.done += 1;
@@ -170,8 +197,14 @@ pub fn draw(
                 }
                 Look::Draw(file) => file,
             };
-            let next = left.iter().skip(at + 1).filter_map(|n| jobs.get(*n)).filter(|job| !store.has(job));
-            renderer.ahead(&next.take(AHEAD).collect::<Vec<_>>());
+            let mut next = Vec::new();
+            for n in left.iter().skip(at + 1) {
+                if next.len() >= renderer.looks_ahead() {
+                    break;
+                }
+                next.extend(Some(jobs.get(*n)?).filter(|job| !store.has(job)));
+            }
+            renderer.ahead(&next.iter().map(|job| &**job).collect::<Vec<_>>());
             let number = outcome.done + outcome.failed + 1;
             flow = flow.max(sink.event(Event::Begin { job, number, of, file: file.as_deref() }));
             match draw_one(job, renderer, sink, &mut flow) {

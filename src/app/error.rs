@@ -233,7 +233,7 @@ impl From<ManifestError> for Error {
     fn from(error: ManifestError) -> Self {
         match &error {
             ManifestError::OtherBatch { .. } => Error::words(code::OTHER_FOLDER, error.said()),
-            ManifestError::NotOurs { .. } | ManifestError::Absent { .. } => {
+            ManifestError::NotOurs { .. } | ManifestError::Damaged { .. } | ManifestError::Absent { .. } => {
                 Error::file(code::OTHER_FOLDER, error.said())
             }
             ManifestError::Io { .. } => Error::file(code::NOT_WRITTEN, error.said()),

@@ -1,17 +1,19 @@
 //! Prompts to pictures in files: what is asked for, the jobs of it, and the files they become.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::catalogue::ModelFiles;
-use super::draw::{Event, Job, Sink, draw, some_failed};
+use super::draw::{Event, Job, Jobs, Kept, Look, Sink, Store, draw, some_failed};
 use super::error::{Error, Result};
 use super::renderer::Renderer;
-use super::session::{Asked, Session};
+use super::session::{Asked, Pictures, Session};
 use super::source::{plans, words};
 use super::store::Output;
+use super::studio::Picture;
 use crate::diagnostic::{Diagnostic, code};
-use crate::plan::Plan;
+use crate::infotext::Pasted;
 use crate::say;
 
 /// What prompts or pasted infotexts ask for, and what is to be said about them and about the files they are read with.
@@ -46,68 +48,121 @@ fn no_picture(found: Vec<Diagnostic>) -> Error {
     Error::words(code::BAD_LINE, message).after(found)
 }
 
+/// The pictures of everything that is asked for, in order.
+pub struct PromptJobs<'s> {
+    session: &'s Session,
+    lines: Vec<Line>,
+    /// For each line, how many pictures those before it have.
+    starts: Vec<usize>,
+    count: usize,
+}
+
+/// The pictures of one prompt.
+struct Line {
+    pictures: Pictures,
+    model: ModelFiles,
+    pasted: Option<Arc<Pasted>>,
+}
+
+impl<'s> PromptJobs<'s> {
+    fn new(session: &'s Session) -> Self {
+        PromptJobs { session, lines: Vec::new(), starts: Vec::new(), count: 0 }
+    }
+
+    fn push(&mut self, pictures: Pictures, model: ModelFiles, pasted: Option<Arc<Pasted>>) {
+        self.starts.push(self.count);
+        self.count += usize::try_from(pictures.count()).unwrap_or(usize::MAX);
+        self.lines.push(Line { pictures, model, pasted });
+    }
+
+    /// Adds what `asked` asks for; gives what is to be said about it.
+    fn ask(&mut self, asked: &Asked) -> Vec<Diagnostic> {
+        let (pictures, found) = self.session.pictures(asked, &self.session.presets);
+        if let Some(pictures) = pictures {
+            let pasted = asked.pasted.as_ref().map(|pasted| Arc::new((**pasted).clone()));
+            self.push(pictures, asked.model.clone(), pasted);
+        }
+        found
+    }
+
+    /// All of them, one after the other.
+    pub fn iter(&self) -> impl Iterator<Item = Result<Cow<'_, Job>>> {
+        (0..self.count).map(|n| self.get(n))
+    }
+}
+
+impl Jobs for PromptJobs<'_> {
+    fn count(&self) -> usize {
+        self.count
+    }
+
+    fn get(&self, number: usize) -> Result<Cow<'_, Job>> {
+        let at = self.starts.partition_point(|start| *start <= number).saturating_sub(1);
+        let Line { pictures, model, pasted } = &self.lines[at];
+        let image = (number - self.starts[at]) as u64;
+        let plan = pictures.plan(self.session, &self.session.presets, image).ok_or_else(no_plan)?;
+        let name = format!("seed {}", plan.settings().seed);
+        // The first image alone is compared with the pasted hashes.
+        let pasted = pasted.clone().filter(|_| image == 0);
+        Ok(Cow::Owned(Job { plan, model: model.clone(), name, place: None, pasted, id: String::new(), file: None }))
+    }
+}
+
+/// What was planned once cannot be planned again.
+pub(super) fn no_plan() -> Error {
+    Error::words(
+        code::BAD_PLAN,
+        say!("the plan of a picture cannot be made any more", "画像の計画が作れなくなりました"),
+    )
+}
+
 /// The jobs of everything that is asked for. Where anything refuses, there are none and all that was found is the error.
-pub fn jobs(session: &Session, asked: &[Asked], mut found: Vec<Diagnostic>) -> Result<(Vec<Job>, Vec<Diagnostic>)> {
-    let mut jobs = Vec::new();
+pub fn jobs<'s>(
+    session: &'s Session,
+    asked: &[Asked],
+    mut found: Vec<Diagnostic>,
+) -> Result<(PromptJobs<'s>, Vec<Diagnostic>)> {
+    let mut jobs = PromptJobs::new(session);
     for asked in asked {
-        let (plans, said) = session.plan(asked);
-        jobs.extend(plans.into_iter().map(|plan| job(plan, asked)));
-        found.extend(said);
+        found.extend(jobs.ask(asked));
     }
     if session.refuses(&found) { Err(Error::refused(found)) } else { Ok((jobs, found)) }
 }
 
-fn job(plan: Plan, asked: &Asked) -> Job {
-    let seed = plan.settings().seed;
-    let pasted = asked.pasted.as_ref().map(|pasted| Arc::new((**pasted).clone()));
-    // The first image alone is compared with the pasted hashes.
-    let pasted = pasted.filter(|_| seed == asked.request.settings.seed);
-    let (model, id) = (asked.model.clone(), String::new());
-    Job { plan, model, name: format!("seed {seed}"), place: None, pasted, id, file: None }
-}
-
 /// The jobs of plans in files: JSON, or images that hold them; of other images those of their infotexts. And what is to be said about
 /// them.
-pub fn jobs_of_plans(session: &Session, files: &[PathBuf]) -> Result<(Vec<Job>, Vec<Diagnostic>)> {
-    let (mut all, mut found) = (Vec::new(), session.found.clone());
+pub fn jobs_of_plans<'s>(session: &'s Session, files: &[PathBuf]) -> Result<(PromptJobs<'s>, Vec<Diagnostic>)> {
+    let (mut all, mut found) = (PromptJobs::new(session), session.found.clone());
     for path in files {
         match plans(path)? {
             Some(plans) => {
                 found.extend(plans.iter().flat_map(|plan| session.check(plan)));
                 for plan in plans {
                     let model = session.model_of(&plan)?;
-                    all.push(job_of_plan(plan, model));
+                    all.push(Pictures::of_plan(plan), model, None);
                 }
             }
             None => {
                 let asked = session.ask_file(path, &mut found)?;
-                for asked in &asked {
-                    let (plans, said) = session.plan(asked);
-                    all.extend(plans.into_iter().map(|plan| job(plan, asked)));
-                    found.extend(said);
-                }
+                asked.iter().for_each(|asked| found.extend(all.ask(asked)));
             }
         }
     }
     if session.refuses(&found) {
         return Err(Error::refused(found));
     }
-    if all.is_empty() { Err(no_picture(found)) } else { Ok((all, found)) }
-}
-
-fn job_of_plan(plan: Plan, model: ModelFiles) -> Job {
-    let name = format!("seed {}", plan.settings().seed);
-    Job { plan, model, name, place: None, pasted: None, id: String::new(), file: None }
+    if all.count == 0 { Err(no_picture(found)) } else { Ok((all, found)) }
 }
 
 /// The seeds that were drawn, if any were.
-pub fn drawn_seeds(asked: &[Asked], jobs: &[Job]) -> Option<Diagnostic> {
+pub fn drawn_seeds(asked: &[Asked], jobs: &PromptJobs<'_>) -> Option<Diagnostic> {
     const SHOWN: usize = 4;
     if !asked.iter().any(|asked| asked.open_seed) {
         return None;
     }
-    let seeds: Vec<String> = jobs.iter().take(SHOWN).map(|job| job.plan.settings().seed.to_string()).collect();
-    let (seeds, more) = (seeds.join(", "), if jobs.len() > SHOWN { ", …" } else { "" });
+    let first = jobs.iter().take(SHOWN).filter_map(Result::ok);
+    let seeds: Vec<String> = first.map(|job| job.plan.settings().seed.to_string()).collect();
+    let (seeds, more) = (seeds.join(", "), if jobs.count > SHOWN { ", …" } else { "" });
     Some(Diagnostic::new(code::SEED, say!("seed {seeds}{more}", "シード {seeds}{more}")))
 }
 
@@ -118,22 +173,39 @@ pub fn could_be_drawn_into(output: Option<&Path>, count: usize) -> Result<()> {
 
 /// Draws jobs one after the other into `output`, a file or a folder for numbered files; with their ids where they are wanted.
 pub fn draw_into(
-    mut jobs: Vec<Job>,
+    jobs: &PromptJobs<'_>,
     output: Option<&Path>,
     ids: bool,
     renderer: &mut dyn Renderer,
     sink: &mut dyn Sink,
 ) -> Result<()> {
-    let mut store = Output::new(output, jobs.len())?;
-    for job in &mut jobs {
-        for found in renderer.check(&job.plan, &job.model)? {
+    let mut store = Told { output: Output::new(output, jobs.count)?, ids };
+    for line in &jobs.lines {
+        for found in renderer.check(line.pictures.first(), &line.model)? {
             sink.event(Event::Found(&found));
         }
-        if ids {
-            job.id = renderer.id(&job.plan, &job.model)?;
-        }
     }
-    let order: Vec<usize> = (0..jobs.len()).collect();
-    let outcome = draw(&jobs, &order, renderer, &mut store, sink)?;
-    some_failed(&outcome, jobs.len())
+    let order: Vec<usize> = (0..jobs.count).collect();
+    let outcome = draw(jobs, &order, renderer, &mut store, sink)?;
+    some_failed(&outcome, jobs.count)
+}
+
+/// An output, and whether its pictures are told with their ids.
+struct Told {
+    output: Output,
+    ids: bool,
+}
+
+impl Store for Told {
+    fn wants_ids(&self) -> bool {
+        self.ids
+    }
+
+    fn look(&mut self, job: &Job) -> Result<Look> {
+        self.output.look(job)
+    }
+
+    fn keep(&mut self, job: &Job, picture: &Picture) -> Result<Kept> {
+        self.output.keep(job, picture)
+    }
 }

@@ -65,6 +65,10 @@ pub trait Renderer {
     fn modules(&mut self, plan: &Plan, model: &ModelFiles) -> Result<Vec<Vec<Module>>>;
     /// Makes a picture known that plans draw over.
     fn add_picture(&mut self, picture: Arc<InitImage>);
+    /// How many of the next jobs [`Renderer::ahead`] is told of.
+    fn looks_ahead(&self) -> usize {
+        0
+    }
     /// Jobs that are wanted soon, and whose pictures are not there: who can do several things at once may begin.
     fn ahead(&mut self, _: &[&Job]) {}
     /// This program's own engines, where it is they who draw.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::error::{Error, Result};
 use super::files::read_text;
 use crate::batch::{Entry, Finding, Form, Options, Place};
-use crate::diagnostic::{Diagnostic, Source, code};
+use crate::diagnostic::{Diagnostic, Severity, Source, code};
 use crate::image_io::{self, ImageText};
 use crate::infotext;
 use crate::infotext::foreign::{self, Foreign};
@@ -150,10 +150,18 @@ impl Sources {
         self.found.extend(read.found);
     }
 
-    /// The infotexts of the images in a folder and in those inside it, in the order of their names.
+    /// The infotexts of the images in a folder and in those inside it, in the order of their names. A folder inside it that cannot
+    /// be read has none, which is said.
     fn folder(&mut self, folder: &Path) -> Result<()> {
-        let mut pictures = Vec::new();
-        pictures_in(folder, DEPTH, &mut pictures)?;
+        let (mut pictures, mut unreadable) = (Vec::new(), Vec::new());
+        pictures_in(folder, DEPTH, &mut pictures, &mut unreadable)?;
+        for (inner, error) in unreadable {
+            let place = Place { file: inner.display().to_string().as_str().into(), line: 1 };
+            self.found.extend(error.findings.into_iter().map(|diagnostic| Finding {
+                place: place.clone(),
+                diagnostic: Diagnostic { severity: Severity::Warning, ..diagnostic },
+            }));
+        }
         pictures.iter().for_each(|path| self.picture(path));
         Ok(())
     }
@@ -187,9 +195,14 @@ impl Sources {
     }
 }
 
-/// The images in a folder and in those inside it, each folder's in the order of their names. Links to folders are not followed, so that
-/// none is read twice.
-fn pictures_in(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<()> {
+/// The images in a folder and in those inside it, each folder's in the order of their names; and the folders inside it that cannot be
+/// read. Links to folders are not followed, so that none is read twice.
+fn pictures_in(
+    folder: &Path,
+    depth: usize,
+    found: &mut Vec<PathBuf>,
+    unreadable: &mut Vec<(PathBuf, Error)>,
+) -> Result<()> {
     let failed = |e: std::io::Error| Error::reading(folder, &e);
     let mut entries = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(failed)? {
@@ -199,7 +212,9 @@ fn pictures_in(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<
     entries.sort();
     for (path, is_folder) in entries {
         if is_folder && depth > 0 {
-            pictures_in(&path, depth - 1, found)?;
+            if let Err(error) = pictures_in(&path, depth - 1, found, unreadable) {
+                unreadable.push((path, error));
+            }
         } else if !is_folder && is_image(&path) {
             found.push(path);
         }

@@ -366,6 +366,7 @@ pub fn open_engine(
     settings: &EngineSettings,
 ) -> Result<(Engine, Vec<Diagnostic>)> {
     let device = device(&settings.device)?;
+    engine::embedded::restore(&model.checkpoint)?;
     let checkpoint = Checkpoint::open(&model.checkpoint)?;
     let vae = model.vae.as_deref().map(Checkpoint::open_vae).transpose()?;
     let refiner = model.refiner.as_deref().map(Checkpoint::open).transpose()?;

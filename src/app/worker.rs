@@ -98,15 +98,15 @@ impl Wanted {
                 "ジョブは JSON オブジェクトです。計画か、`plan` または `request` と `file`、`tag` を持つもの"
             )));
         };
+        *tag = fields.remove("tag").unwrap_or_default();
         let plan = |plan: Value| {
             let read = serde_json::from_value::<Plan>(plan);
             read.map(|plan| What::Plan(Box::new(plan)))
                 .map_err(|e| bad_job(say!("not a plan: {e}", "計画として読めません: {e}")))
         };
         if !fields.contains_key("plan") && !fields.contains_key("request") {
-            return Ok(Wanted { what: plan(Value::Object(fields))?, file: None, tag: Value::Null });
+            return Ok(Wanted { what: plan(Value::Object(fields))?, file: None, tag: tag.clone() });
         }
-        *tag = fields.remove("tag").unwrap_or_default();
         let file = fields.remove("file").filter(|f| !f.is_null()).map(|f| file_name(&f)).transpose()?;
         let what = match (fields.remove("plan"), fields.remove("request")) {
             (Some(value), _) => plan(value)?,
@@ -204,7 +204,7 @@ impl Worker {
             };
             if say(event) { Flow::Go } else { Flow::Stop }
         };
-        draw(&[job], &[0], &mut self.studios, &mut Folder(self.folder.clone()), &mut sink)?;
+        draw(&vec![job], &[0], &mut self.studios, &mut Folder(self.folder.clone()), &mut sink)?;
         Ok(())
     }
 
@@ -224,10 +224,10 @@ impl Worker {
         entry.patch = entry.patch.with(&patch);
         entry.place = Place { file: "request".into(), line: 0 };
         let asked = self.session.ask(entry, found).map_err(|error| error.after(found.clone()))?;
-        let (plans, said) = self.session.plan(&asked);
+        let (pictures, said) = self.session.pictures(&asked, &self.session.presets);
         found.extend(said);
-        match plans.into_iter().next().filter(|_| !self.session.refuses(found)) {
-            Some(plan) => Ok((plan, asked.model)),
+        match pictures.filter(|_| !self.session.refuses(found)) {
+            Some(pictures) => Ok((pictures.first().clone(), asked.model)),
             None => Err(Error::refused(std::mem::take(found))),
         }
     }

@@ -4,9 +4,11 @@
 //! has to run out; on network file systems the server does the same for machines that are gone. The picture is written
 //! under the claim and then renamed, so nobody ever sees half of one, and what a dead worker left is written over.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::Write;
+use std::fs::{File, Metadata, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
+
+use crate::say;
 
 /// The folder of claims inside the output folder. It is gone when nobody is at work.
 const FOLDER: &str = ".claims";
@@ -21,29 +23,68 @@ pub struct Claim {
 /// Claims the job `id` of the batch in `folder`. `None`: another worker has it.
 ///
 /// Whoever gets a claim must look once more whether the job is done: it may have been when the other one let go.
-pub fn claim(folder: &Path, id: &str) -> std::io::Result<Option<Claim>> {
+pub fn claim(folder: &Path, id: &str) -> io::Result<Option<Claim>> {
+    get(folder, id, |file| match file.try_lock() {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(e)) => Err(e),
+    })
+}
+
+/// Waits until nobody else holds the claim `id`.
+pub(super) fn wait_for(folder: &Path, id: &str) -> io::Result<Claim> {
+    let held = get(folder, id, |file| file.lock().map(|()| true))?;
+    held.ok_or_else(|| ErrorKind::WouldBlock.into())
+}
+
+/// The claim `id`, if `lock` gets the lock of its file.
+fn get(folder: &Path, id: &str, lock: impl Fn(&File) -> io::Result<bool>) -> io::Result<Option<Claim>> {
     let claims = folder.join(FOLDER);
     let path = claims.join(id);
     loop {
         match std::fs::create_dir_all(&claims) {
             // Another worker finished and removed the folder while this one looked at it.
-            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists && !claims.is_file() => continue,
+            Err(e) if e.kind() == ErrorKind::AlreadyExists && is_free(&claims, Metadata::is_dir)? => continue,
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => return Err(foreign(&claims)),
             created => created?,
         }
+        if !is_free(&path, Metadata::is_file)? {
+            return Err(foreign(&path));
+        }
+        // Opened for writing: that is what locks of network file systems ask for.
         let file = match OpenOptions::new().create(true).append(true).open(&path) {
             Ok(file) => file,
             // Removed in between, likewise.
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(e) if e.kind() == ErrorKind::NotFound => continue,
             Err(e) => return Err(e),
         };
-        match file.try_lock() {
+        match lock(&file)? {
+            false => return Ok(None),
             // Another worker let go after the file was opened here, and took it away: this is the lock of nothing.
-            Ok(()) if !is_at(&file, &path) => {}
-            Ok(()) => return Ok(Some(Claim { _locked: file, path })),
-            Err(TryLockError::WouldBlock) => return Ok(None),
-            Err(TryLockError::Error(e)) => return Err(e),
+            true if !is_at(&file, &path) => {}
+            true => return Ok(Some(Claim { _locked: file, path })),
         }
     }
+}
+
+/// Whether there is nothing at `path`, or what is ours. A link leads outside of the folder, and a pipe waits for somebody.
+fn is_free(path: &Path, is_ours: impl Fn(&Metadata) -> bool) -> io::Result<bool> {
+    match std::fs::symlink_metadata(path) {
+        Ok(metadata) => Ok(is_ours(&metadata)),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(true),
+        Err(e) => Err(e),
+    }
+}
+
+fn foreign(path: &Path) -> io::Error {
+    let path = path.display();
+    io::Error::new(
+        ErrorKind::AlreadyExists,
+        say!(
+            "{path} is a link, a pipe or a folder, where lbw keeps files of its own; remove it",
+            "{path} がリンクかパイプかフォルダーです。lbw が自分のファイルを置く場所なので、取り除いてください"
+        ),
+    )
 }
 
 /// Whether `file` is still the one that `path` names.
@@ -63,10 +104,10 @@ fn is_at(_: &File, path: &Path) -> bool {
 }
 
 /// Removes what dead workers have left, and nothing that a living one holds.
-pub fn sweep(folder: &Path) -> std::io::Result<()> {
+pub fn sweep(folder: &Path) -> io::Result<()> {
     let entries = match std::fs::read_dir(folder.join(FOLDER)) {
         Ok(entries) => entries,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
         Err(e) => return Err(e),
     };
     for entry in entries {
@@ -81,13 +122,13 @@ pub fn sweep(folder: &Path) -> std::io::Result<()> {
 
 impl Claim {
     /// Writes `bytes` to `target`, whole or not at all, and brings them to the disk.
-    pub fn write(&self, target: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    pub fn write(&self, target: &Path, bytes: &[u8]) -> io::Result<()> {
         let part = self.part();
         let written = (|| {
             if let Some(parent) = target.parent() {
                 std::fs::create_dir_all(parent)?;
             }
-            let mut file = File::create(&part)?;
+            let mut file = new_file(&part)?;
             file.write_all(bytes)?;
             file.sync_all()?;
             std::fs::rename(&part, target)
@@ -100,6 +141,14 @@ impl Claim {
 
     fn part(&self) -> PathBuf {
         self.path.with_extension("part")
+    }
+}
+
+/// A file of nobody else: what lies there is removed, and a link is not followed.
+pub(super) fn new_file(path: &Path) -> io::Result<File> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
+        _ => OpenOptions::new().write(true).create_new(true).open(path),
     }
 }
 

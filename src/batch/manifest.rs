@@ -1,18 +1,20 @@
 //! `manifest.jsonl`: what a batch is to make and what of it is done, one line of JSON per job.
 //!
 //! The file is written anew when a run begins, and lines are added as jobs end; the last line of a job counts. Both happen
-//! under a lock on the output folder, so several workers can share it. A worker that is killed while it adds a line leaves
+//! under a lock in the output folder, so several workers can share it. A worker that is killed while it adds a line leaves
 //! half a line, which nobody believes.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{File, OpenOptions};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::claim::{Claim, new_file, wait_for};
 use crate::diagnostic::{Said, Text};
+use crate::files;
 use crate::say;
 
 const NAME: &str = "manifest.jsonl";
@@ -26,6 +28,7 @@ pub enum ManifestError {
     Io { path: PathBuf, source: std::io::Error },
     Absent { path: PathBuf },
     NotOurs { path: PathBuf },
+    Damaged { path: PathBuf },
     OtherBatch { path: PathBuf, theirs: String },
 }
 
@@ -46,8 +49,15 @@ impl Said for ManifestError {
             ManifestError::NotOurs { path } => {
                 let path = path.display();
                 say!(
-                    "{path}: the first line is not that of a batch, or of a newer lbw",
-                    "{path}: 1 行目がバッチのものではないか、新しい lbw のものです"
+                    "{path}: the first line is not that of a batch, or of a newer lbw; if the file is damaged, move it away together with the pictures and begin anew, or choose another folder with -o",
+                    "{path}: 1 行目がバッチのものではないか、新しい lbw のものです。壊れている場合は、画像と一緒に別の場所へ移してやり直すか、-o で別のフォルダーを指定してください"
+                )
+            }
+            ManifestError::Damaged { path } => {
+                let path = path.display();
+                say!(
+                    "{path}: the first line has been changed since it was written, and with it all seeds might be; bring the file back, or choose another folder with -o",
+                    "{path}: 1 行目が書かれたあとで変わっています。シードがすべて変わるおそれがあります。ファイルを元に戻すか、-o で別のフォルダーを指定してください"
                 )
             }
             ManifestError::OtherBatch { path, theirs } => {
@@ -110,6 +120,19 @@ struct Header {
     seed_base: u64,
     /// Drawn anew each time the file is: workers notice by it that their manifest was replaced.
     edition: u64,
+    /// CRC-32 of this line without it: with another seed base every picture would be another one. Older manifests have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    crc32: Option<u32>,
+}
+
+impl Header {
+    fn checksum(&self) -> u32 {
+        crc32fast::hash(line(&Header { crc32: None, ..self.clone() }).as_bytes())
+    }
+
+    fn is_whole(&self) -> bool {
+        self.crc32.is_none_or(|written| written == self.checksum())
+    }
 }
 
 /// A batch's folder and what is known of its jobs.
@@ -132,13 +155,17 @@ impl Manifest {
             std::io::ErrorKind::NotFound => ManifestError::Absent { path: folder.to_owned() },
             _ => ManifestError::Io { path: path.clone(), source },
         };
-        let mut file = File::open(&path).map_err(failed)?;
+        let mut file = files::open(&path).map_err(failed)?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(failed)?;
         let text = String::from_utf8_lossy(&bytes);
         let mut lines = text.lines();
         let header: Option<Header> = lines.next().and_then(|line| serde_json::from_str(line).ok());
-        let header = header.filter(|h| h.lbw_batch == FORMAT).ok_or(ManifestError::NotOurs { path })?;
+        let header = match header.filter(|header| header.lbw_batch == FORMAT) {
+            None => return Err(ManifestError::NotOurs { path }),
+            Some(header) if !header.is_whole() => return Err(ManifestError::Damaged { path }),
+            Some(header) => header,
+        };
         let mut manifest = Manifest {
             folder: folder.to_owned(),
             header,
@@ -185,7 +212,8 @@ impl Manifest {
         let former: Vec<Job> = others.map(|job| Job { state: State::Former, ..job.clone() }).collect();
         jobs.extend(former);
         let edition = RandomState::new().build_hasher().finish();
-        let header = Header { lbw_batch: FORMAT, sources: sources.to_vec(), seed_base, edition };
+        let mut header = Header { lbw_batch: FORMAT, sources: sources.to_vec(), seed_base, edition, crc32: None };
+        header.crc32 = Some(header.checksum());
         let mut text = line(&header);
         jobs.iter().for_each(|job| text.push_str(&line(job)));
         replace(&folder.join(NAME), text.as_bytes()).map_err(io)?;
@@ -217,6 +245,7 @@ impl Manifest {
         self.job(id, file).is_some_and(|job| {
             job.state == State::Done
                 && job.crc32.is_some()
+                && is_inside(&job.file)
                 && checksum_of_file(&self.folder.join(file)).ok() == job.crc32
         })
     }
@@ -238,7 +267,7 @@ impl Manifest {
     pub fn refresh(&mut self) -> Result<(), ManifestError> {
         let path = self.folder.join(NAME);
         let io = |source| ManifestError::Io { path: path.clone(), source };
-        let mut file = BufReader::new(File::open(&path).map_err(io)?);
+        let mut file = BufReader::new(files::open(&path).map_err(io)?);
         let mut first = String::new();
         file.read_line(&mut first).map_err(io)?;
         if first != line(&self.header) {
@@ -272,7 +301,7 @@ impl Manifest {
 /// Writes the manifest anew, under the lock. The temporary file has one name: what a killed worker left is written over.
 fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let part = path.with_extension("part");
-    let mut file = File::create(&part)?;
+    let mut file = new_file(&part)?;
     let written = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| std::fs::rename(&part, path));
     if written.is_err() {
         let _ = std::fs::remove_file(&part);
@@ -280,10 +309,15 @@ fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     written
 }
 
+/// Whether a name stays in its folder. A manifest may be somebody else's.
+pub fn is_inside(file: &str) -> bool {
+    !file.is_empty() && Path::new(file).components().all(|part| matches!(part, Component::Normal(_)))
+}
+
 /// CRC-32 of a file's bytes.
 pub fn checksum_of_file(path: &Path) -> std::io::Result<u32> {
     let mut hasher = crc32fast::Hasher::new();
-    let mut file = File::open(path)?;
+    let mut file = files::open(path)?;
     let mut buffer = vec![0; 1 << 16];
     loop {
         match file.read(&mut buffer)? {
@@ -313,20 +347,9 @@ fn ends_with_line(file: &mut File) -> std::io::Result<bool> {
     Ok(last == *b"\n")
 }
 
-/// A lock on the folder, held until the file is dropped.
-#[cfg(unix)]
-fn lock(folder: &Path) -> std::io::Result<File> {
-    let folder = File::open(folder)?;
-    folder.lock()?;
-    Ok(folder)
-}
-
-/// Folders cannot be locked here, a file in it can.
-#[cfg(not(unix))]
-fn lock(folder: &Path) -> std::io::Result<File> {
-    let file = OpenOptions::new().create(true).append(true).open(folder.join(".lock"))?;
-    file.lock()?;
-    Ok(file)
+/// The lock under which the manifest is written: a claim like those on jobs, whose names are numbers.
+fn lock(folder: &Path) -> std::io::Result<Claim> {
+    wait_for(folder, "manifest")
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ mod shard;
 pub use claim::{Claim, claim, sweep};
 pub use entry::{Entry, Finding, Place, wrong_option};
 pub use form::{Form, Options, Read};
-pub use manifest::{Job, Manifest, ManifestError, State, checksum_of_file};
+pub use manifest::{Job, Manifest, ManifestError, State, checksum_of_file, is_inside};
 pub use name::{NameError, NameParts, Pattern};
 pub use prompt_file::{Position, PromptFile, Seeds};
 pub use prompt_line::{LineError, parse_line};

@@ -113,11 +113,6 @@ impl std::str::FromStr for Pattern {
 
     fn from_str(text: &str) -> Result<Self, NameError> {
         let text = text.strip_suffix(".png").unwrap_or(text);
-        let climbs =
-            |part: &str| matches!(part, "" | "." | "..") || part.contains(['\\', ':', '\0']) && !part.contains('{');
-        if let Some(part) = text.split('/').find(|part| climbs(part)) {
-            return Err(NameError::Outside(if part.is_empty() { text.to_owned() } else { part.to_owned() }));
-        }
         let (mut pieces, mut rest) = (Vec::new(), text);
         while let Some(at) = rest.find(['{', '[']) {
             let (before, from) = rest.split_at(at);
@@ -140,7 +135,17 @@ impl std::str::FromStr for Pattern {
             rest = &from[end + 1..];
         }
         pieces.push(Piece::Text(rest.to_owned()));
-        Ok(Pattern(pieces))
+        // What is filled in is cleaned when it is; here it stands for a letter.
+        let plain: String =
+            pieces.iter().map(|piece| if let Piece::Text(text) = piece { text.as_str() } else { "x" }).collect();
+        let climbs = |part: &str| {
+            matches!(part, "" | "." | "..") || part.contains(|c: char| c.is_control() || "\\:".contains(c))
+        };
+        match plain.split('/').find(|part| climbs(part)) {
+            Some("") => Err(NameError::Outside(text.to_owned())),
+            Some(part) => Err(NameError::Outside(part.escape_debug().to_string())),
+            None => Ok(Pattern(pieces)),
+        }
     }
 }
 
@@ -238,9 +243,26 @@ mod tests {
             let name = name("{prompt}", prompt).unwrap();
             assert!(!name.contains(['/', '\\', ':', '\0']) && !name.starts_with('.'), "{name}");
         }
-        for pattern in ["../{seed}", "/x", "a//b", "a/../b", "{seed", "{nope}", "{line:x}", "", "C:\\x"] {
-            assert!(name(pattern, "").is_err(), "{pattern}");
+        for pattern in [
+            "../{seed}",
+            "/x",
+            "a//b",
+            "a/../b",
+            "{seed",
+            "{nope}",
+            "{line:x}",
+            "",
+            "C:\\x",
+            // A field beside it excuses nothing.
+            "..\\..\\{seed}",
+            "C:\\x{seed}",
+            "[seed]:x",
+            "{seed}\0",
+            "a\x1b[2J{seed}",
+        ] {
+            assert!(name(pattern, "").is_err(), "{pattern:?}");
         }
+        assert_eq!(name("..{line:04}", "").unwrap(), "..0007.png");
         assert!(name("{prompt}", &"あ".repeat(500)).unwrap().len() < 200);
     }
 }

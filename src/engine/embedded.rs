@@ -2,7 +2,7 @@
 //!
 //! It is written to the user's cache at first use and opened from there like any other file.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::diagnostic::{Said, Text};
@@ -55,12 +55,12 @@ pub struct Installed {
     pub lora_dir: PathBuf,
 }
 
-/// Puts the embedded files into `cache` (a folder of this name and content is used again) and says where they are.
+/// Puts the embedded files into `cache`, where what is as it should be stays, and says where they are.
 pub fn install(cache: &Path) -> Result<Installed, EmbeddedError> {
     let dir = folder(cache);
     let lora_dir = dir.join("lora");
     put(&dir, NAME, CHECKPOINT)?;
-    LORAS.iter().try_for_each(|(name, bytes)| put(&lora_dir, name, bytes).map(drop))?;
+    LORAS.iter().try_for_each(|(name, bytes)| put(&lora_dir, name, bytes))?;
     Ok(Installed { checkpoint: dir.join(format!("{NAME}.safetensors")), lora_dir })
 }
 
@@ -73,16 +73,57 @@ pub fn install_upscaler(cache: &Path) -> Result<PathBuf, EmbeddedError> {
 
 /// The folder's name changes with what is in it, so that a newer program never meets an older one's files.
 fn folder(cache: &Path) -> PathBuf {
-    cache.join(format!("{NAME}-{}", env!("LBW_EMBEDDED")))
+    cache.join(folder_name())
+}
+
+fn folder_name() -> String {
+    format!("{NAME}-{}", env!("LBW_EMBEDDED"))
+}
+
+/// Puts the embedded checkpoint back if that is what is at `path` and it is damaged. Whoever is about to read all of it asks for this:
+/// [`install`] looks at its beginning and its length alone.
+pub fn restore(path: &Path) -> Result<(), EmbeddedError> {
+    let is_ours = path.file_stem().is_some_and(|stem| stem == NAME)
+        && path.parent().and_then(Path::file_name).is_some_and(|folder| folder == folder_name().as_str());
+    match (is_ours && !is_same(path, CHECKPOINT, usize::MAX), path.parent()) {
+        (true, Some(folder)) => write(folder, path, CHECKPOINT),
+        _ => Ok(()),
+    }
 }
 
 fn put(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), EmbeddedError> {
+    /// All of a LoRA, and the header of the checkpoint.
+    const LOOKED_AT: usize = 1 << 20;
     let path = folder.join(format!("{name}.safetensors"));
-    if path.exists() {
-        return Ok(());
+    match is_same(&path, bytes, LOOKED_AT) {
+        true => Ok(()),
+        false => write(folder, &path, bytes),
     }
+}
+
+/// Whether the file at `path` is as long as `bytes` and begins with the first `most` of them.
+fn is_same(path: &Path, bytes: &[u8], most: usize) -> bool {
+    let same = || -> std::io::Result<bool> {
+        let mut file = files::open(path)?;
+        if file.metadata()?.len() != bytes.len() as u64 {
+            return Ok(false);
+        }
+        let mut piece = vec![0; 1 << 18];
+        for expected in bytes[..bytes.len().min(most)].chunks(piece.len()) {
+            let piece = &mut piece[..expected.len()];
+            file.read_exact(piece)?;
+            if piece != expected {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    };
+    same().unwrap_or(false)
+}
+
+fn write(folder: &Path, path: &Path, bytes: &[u8]) -> Result<(), EmbeddedError> {
     // Another process may be doing the same.
     let written = std::fs::create_dir_all(folder)
-        .and_then(|()| files::write(&path, Existing::Replace, |file| file.write_all(bytes)));
-    written.map_err(|source| EmbeddedError { path, source })
+        .and_then(|()| files::write(path, Existing::Replace, |file| file.write_all(bytes)));
+    written.map_err(|source| EmbeddedError { path: path.to_owned(), source })
 }

@@ -165,7 +165,8 @@ impl Model {
         drop(merging);
         let options = EncodeOptions { emphasis: Emphasis::Original, clip_skip: None, comma_padding_backtrack: 0 };
         let mut encoding = watched(observer, |part, of| Event::Encoding { part, of });
-        let encoded = self.text.encode(&[&[]], options, &self.embeddings, &mut Watch::new(&mut encoding))?;
+        let cut = self.text.cut(&[&[]], options, &self.embeddings);
+        let encoded = self.text.encode(&cut, options, &self.embeddings, &mut Watch::new(&mut encoding))?;
         let crossattn = encoded.into_iter().next().map(|e| e.crossattn);
         let empty = crossattn.ok_or_else(|| candle_core::Error::Msg("a text has no encoding".to_owned()))?;
         Ok(self.empty.insert(empty).clone())

@@ -4,8 +4,9 @@ use candle_core::{DType, Device, Tensor};
 
 use super::EngineError;
 use crate::model::{Architecture, ClipSkip, EmptyText, TextEncoder, Watch};
-use crate::plan::{Pass, Piece, Schedule, Segment};
-use crate::text::{CHUNK, Conditioning, Embeddings, EncodeOptions, Sizes, TextEncoders};
+use crate::plan::{LimitError, Pass, Piece, Schedule, Segment};
+use crate::say;
+use crate::text::{CHUNK, Conditioning, Cut, Embeddings, EncodeOptions, Sizes, TextEncoders};
 
 /// Conditioning per step for every part of the prompt and for the negative prompt.
 #[derive(Debug, Clone)]
@@ -101,9 +102,21 @@ impl Key {
     fn encode(&self, encoders: &Encoders<'_>, watch: &mut Watch<'_>) -> Result<PromptConditioning, EngineError> {
         let Encoders { text, embeddings, architecture, device } = *encoders;
         let sizes = self.sizes.embed(device)?;
-        let mut encode = |schedule: &Schedule| -> Result<Scheduled, EngineError> {
+        let cut = |schedule: &Schedule| {
             let texts: Vec<&[Piece]> = schedule.iter().map(|s| s.pieces.as_slice()).collect();
-            let encoded = text.encode(&texts, self.options, embeddings, watch)?;
+            text.cut(&texts, self.options, embeddings)
+        };
+        let parts: Vec<Cut> = self.parts.iter().map(|(_, schedule)| cut(schedule)).collect();
+        let nothing = vec![Segment { last_step: 0, pieces: Vec::new() }];
+        let negative = match (self.negative.is_empty(), architecture.empty_text) {
+            (true, EmptyText::Zeros) => None,
+            (true, EmptyText::Encoded) => Some((&nothing, cut(&nothing))),
+            (false, _) => Some((&self.negative, cut(&self.negative))),
+        };
+        let all = parts.iter().chain(negative.as_ref().map(|(_, cut)| cut));
+        allow(all.map(Cut::count).sum())?;
+        let mut encode = |schedule: &Schedule, cut: &Cut| -> Result<Scheduled, EngineError> {
+            let encoded = text.encode(cut, self.options, embeddings, watch)?;
             let entries = schedule.iter().zip(encoded).map(|(segment, e)| {
                 let vector = e.pooled.map(|pooled| Tensor::cat(&[&pooled, &sizes], 1)).transpose()?;
                 Ok((segment.last_step, Conditioning { crossattn: e.crossattn, vector }))
@@ -113,15 +126,32 @@ impl Key {
         let parts: Vec<(f64, Scheduled)> = self
             .parts
             .iter()
-            .map(|(weight, schedule)| Ok((*weight, encode(schedule)?)))
+            .zip(&parts)
+            .map(|((weight, schedule), cut)| Ok((*weight, encode(schedule, cut)?)))
             .collect::<Result<_, EngineError>>()?;
-        let negative = match (self.negative.is_empty(), architecture.empty_text) {
-            (true, EmptyText::Zeros) => Scheduled(vec![(0, zeros(architecture, &sizes)?)]),
-            (true, EmptyText::Encoded) => encode(&vec![Segment { last_step: 0, pieces: Vec::new() }])?,
-            (false, _) => encode(&self.negative)?,
+        let negative = match &negative {
+            None => Scheduled(vec![(0, zeros(architecture, &sizes)?)]),
+            Some((schedule, cut)) => encode(schedule, cut)?,
         };
         Ok(PromptConditioning { parts, negative })
     }
+}
+
+/// Encoded chunks of one pass: a text of 77,000 tokens, or 150 steps with another text of seven chunks each. At SDXL's size they take
+/// 0.6 MiB apiece.
+const MAX_CHUNKS: usize = 1024;
+
+/// Refuses more chunks than are kept.
+fn allow(chunks: usize) -> Result<(), EngineError> {
+    if chunks <= MAX_CHUNKS {
+        return Ok(());
+    }
+    let what = say!(
+        "the number of chunks of 75 tokens in the texts of all steps",
+        "全ステップの文を 75 トークンごとに区切った数"
+    );
+    let rule = say!("at most {MAX_CHUNKS} are allowed", "{MAX_CHUNKS} までです");
+    Err(LimitError { what, value: chunks.to_string(), rule, nearest: None }.into())
 }
 
 /// What stands for no text at all: zeros, pooled text included; the sizes stay.

@@ -19,8 +19,8 @@ use crate::syntax::{Mapped, Prompt, Tag, attention, composition};
 
 /// The largest prompt that is read, in bytes.
 pub const PROMPT_LIMIT: usize = 4 << 20;
-/// The largest size of the texts of all steps together, in bytes.
-pub const SCHEDULE_LIMIT: usize = 64 << 20;
+/// The largest size of the texts of all steps together, in bytes: a plan with them still is a text that pictures hold.
+pub const SCHEDULE_LIMIT: usize = 8 << 20;
 
 /// A plan, unless there is an error, and everything found on the way.
 #[derive(Debug, Clone, PartialEq)]

@@ -7,8 +7,11 @@
 //! use lbw::preset::styles::Styles;
 //! let styles = Styles::parse("name,prompt,negative_prompt\nfilm,\"35mm, {prompt}, grain\",blurry\n").unwrap();
 //! let film = styles.get("film").unwrap();
-//! assert_eq!(film.apply("a cat", "dog"), ("35mm, a cat, grain".to_string(), "dog, blurry".to_string()));
+//! assert_eq!(film.apply("a cat", "dog", 100), Some(("35mm, a cat, grain".to_string(), "dog, blurry".to_string())));
+//! assert_eq!(film.apply("a cat", "dog", 10), None);
 //! ```
+
+use std::collections::HashMap;
 
 use crate::diagnostic::{Said, Text};
 use crate::say;
@@ -18,6 +21,8 @@ use crate::syntax::python;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Styles {
     styles: Vec<Style>,
+    /// Where each name is.
+    places: HashMap<String, usize>,
 }
 
 /// A named pair of texts that prompts are put into.
@@ -76,10 +81,15 @@ impl Styles {
     }
 
     fn add(&mut self, style: Style) {
-        match self.styles.iter_mut().find(|s| s.name == style.name) {
-            _ if style.name.is_empty() || style.name.starts_with('#') => {}
-            Some(earlier) => *earlier = style,
-            None => self.styles.push(style),
+        if style.name.is_empty() || style.name.starts_with('#') {
+            return;
+        }
+        match self.places.get(&style.name) {
+            Some(at) => self.styles[*at] = style,
+            None => {
+                self.places.insert(style.name.clone(), self.styles.len());
+                self.styles.push(style);
+            }
         }
     }
 
@@ -90,7 +100,7 @@ impl Styles {
 
     /// The style called `name`, exactly.
     pub fn get(&self, name: &str) -> Option<&Style> {
-        self.styles.iter().find(|s| s.name == name)
+        self.styles.get(*self.places.get(name)?)
     }
 
     /// In the order of their first definition.
@@ -100,18 +110,26 @@ impl Styles {
 }
 
 impl Style {
-    /// The prompt and negative prompt in this style.
-    pub fn apply(&self, prompt: &str, negative_prompt: &str) -> (String, String) {
-        (merge(&self.prompt, prompt), merge(&self.negative_prompt, negative_prompt))
+    /// The prompt and negative prompt in this style; nothing where one of them would be longer than `most` bytes: a style of a thousand
+    /// `{prompt}`s, chosen twice, makes a million.
+    pub fn apply(&self, prompt: &str, negative_prompt: &str, most: usize) -> Option<(String, String)> {
+        Some((merge(&self.prompt, prompt, most)?, merge(&self.negative_prompt, negative_prompt, most)?))
     }
 }
 
-fn merge(style: &str, prompt: &str) -> String {
-    if style.contains("{prompt}") {
-        return style.replace("{prompt}", prompt);
+fn merge(style: &str, prompt: &str, most: usize) -> Option<String> {
+    const PLACE: &str = "{prompt}";
+    let fits = |length: usize| length <= most;
+    match style.matches(PLACE).count() {
+        0 => {
+            let parts = [prompt, style].into_iter().map(python::strip).filter(|part| !part.is_empty());
+            Some(parts.collect::<Vec<_>>().join(", ")).filter(|text| fits(text.len()))
+        }
+        places => {
+            let length = places.saturating_mul(prompt.len()).saturating_add(style.len() - places * PLACE.len());
+            fits(length).then(|| style.replace(PLACE, prompt))
+        }
     }
-    let parts: Vec<_> = [prompt, style].into_iter().map(python::strip).filter(|part| !part.is_empty()).collect();
-    parts.join(", ")
 }
 
 /// The rows of a CSV text. Quoted cells may hold commas, line ends and doubled quotes, and spaces may stand before a cell.
@@ -170,6 +188,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_style_does_not_multiply_without_end() {
+        let style = "{prompt}".repeat(1000);
+        assert_eq!(merge(&style, &"x".repeat(1000), 1_000_000).unwrap().len(), 1_000_000);
+        assert_eq!(merge(&style, &"x".repeat(1001), 1_000_000), None);
+        assert_eq!(merge("b", "a", 3), None);
+    }
+
+    #[test]
     fn quoted_cells() {
         let styles =
             Styles::parse("\u{feff}prompt,name\r\n\"a, \"\"b\"\"\nc\",one\r\n\r\nx y,two\nz, two\n, three\nz,#four")
@@ -187,9 +213,9 @@ mod tests {
 
     #[test]
     fn prompts_are_joined_or_inserted() {
-        assert_eq!(merge(" film ", " a "), "a, film");
-        assert_eq!(merge("", "a"), "a");
-        assert_eq!(merge("x {prompt} y {prompt}", "a"), "x a y a");
-        assert_eq!(merge(" {prompt}", ""), " ");
+        assert_eq!(merge(" film ", " a ", 100).as_deref(), Some("a, film"));
+        assert_eq!(merge("", "a", 100).as_deref(), Some("a"));
+        assert_eq!(merge("x {prompt} y {prompt}", "a", 100).as_deref(), Some("x a y a"));
+        assert_eq!(merge(" {prompt}", "", 100).as_deref(), Some(" "));
     }
 }

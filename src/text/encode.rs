@@ -47,6 +47,25 @@ pub struct Encoded {
     pub pooled: Option<Tensor>,
 }
 
+/// The texts of a prompt over the steps, cut for each encoder.
+pub struct Cut {
+    /// Which of the distinct texts each of them is.
+    index: Vec<usize>,
+    /// How often each distinct text stands there.
+    counts: Vec<usize>,
+    /// For each encoder, of each distinct text.
+    chunks: Vec<Vec<Vec<Chunk>>>,
+    /// The chunks of the longest text.
+    length: usize,
+}
+
+impl Cut {
+    /// How many chunks are encoded, of all distinct texts.
+    pub fn count(&self) -> usize {
+        self.counts.len() * self.length
+    }
+}
+
 impl TextEncoders {
     /// Asks `b` for the parameters of the encoders.
     pub fn new(b: &mut Builder) -> Self {
@@ -62,17 +81,8 @@ impl TextEncoders {
         TextEncoders { encoders: encoders.collect(), device: b.operators().device().clone() }
     }
 
-    /// Encodes the texts of one prompt over the steps. All get the same number of chunks.
-    ///
-    /// They are encoded together because the emphasis mode "Original" restores the mean over all of them, each counted as
-    /// often as it stands there.
-    pub fn encode(
-        &self,
-        texts: &[&[Piece]],
-        options: EncodeOptions,
-        embeddings: &Embeddings,
-        watch: &mut Watch<'_>,
-    ) -> Watched<Vec<Encoded>> {
+    /// Cuts the texts of one prompt over the steps into chunks. All get the same number of them.
+    pub fn cut(&self, texts: &[&[Piece]], options: EncodeOptions, embeddings: &Embeddings) -> Cut {
         let mut distinct: Vec<&[Piece]> = Vec::new();
         let mut index = Vec::with_capacity(texts.len());
         for text in texts {
@@ -89,21 +99,36 @@ impl TextEncoders {
             let (tokenizer, backtrack) = (encoder.tokenizer(), options.comma_padding_backtrack);
             distinct.iter().map(|t| chunk(t, tokenizer, backtrack, embeddings.names()).chunks).collect()
         };
-        let chunks: Vec<_> = self.encoders.iter().map(|encoder| (encoder, cut(encoder))).collect();
-        let length = chunks.iter().flat_map(|(_, texts)| texts).map(Vec::len).max().unwrap_or(1);
+        let chunks: Vec<_> = self.encoders.iter().map(cut).collect();
+        let length = chunks.iter().flatten().map(Vec::len).max().unwrap_or(1);
+        Cut { index, counts, chunks, length }
+    }
 
+    /// Encodes texts that have been cut.
+    ///
+    /// They are encoded together because the emphasis mode "Original" restores the mean over all of them, each counted as
+    /// often as it stands there.
+    pub fn encode(
+        &self,
+        cut: &Cut,
+        options: EncodeOptions,
+        embeddings: &Embeddings,
+        watch: &mut Watch<'_>,
+    ) -> Watched<Vec<Encoded>> {
+        let Cut { index, counts, chunks, length } = cut;
+        let length = *length;
         let runs = |encoder: &Encoder| encoder.runs(options);
         watch.expect(length * self.encoders.iter().map(runs).sum::<usize>());
         let (mut rows, mut pooled) = (Vec::new(), None);
         for position in 0..length {
             let mut columns = Vec::new();
-            for (encoder, texts) in &chunks {
+            for (encoder, texts) in self.encoders.iter().zip(chunks) {
                 let padding = || empty_chunk(encoder.tokenizer());
                 let batch: Vec<Chunk> =
                     texts.iter().map(|t| t.get(position).cloned().unwrap_or_else(padding)).collect();
                 let insert = self.inserts(&batch, |name| embeddings.get(name)?.vectors.get(encoder.index))?;
                 let (z, p) = encoder.forward(&self.ids(&batch)?, &insert, options, watch)?;
-                columns.push(self.emphasise(&z, &batch, &counts, options.emphasis)?);
+                columns.push(self.emphasise(&z, &batch, counts, options.emphasis)?);
                 // Of the first chunk.
                 pooled = pooled.or(p);
             }
@@ -114,7 +139,7 @@ impl TextEncoders {
             let pooled = pooled.as_ref().map(|pooled: &Tensor| pooled.narrow(0, i, 1)).transpose()?;
             Ok(Encoded { crossattn: crossattn.narrow(0, i, 1)?, pooled })
         };
-        index.into_iter().map(of_text).collect()
+        index.iter().copied().map(of_text).collect()
     }
 
     /// Token ids, (chunks, 77), in the host's memory: rows are looked up there.

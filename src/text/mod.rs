@@ -19,6 +19,6 @@ pub use embedding_file::{EmbeddingFile, EmbeddingFiles, Unusable, Widths};
 
 // For the engine and tests.
 #[doc(hidden)]
-pub use encode::{EncodeOptions, Encoded, TextEncoders};
+pub use encode::{Cut, EncodeOptions, Encoded, TextEncoders};
 #[doc(hidden)]
 pub use encoder::{CHUNK, ClipG, ClipL, Insert};

@@ -50,7 +50,7 @@ fn of_path(path: &Path) -> (Vec<Plan>, Vec<Diagnostic>) {
     match Batch::prepare(session(), &wish) {
         Ok(batch) => {
             let found = batch.findings();
-            (batch.jobs.into_iter().map(|job| job.plan).collect(), found)
+            (batch.plans(0).collect::<Result<_, _>>().unwrap(), found)
         }
         Err(error) => (Vec::new(), error.findings),
     }
@@ -654,7 +654,7 @@ fn blocks_of_prompts_are_read_like_lines() {
         let asked = session.ask_file(&path, &mut Vec::new()).unwrap();
         let in_plan: Vec<_> =
             asked.iter().flat_map(|asked| session.plan(asked).0).map(|plan| lbw::app::json(&plan)).collect();
-        let in_batch: Vec<_> = batch.jobs.iter().map(|job| lbw::app::json(&job.plan)).collect();
+        let in_batch: Vec<_> = batch.plans(0).map(|plan| lbw::app::json(&plan.unwrap())).collect();
         assert_eq!(in_plan, in_batch, "{name}");
         in_batch
     };
@@ -759,6 +759,34 @@ fn a_prompt_has_several_names() {
             let (plans, found) = of_file(file, text);
             assert_said(name, &found, &[]);
             assert_eq!(plans[0].passes().next().unwrap().prompt, "a cat", "{name}");
+        }
+    }
+}
+
+/// The plan of a prompt's tenth picture is made from the first one's, and is what the prompt with its seed is planned as.
+#[test]
+fn pictures_of_one_prompt_are_those_of_their_seeds() {
+    let house = "a house <lora:house:1:lbw=R,R,1,1,1,1,1,1,1,1,1,1> [red:blue:0.5]";
+    for (prompt, more) in [
+        ("red house <lora:house:1:lbw=XLOUT> AND night", &[][..]),
+        (house, &[]),
+        ("a", &[("subseed_strength", "0.5"), ("subseed", "3")]),
+        ("a", &[("hires", "true"), ("hr_scale", "1.5"), ("denoising_strength", "0.4")]),
+    ] {
+        let basic = [("seed", "7"), ("steps", "4"), ("size", "64x64"), ("n_iter", "4")];
+        let session = session_with(caller(&[&basic[..], more].concat()));
+        let mut found = Vec::new();
+        let entry = words(prompt, &mut found).unwrap();
+        let asked = session.ask(entry, &mut found).unwrap();
+        let plans = session.plan(&asked).0;
+        assert_eq!(plans.len(), 4, "{prompt} {found:?}");
+        for (n, plan) in (0..).zip(&plans) {
+            let mut request = asked.request.clone();
+            match more.first() {
+                Some(("subseed_strength", _)) => request.settings.subseed += n,
+                _ => request.settings.seed += n,
+            }
+            assert_eq!(Some(plan), session.lower(&request, &session.presets).0.as_ref(), "{prompt}, picture {n}");
         }
     }
 }

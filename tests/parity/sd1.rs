@@ -45,7 +45,8 @@ impl Models {
             clip_skip: Some(clip_skip as u32),
             comma_padding_backtrack: 20,
         };
-        let encoded = self.text.encode(&[&pieces], options, &Embeddings::default(), &mut Watch::nobody()).unwrap();
+        let cut = self.text.cut(&[&pieces], options, &Embeddings::default());
+        let encoded = self.text.encode(&cut, options, &Embeddings::default(), &mut Watch::nobody()).unwrap();
         assert!(encoded[0].pooled.is_none());
         encoded[0].crossattn.clone()
     }

@@ -1,6 +1,5 @@
 //! The folder of a batch: a manifest of what is done, and claims on what is being drawn.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use crate::app::draw::{self, Kept, Look, Store};
@@ -16,16 +15,13 @@ pub(super) struct Folder {
     pub(super) manifest: Manifest,
     /// Whether other workers may draw here.
     pub(super) is_shared: bool,
-    /// The jobs, by id and file.
-    pub(super) jobs: HashMap<(String, String), Job>,
     /// The claim on the job that is being drawn.
     claimed: Option<Claim>,
 }
 
 impl Folder {
-    pub(super) fn new(path: &Path, manifest: Manifest, jobs: &[Job], is_shared: bool) -> Self {
-        let jobs = jobs.iter().map(|job| ((job.id.clone(), job.file.clone()), job.clone())).collect();
-        Folder { path: path.to_owned(), manifest, is_shared, jobs, claimed: None }
+    pub(super) fn new(path: &Path, manifest: Manifest, is_shared: bool) -> Self {
+        Folder { path: path.to_owned(), manifest, is_shared, claimed: None }
     }
 
     fn io(&self, path: &Path, error: &std::io::Error) -> Error {
@@ -37,8 +33,9 @@ impl Folder {
 
     /// Records a job as `change` leaves it.
     fn record(&mut self, job: &draw::Job, change: impl FnOnce(&mut Job)) -> Result<()> {
-        let key = (job.id.clone(), job.file.clone().unwrap_or_default());
-        if let Some(mut known) = self.jobs.get(&key).cloned() {
+        let known = self.manifest.job(&job.id, job.file.as_deref().unwrap_or_default());
+        if let Some(known) = known {
+            let mut known = Job { crc32: None, error: None, host: None, ..known.clone() };
             change(&mut known);
             self.manifest.record(&known)?;
         }

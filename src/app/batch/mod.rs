@@ -7,7 +7,7 @@ mod run;
 mod state;
 
 pub use grid::draw_grid;
-pub use prepare::{Batch, Planned, Wish};
+pub use prepare::{Batch, Line, Wish};
 pub use run::{Running, run};
 pub use state::{Bad, State, state, verify};
 

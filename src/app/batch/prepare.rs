@@ -1,6 +1,8 @@
 //! Everything before the first picture: files are read, every line is planned, every name is looked up.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,13 +12,15 @@ use sha2::{Digest, Sha256};
 
 use crate::app::catalogue::ModelFiles;
 use crate::app::error::{Error, Result, refuses};
+use crate::app::prompts::no_plan;
 use crate::app::renderer::Renderer;
-use crate::app::session::{Asked, Session};
+use crate::app::session::{Asked, Pictures, Session};
 use crate::app::source::{self, Reading};
 use crate::batch::{Entry, Finding, Pattern, Place, Shard};
 use crate::diagnostic::{Code, Diagnostic, Severity, code};
+use crate::files::limits::{BATCH_PLANS, BATCH_PROMPTS};
 use crate::infotext::Pasted;
-use crate::plan::Plan;
+use crate::plan::{Plan, Request};
 use crate::say;
 
 /// So many notes with one code are said in full; a long file would bury its errors under them.
@@ -43,90 +47,129 @@ pub struct Wish {
     pub most: Option<u64>,
 }
 
-/// One picture that is to be drawn.
-pub struct Planned {
-    /// What is drawn; its seed is settled by [`Planned::draw_seed`].
-    pub plan: Plan,
-    /// Where it was asked for.
-    pub place: Place,
+/// A line whose pictures are to be drawn. Its plans are made when they are needed: with a long negative prompt for all lines they would
+/// take a hundred times what the lines do.
+pub struct Line {
+    entry: Entry,
+    /// Its pictures, kept as long as there is room.
+    kept: Option<Pictures>,
     /// With which files.
     pub model: ModelFiles,
     /// What an infotext says about its files.
     pub pasted: Option<Arc<Pasted>>,
-    /// What its drawn seed depends on, where the line leaves the seed open: the line's text, how often it came before, and the
-    /// number of the image within the line.
-    open_seed: Option<(String, u64)>,
+    /// How many pictures.
+    pub images: u64,
+    size: (u32, u32),
+    /// The seeds of the first.
+    seeds: [u64; 2],
+    /// How often the line came before, where it leaves the seed open: its seed depends on that and on its text.
+    open_seed: Option<u64>,
+    /// How many sets of LoRAs and weights its pictures have, and what tells the first from those of other lines.
+    sets: (u64, u64),
+}
+
+impl Line {
+    /// Where it stands.
+    pub fn place(&self) -> &Place {
+        &self.entry.place
+    }
+
+    /// The size of its pictures.
+    pub fn size(&self) -> (u32, u32) {
+        self.size
+    }
+
+    /// Its pictures, where seeds that are left open are drawn from `base`. The same folder and line give the same seed, so a second
+    /// run finds its pictures.
+    pub(super) fn pictures(&self, session: &Session, base: u64) -> Result<Cow<'_, Pictures>> {
+        let [mut seed, subseed] = self.seeds;
+        if let Some(repeat) = self.open_seed {
+            let text = format!("{}\0{repeat}", text_of(&self.entry));
+            let digest = Sha256::digest([&base.to_le_bytes()[..], text.as_bytes()].concat());
+            // webui draws below 2³²; the images of a line count up.
+            seed = digest.iter().take(4).fold(0, |seed, byte| seed << 8 | u64::from(*byte));
+        }
+        match &self.kept {
+            Some(kept) if seed == self.seeds[0] => return Ok(Cow::Borrowed(kept)),
+            Some(kept) if kept.are_alike() => return Ok(Cow::Owned(kept.clone().with_seed(seed))),
+            _ => {}
+        }
+        let mut found = Vec::new();
+        let mut asked = session.ask(self.entry.clone(), &mut found)?;
+        let settings = &mut asked.request.settings;
+        (settings.seed, settings.subseed) = (seed, subseed);
+        Ok(Cow::Owned(session.pictures(&asked, &session.presets).0.ok_or_else(no_plan)?))
+    }
 }
 
 /// A batch that has been read and checked.
-pub struct Batch {
+pub struct Batch<'s> {
+    pub(super) session: &'s Session,
     /// The files, as they were called.
     pub names: Vec<String>,
-    /// The pictures, in the order of the files.
-    pub jobs: Vec<Planned>,
+    /// Lines with pictures, in the order of the files.
+    pub drawn: Vec<Line>,
     /// Lines that ask for something.
     pub lines: usize,
     found: Vec<Finding>,
 }
 
-impl Batch {
+impl<'s> Batch<'s> {
     /// Reads and plans all lines.
-    pub fn prepare(session: &Session, wish: &Wish) -> Result<Self> {
+    pub fn prepare(session: &'s Session, wish: &Wish) -> Result<Self> {
         let sources = source::files(&wish.inputs, wish.reading)?;
         let wrong: HashSet<&Place> = errors(&sources.found).collect();
         let mut batch = Batch {
+            session,
             lines: sources.entries.len() + wrong.len(),
             names: sources.names,
-            jobs: Vec::new(),
+            drawn: Vec::new(),
             found: Vec::new(),
         };
         batch.found = sources.found;
-        let room = Room { most: wish.most, taken: AtomicU64::new(0) };
-        let lines: Vec<_> = sources.entries.into_par_iter().map(|entry| Line::new(session, entry, &room)).collect();
-        let mut repeats: HashMap<String, u64> = HashMap::new();
-        for line in lines {
-            batch.take(line, &mut repeats);
+        let room = Room { most: wish.most, ..Room::default() };
+        let lines: Vec<_> = sources.entries.into_par_iter().map(|entry| planned(session, entry, &room)).collect();
+        let mut repeats: HashMap<[u8; 32], u64> = HashMap::new();
+        for (line, found) in lines {
+            batch.found.extend(found);
+            let Some(mut line) = line else { continue };
+            let repeat = repeats.entry(Sha256::digest(text_of(&line.entry)).into()).or_default();
+            *repeat += 1;
+            line.open_seed = line.open_seed.map(|_| *repeat);
+            batch.drawn.push(line);
         }
         Ok(batch)
     }
 
-    fn take(&mut self, line: Line, repeats: &mut HashMap<String, u64>) {
-        let Line { place, text, found, asked, plans } = line;
-        self.found.extend(found.into_iter().map(|diagnostic| Finding { place: place.clone(), diagnostic }));
-        let Some(asked) = asked else { return };
-        let repeat = repeats.entry(text.clone()).or_default();
-        *repeat += 1;
-        let pasted = asked.pasted.map(|pasted| Arc::new(*pasted));
-        for (image, plan) in (0..).zip(plans) {
-            let open_seed = asked.open_seed.then(|| (format!("{text}\0{repeat}"), image));
-            let (place, model, pasted) = (place.clone(), asked.model.clone(), pasted.clone());
-            self.jobs.push(Planned { plan, place, model, pasted, open_seed });
+    /// Opens the checkpoints and LoRA files. Lines whose files are of no use are taken out, and are wrong.
+    pub fn check_files(&mut self, renderer: &mut dyn Renderer) {
+        for line in std::mem::take(&mut self.drawn) {
+            let place = line.place().clone();
+            let said = line.pictures(self.session, 0).and_then(|all| renderer.check(all.first(), &line.model));
+            let (found, is_good) = match said {
+                Ok(found) => (found, true),
+                Err(error) => (error.findings, false),
+            };
+            self.found.extend(found.into_iter().map(|diagnostic| Finding { place: place.clone(), diagnostic }));
+            self.drawn.extend(Some(line).filter(|_| is_good));
         }
     }
 
-    /// Opens the checkpoints and LoRA files. Jobs whose files are of no use are taken out, and their lines are wrong.
-    pub fn check_files(&mut self, renderer: &mut dyn Renderer) {
-        for job in std::mem::take(&mut self.jobs) {
-            match renderer.check(&job.plan, &job.model) {
-                Ok(found) => {
-                    let place = job.place.clone();
-                    self.found.extend(found.into_iter().map(|diagnostic| Finding { place: place.clone(), diagnostic }));
-                    self.jobs.push(job);
-                }
-                Err(error) => {
-                    // The images of a line come one after another.
-                    let is_said = self
-                        .found
-                        .last()
-                        .is_some_and(|last| last.place == job.place && error.findings.contains(&last.diagnostic));
-                    if !is_said {
-                        let place = job.place;
-                        let all = error.findings.into_iter();
-                        self.found.extend(all.map(|diagnostic| Finding { place: place.clone(), diagnostic }));
-                    }
-                }
-            }
-        }
+    /// The plans of all pictures, one after the other, with seeds that are left open drawn from `base`.
+    pub fn plans(&self, base: u64) -> impl Iterator<Item = Result<Plan>> {
+        let of_line = move |line: &'_ Line| {
+            let all = line.pictures(self.session, base).map(Cow::into_owned);
+            (0..line.images).map(move |image| match &all {
+                Ok(all) => all.plan(self.session, &self.session.presets, image).ok_or_else(no_plan),
+                Err(error) => Err(error.clone()),
+            })
+        };
+        self.drawn.iter().flat_map(of_line)
+    }
+
+    /// How many pictures there are.
+    pub fn pictures(&self) -> u64 {
+        self.drawn.iter().fold(0, |all, line| all.saturating_add(line.images))
     }
 
     /// What was found, with its places, as it was found.
@@ -173,9 +216,9 @@ impl Batch {
     /// Why nothing is drawn, if nothing is.
     pub fn refusal(&self, wish: &Wish) -> Option<Error> {
         let found = self.found.iter().any(|f| refuses(std::slice::from_ref(&f.diagnostic), wish.strict));
-        if !found || (wish.keep_going && !self.jobs.is_empty()) {
+        if !found || (wish.keep_going && !self.drawn.is_empty()) {
             let message = say!("the files ask for no picture", "ファイルには描くものがありません");
-            return self.jobs.is_empty().then(|| Error::words(code::BAD_LINE, message));
+            return self.drawn.is_empty().then(|| Error::words(code::BAD_LINE, message));
         }
         let (wrong, lines) = (self.wrong_lines(), self.lines);
         let message = say!(
@@ -192,10 +235,10 @@ impl Batch {
     }
 
     /// What will be drawn: pictures, lines, checkpoints, sets of LoRAs and weights.
-    pub fn summary(&self) -> [usize; 4] {
-        let models: HashSet<_> = self.jobs.iter().map(|job| &job.model).collect();
-        let sets: HashSet<_> = self.jobs.iter().map(|job| lora_key(&job.plan)).collect();
-        [self.jobs.len(), self.lines, models.len(), sets.len()]
+    pub fn summary(&self) -> [u64; 4] {
+        let models: HashSet<_> = self.drawn.iter().map(|line| &line.model).collect();
+        let sets: HashMap<u64, u64> = self.drawn.iter().map(|line| (line.sets.1, line.sets.0)).collect();
+        [self.pictures(), self.lines as u64, models.len() as u64, sets.values().sum()]
     }
 }
 
@@ -211,50 +254,91 @@ fn placed(found: &Diagnostic, place: &Place) -> Diagnostic {
     }
 }
 
-/// A line with its plans; none where something is wrong with it.
-struct Line {
-    place: Place,
-    /// What the seeds it leaves open are drawn from.
-    text: String,
-    found: Vec<Diagnostic>,
-    asked: Option<Asked>,
-    plans: Vec<Plan>,
-}
-
-/// How many pictures there may be, and are.
+/// How many pictures there may be, and are; and how much text all lines have with what is laid beneath them.
+#[derive(Default)]
 struct Room {
     most: Option<u64>,
     taken: AtomicU64,
+    text: AtomicU64,
+    plans: AtomicU64,
 }
 
 impl Room {
-    /// Takes room for some pictures; an error where there is none.
-    fn take(&self, images: u64) -> Result<()> {
-        let Some(most) = self.most else { return Ok(()) };
-        let taken = self.taken.fetch_add(images, Ordering::Relaxed).saturating_add(images);
-        if taken <= most {
-            return Ok(());
+    /// Takes room for some pictures and their prompts; an error where there is none.
+    fn take(&self, asked: &Asked) -> Result<()> {
+        let refused = |message| Err(Error::words(code::OUT_OF_LIMITS, message));
+        let taken = self.taken.fetch_add(asked.images, Ordering::Relaxed).saturating_add(asked.images);
+        if let Some(most) = self.most.filter(|most| taken > *most) {
+            return refused(say!(
+                "the file asks for more than {most} pictures",
+                "ファイルの画像が {most} 枚を超えています"
+            ));
         }
-        let message = say!("the file asks for more than {most} pictures", "ファイルの画像が {most} 枚を超えています");
-        Err(Error::words(code::OUT_OF_LIMITS, message))
+        let length = length(&asked.request);
+        if self.text.fetch_add(length, Ordering::Relaxed) + length > BATCH_PROMPTS {
+            let mib = BATCH_PROMPTS >> 20;
+            return refused(say!(
+                "the prompts of all lines, with what is given for all of them, are longer than {mib} MiB",
+                "全行のプロンプトが、共通の指定を含めて {mib} MiB を超えています"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether there is room to keep the plan of `request`.
+    fn keeps(&self, request: &Request) -> bool {
+        /// What a plan of a few words takes, and of each letter: in the request, in the plan, and in its pieces.
+        const EACH: u64 = 6 << 10;
+        const LETTER: u64 = 4;
+        let needed = EACH + LETTER * length(request);
+        self.plans.fetch_add(needed, Ordering::Relaxed) + needed <= BATCH_PLANS
     }
 }
 
+/// Bytes of all prompts.
+fn length(request: &Request) -> u64 {
+    let Request { prompt, negative_prompt, hires_prompt, hires_negative_prompt, .. } = request;
+    [prompt, negative_prompt, hires_prompt, hires_negative_prompt].iter().map(|text| text.text.len() as u64).sum()
+}
+
+/// The line that `entry` is, unless something is wrong with it; and what is to be said.
+fn planned(session: &Session, entry: Entry, room: &Room) -> (Option<Line>, Vec<Finding>) {
+    let place = entry.place.clone();
+    let mut found = Vec::new();
+    let asked = session.ask(entry.clone(), &mut found).and_then(|asked| room.take(&asked).map(|()| asked));
+    let line = match asked {
+        Ok(asked) => {
+            let (pictures, said) = session.pictures(&asked, &session.presets);
+            found.extend(said);
+            pictures.map(|pictures| {
+                let keeps = room.keeps(&asked.request);
+                Line::new(entry, asked, pictures, keeps)
+            })
+        }
+        Err(error) => {
+            found.extend(error.findings);
+            None
+        }
+    };
+    (line, found.into_iter().map(|diagnostic| Finding { place: place.clone(), diagnostic }).collect())
+}
+
 impl Line {
-    fn new(session: &Session, entry: Entry, room: &Room) -> Self {
-        let (place, text) = (entry.place.clone(), text_of(&entry));
-        let mut found = Vec::new();
-        let asked = session.ask(entry, &mut found).and_then(|asked| room.take(asked.images).map(|()| asked));
-        let asked = match asked {
-            Ok(asked) => asked,
-            Err(error) => {
-                found.extend(error.findings);
-                return Line { place, text, found, asked: None, plans: Vec::new() };
-            }
-        };
-        let (plans, said) = session.plan(&asked);
-        found.extend(said);
-        Line { place, text, found, asked: Some(asked).filter(|_| !plans.is_empty()), plans }
+    fn new(entry: Entry, asked: Asked, pictures: Pictures, keeps: bool) -> Self {
+        let Asked { request, images, model, pasted, open_seed, .. } = asked;
+        let sets = if pictures.are_alike() { 1 } else { images };
+        Line {
+            // Its seed is settled, and what else was drawn.
+            seeds: [request.settings.seed, request.settings.subseed],
+            pasted: pasted.map(|pasted| Arc::new(*pasted)),
+            open_seed: open_seed.then_some(0),
+            sets: (sets, lora_key(pictures.first())),
+            size: pictures.first().size(),
+            kept: Some(pictures).filter(|_| keeps),
+            entry,
+            model,
+            images,
+        }
     }
 }
 
@@ -264,23 +348,12 @@ fn text_of(entry: &Entry) -> String {
     fields.collect::<Vec<_>>().join("\0")
 }
 
-impl Planned {
-    /// Puts in the seed of a line that leaves it open. The same folder and line give the same seed, so a second run finds
-    /// its pictures.
-    pub(super) fn draw_seed(&mut self, base: u64) {
-        if let Some((text, image)) = &self.open_seed {
-            let digest = Sha256::digest([&base.to_le_bytes()[..], text.as_bytes()].concat());
-            let drawn = digest.iter().take(4).fold(0u64, |seed, byte| seed << 8 | u64::from(*byte));
-            let varies = self.plan.settings().subseed_strength == 0.0;
-            // webui draws below 2³²; the images of a line count up.
-            let seed = drawn + image * u64::from(varies);
-            self.plan.first.settings.seed = seed;
-            self.plan.later.iter_mut().for_each(|pass| pass.settings.seed = seed);
-        }
-    }
-}
-
 /// What the weights of the model depend on.
-pub(super) fn lora_key(plan: &Plan) -> String {
-    plan.passes().map(|pass| serde_json::to_string(&pass.loras).unwrap_or_default()).collect()
+pub(super) fn lora_key(plan: &Plan) -> u64 {
+    let mut key = DefaultHasher::new();
+    for pass in plan.passes() {
+        // Plain data always has a JSON form.
+        serde_json::to_string(&pass.loras).unwrap_or_default().hash(&mut key);
+    }
+    key.finish()
 }

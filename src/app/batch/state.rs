@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::app::error::Result;
-use crate::batch::{Job, Manifest, State as JobState};
+use crate::batch::{Job, Manifest, State as JobState, is_inside};
 use crate::diagnostic::Text;
 use crate::say;
 
@@ -45,7 +45,8 @@ pub fn state(folder: &Path) -> Result<State> {
 pub fn verify(folder: &Path) -> Result<(Vec<Bad>, usize)> {
     let manifest = Manifest::read(folder)?;
     let bad = manifest.jobs().filter(|job| !manifest.is_done(&job.id, &job.file)).map(|job| {
-        let what = match (job.state, folder.join(&job.file).exists()) {
+        let what = match (job.state, is_inside(&job.file) && folder.join(&job.file).exists()) {
+            _ if !is_inside(&job.file) => say!("outside of the folder", "フォルダーの外を指しています"),
             (JobState::Done, true) => say!("damaged or changed", "壊れているか変更されています"),
             (JobState::Done, false) => say!("gone", "ありません"),
             (JobState::Failed, _) => say!("failed", "失敗しました"),

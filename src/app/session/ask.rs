@@ -17,7 +17,7 @@ use crate::engine::InitImage;
 use crate::infotext::Pasted;
 use crate::model::Architecture;
 use crate::plan::settings::MAX_IMAGES;
-use crate::plan::{HiresUpscaler, Options, Patch, Plan, Request, Settings, Start, Wanted};
+use crate::plan::{HiresUpscaler, Options, PROMPT_LIMIT, Patch, Plan, Request, Settings, Start, Wanted};
 use crate::preset::styles::{Style, Styles};
 use crate::say;
 
@@ -109,7 +109,8 @@ impl Session {
         patch.apply(&mut wanted);
         for style in &styles {
             let texts = &mut wanted.texts;
-            (texts.prompt, texts.negative_prompt) = style.apply(&texts.prompt, &texts.negative_prompt);
+            let applied = style.apply(&texts.prompt, &texts.negative_prompt, PROMPT_LIMIT);
+            (texts.prompt, texts.negative_prompt) = applied.ok_or_else(|| too_long(style))?;
         }
         if let Some(pasted) = pasted.as_deref() {
             self.choose_by_hash(&mut wanted.texts.prompt, pasted, found);
@@ -251,6 +252,16 @@ impl Session {
             },
         )
     }
+}
+
+/// What a style makes of the prompt is too long.
+fn too_long(style: &Style) -> Error {
+    let (name, mib) = (style.name.escape_debug(), PROMPT_LIMIT >> 20);
+    let message = say!(
+        "with the style `{name}` the prompt is larger than {mib} MiB",
+        "スタイル `{name}` を適用するとプロンプトが {mib} MiB を超えます"
+    );
+    Error::words(code::TOO_LARGE, message)
 }
 
 /// What a prompt with its settings asks for.

@@ -2,6 +2,7 @@
 
 mod ask;
 mod opened;
+mod pictures;
 mod twins;
 
 use std::path::{Path, PathBuf};
@@ -25,6 +26,7 @@ use crate::upscale::UpscalerIndex;
 pub use ask::{Asked, Beside};
 pub use opened::ListedLora;
 use opened::{Opened, OpenedFiles};
+pub use pictures::Pictures;
 
 /// What prompts are read with.
 pub struct Session {
@@ -138,20 +140,18 @@ impl Session {
 
     /// The same with other presets.
     pub fn plan_with(&self, asked: &Asked, presets: &PresetSet) -> (Vec<Plan>, Vec<Diagnostic>) {
-        let (mut plans, mut found) = (Vec::new(), Vec::new());
-        for image in 0..asked.images {
-            let (plan, said) = self.lower(&ask::of_image(&asked.request, image), presets);
-            plans.extend(plan);
-            if image == 0 {
-                found = said;
-            }
-        }
+        let (pictures, found) = self.pictures(asked, presets);
+        let plans = pictures.iter().flat_map(|all| (0..all.count()).filter_map(|n| all.plan(self, presets, n)));
+        (plans.collect(), found)
+    }
+
+    /// The pictures of `asked`, whose plans are made when they are needed. None where something is wrong.
+    pub fn pictures(&self, asked: &Asked, presets: &PresetSet) -> (Option<Pictures>, Vec<Diagnostic>) {
+        let (first, mut found) = self.lower(&asked.request, presets);
         let checkpoint = self.checkpoint(&asked.model.checkpoint);
         found.extend(checkpoint.err().map(|why| Diagnostic::new(code::UNUSABLE_FILE, why)));
-        if self.refuses(&found) {
-            plans.clear();
-        }
-        (plans, found)
+        let first = first.filter(|_| !self.refuses(&found));
+        (first.map(|first| Pictures::new(first, &asked.request, asked.images)), found)
     }
 
     /// Lowers `request`, and says which of its LoRAs and embeddings cannot be used and what is too large.

@@ -300,9 +300,13 @@ impl Renderer for Via {
         Ok(Picture { image: drawn.image, parameters: drawn.infotext, plan: json(&job.plan), host: Some(drawn.place) })
     }
 
-    fn ahead(&mut self, jobs: &[&Job]) {
+    fn looks_ahead(&self) -> usize {
         // Whoever is done early finds something to do.
-        for job in jobs.iter().take(2 * self.hosts.len() - 1) {
+        (2 * self.hosts.len()).saturating_sub(1)
+    }
+
+    fn ahead(&mut self, jobs: &[&Job]) {
+        for job in jobs {
             // What goes wrong here is told when its turn comes.
             let Ok(id) = self.id_of(job) else { continue };
             if !self.pool.knows(&id)

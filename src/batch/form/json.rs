@@ -85,7 +85,7 @@ fn push_foreign(number: usize, values: &Map<String, Value>, read: &mut Read) -> 
     read.found.extend(found.into_iter().map(|diagnostic| Finding { place: place.clone(), diagnostic }));
     if let Some(mut pasted) = pasted {
         let patch = std::mem::take(&mut pasted.patch);
-        read.entries.push(Entry { place, patch, pasted: Some(Box::new(pasted)) });
+        read.keep(Entry { place, patch, pasted: Some(Box::new(pasted)) });
     }
     true
 }

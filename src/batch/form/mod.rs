@@ -14,8 +14,10 @@ use serde_json::Value;
 
 use super::entry::{Entry, Finding, Place};
 use crate::diagnostic::{Code, Diagnostic, Severity, Source, Text, code};
+use crate::files::limits::ENTRIES;
 use crate::infotext;
 use crate::plan::Patch;
+use crate::say;
 
 /// How a prompt file is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +46,8 @@ pub struct Read {
     /// In the order of the file.
     pub found: Vec<Finding>,
     file: Arc<str>,
+    /// Bytes that the entries and findings may still take.
+    room: usize,
 }
 
 /// How a file is to be read.
@@ -83,7 +87,7 @@ impl Form {
     /// Reads the file `name`; all that is wrong with it is in the answer.
     pub fn read(self, name: &str, text: &str, options: Options) -> Read {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let mut read = Read { entries: Vec::new(), found: Vec::new(), file: name.into() };
+        let mut read = Read { entries: Vec::new(), found: Vec::new(), file: name.into(), room: ENTRIES };
         match self {
             Form::Webui => webui::read(text, options, &mut read),
             Form::Kohya => kohya::read(text, &mut read),
@@ -131,7 +135,42 @@ impl Read {
         let place = self.place(number);
         self.found.extend(wrong.into_iter().map(|diagnostic| Finding { place: place.clone(), diagnostic }));
         if good {
-            self.entries.push(Entry { place, patch: defaults.clone().with(&patch), pasted: None });
+            // What is laid under every line is not laid there before there is room for it.
+            if self.takes(number, Self::EACH + text_length(defaults) + text_length(&patch)) {
+                self.entries.push(Entry { place, patch: defaults.clone().with(&patch), pasted: None });
+            }
+        }
+    }
+
+    /// Adds what somebody pasted.
+    fn keep(&mut self, entry: Entry) {
+        if self.takes(entry.place.line, Self::EACH + text_length(&entry.patch)) {
+            self.entries.push(entry);
+        }
+    }
+
+    /// What an entry or a finding takes beside its texts.
+    const EACH: usize = 256;
+
+    /// Takes room for something; where there is none that is said once, and the file is wrong.
+    fn takes(&mut self, number: usize, needed: usize) -> bool {
+        match self.room.checked_sub(needed) {
+            Some(room) => {
+                self.room = room;
+                true
+            }
+            None => {
+                if std::mem::take(&mut self.room) > 0 {
+                    let mib = ENTRIES >> 20;
+                    let message = say!(
+                        "up to this line, with what stands once for several pictures, the file asks for more than {mib} MiB",
+                        "この行までの内容が、複数の画像に共通の指定を含めて {mib} MiB を超えています"
+                    );
+                    let diagnostic = Diagnostic::new(code::TOO_LARGE, message);
+                    self.found.push(Finding { place: self.place(number), diagnostic });
+                }
+                false
+            }
         }
     }
 
@@ -141,6 +180,9 @@ impl Read {
     }
 
     fn say_with(&mut self, number: usize, text: &str, found: Diagnostic) {
+        if !self.takes(number, Self::EACH + text.len()) {
+            return;
+        }
         let diagnostic = found.within(&line(&self.file, number, text)).at(0..text.len());
         self.found.push(Finding { place: self.place(number), diagnostic });
     }
@@ -153,6 +195,11 @@ impl Read {
         let found = Diagnostic::new(code::BAD_LINE, message);
         self.say_with(number, text, help.into_iter().fold(found, Diagnostic::help));
     }
+}
+
+/// Bytes of all texts.
+fn text_length(patch: &Patch) -> usize {
+    patch.iter().map(|(_, value)| value.as_str().map_or(0, str::len)).sum()
 }
 
 #[cfg(test)]
@@ -336,5 +383,25 @@ mod tests {
             let is_told = |f: &Finding| f.diagnostic.severity == Severity::Error && f.place.line == line;
             assert!(read.found.iter().any(is_told), "{text}: {:?}", read.found);
         }
+    }
+
+    /// A megabyte for every line is not laid under each of them.
+    #[test]
+    fn what_is_laid_under_all_lines_is_counted() {
+        let long = "x".repeat(1 << 20);
+        let lines = |n: usize| format!("#lbw --negative_prompt {long}\n{}", "a cat\n".repeat(n));
+        let toml =
+            format!("[prompt]\nnegative_prompt = \"{long}\"\n{}", "[[prompt.subset]]\nprompt = \"a\"\n".repeat(100));
+        let json = format!("[\"{long} --d {}\"]", vec!["1"; 100].join(","));
+        for (name, text, kept) in
+            [("a.txt", lines(100), 63), ("a.toml", toml, 63), ("a.json", json, 63), ("b.txt", lines(20), 20)]
+        {
+            let read = read(name, &text);
+            assert_eq!(read.entries.len(), kept, "{name}");
+            let told = read.found.iter().filter(|found| found.diagnostic.code == code::TOO_LARGE).count();
+            assert_eq!(told, usize::from(kept < 64 && kept != 20), "{name}: {:?}", read.found.first());
+        }
+        let wrong = read("a.json", &format!("[{}1]", "1,".repeat(1_000_000)));
+        assert!(wrong.found.len() < 500_000, "{}", wrong.found.len());
     }
 }

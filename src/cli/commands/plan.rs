@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use crate::app::prompts::{ask_texts_or_files, jobs};
+use crate::app::prompts::{PromptJobs, ask_texts_or_files, jobs};
 use crate::app::show::{self, Bars};
-use crate::app::{self, Asked, Job, Session};
+use crate::app::{self, Asked, Session};
 use crate::cli::args::{PlaceArgs, PromptArgs};
 use crate::cli::exit::CommandResult;
 use crate::cli::language::tell;
@@ -46,13 +46,14 @@ pub fn run(args: &PlanArgs, terminal: Terminal) -> CommandResult {
 }
 
 /// Prints plans, each as one line of JSON or as a table with what the LoRA files hold.
-pub fn print(jobs: &[Job], session: &Session, json: bool, terminal: Terminal) -> CommandResult {
+pub fn print(jobs: &PromptJobs<'_>, session: &Session, json: bool, terminal: Terminal) -> CommandResult {
     let mut model = None;
     jobs.iter().try_for_each(|job| {
+        let job = job?;
         if json {
             return terminal.line(app::json(&job.plan));
         }
-        if model.replace(&job.model) != Some(&job.model) {
+        if model.replace(job.model.clone()) != Some(job.model.clone()) {
             terminal.print(terminal.words(&show::model(&job.model, session)))?;
         }
         terminal.print(&show::plan(&job.plan, session, bars(), terminal.language))

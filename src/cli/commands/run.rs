@@ -46,6 +46,6 @@ pub fn run(args: &RunArgs, terminal: Terminal) -> CommandResult {
     let (jobs, found) = jobs_of_plans(&session, &args.plans)?;
     terminal.say_all(&found);
     session.read_pictures(&args.init, &args.mask)?;
-    let mut studios = Studios::new(session, args.engine.settings()?);
-    draw_files(jobs, &mut studios, &args.output, terminal)
+    let mut studios = Studios::new(session.clone(), args.engine.settings()?);
+    draw_files(&jobs, &mut studios, &args.output, terminal)
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use crate::app::prompts::{ask, could_be_drawn_into, draw_into, drawn_seeds, jobs};
-use crate::app::{Job, Renderer, Session};
+use crate::app::prompts::{PromptJobs, ask, could_be_drawn_into, draw_into, drawn_seeds, jobs};
+use crate::app::{Jobs, Renderer, Session};
 use crate::cli::args::{Drawer, EngineArgs, OutputArgs, PlaceArgs, PromptArgs, ViaArgs};
 use crate::cli::exit::CommandResult;
 use crate::cli::language::tell;
@@ -46,18 +46,18 @@ pub fn draw(
     let (jobs, found) = jobs(&session, &asked, found)?;
     terminal.say_all(&found);
     if dry_run {
-        could_be_drawn_into(output.output.as_deref(), jobs.len())?;
+        could_be_drawn_into(output.output.as_deref(), jobs.count())?;
         return super::plan::print(&jobs, &session, output.json, terminal);
     }
     terminal.say_all(&drawn_seeds(&asked, &jobs).into_iter().collect::<Vec<_>>());
-    let mut renderer = drawer.renderer(session)?;
+    let mut renderer = drawer.renderer(session.clone())?;
     asked.iter().flat_map(|asked| asked.pictures.clone()).for_each(|picture| renderer.add_picture(picture));
-    draw_files(jobs, &mut *renderer, output, terminal)
+    draw_files(&jobs, &mut *renderer, output, terminal)
 }
 
 /// Draws jobs one after the other and prints their files.
 pub fn draw_files(
-    jobs: Vec<Job>,
+    jobs: &PromptJobs<'_>,
     renderer: &mut dyn Renderer,
     output: &OutputArgs,
     terminal: Terminal,

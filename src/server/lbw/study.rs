@@ -110,10 +110,10 @@ fn prepare(server: &Server, body: &Value, language: Language) -> Result<(Batch, 
     let prepared = batch::Batch::prepare(&files.session, &check).map_err(failed)?;
     let found: Vec<Value> =
         prepared.found().iter().map(|found| of_line(&found.diagnostic, found.place.line, language)).collect();
-    let pictures = prepared.jobs.len();
+    let pictures = prepared.pictures();
     let most = server.settings.rules.max_pixels;
-    let is_large = prepared.jobs.iter().any(|job| {
-        let (width, height) = job.plan.size();
+    let is_large = prepared.drawn.iter().any(|line| {
+        let (width, height) = line.size();
         u64::from(width) * u64::from(height) > most
     });
     let wrong = prepared.wrong_lines();

@@ -95,7 +95,7 @@ fn print_summary(batch: &Batch, json: bool, terminal: Terminal) -> CommandResult
             "event": "planned", "pictures": pictures, "lines": lines, "checkpoints": models, "lora_sets": sets
         }));
     }
-    let plural = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
+    let plural = |n: u64, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
     let en = format!(
         "{} from {}, {}, {} of LoRAs and weights",
         plural(pictures, "picture"),
