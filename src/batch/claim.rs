@@ -147,7 +147,7 @@ impl Claim {
 /// A file of nobody else: what lies there is removed, and a link is not followed.
 pub(super) fn new_file(path: &Path) -> io::Result<File> {
     match std::fs::remove_file(path) {
-        Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(e),
         _ => OpenOptions::new().write(true).create_new(true).open(path),
     }
 }

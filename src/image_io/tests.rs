@@ -416,7 +416,7 @@ fn pictures_of_too_many_pixels_are_refused_unread() {
     let refused = picture_of_bytes("x", &jpeg(&[(0xe0, b"JFIF\0\x01\x02\0\0\x01\0\x01\0\0"), (0xc0, &frame)]));
     assert!(refused.unwrap_err().to_string().contains("20000x20000"));
     let (_dir, path) = folder();
-    fs::write(&path, &bare()).unwrap();
+    fs::write(&path, bare()).unwrap();
     fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(1 << 30).unwrap();
     assert!(read_picture(&path).unwrap_err().to_string().contains("no file of more than"));
 }
