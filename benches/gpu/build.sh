@@ -6,7 +6,8 @@
 # 7.5 (RTX 20, T4); the driver (580 or newer) compiles them on for newer cards. CUDA_COMPUTE_CAP=80 builds for RTX 30 and newer, with
 # bf16.
 #
-# Needs bash, cargo, g++ and python3 with pip. `build.sh check` instead runs `cargo check`.
+# Needs bash, cargo, g++ and python3 with pip. `build.sh check` instead runs `cargo check`, and `build.sh tests` builds the unit tests
+# as target/gpu/tests: with LBW_TEST_DEVICE=cuda they hold the card's operators to the same expressions as all others.
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -52,7 +53,8 @@ import pathlib, re, sys
 folder = pathlib.Path(sys.argv[1])
 build = (folder / "build.rs").read_text()
 begin, end = build.index("    let mut moe_sources"), build.rindex("    Ok(())")
-(folder / "build.rs").write_text(build[:begin] + build[end:])
+build = build[:begin] + build[end:]
+(folder / "build.rs").write_text(re.sub(r"(?m)^(const CUTILE|use std::env).*\n", "", build).replace("env::var", "std::env::var"))
 (folder / "src/quantized.cu").write_text("// Left out.\n")
 names = re.findall(r"pub fn (\w+)\(", (folder / "src/ffi.rs").read_text())
 absent = "".join(
@@ -73,6 +75,12 @@ export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$work/target}"
 if [ "${1:-}" = check ]; then
     shift
     exec cargo check --release --manifest-path "$tree/Cargo.toml" --features cuda "$@"
+fi
+if [ "${1:-}" = tests ]; then
+    shift
+    cargo test --release --manifest-path "$tree/Cargo.toml" --features cuda --lib --no-run "$@" 2>&1 | tee "$work/tests.log"
+    strip -o "$work/tests" "$(sed -n 's/.*Executable unittests.*(\(.*\))/\1/p' "$work/tests.log")"
+    exit
 fi
 cargo build --release --manifest-path "$tree/Cargo.toml" --features cuda --bin lbw "$@"
 strip -o "$work/lbw" "$CARGO_TARGET_DIR/release/lbw"

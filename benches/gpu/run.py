@@ -3,11 +3,11 @@
 import argparse
 import hashlib
 import json
-import lzma
 import os
 import pathlib
 import subprocess
 import sys
+import tarfile
 import threading
 import time
 
@@ -49,22 +49,23 @@ class Memory:
         return given, self.seen[begin:] or [0]
 
 
-def unpacked(path, work):
+def programs(path, work):
+    """lbw and, where they are there, its unit tests beside it: of a folder or of a tar file."""
     path = pathlib.Path(path)
-    if path.suffix != ".xz":
-        return path.resolve()
-    to = work / path.stem
-    to.write_bytes(lzma.decompress(path.read_bytes()))
-    to.chmod(0o755)
-    return to
+    if not path.is_dir():
+        with tarfile.open(path) as packed:
+            packed.extractall(work, filter="data")
+        path = work
+    tests = path / "tests"
+    return (path / "lbw").resolve(), tests.resolve() if tests.exists() else None
 
 
 class Run:
     def __init__(self, a):
         self.work = pathlib.Path(os.environ.get("LBW_GPU_WORK", "/tmp/lbw-gpu"))
         self.work.mkdir(parents=True, exist_ok=True)
-        self.lbw, self.end = unpacked(a.lbw, self.work), STARTED + a.seconds
-        self.tests = unpacked(a.tests, self.work) if a.tests else None
+        self.end = STARTED + a.seconds
+        self.lbw, self.tests = programs(a.programs, self.work)
         self.memory = Memory()
 
     def call(self, *arguments, kernels="", limit=None, quiet=True):
@@ -105,6 +106,10 @@ class Run:
                 note(line[:300])
         number("operators against f64, ours and the card's", next((x for x in reversed(lines) if "test result" in x), lines[-1:]))
 
+    def speed(self):
+        done = subprocess.run([self.tests, "speed", "--ignored", "--nocapture"], capture_output=True, text=True, timeout=60)
+        print(done.stdout + done.stderr[-2000:], flush=True)
+
     def picture(self):
         for precision in ("f32", "f16"):
             to = self.work / f"one-{precision}.png"
@@ -131,7 +136,8 @@ class Run:
         grounds, places = ["white", "gray", "blue", "green", "yellow", "pink"], ["centered", "on the left", "on the right", "at the top", "at the bottom"]
         styles = ["flat color", "gradient", "thick outline", "striped"]
         lines = [
-            f"{colours[i % 8]} {shapes[i % 6]}, {places[i % 5]}, {grounds[(i + 1) % 6]} background, {styles[i % 4]} --seed {100 + i}" for i in range(50)]
+            f'--prompt "{colours[i % 8]} {shapes[i % 6]}, {places[i % 5]}, {grounds[(i + 1) % 6]} background, {styles[i % 4]}" --seed {100 + i}'
+            for i in range(50)]
         file = self.prompts("fifty.txt", lines)
         common = ["--steps", 20, "--sampler", "Euler a", "--cfg-scale", 4, "--quiet"]
         folders = {}
@@ -169,7 +175,7 @@ class Run:
 
     def flat(self):
         tags = ["<lora:house:1:lbw=XLOUT>", "<lora:night:1:lbw=XLALL>", "<lora:overcooked:0.7>", ""]
-        scenes = [f"red house {tags[i % 4]} --seed {5 + i % 8}" for i in range(120)]
+        scenes = [f'--prompt "red house {tags[i % 4]}" --seed {5 + i % 8}' for i in range(120)]
         file, folder = self.prompts("changing.txt", scenes), self.work / "changing"
         common = ["--steps", 8, "--device", "cuda", "--quiet"]
         _, memory = self.memory.during(lambda: self.call("batch", file, "-o", folder, *common))
@@ -190,8 +196,7 @@ class Run:
 
 def main():
     p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument("--lbw", required=True)
-    p.add_argument("--tests")
+    p.add_argument("programs")
     p.add_argument("--seconds", type=float, default=270)
     run = Run(p.parse_args())
     run.step("the machine", 5, run.machine)
@@ -200,6 +205,7 @@ def main():
         run.step(f"compare {precision} {kernels}", 10, lambda: run.compare(precision, kernels))
     if run.tests:
         run.step("operators", 20, run.operators)
+        run.step("operators' speed", 20, run.speed)
     run.step("writing a checkpoint of SDXL's size", 30, run.full_size)
     run.step("bench f16", 40, lambda: run.bench("f16", "", "512x512,1024x1024"))
     run.step("bench f16, candle's operators", 30, lambda: run.bench("f16", "candle", "1024x1024", ["--skip-vae"], lora=False))

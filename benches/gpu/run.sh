@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# What is to be run where there is a card, shortest first: benches/gpu/run.sh [LBW [TESTS]]
+# What is to be run where there is a card, shortest first: benches/gpu/run.sh [PROGRAMS]
 #
-# LBW is the binary that `build.sh` makes (target/gpu/lbw), TESTS the unit tests built likewise (`build.sh tests`); either may be packed
-# with xz. Prints a line for every number as it comes, and a table at the end. Needs python3 with numpy, NVIDIA's driver and its libraries
-# cublas and curand, which may be those of PyPI. SECONDS_LEFT (270) is how long it may take: what no longer fits is left out, and said.
+# PROGRAMS is the folder where `build.sh` has put lbw, and `build.sh tests` the unit tests (target/gpu), or a tar file of both. Prints a line for
+# every number as it comes, and a table at the end. Needs python3 with numpy, NVIDIA's driver and its libraries cublas and curand, which
+# may be those of PyPI. SECONDS_LEFT (270) is how long it may take: what no longer fits is left out, and said.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 libraries=$(python3 - <<'PYTHON'
@@ -13,4 +13,4 @@ print(":".join(sorted({lib for folder in folders if folder for lib in glob.glob(
 PYTHON
 )
 export LD_LIBRARY_PATH="$libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
-exec python3 -u "$root/benches/gpu/run.py" --seconds "${SECONDS_LEFT:-270}" --lbw "${1:-$root/target/gpu/lbw}" ${2:+--tests "$2"}
+exec python3 -u "$root/benches/gpu/run.py" --seconds "${SECONDS_LEFT:-270}" "${1:-$root/target/gpu}"

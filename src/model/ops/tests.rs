@@ -91,7 +91,7 @@ fn on_a_card() -> Vec<Set> {
     use std::sync::OnceLock;
     static CARD: OnceLock<Option<Device>> = OnceLock::new();
     let is_wanted = std::env::var("LBW_TEST_DEVICE").as_deref() == Ok("cuda");
-    let card = CARD.get_or_init(|| is_wanted.then(|| super::card(0).unwrap()));
+    let card = CARD.get_or_init(|| is_wanted.then(|| card(0).unwrap()));
     let set = |dtype: DType| {
         let operators = Cuda::new(card.as_ref()?, dtype)?;
         Some(Set { name: format!("card {dtype:?}"), operators: Arc::new(operators), is_narrow: dtype == DType::F16 })

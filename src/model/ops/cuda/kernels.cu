@@ -70,6 +70,25 @@ COLUMNS(uint4, columns_16)
 COLUMNS(unsigned int, columns_4)
 COLUMNS(unsigned short, columns_2)
 
+// ---- Attention: (image, a, b, value) → (image, b, a, value), which is from tokens to heads and back.
+
+template <typename V> __device__ inline void swapped(const V *x, V *to, Count count, int a, int b, int width) {
+  Count i = here();
+  if (i >= count) return;
+  int value = i % width;
+  Count row = i / width;
+  Count image = row / a / b;
+  to[i] = x[((image * a + row % a) * b + row / a % b) * width + value];
+}
+
+#define SWAPPED(V, NAME)                                                                                                         \
+  extern "C" __global__ void NAME(const V *x, V *to, Count count, int a, int b, int width) {                                     \
+    swapped<V>(x, to, count, a, b, width);                                                                                       \
+  }
+SWAPPED(uint4, swapped_16)
+SWAPPED(unsigned int, swapped_4)
+SWAPPED(unsigned short, swapped_2)
+
 // ---- What is fused to a product: activation(product + bias + shift) + residual, with a slope below 0 before the activation.
 
 __device__ inline float gelu(float x) { return 0.5f * x * (1.0f + erff(x * 0.70710678118654752f)); }

@@ -2,7 +2,7 @@
 
 use candle_core::cuda_backend::WrapErr;
 use candle_core::cuda_backend::cudarc::driver::{DevicePtr, LaunchConfig, PushKernelArg};
-use candle_core::{CudaDevice, DType, Device, Result, Storage, Tensor};
+use candle_core::{CudaDevice, DType, Result, Storage, Tensor};
 use half::f16;
 
 /// The kernels, as the build compiled them: for the oldest card that is served, which the driver compiles on for the one that is there.

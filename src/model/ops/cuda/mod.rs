@@ -5,6 +5,8 @@
 
 mod device;
 mod launch;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -100,10 +102,7 @@ impl Cuda {
         let (_, height, width, channels) = x.dims4()?;
         let to = self.room(&[pixels.len(), 9 * channels], self.dtype)?;
         let from = Argument::of(x, self.dtype)?;
-        let size = self.dtype.size_in_bytes();
-        // Copied in units as large as rows and addresses allow.
-        let unit = if (channels * size).is_multiple_of(16) && from.is_aligned(16) { 16 } else { size };
-        let channels = channels * size / unit;
+        let (unit, channels) = self.units(from, channels);
         self.kernels.over(
             &format!("columns_{unit}"),
             pixels.len() * 9 * channels,
@@ -121,6 +120,35 @@ impl Cuda {
                 Argument::Int(kind.before()),
                 Argument::Int(usize::from(kind.doubles())),
                 Argument::Int(usize::from(kind.wraps())),
+            ],
+        )?;
+        Ok(to)
+    }
+
+    /// The bytes of which rows of `width` values are copied at once, as many as rows and addresses allow, and how many times.
+    fn units(&self, from: Argument, width: usize) -> (usize, usize) {
+        let size = self.dtype.size_in_bytes();
+        let unit = if (width * size).is_multiple_of(16) && from.is_aligned(16) { 16 } else { size };
+        (unit, width * size / unit)
+    }
+
+    /// (images, a, b, width) → (images, b, a, width)
+    fn swapped(&self, x: &Tensor, [images, a, b, width]: [usize; 4]) -> Result<Tensor> {
+        let x = x.contiguous()?;
+        let to = self.room(&[images, b, a, width], self.dtype)?;
+        let from = Argument::of(&x, self.dtype)?;
+        let (unit, width) = self.units(from, width);
+        let count = images * a * b * width;
+        self.kernels.over(
+            &format!("swapped_{unit}"),
+            count,
+            &[
+                from,
+                Argument::of(&to, self.dtype)?,
+                Argument::Count(count),
+                Argument::Int(a),
+                Argument::Int(b),
+                Argument::Int(width),
             ],
         )?;
         Ok(to)
@@ -208,8 +236,7 @@ impl Operators for Cuda {
         let width = channels / heads;
         let split = |x: &Tensor| {
             let (batch, tokens, _) = x.dims3()?;
-            let x = x.reshape((batch, tokens, heads, width))?.transpose(1, 2)?.contiguous()?;
-            x.reshape((batch * heads, tokens, width))
+            self.swapped(x, [batch, tokens, heads, width])?.reshape((batch * heads, tokens, width))
         };
         let q = (split(q)? * (width as f64).powf(-0.5))?;
         let (k, v) = (split(k)?.t()?, split(v)?);
@@ -222,8 +249,7 @@ impl Operators for Cuda {
             parts.push(scores.matmul(&v)?);
         }
         let joined = if let [whole] = parts.as_slice() { whole.clone() } else { Tensor::cat(&parts, 1)? };
-        let joined = joined.reshape((batch, heads, queries, width))?;
-        joined.transpose(1, 2)?.contiguous()?.reshape((batch, queries, channels))
+        self.swapped(&joined, [batch, heads, queries, width])?.reshape((batch, queries, channels))
     }
 
     fn layer_norm(&self, x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Result<Tensor> {
