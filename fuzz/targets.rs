@@ -1,7 +1,8 @@
-//! What must hold for every text: the bodies of the fuzz targets, which the smoke run in `tests/library/fuzz_smoke.rs` shares.
+//! What must hold for every text and every file: the bodies of the fuzz targets, which the smoke run in `tests/library/fuzz_smoke.rs`
+//! shares.
 //!
-//! With cargo-fuzz installed, `cargo +nightly fuzz run prompt` (or `tag`, `preset`, `infotext`, `prompt_line`, `foreign`,
-//! `picture`, `prompt_file`, `request`) goes on from the corpus that is checked in.
+//! `fuzz/run TARGET` goes on from the corpus that is checked in, guided by coverage, with the stable compiler. The targets are the
+//! functions of this file that are public.
 #![allow(dead_code, reason = "each target uses one of them")]
 
 use std::path::PathBuf;
@@ -11,13 +12,18 @@ use lbw::app::api::{
     Fields, Model, Models, Options as WebuiOptions, Reader, Refusal, Route, Rules, request_of_infotext,
 };
 use lbw::app::{Caller, ModelFiles, Places, Session};
-use lbw::batch::{Form, Options, parse_line};
-use lbw::diagnostic::{Diagnostic, Language, Severity, Source, Style};
+use lbw::batch::{Form, NameParts, Options, Pattern, is_inside, parse_line};
+use lbw::checkpoint::{Checkpoint, TensorFile};
+use lbw::diagnostic::{Diagnostic, Language, Said, Severity, Source, Style};
+use lbw::files::limits::PICTURE_TEXT;
 use lbw::infotext::foreign::{self, Foreign};
 use lbw::infotext::{self, looks_like_infotext};
-use lbw::plan::{Request, Sampler, Settings, Wanted, check, lower};
+use lbw::lora::{Deltas, Inspection, LoraHashes};
+use lbw::plan::{Patch, Plan, Request, Sampler, Settings, Wanted, check, limits, lower, webui_option};
 use lbw::preset::{PresetSet, styles::Styles, webui, yaml};
+use lbw::study::xyz::Axis;
 use lbw::syntax::{Prompt, python};
+use lbw::text::{EmbeddingFiles, Widths};
 
 /// Printing a parsed prompt gives the text back, and lowering ends with findings that can be shown.
 pub fn prompt(text: &str) {
@@ -187,6 +193,105 @@ pub fn request(text: &str) {
             }
         }
     }
+}
+
+/// A file of tensors, whatever it is: its tensors are read, as far as it justifies them.
+pub fn tensors(bytes: &[u8]) {
+    if let Ok(file) = TensorFile::from_bytes("x", bytes.to_vec()) {
+        for name in file.names() {
+            let entry = file.entry(name).unwrap();
+            let _ = (file.tensor(name).is_ok(), file.numbers(name).is_ok(), file.f32_rows(name, &[0]).is_ok());
+            if let Ok(bytes) = file.bytes(name) {
+                assert_eq!(bytes.len() * 8, entry.shape.iter().product::<usize>() * entry.dtype.bitsize(), "{name}");
+            }
+        }
+    }
+    if let Err(error) = Checkpoint::from_bytes("x", bytes.to_vec()) {
+        assert!(!error.to_string().is_empty());
+    }
+}
+
+/// A file in a folder of LoRAs and in one of embeddings: it is looked into, and of what it says nothing is too long.
+pub fn lora(bytes: &[u8]) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.safetensors");
+    std::fs::write(&path, bytes).unwrap();
+    match Inspection::of_file(&path, None) {
+        Ok(inspection) => assert!(inspection.modules.len() <= inspection.tensors),
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
+    let _ = (Deltas::of_file(&path).is_ok(), LoraHashes::of_file(&path).is_ok());
+    let mut embeddings = EmbeddingFiles::scan(&[folder.path().to_owned()]).unwrap();
+    embeddings.load(&Widths(vec![8, 16])).unwrap();
+}
+
+/// A whole picture: its texts are read, and its pixels where there are few.
+pub fn image(bytes: &[u8]) {
+    const FEW: u64 = 1 << 16;
+    match lbw::image_io::text_of_bytes("x", bytes) {
+        Ok(text) => {
+            let length: usize = text.texts.iter().map(|(keyword, text)| keyword.len() + text.len()).sum();
+            assert!(length <= 3 * PICTURE_TEXT, "{length}");
+            if text.size.is_some_and(|(width, height)| u64::from(width) * u64::from(height) <= FEW) {
+                let _ = lbw::image_io::picture_of_bytes("x", bytes).map(|picture| assert!(!picture.bytes.is_empty()));
+            }
+        }
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
+}
+
+/// A plan of somebody else's: what is wrong with it is told, and what is not is the same when it has been written.
+pub fn plan(text: &str) {
+    let Ok(plan) = serde_json::from_str::<Plan>(text) else { return };
+    let written = serde_json::to_string(&plan).unwrap();
+    let back: Plan = serde_json::from_str(&written).unwrap();
+    assert_eq!(serde_json::to_string(&back).unwrap(), written);
+    let found: Vec<_> = limits(&plan).iter().map(|limit| limit.diagnostic()).collect();
+    findings(&found);
+    if found.is_empty() {
+        assert!(plan.passes().all(|pass| !pass.positive.is_empty() && pass.settings.steps > 0));
+        assert!(plan.loras().all(|lora| lora.blocks.len() == plan.family.space().names().len()));
+    }
+}
+
+/// The manifest of a batch: it is read or refused, and nothing outside of its folder is opened.
+pub fn manifest(text: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("manifest.jsonl"), text).unwrap();
+    match lbw::app::batch::verify(folder.path()) {
+        // There is no picture in the folder.
+        Ok((bad, all)) => assert_eq!(bad.len(), all),
+        Err(error) => findings(&error.findings),
+    }
+    let _ = lbw::app::batch::state(folder.path()).is_ok();
+}
+
+/// The options of a webui: each is taken, or what is wrong with it is told.
+pub fn config(text: &str) {
+    let Ok(serde_json::Value::Object(options)) = serde_json::from_str(text) else { return };
+    let (mut patch, mut wanted) = (Patch::default(), Wanted::default());
+    for (name, value) in &options {
+        if let Err(wrong) = webui_option::set(&mut patch, name, value) {
+            assert!(!wrong.said().is_empty());
+        }
+    }
+    patch.apply(&mut wanted);
+}
+
+/// An axis of an XYZ plot has no more values than a plot has cells.
+pub fn axis(text: &str) {
+    match Axis::parse(text) {
+        Ok(axis) => assert!((1..=100_000).contains(&axis.values.len())),
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
+}
+
+/// A pattern for names, and a prompt that is filled in: the name stays in its folder.
+pub fn name(text: &str) {
+    let Ok(pattern) = text.parse::<Pattern>() else { return };
+    let parts = NameParts { prompt: text.to_owned(), lora: text.to_owned(), ..NameParts::default() };
+    let name = pattern.name(&parts);
+    assert!(is_inside(&name) && !name.contains(['\\', ':']) && !name.chars().any(char::is_control), "{name:?}");
 }
 
 /// Findings point into their texts, at whole characters, and can be shown in every language without control characters.

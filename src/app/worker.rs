@@ -277,6 +277,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_wrong_is_told_with_its_tag() {
+        for line in [
+            r#"{"tag":5}"#,
+            r#"{"tag":5,"plan":{}}"#,
+            r#"{"tag":5,"request":1}"#,
+            r#"{"tag":5,"plan":{},"file":"../a"}"#,
+        ] {
+            let mut tag = Value::Null;
+            assert!(Wanted::parse(line, &mut tag).is_err() && tag == 5, "{line}: {tag}");
+        }
+    }
+
+    #[test]
     fn files_stay_in_the_folder() {
         let name = |text: &str| file_name(&Value::from(text));
         assert_eq!(name("a/b.png").unwrap(), Path::new("a/b.png"));

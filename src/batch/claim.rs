@@ -217,4 +217,39 @@ mod tests {
         sweep(dir.path()).unwrap();
         assert!(!dir.path().join(FOLDER).exists());
     }
+
+    /// A folder that others may write to may hold anything under the names of ours.
+    #[cfg(unix)]
+    #[test]
+    fn links_and_pipes_are_not_followed_and_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let claims = dir.path().join(FOLDER);
+        let pipe = |path: &Path| assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
+        let refused = |what: &str| {
+            let error = claim(dir.path(), "a").unwrap_err();
+            assert!(error.to_string().contains("remove it"), "{what}: {error}");
+            assert!(wait_for(dir.path(), "a").is_err(), "{what}");
+        };
+        std::os::unix::fs::symlink("nowhere", &claims).unwrap();
+        refused("a link to nothing");
+        std::fs::remove_file(&claims).unwrap();
+        pipe(&claims);
+        refused("a pipe");
+        std::fs::remove_file(&claims).unwrap();
+        std::fs::create_dir(&claims).unwrap();
+        pipe(&claims.join("a"));
+        refused("a pipe inside");
+        std::fs::remove_file(claims.join("a")).unwrap();
+        let victim = dir.path().join("victim");
+        std::os::unix::fs::symlink(&victim, claims.join("a")).unwrap();
+        refused("a link inside");
+        assert!(!victim.exists());
+        std::fs::remove_file(claims.join("a")).unwrap();
+        // What is written goes beside a link, and not through it.
+        std::fs::write(&victim, "mine").unwrap();
+        std::os::unix::fs::symlink(&victim, claims.join("a.part")).unwrap();
+        claim(dir.path(), "a").unwrap().unwrap().write(&dir.path().join("x.png"), b"picture").unwrap();
+        assert_eq!(std::fs::read(&victim).unwrap(), b"mine");
+        assert_eq!(std::fs::read(dir.path().join("x.png")).unwrap(), b"picture");
+    }
 }

@@ -427,4 +427,34 @@ mod tests {
         std::fs::write(dir.path().join(NAME), "notes\n").unwrap();
         assert!(matches!(plan(dir.path(), &["a"]), Err(ManifestError::NotOurs { .. })));
     }
+
+    #[test]
+    fn another_seed_base_is_noticed() {
+        let dir = tempfile::tempdir().unwrap();
+        plan(dir.path(), &["a"]).unwrap();
+        let path = dir.path().join(NAME);
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, text.replace("\"seed_base\":7", "\"seed_base\":6")).unwrap();
+        assert!(matches!(plan(dir.path(), &["a"]), Err(ManifestError::Damaged { .. })));
+        // Older manifests have no checksum.
+        let (header, rest) = text.split_once('\n').unwrap();
+        let mut header: serde_json::Value = serde_json::from_str(header).unwrap();
+        header.as_object_mut().unwrap().remove("crc32").unwrap();
+        std::fs::write(&path, format!("{header}\n{rest}")).unwrap();
+        assert_eq!(plan(dir.path(), &["a"]).unwrap().jobs().count(), 1);
+        std::fs::write(&path, &text[..text.find('\n').unwrap() / 2]).unwrap();
+        assert!(matches!(plan(dir.path(), &["a"]), Err(ManifestError::NotOurs { .. })));
+    }
+
+    #[test]
+    fn names_that_lead_out_of_the_folder_are_never_opened() {
+        for outside in ["/dev/zero", "../x.png", "a/../../x.png", "..", "", "./a.png/.."] {
+            assert!(!is_inside(outside), "{outside}");
+        }
+        assert!(is_inside("a.png") && is_inside("sub/a.png"));
+        let dir = tempfile::tempdir().unwrap();
+        let outside = Job { file: "/dev/zero".to_owned(), crc32: Some(0), ..job("a", State::Done) };
+        let manifest = Manifest::plan(dir.path(), &[], 7, |_, _| Ok::<_, ManifestError>(vec![outside])).unwrap();
+        assert!(!manifest.is_done("a", "/dev/zero"));
+    }
 }

@@ -30,6 +30,11 @@ impl Terminal {
         written(writeln!(out, "{text}").and_then(|()| out.flush()))
     }
 
+    /// Prints a sentence of the result, whatever stands in the files that it tells of.
+    pub fn sentence(&self, text: &Text) -> CommandResult {
+        self.line(escaped(self.words(text)))
+    }
+
     /// Prints some of the result as it is.
     pub fn print(&self, text: &str) -> CommandResult {
         let mut out = std::io::stdout().lock();

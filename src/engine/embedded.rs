@@ -127,3 +127,40 @@ fn write(folder: &Path, path: &Path, bytes: &[u8]) -> Result<(), EmbeddedError> 
         .and_then(|()| files::write(path, Existing::Replace, |file| file.write_all(bytes)));
     written.map_err(|source| EmbeddedError { path: path.to_owned(), source })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_damaged_in_the_cache_is_put_back() {
+        let cache = tempfile::tempdir().unwrap();
+        let Installed { checkpoint, lora_dir } = install(cache.path()).unwrap();
+        let lora = lora_dir.join("house.safetensors");
+        let flipped = |bytes: &[u8], at: usize| {
+            let mut bytes = bytes.to_vec();
+            bytes[at] ^= 1;
+            bytes
+        };
+        let end = CHECKPOINT.len() - 5;
+        for (path, bytes) in [
+            (&checkpoint, CHECKPOINT[..end].to_vec()),
+            (&checkpoint, Vec::new()),
+            (&checkpoint, flipped(CHECKPOINT, 9)),
+            (&lora, flipped(LORAS[0].1, LORAS[0].1.len() - 1)),
+        ] {
+            std::fs::write(path, bytes).unwrap();
+            install(cache.path()).unwrap();
+            assert!(std::fs::read(path).unwrap() == if *path == lora { LORAS[0].1 } else { CHECKPOINT });
+        }
+        // Deep inside it is looked at when it is about to be read.
+        std::fs::write(&checkpoint, flipped(CHECKPOINT, end)).unwrap();
+        restore(&checkpoint).unwrap();
+        assert!(std::fs::read(&checkpoint).unwrap() == CHECKPOINT);
+        // Somebody else's file of the name is left alone.
+        let other = cache.path().join("shapes-xl.safetensors");
+        std::fs::write(&other, "mine").unwrap();
+        restore(&other).unwrap();
+        assert_eq!(std::fs::read(&other).unwrap(), b"mine");
+    }
+}

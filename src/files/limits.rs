@@ -9,7 +9,7 @@
 pub const TEXT: usize = 4 << 20;
 
 /// The prompts of all lines of a batch, with what is given for all of them, in bytes.
-pub const BATCH_PROMPTS: u64 = 512 << 20;
+pub const BATCH_PROMPTS: u64 = 256 << 20;
 /// Plans of a batch that are kept and not made again, in bytes.
 pub const BATCH_PLANS: u64 = 128 << 20;
 /// What a prompt file becomes when what stands in it once for several pictures is laid under each, in bytes.

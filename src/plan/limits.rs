@@ -1,7 +1,8 @@
 //! What a plan may ask for.
 
 use super::settings::table;
-use super::{HiresUpscaler, Pass, Plan, Setting, Settings, Start, Tiles, Wanted};
+use super::{HiresUpscaler, LoraPlan, Pass, Plan, Setting, Settings, Start, Tiles, Wanted};
+use crate::block::Family;
 use crate::diagnostic::{Diagnostic, Said, Text, code};
 use crate::say;
 
@@ -67,12 +68,22 @@ pub fn limits(plan: &Plan) -> Vec<LimitError> {
     }
     for (number, pass) in plan.passes().enumerate() {
         of_pass(pass, number, &mut found);
+        found.extend(pass.loras.iter().filter_map(|lora| of_lora(lora, plan.family)));
     }
     if !matches!(plan.first.start, Start::Noise | Start::Picture { .. }) {
         let rule = say!("the first one starts from noise or from a picture", "最初のパスはノイズか画像から始まります");
         found.push(LimitError::new(say!("the start of the first pass", "最初のパスの始まり"), "previous", rule));
     }
     found
+}
+
+/// A plan of somebody else's may have any number of weights.
+fn of_lora(lora: &LoraPlan, family: Family) -> Option<LimitError> {
+    let expected = family.space().names().len();
+    let wrong = lora.weights().map(<[f64]>::len).find(|count| *count != expected)?;
+    let name = &lora.name;
+    let what = say!("the number of block weights of `{name}`", "`{name}` のブロックの重みの数");
+    Some(LimitError::new(what, wrong, say!("it must be {expected}", "{expected} 個にしてください")))
 }
 
 fn texts(pass: &Pass) -> usize {
@@ -172,4 +183,39 @@ fn name_of(setting: &Setting, number: usize) -> Text {
 
 fn not_finite(what: Text, value: f64) -> LimitError {
     LimitError::new(what, value, say!("it must be a finite number", "有限の数にしてください"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Request, lower};
+    use crate::preset::PresetSet;
+
+    #[test]
+    fn plans_of_somebody_else_have_what_plans_have() {
+        let plan = lower(&Request::new("a <lora:x:1:lbw=XLMID>", ""), PresetSet::builtin()).plan.unwrap();
+        assert_eq!(limits(&plan), []);
+        let of = |change: fn(&mut Plan)| {
+            let mut plan = plan.clone();
+            change(&mut plan);
+            limits(&plan).iter().map(|limit| limit.what.to_string()).collect::<Vec<_>>()
+        };
+        for wrong in [1, 27, 100_000] {
+            let mut plan = plan.clone();
+            plan.first.loras[0].blocks = vec![1.0; wrong];
+            let [limit] = &limits(&plan)[..] else { panic!("{wrong}") };
+            assert_eq!((&limit.value, &*limit.rule), (&wrong.to_string(), "it must be 26"));
+        }
+        assert_eq!(of(|plan| plan.first.positive.clear()), ["the prompt"]);
+        assert_eq!(of(|plan| plan.first.positive[0].schedule.clear()), ["the prompt"]);
+        assert_eq!(
+            of(|plan| plan.later = vec![plan.first.clone(); MAX_PASSES]).first().unwrap(),
+            "the number of passes"
+        );
+        let many = |plan: &mut Plan| {
+            let part = plan.first.positive[0].clone();
+            plan.first.positive = vec![part; MAX_SEGMENTS + 1];
+        };
+        assert_eq!(of(many), ["the number of texts over the steps"]);
+    }
 }

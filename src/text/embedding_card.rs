@@ -2,7 +2,6 @@
 //! in base 64. Tensors are lists of numbers under the key `TORCHTENSOR`.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
@@ -10,12 +9,13 @@ use candle_core::{Device, Tensor};
 use serde_json::Value;
 
 use super::embedding_file::Unusable;
+use crate::files;
 use crate::say;
 
 /// Files that may be such pictures.
 pub(super) const EXTENSIONS: &[&str] = &["png"];
 /// Larger texts are no embedding: hundreds of vectors in decimal.
-const MAX_TEXT: usize = 8 << 20;
+const MAX_TEXT: usize = 4 << 20;
 const KEY: &[u8] = b"sd-ti-embedding\0";
 
 /// The tensors of a card, f32, by their names in a pickle of the same embedding.
@@ -34,7 +34,7 @@ pub(super) fn read(path: &Path) -> Option<Result<Card, Unusable>> {
             "画像の中の embedding が壊れています。保存されたままの画像を入手し直してください"
         ))
     };
-    let text = text(BufReader::new(File::open(path).ok()?))?;
+    let text = text(BufReader::new(files::open(path).ok()?))?;
     let json = base64(&text).and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
     let Some(json) = json else { return Some(Err(damaged())) };
     let mut card = Card::new();

@@ -10,6 +10,7 @@ mod batch;
 mod bench;
 mod check;
 mod general;
+mod hostile;
 mod language;
 mod lists;
 mod lora;

@@ -127,6 +127,11 @@ impl<'s> Batch<'s> {
             found: Vec::new(),
         };
         batch.found = sources.found;
+        let shared =
+            session.caller.patch.iter().map(|(_, value)| value.as_str().map_or(0, str::len) as u64).sum::<u64>();
+        if shared.saturating_mul(sources.entries.len() as u64) > BATCH_PROMPTS {
+            return Err(too_much());
+        }
         let room = Room { most: wish.most, ..Room::default() };
         let lines: Vec<_> = sources.entries.into_par_iter().map(|entry| planned(session, entry, &room)).collect();
         let mut repeats: HashMap<[u8; 32], u64> = HashMap::new();
@@ -276,11 +281,7 @@ impl Room {
         }
         let length = length(&asked.request);
         if self.text.fetch_add(length, Ordering::Relaxed) + length > BATCH_PROMPTS {
-            let mib = BATCH_PROMPTS >> 20;
-            return refused(say!(
-                "the prompts of all lines, with what is given for all of them, are longer than {mib} MiB",
-                "全行のプロンプトが、共通の指定を含めて {mib} MiB を超えています"
-            ));
+            return Err(too_much());
         }
         Ok(())
     }
@@ -293,6 +294,15 @@ impl Room {
         let needed = EACH + LETTER * length(request);
         self.plans.fetch_add(needed, Ordering::Relaxed) + needed <= BATCH_PLANS
     }
+}
+
+fn too_much() -> Error {
+    let mib = BATCH_PROMPTS >> 20;
+    let message = say!(
+        "the prompts of all lines, with what is given for all of them, are longer than {mib} MiB",
+        "全行のプロンプトが、共通の指定を含めて {mib} MiB を超えています"
+    );
+    Error::words(code::OUT_OF_LIMITS, message)
 }
 
 /// Bytes of all prompts.

@@ -43,7 +43,7 @@ pub struct Session {
     /// What is to be said about all these files.
     pub found: Vec<Diagnostic>,
     /// What the caller sets.
-    caller: Caller,
+    pub(super) caller: Caller,
     /// What these files turned out to be.
     opened: Arc<OpenedFiles>,
 }

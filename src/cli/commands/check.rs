@@ -41,7 +41,7 @@ pub fn run(args: &CheckArgs, terminal: Terminal) -> CommandResult {
         let count = |severity| found.iter().filter(|d| d.severity == severity).count();
         let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
         let summary = say!("{errors} errors, {warnings} warnings", "エラー {errors} 件、警告 {warnings} 件");
-        terminal.line(terminal.words(&summary))?;
+        terminal.sentence(&summary)?;
     }
     match session.refuses(&found) {
         // Everything has been said.

@@ -503,6 +503,22 @@ mod tests {
         assert_eq!(webui::write_elements(&back).unwrap(), text);
     }
 
+    /// YAML's own limits: keys of 1,024 letters, and letters that are none.
+    #[test]
+    fn names_of_any_length_and_letters_come_back() {
+        let long = "長い".repeat(2000);
+        for name in ["x".repeat(1020), "x".repeat(1021), "y".repeat(5000), long, "a\u{7}\u{85}b\u{feff}".to_owned()] {
+            let text = format!("{name}:IN04:attn:1\n");
+            let (file, _) = webui::elements("x.txt", &text);
+            assert_eq!(file.elements.iter().count(), 1, "{name}");
+            let (back, found) = read(&write(&file));
+            assert_eq!(found, [], "{name}");
+            let pairs =
+                |file: &PresetFile| file.elements.iter().map(|p| (p.name.clone(), p.value.clone())).collect::<Vec<_>>();
+            assert_eq!(pairs(&back), pairs(&file), "{name}");
+        }
+    }
+
     #[test]
     fn a_preset_knows_its_line() {
         let (file, _) = read("# c\nlayout: sdxl-12\npresets:\n  A: {BASE: 1}\n  \"B b\": {IN04: 1}\n");

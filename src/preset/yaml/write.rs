@@ -29,9 +29,15 @@ fn line(comment: &Comment) -> String {
     format!("#{text}")
 }
 
-/// One line of a section.
+/// A preset in a section, on a line of its own; one of a very long name on two.
 pub fn entry(name: &str, value: &str) -> String {
-    format!("  {}: {}\n", scalar(name), scalar(value))
+    /// YAML tells a longer key only where it is marked as one.
+    const LONGEST: usize = 1024 - 2;
+    let (name, value) = (scalar(name), scalar(value));
+    match name.len() > LONGEST {
+        true => format!("  ? {name}\n  : {value}\n"),
+        false => format!("  {name}: {value}\n"),
+    }
 }
 
 /// Characters that YAML does not have as they are.

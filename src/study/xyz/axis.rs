@@ -219,7 +219,19 @@ fn integers(kind: AxisType, list: &str) -> Result<Vec<String>, AxisError> {
         Some(numbers) if !numbers.is_empty() => Ok(numbers),
         _ => Err(AxisError::Value { axis: kind.name(), value, expected: expected.clone() }),
     });
-    Ok(numbers.collect::<Result<Vec<_>, _>>()?.concat().iter().map(i64::to_string).collect())
+    Ok(all(kind, numbers)?.iter().map(i64::to_string).collect())
+}
+
+/// The numbers of all ranges, no more than a plot has cells: a line of ranges could name billions.
+fn all<T>(kind: AxisType, ranges: impl Iterator<Item = Result<Vec<T>, AxisError>>) -> Result<Vec<T>, AxisError> {
+    let mut numbers = Vec::new();
+    for range in ranges {
+        numbers.extend(range?);
+        if numbers.len() > CELL_LIMIT {
+            return Err(AxisError::TooMany(kind.name()));
+        }
+    }
+    Ok(numbers)
 }
 
 fn seeds(kind: AxisType, list: &str) -> Result<Vec<String>, AxisError> {
@@ -242,7 +254,7 @@ fn floats(kind: AxisType, list: &str) -> Result<Vec<String>, AxisError> {
     });
     // webui labels numbers with eight places.
     let text = |number: &f64| float_text((number * 1e8).round_ties_even() / 1e8);
-    Ok(numbers.collect::<Result<Vec<_>, _>>()?.concat().iter().map(text).collect())
+    Ok(all(kind, numbers)?.iter().map(text).collect())
 }
 
 /// Names, each as `find` writes it.

@@ -20,12 +20,12 @@ pub fn print_state(folder: &Path, json: bool, terminal: Terminal) -> CommandResu
     let sources = state.sources.join(", ");
     let said =
         say!("{done} of {all} pictures of {sources} are done", "{sources} の {all} 枚のうち {done} 枚ができています");
-    terminal.line(terminal.words(&said))?;
+    terminal.sentence(&said)?;
     for job in &state.failed {
         let (source, line, file) = (&job.source, job.line, &job.file);
         let why = job.error.as_deref().unwrap_or("?");
         let said = say!("failed: {source}:{line} ({file}): {why}", "失敗: {source}:{line} ({file}): {why}");
-        terminal.line(terminal.words(&said))?;
+        terminal.sentence(&said)?;
     }
     Ok(())
 }
@@ -33,12 +33,17 @@ pub fn print_state(folder: &Path, json: bool, terminal: Terminal) -> CommandResu
 pub fn print_verified(folder: &Path, json: bool, terminal: Terminal) -> CommandResult {
     let (bad, all) = verify(folder)?;
     for bad in &bad {
-        let (job, what) = (&bad.job, terminal.words(&bad.what));
+        let (job, what) = (&bad.job, &bad.what);
         match json {
             true => {
                 terminal.line(json!({ "file": job.file, "source": job.source, "line": job.line, "is": &*bad.what }))?
             }
-            false => terminal.line(format!("{what}: {} ({}:{})", job.file, job.source, job.line))?,
+            false => {
+                let (file, source, line) = (&job.file, &job.source, job.line);
+                terminal.sentence(
+                    &say!("{what}: {file} ({source}:{line})", "{what}: {file} ({source}:{line})", with what),
+                )?
+            }
         }
     }
     match bad.len() {
@@ -48,7 +53,7 @@ pub fn print_verified(folder: &Path, json: bool, terminal: Terminal) -> CommandR
                 "all {all} pictures are there and as they were made",
                 "{all} 枚すべてがあり、作られたときのままです"
             );
-            terminal.line(terminal.words(&said))
+            terminal.sentence(&said)
         }
         bad => {
             let message = say!(

@@ -1,0 +1,123 @@
+//! Files that somebody else has put where lbw reads: refused or passed over, with a word, and without waiting.
+#![cfg(unix)]
+
+use std::process::Command;
+
+use crate::sandbox::Sandbox;
+
+const SMALL: &str = "--prompt a --seed 1 --steps 1 --width 32 --height 32 --cfg_scale 1\n";
+
+fn pipe(s: &Sandbox, name: &str) {
+    assert!(Command::new("mkfifo").arg(s.path(name)).status().unwrap().success());
+}
+
+#[test]
+fn a_batch_whose_folder_somebody_prepared() {
+    let s = Sandbox::new();
+    s.write("a.txt", SMALL);
+    s.folder("out");
+    std::os::unix::fs::symlink("nowhere", s.path("out/.claims")).unwrap();
+    let (_, err) = s.expect(3, &["batch", "a.txt", "-o", "out"]);
+    assert!(err.contains(".claims is a link, a pipe or a folder") && err.contains("remove it"), "{err}");
+    let ja = crate::sandbox::expect(3, s.lbw(&["batch", "a.txt", "-o", "out"]).env("LBW_LANG", "ja")).1;
+    assert!(ja.contains("取り除いて"), "{ja}");
+    s.remove("out/.claims");
+    pipe(&s, "out/manifest.jsonl");
+    let (_, err) = s.expect(3, &["batch", "a.txt", "-o", "out"]);
+    assert!(err.contains("a pipe or a device"), "{err}");
+    s.remove("out/manifest.jsonl");
+    s.expect(0, &["batch", "a.txt", "-o", "out"]);
+
+    // Names that lead elsewhere are told and not opened, and what would speak to the terminal is spelled out.
+    let manifest = s.text("out/manifest.jsonl");
+    for (name, shown) in [("/dev/zero", "/dev/zero"), ("../a.txt", "../a.txt"), ("\\u001b[2Jx.png", "\\u{1b}[2Jx.png")]
+    {
+        s.write("out/manifest.jsonl", manifest.replace("0001-1.png", name));
+        let (out, _) = s.expect(1, &["batch", "verify", "out"]);
+        assert!(out.contains(shown) && !out.contains('\u{1b}'), "{out}");
+        assert_eq!(out.contains("outside of the folder"), !name.ends_with("x.png"), "{out}");
+    }
+    // Lines that were cut are not believed; pictures without a line are not written over, and it is said what to do.
+    let header = manifest.lines().next().unwrap();
+    for cut in [format!("{header}\n"), format!("{header}\n{{\"id\":\"x\"")] {
+        s.write("out/manifest.jsonl", cut);
+        let (_, err) = s.expect(3, &["batch", "a.txt", "-o", "out"]);
+        assert!(err.contains("bring it back or move the pictures away"), "{err}");
+    }
+    let mut first = crate::sandbox::json(header);
+    first["seed_base"] = (first["seed_base"].as_u64().unwrap() ^ 1).into();
+    s.write("out/manifest.jsonl", manifest.replace(header, &first.to_string()));
+    let (_, err) = s.expect(3, &["batch", "a.txt", "-o", "out"]);
+    assert!(err.contains("has been changed since it was written"), "{err}");
+    s.write("out/manifest.jsonl", &manifest);
+    assert_eq!(s.expect(0, &["batch", "a.txt", "-o", "out"]).0, "");
+}
+
+#[test]
+fn pipes_where_files_are_found() {
+    let s = Sandbox::new();
+    s.folder("webui");
+    pipe(&s, "webui/config.json");
+    // There is no checkpoint, which is told after it.
+    let (_, err) = s.expect(3, &["plan", "a", "--webui-dir", "webui"]);
+    assert!(err.contains("config.json: a pipe or a device") && err.contains("defaults are used"), "{err}");
+    pipe(&s, "a.png");
+    for args in [&["info", "a.png"][..], &["img2img", "a", "--init", "a.png", "--size", "64x64"]] {
+        let (_, err) = s.expect(3, args);
+        assert!(err.contains("a pipe or a device"), "{err}");
+    }
+}
+
+/// A folder that cannot be read: its path is longer than the system takes.
+#[test]
+fn a_folder_of_pictures_with_an_unreadable_one_in_it() {
+    let s = Sandbox::new();
+    s.expect(0, &["txt2img", "a", "--steps", "1", "--size", "32x32", "--seed", "1", "-o", "p.png"]);
+    s.folder("pictures");
+    std::fs::copy(s.path("p.png"), s.path("pictures/p.png")).unwrap();
+    let made = s.command("sh").args(["-c", "cd pictures && n=$(printf '%0255d' 7) && for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do mkdir $n && cd -P $n || exit 1; done"]).status();
+    assert!(made.unwrap().success());
+    let (_, err) = s.expect(0, &["batch", "pictures", "--dry-run"]);
+    assert!(err.contains("1 picture from 1 line") && err.contains("warning"), "{err}");
+}
+
+/// A bomb in a folder is one wrong line among others.
+#[test]
+fn a_picture_that_unpacks_to_too_much_in_a_folder() {
+    let s = Sandbox::new();
+    s.expect(0, &["txt2img", "a", "--steps", "1", "--size", "32x32", "--seed", "1", "-o", "p.png"]);
+    let good = s.bytes("p.png");
+    s.write("pictures/a.png", &good);
+    let mut packed = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+    std::io::Write::write_all(&mut packed, &vec![0; 17 << 20]).unwrap();
+    let text = [b"parameters\0\0", &packed.finish().unwrap()[..]].concat();
+    let mut checksum = crc32fast::Hasher::new();
+    checksum.update(b"zTXt");
+    checksum.update(&text);
+    let (head, rest) = good.split_at(33);
+    let chunk = [&(text.len() as u32).to_be_bytes()[..], b"zTXt", &text, &checksum.finalize().to_be_bytes()].concat();
+    s.write("pictures/b.png", [head, &chunk, rest].concat());
+    let (_, err) = s.expect(3, &["batch", "pictures", "--dry-run"]);
+    assert!(err.contains("longer than 16 MiB") && err.contains("1 of 2 lines"), "{err}");
+    let (_, err) = s.expect(0, &["batch", "pictures", "--dry-run", "--keep-going"]);
+    assert!(err.contains("1 picture from"), "{err}");
+}
+
+#[test]
+fn more_than_a_batch_can_hold() {
+    let s = Sandbox::new();
+    s.write("many.txt", "--prompt a --seed 1 --n_iter 10000\n".repeat(101));
+    let (_, err) = s.expect(0, &["batch", "many.txt", "--dry-run"]);
+    assert!(err.contains("1010000 pictures from 101 lines"), "{err}");
+    let (_, err) = s.expect(2, &["batch", "many.txt", "-o", "out"]);
+    assert!(err.contains("1010000 pictures, and one folder takes 1000000"), "{err}");
+    s.write("lines.txt", "a\n".repeat(50_000));
+    let long = "x".repeat(50_000);
+    let (_, err) = s.expect(2, &["batch", "lines.txt", "--negative-prompt", &long, "--dry-run"]);
+    assert!(err.contains("longer than 256 MiB"), "{err}");
+    let style = format!("name,prompt\nmuch,\"{}\"\n", "{prompt} ".repeat(3000));
+    s.write("styles.csv", style);
+    let prompt = "x".repeat(2000);
+    let (_, err) = s.expect(2, &["plan", &prompt, "--styles-file", "styles.csv", "--style", "much"]);
+    assert!(err.contains("with the style `much` the prompt is larger than 4 MiB"), "{err}");
+}
