@@ -12,6 +12,7 @@ const LONGEST: usize = 500;
 const MUTATED: usize = 10_000;
 
 type Target = (&'static str, fn(&str));
+type FileTarget = (&'static str, fn(&[u8]));
 
 const TARGETS: [Target; 14] = [
     ("prompt", targets::prompt),
@@ -31,8 +32,7 @@ const TARGETS: [Target; 14] = [
 ];
 
 /// Targets whose inputs are no texts.
-const FILES: [(&str, fn(&[u8])); 3] =
-    [("tensors", targets::tensors), ("lora", targets::lora), ("image", targets::image)];
+const FILES: [FileTarget; 3] = [("tensors", targets::tensors), ("lora", targets::lora), ("image", targets::image)];
 const MUTATED_FILES: usize = 4_000;
 
 fn corpus(target: &str) -> Vec<String> {
