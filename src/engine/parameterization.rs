@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use serde_yaml::Value;
-
 use super::EngineError;
 use crate::checkpoint::{Checkpoint, CheckpointError, Refusal};
+use crate::files;
+use crate::files::limits::CONFIGURATION;
+use crate::files::yaml::{self, Node};
 use crate::model::Architecture;
 use crate::plan::Settings;
 use crate::sampling::{NoiseLevels, Parameterization};
@@ -68,9 +69,6 @@ impl ModelType {
     }
 }
 
-/// YAML files beside a checkpoint longer than this are not configurations.
-const MAX_YAML: u64 = 1 << 20;
-
 /// What the network of `checkpoint` predicts, by the first source that says it.
 pub(super) fn detect(checkpoint: &Checkpoint) -> Result<(ModelType, ModelTypeSource), EngineError> {
     let has = |name: &str| checkpoint.file().entry(name).is_some();
@@ -85,7 +83,8 @@ pub(super) fn detect(checkpoint: &Checkpoint) -> Result<(ModelType, ModelTypeSou
     ];
     let said = sources.into_iter().find_map(|(source, said)| Some((said?, source)));
     let (parameterization, source) = said.unwrap_or((Parameterization::default(), ModelTypeSource::Default));
-    let rescaled = scheduler.and_then(|c| c.get("rescale_betas_zero_snr")?.as_bool()).unwrap_or(false);
+    let rescaled =
+        scheduler.and_then(|c| c.get("rescale_betas_zero_snr")?.text().map(|word| word == "true")).unwrap_or(false);
     Ok((ModelType { parameterization, zero_terminal_snr: has("ztsnr") || rescaled }, source))
 }
 
@@ -116,7 +115,7 @@ fn from_yaml(checkpoint: &Checkpoint) -> Result<Option<Parameterization>, Engine
 }
 
 /// What `_class_name`, `prediction_type` and the like of a model in diffusers' folder say.
-fn scheduler(checkpoint: &Checkpoint) -> Result<Option<Value>, EngineError> {
+fn scheduler(checkpoint: &Checkpoint) -> Result<Option<Node>, EngineError> {
     match checkpoint.path().is_dir() {
         true => configuration(&checkpoint.path().join("scheduler/scheduler_config.json")),
         false => Ok(None),
@@ -124,17 +123,18 @@ fn scheduler(checkpoint: &Checkpoint) -> Result<Option<Value>, EngineError> {
 }
 
 /// The YAML (or JSON) in the file at `path`, if there is one.
-fn configuration(path: &Path) -> Result<Option<Value>, EngineError> {
+fn configuration(path: &Path) -> Result<Option<Node>, EngineError> {
     let failed = |source| EngineError::Config { path: path.to_owned(), source };
-    if !std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.len() <= MAX_YAML) {
+    // What is longer is something else.
+    if !std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.len() <= CONFIGURATION as u64) {
         return Ok(None);
     }
-    let text = std::fs::read_to_string(path).map_err(failed)?;
-    let text = text.trim_start_matches('\u{feff}');
-    serde_yaml::from_str(text).map(Some).map_err(|e| failed(std::io::Error::other(e)))
+    let bytes = files::read(path, CONFIGURATION).map_err(failed)?;
+    let text = String::from_utf8(bytes).map_err(|_| failed(std::io::ErrorKind::InvalidData.into()))?;
+    yaml::read(text.trim_start_matches('\u{feff}')).map(Some).map_err(|e| failed(e.into()))
 }
 
-fn said_of(checkpoint: &Checkpoint, configuration: &Value) -> Result<Option<Parameterization>, EngineError> {
+fn said_of(checkpoint: &Checkpoint, configuration: &Node) -> Result<Option<Parameterization>, EngineError> {
     match said(configuration) {
         Some(Said::Edm) => {
             let path = checkpoint.path().to_owned();
@@ -152,10 +152,10 @@ enum Said {
 }
 
 /// The first thing that a configuration says about what the network predicts, wherever in it.
-fn said(yaml: &Value) -> Option<Said> {
+fn said(yaml: &Node) -> Option<Said> {
     match yaml {
-        Value::Mapping(pairs) => {
-            let pair = |(key, value): (&Value, &Value)| match (key.as_str()?, value.as_str()) {
+        Node::Map(pairs) => {
+            let pair = |(key, value): &(String, Node)| match (key.as_str(), value.text()) {
                 ("parameterization" | "prediction_type", Some(word)) => named(word).map(Said::Known),
                 ("_class_name", Some(class)) if class.starts_with("EDM") => Some(Said::Edm),
                 ("target", Some(class)) => scaling(class),
@@ -163,7 +163,7 @@ fn said(yaml: &Value) -> Option<Said> {
             };
             pairs.iter().find_map(pair).or_else(|| pairs.iter().find_map(|(_, value)| said(value)))
         }
-        Value::Sequence(items) => items.iter().find_map(said),
+        Node::List(items) => items.iter().find_map(said),
         _ => None,
     }
 }
@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn every_spelling_of_a_configuration_is_understood() {
-        let of = |text: &str| match said(&serde_yaml::from_str(text).unwrap()) {
+        let of = |text: &str| match said(&yaml::read(text).unwrap()) {
             Some(Said::Known(parameterization)) => Some(parameterization),
             Some(Said::Edm) => panic!("EDM"),
             None => None,
@@ -206,7 +206,7 @@ mod tests {
         ] {
             assert_eq!(of(text), expected, "{text}");
         }
-        let edm = serde_yaml::from_str(&format!("{scaling}sgm.EDMScaling")).unwrap();
+        let edm = yaml::read(&format!("{scaling}sgm.EDMScaling")).unwrap();
         assert!(matches!(said(&edm), Some(Said::Edm)));
     }
 }

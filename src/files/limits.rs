@@ -8,6 +8,11 @@
 /// styles reach some 100 KB.
 pub const TEXT: usize = 4 << 20;
 
+/// What a YAML file becomes, in bytes of memory.
+pub const YAML: usize = 32 << 20;
+/// A configuration beside a model, in bytes. Those of LDM have 4 KB.
+pub const CONFIGURATION: usize = 1 << 20;
+
 /// The prompts of all lines of a batch, with what is given for all of them, in bytes.
 pub const BATCH_PROMPTS: u64 = 256 << 20;
 /// Plans of a batch that are kept and not made again, in bytes.

@@ -5,6 +5,7 @@ pub mod limits;
 mod open;
 mod text;
 mod write;
+pub mod yaml;
 
 pub use hash::{cached_sha256, hex, known_sha256, sha256_of_file};
 pub use open::{open, read};

@@ -13,7 +13,8 @@ pub const ROOMS: [(&str, &[&str]); 21] = [
     ("image_io", &["diagnostic", "files", "picture"]),
     // The text half: no tensors.
     ("syntax", &["diagnostic"]),
-    ("preset", &["block", "diagnostic", "syntax"]),
+    // Its limits and its YAML are those of all files.
+    ("preset", &["block", "diagnostic", "files", "syntax"]),
     ("plan", &["block", "diagnostic", "files", "preset", "syntax"]),
     ("infotext", &["block", "diagnostic", "plan", "preset", "syntax"]),
     // Arithmetic and formats; they know nothing of each other.
@@ -83,13 +84,14 @@ const NUMERIC_HALF: &[&str] = &["checkpoint", "lora", "model", "text", "sampling
 const TEXT_HALF: &[&str] = &["syntax", "block", "preset", "plan", "infotext", "batch"];
 
 /// What is kept to some rooms: a crate, or a module of the standard library.
-pub const KEPT: [(&str, &[&str]); 15] = [
+pub const KEPT: [(&str, &[&str]); 16] = [
     ("candle_core", NUMERIC_HALF_AND_APP),
     ("candle_nn", NUMERIC_HALF),
     ("candle_transformers", NUMERIC_HALF),
     ("pest", TEXT_HALF),
     ("pest_derive", TEXT_HALF),
     ("annotate_snippets", &["diagnostic"]),
+    ("serde_yaml", &["files"]),
     ("clap", &["cli"]),
     ("axum", &["server"]),
     ("hyper", &["server"]),

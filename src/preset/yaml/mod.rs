@@ -3,7 +3,6 @@
 //! A preset is a vector text, a map from blocks to weights (blocks not named are 0), or `{of: NAME, BLOCK: weight}`: another
 //! preset with changes. Every preset becomes a vector text, so the rest of the program knows only those.
 
-mod node;
 mod write;
 
 pub use write::{entry, write};
@@ -11,12 +10,11 @@ pub use write::{entry, write};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use node::Node;
-
 use super::webui::{lengths_help, said_twice, size_check};
 use super::{Comment, Origin, Preset, PresetFile, PresetSet};
 use crate::block::{Layout, block_list};
 use crate::diagnostic::{Diagnostic, FINDINGS_LIMIT, Said, Source, Text, at_most, code, did_you_mean};
+use crate::files::yaml::{self, Node, YamlError};
 use crate::say;
 use crate::syntax::{lora_tag, python};
 
@@ -28,7 +26,7 @@ pub fn parse(name: &str, text: &str, known: &PresetSet) -> (PresetFile, Vec<Diag
         return (PresetFile::default(), found);
     }
     let mut reader = Reader { known, lines: key_lines(text), source, found: Vec::new(), file: PresetFile::default() };
-    match node::read(text) {
+    match yaml::read(text) {
         Ok(node) => reader.read(node),
         Err(error) => reader.found.push(bad_yaml(&reader.source, &error)),
     }
@@ -37,10 +35,10 @@ pub fn parse(name: &str, text: &str, known: &PresetSet) -> (PresetFile, Vec<Diag
     (reader.file, at_most(found, FINDINGS_LIMIT))
 }
 
-fn bad_yaml(source: &Source, error: &serde_yaml::Error) -> Diagnostic {
+fn bad_yaml(source: &Source, error: &YamlError) -> Diagnostic {
     let found = Diagnostic::new(code::BAD_YAML, say!("{error}", "YAML として読めません: {error}")).within(source);
-    let found = match error.location() {
-        Some(place) => found.at(place.index()..place.index() + 1),
+    let found = match error.place() {
+        Some(at) => found.at(at..at + 1),
         None => found,
     };
     found.help(say!(

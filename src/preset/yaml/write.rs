@@ -1,5 +1,6 @@
 //! Writing preset files.
 
+use crate::files::yaml;
 use crate::preset::{Comment, PresetFile};
 
 /// The text of a preset file with these presets. Vectors are written out.
@@ -50,7 +51,7 @@ fn scalar(text: &str) -> String {
     let word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '+' | '/');
     let inner = |c: char| word(c) || matches!(c, ',' | '-' | ' ');
     let safe = text.starts_with(word) && text.ends_with(word) && text.chars().all(inner);
-    let plain = safe && serde_yaml::from_str::<serde_yaml::Value>(text).is_ok_and(|v| v.as_str() == Some(text));
+    let plain = safe && yaml::is_plain(text);
     if plain { text.to_owned() } else { quoted(text) }
 }
 
