@@ -160,7 +160,7 @@ class Run:
         arguments = ["bench", "--device", "cuda", "--precision", precision, "--model", self.model, "--size", sizes, "--rounds", 5, "--json", *more]
         if lora:
             arguments += ["--lora-dir", self.loras, "--lora", "rank32"]
-        out, memory = self.memory.during(lambda: self.call(*arguments, kernels=kernels))
+        out, memory = self.memory.during(lambda: self.call(*arguments, kernels=kernels, limit=100))
         report, name = json.loads(out), f"SDXL's size, {kernels or 'ours'} {precision}"
         number(f"{name}: open, load, text", f"{report['open']:.2f}, {report['load']:.2f}, {report['text']:.3f} s")
         for size in report["sizes"]:
