@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, IsTerminal, Write};
 
 use super::exit::{CommandResult, Failure};
-use super::wrapped::wrapped;
+use super::wrapped::{finding, wrapped};
 use crate::app::{self, Answer};
 use crate::diagnostic::{Diagnostic, Language, Severity, Style, Text, code, escaped};
 use crate::say;
@@ -78,7 +78,9 @@ impl Terminal {
         if self.quiet && found.severity == Severity::Note {
             return;
         }
-        self.talk(&format!("{}\n", found.render(style(), self.language)));
+        let drawn = found.render(style(), self.language);
+        let drawn = if std::io::stderr().is_terminal() { finding(&drawn, self.columns()) } else { drawn };
+        self.talk(&format!("{drawn}\n"));
     }
 
     /// A line of talk. Where nobody can hear it, it is lost.

@@ -1,6 +1,6 @@
 //! Sentences broken into lines between words, Japanese ones too.
 
-use textwrap::core::Word;
+use textwrap::core::{Word, display_width};
 use textwrap::{Options, WordSeparator};
 
 /// `text` in lines of at most `width` columns, the first one behind `first`, the others behind `others`. What is longer than a line,
@@ -8,6 +8,20 @@ use textwrap::{Options, WordSeparator};
 pub fn wrapped(text: &str, width: usize, first: &str, others: &str) -> String {
     let options = Options::new(width).initial_indent(first).subsequent_indent(others).break_words(false);
     textwrap::fill(text, options.word_separator(WordSeparator::Custom(words)))
+}
+
+/// A finding as it is drawn, its sentences broken between words. What is quoted of a text stands under marks and stays as it is.
+pub fn finding(drawn: &str, width: usize) -> String {
+    let line = |(at, line): (usize, &str)| {
+        // `  = help: ` and `  |` with or without colours: all that stands before the first letter is the margin.
+        let margin = line.find(" = ").filter(|at| !line[..*at].contains('|')).map(|at| at + 3);
+        match (at, margin) {
+            (0, _) => wrapped(line, width, "", "  "),
+            (_, Some(margin)) => wrapped(line, width, "", &" ".repeat(display_width(&line[..margin]) + 2)),
+            _ => line.to_owned(),
+        }
+    };
+    drawn.lines().enumerate().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// The pieces between which a line may be broken: as Unicode has it, but in Latin text at spaces alone.
@@ -47,6 +61,13 @@ mod tests {
         let japanese =
             wrapped("OUT04 は色を赤へずらし、線を硬くします。これを外すと色の変化の 24 % がなくなります。", 24, "", "");
         assert!(japanese.lines().count() > 2 && japanese.lines().all(|line| line.width() <= 24), "{japanese}");
+        let drawn = "error[E0216]: there is no preset `XLOUTT` among those that are known here, which are many\n --> prompt:1:9\n  |\n\
+            1 | a very long prompt that goes on and on and on beyond the line of the terminal = <lora:a:1:lbw=XLOUTT>\n  | ^^^\n  |\n  = help: \
+            did you mean `XLOUT`? presets of your own are read from the files of `--presets`";
+        let lines = finding(drawn, 40);
+        assert!(lines.contains("on beyond the line of the terminal = <lora"), "what is quoted stays: {lines}");
+        assert!(lines.lines().filter(|line| !line.starts_with("1 |")).all(|line| line.width() <= 40), "{lines}");
+        assert!(lines.contains("\n      ") && lines.starts_with("error[E0216]: there is no preset"), "{lines}");
         assert!(japanese.lines().skip(1).all(|line| !line.starts_with(['、', '。', '%'])), "{japanese}");
     }
 }
