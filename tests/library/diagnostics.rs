@@ -174,6 +174,7 @@ fn strengths() {
     prompt_says("<lora:a:0,8>", "E0207", "0,8", "with a point");
     prompt_says("<lora:a:0,x>", "E0207", "0,x", "write a number");
     prompt_says("<lora:a:1:lbw=in=1,mid=2>", "E0207", "lbw=in=1,mid=2", "separate arguments with `:`");
+    prompt_says("<lora:a:1:lbw:XLOUT>", "E0207", "lbw", "`lbw=…`");
     prompt_says("<lora:a:1:1:0.5>", "E0207", "0.5", "a whole number");
     prompt_says("<lora:a:0.5@x>", "E0207", "0.5@x", "with their places");
     prompt_says("<lora:a:0.5@1>", "W1308", "0.5@1", "nothing is to be done");

@@ -14,6 +14,11 @@ const OF_EXTENSION: [&str; 9] = ["lbw", "lbwe", "w", "x", "start", "stop", "step
 /// SD.Next's own.
 const OF_SDNEXT: [&str; 3] = ["in", "mid", "out"];
 
+/// Whether `word` is the name of an argument that the extension reads.
+pub(super) fn is_name(word: &str) -> bool {
+    OF_EXTENSION.contains(&word)
+}
+
 /// Words that people write for the names there are.
 const OTHER_WORDS: [(&str, &str); 17] = [
     ("end", "stop"),

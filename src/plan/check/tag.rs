@@ -76,6 +76,10 @@ pub fn argument_error(error: &ArgumentError, source: &Source, presets: &PresetSe
                 text if swallows(text) => {
                     say!("is a `>` missing behind the number?", "数値の後に `>` が足りないのではありませんか")
                 }
+                key if arguments::is_name(key) => say!(
+                    "a named argument is written with `=`: `{key}=…`",
+                    "名前の付いた引数は `=` で書きます: `{key}=…`"
+                ),
                 // With more than one it is not a named argument, and stands for the number of its place.
                 text if text.matches('=').count() > 1 => say!(
                     "an argument has one `=`: separate arguments with `:`",
@@ -87,7 +91,7 @@ pub fn argument_error(error: &ArgumentError, source: &Source, presets: &PresetSe
                     with kind
                 ),
             };
-            match is_word(text) {
+            match is_word(text) && !arguments::is_name(text) {
                 true => said.help(help).help(say!(
                     "is `{text}` a preset? Write `lbw={text}` and give its file with `--presets`",
                     "`{text}` はプリセットですか? `lbw={text}` と書き、`--presets` でそのファイルを指定してください"
