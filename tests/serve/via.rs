@@ -316,6 +316,70 @@ fn a_host_without_block_weights_gets_parts() {
     assert!(err.contains("`Exponential`") && err.contains("`pony`"), "{err}");
 }
 
+/// stable-diffusion.cpp's server, as it answered lbw on 2026-11-26: it looks into its LoRA folder when it is asked for the list, takes a
+/// LoRA by its path and nothing else, and an unknown schedule in silence.
+#[test]
+fn stable_diffusion_cpp_is_asked_in_its_own_words() {
+    let sandbox = Sandbox::new();
+    sandbox.folder("host");
+    let (folder, listed) = (sandbox.path("host"), Mutex::new(Vec::<String>::new()));
+    let host = Fake::new(move |path, body| match path {
+        "/sdapi/v1/sd-models" => told(
+            &json!([{ "config": null, "filename": "sd1.safetensors", "hash": "8888888888", "model_name": "sd1", "title": "sd1" }]),
+        ),
+        "/sdapi/v1/options" => told(&json!({ "samples_format": "png", "sd_model_checkpoint": "sd1" })),
+        "/sdcpp/v1/capabilities" => told(&json!({ "current_mode": "img_gen" })),
+        "/sdapi/v1/samplers" => told(&json!(
+            ["default", "euler", "euler_a", "dpm++2m"]
+                .map(|name| json!({ "aliases": [name], "name": name, "options": {} }))
+        )),
+        "/sdapi/v1/schedulers" => {
+            told(&json!(["default", "karras"].map(|name| json!({ "label": name, "name": name }))))
+        }
+        "/sdapi/v1/loras" => {
+            let names =
+                std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+            let mut listed = listed.lock().unwrap();
+            *listed = names.collect();
+            let stem = |file: &String| file.trim_end_matches(".safetensors").to_owned();
+            told(&listed.iter().map(|file| json!({ "name": stem(file), "path": file })).collect())
+        }
+        "/sdapi/v1/txt2img" => {
+            let unknown = body["lora"].as_array().unwrap().iter().find(|lora| {
+                let path = lora["path"].as_str().unwrap();
+                !listed.lock().unwrap().iter().any(|file| file == path)
+            });
+            match unknown {
+                Some(lora) => {
+                    let error = json!({ "error": format!("invalid lora path: {}", lora["path"].as_str().unwrap()) });
+                    (400, "application/json", error.to_string().into_bytes())
+                }
+                None => told(&json!({ "images": [base64(&png(64, 64))], "parameters": body, "info": "" })),
+            }
+        }
+        _ => absent(),
+    });
+    let loras = loras();
+    let draw = |name: &str, prompt: &str| {
+        let own =
+            ["--via-lora-dir", "host", "--lora-dir", &loras, "--schedule-type", "Karras", "--sampler", "DPM++ 2M"];
+        let args =
+            [&["txt2img", prompt, "--via", &host.address, "-o", name, "--seed", "5"][..], &TINY[..6], &own].concat();
+        sandbox.expect(0, &args);
+        host.posted("/sdapi/v1/txt2img").pop().unwrap()
+    };
+    let asked = draw("parts.png", "a cat <lora:house:1:1:lbw=1,0,0,0,0,0,0,0.5,0,0,0,0>");
+    let part =
+        |name: &str, strength: f64| json!({ "path": format!("house_{name}.safetensors"), "multiplier": strength });
+    assert_eq!(asked["lora"], json!([part("BASE", 1.0), part("OUT01", 0.5)]));
+    assert_eq!((&asked["sampler_name"], &asked["scheduler"]), (&json!("dpm++2m"), &json!("karras")));
+    // The whole file, put there now, and then found there.
+    for name in ["new.png", "known.png"] {
+        let asked = draw(name, "a cat <lora:house:0.75>");
+        assert_eq!(asked["lora"], json!([{ "path": "house.safetensors", "multiplier": 0.75 }]));
+    }
+}
+
 #[test]
 fn wrong_hosts_are_refused_in_words() {
     let sandbox = Sandbox::new();

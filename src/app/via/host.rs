@@ -127,7 +127,13 @@ impl Host {
         Ok(Host {
             model: text(&options, "sd_model_checkpoint"),
             models: models.as_array().into_iter().flatten().filter_map(model_names).collect(),
-            loras: named(&ask("/sdapi/v1/loras")?, &["name", "alias"]).into_iter().collect(),
+            // stable-diffusion.cpp takes a LoRA by its path alone.
+            loras: named(
+                &ask("/sdapi/v1/loras")?,
+                if program == Program::Sdcpp { &["path"] } else { &["name", "alias"] },
+            )
+            .into_iter()
+            .collect(),
             samplers: named(&ask("/sdapi/v1/samplers")?, &["name"]),
             schedulers: named(&ask("/sdapi/v1/schedulers")?, &["name", "label"]),
             upscalers: [named(&upscalers, &["name"]), named(&latent, &["name"])].concat(),

@@ -165,8 +165,11 @@ impl Via {
         let Some(parts) = self.parts.as_mut().filter(|parts| parts.is_new) else { return Ok(()) };
         parts.is_new = false;
         for host in self.hosts.iter().filter(|host| host.program.speaks_sdapi()) {
-            // Who has no such route looks into the folder by itself.
-            let _ = host.client.post("/sdapi/v1/refresh-loras", &serde_json::Value::Null);
+            // Who has no such route looks into the folder by itself; stable-diffusion.cpp's server when it is asked for the list.
+            let _ = match host.program {
+                Program::Sdcpp => host.client.get("/sdapi/v1/loras"),
+                _ => host.client.post("/sdapi/v1/refresh-loras", &serde_json::Value::Null),
+            };
         }
         Ok(())
     }

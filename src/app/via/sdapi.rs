@@ -50,16 +50,16 @@ pub fn cannot(plan: &Plan, host: &Host, model: &str) -> Vec<Diagnostic> {
     for pass in plan.passes() {
         let s = &pass.settings;
         if let Start::Previous { upscaler, .. } = &pass.start
-            && !knows(&host.upscalers, &[upscaler.label()])
+            && !knows(&host.upscalers, upscaler.label())
         {
             let upscaler = upscaler.label();
             say_cannot(say!("it has no upscaler `{upscaler}`", "アップスケーラー `{upscaler}` がありません"));
         }
         let (sampler, schedule) = (s.sampler.label(), s.schedule_type.label());
-        if !knows(&host.samplers, &[sampler]) {
+        if !knows(&host.samplers, sampler) {
             say_cannot(say!("it has no sampler `{sampler}`", "サンプラー `{sampler}` がありません"));
         }
-        if schedule != "Automatic" && !knows(&host.schedulers, &[schedule]) {
+        if schedule != "Automatic" && !knows(&host.schedulers, schedule) {
             say_cannot(say!("it has no schedule type `{schedule}`", "スケジュールタイプ `{schedule}` がありません"));
         }
         if host.program == Program::Sdcpp {
@@ -78,9 +78,16 @@ pub fn cannot(plan: &Plan, host: &Host, model: &str) -> Vec<Diagnostic> {
     found
 }
 
-/// Whether a list has one of these names, whatever the case; a host without lists has everything.
-fn knows(list: &[String], names: &[&str]) -> bool {
-    list.is_empty() || list.iter().any(|known| names.iter().any(|name| known.eq_ignore_ascii_case(name)))
+/// Whether a list has this name; a host without lists has everything.
+fn knows(list: &[String], name: &str) -> bool {
+    list.is_empty() || own_name(list, name).is_some()
+}
+
+/// What a host calls it: `DPM++ 2M` is `dpm++2m` in stable-diffusion.cpp, which takes no other spelling of some names in silence.
+fn own_name<'h>(list: &'h [String], name: &str) -> Option<&'h str> {
+    let plain = |name: &str| name.to_lowercase().replace([' ', '_'], "");
+    let same = list.iter().find(|known| known.eq_ignore_ascii_case(name));
+    same.or_else(|| list.iter().find(|known| plain(known) == plain(name))).map(String::as_str)
 }
 
 /// A plan as `lbw serve` draws it, as it is.
@@ -133,6 +140,13 @@ pub fn asking(plan: &Plan, host: &Host, model: &str, prompts: &[Prompted], pictu
     if host.program == Program::Sdcpp {
         let lora = |l: &super::prompt::Loaded| json!({ "path": l.name, "multiplier": l.unet });
         body.insert("lora".to_owned(), first.loras.iter().map(lora).collect());
+        let (sampler, schedule) = (pass.settings.sampler.label(), pass.settings.schedule_type.label());
+        for (key, list, name) in [("sampler_name", &host.samplers, sampler), ("scheduler", &host.schedulers, schedule)]
+        {
+            if let Some(own) = own_name(list, name) {
+                body.insert(key.to_owned(), own.into());
+            }
+        }
     }
     if let Some(title) = host.model_named(model).filter(|_| !model.is_empty()) {
         options.insert("sd_model_checkpoint".to_owned(), title.into());
