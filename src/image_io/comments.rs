@@ -114,7 +114,7 @@ fn little(bytes: &[u8]) -> u32 {
 }
 
 /// So many bytes, for which memory is taken as they come.
-fn exactly(file: &mut impl BufRead, length: usize) -> Result<Vec<u8>, Problem> {
+pub(super) fn exactly(file: &mut impl BufRead, length: usize) -> Result<Vec<u8>, Problem> {
     let mut bytes = Vec::new();
     file.take(length as u64).read_to_end(&mut bytes)?;
     if bytes.len() < length {

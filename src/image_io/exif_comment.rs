@@ -1,22 +1,11 @@
 //! EXIF's UserComment, where webui puts infotext in files that have no text chunks.
 
-use std::io::{BufRead, Seek};
-
 use exif::{Context, Exif, In, Reader, Tag, Value};
 
 use super::budget::{Budget, Problem};
 use crate::diagnostic::Text;
 use crate::files::limits::EXIF_FIELDS;
 use crate::say;
-
-/// The texts of an AVIF file by their fields; none if it has no EXIF block.
-pub(super) fn from_container(file: &mut (impl BufRead + Seek)) -> Result<Vec<(String, String)>, Problem> {
-    match Reader::new().read_from_container(file) {
-        Ok(exif) => texts(&exif),
-        Err(exif::Error::NotFound(_)) => Ok(Vec::new()),
-        Err(e) => Err(Problem::Damaged(Text::same(e))),
-    }
-}
 
 /// The texts of a bare EXIF block, as PNG's eXIf chunk holds it.
 pub(super) fn from_tiff(block: Vec<u8>) -> Result<Vec<(String, String)>, Problem> {

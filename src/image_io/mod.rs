@@ -5,6 +5,7 @@
 //! relatives write: PNG text anywhere in the file, EXIF in JPEG, WebP, AVIF and PNG, comments of JPEG and GIF, text hidden in
 //! pixels, and a `.txt` beside the image.
 
+mod avif;
 mod budget;
 mod chunks;
 mod comments;

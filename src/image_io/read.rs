@@ -7,7 +7,7 @@ use std::path::Path;
 use super::budget::Problem;
 use super::comments::Beside;
 use super::picture::too_large;
-use super::{Error, PARAMETERS, PLAN, chunks, comments, exif_comment, stealth};
+use super::{Error, PARAMETERS, PLAN, avif, chunks, comments, exif_comment, stealth};
 use crate::files::limits::{PICTURE_SIDE, PICTURE_TEXT};
 use crate::files::{self, NotText};
 use crate::say;
@@ -89,9 +89,9 @@ fn of_image(path: &Path, start: &[u8], file: &mut (impl BufRead + Seek)) -> Resu
         [b'G', b'I', b'F', b'8', ..] => {
             comments::of_gif(file).map(|texts| of_texts(texts).with_parameters(&["comment"]))
         }
-        [b'R', ..] if holds_exif(start) => webp_text(file).map(|text| text.with_parameters(&EXIF)),
         _ if holds_exif(start) => {
-            exif_comment::from_container(file).map(|texts| of_texts(texts).with_parameters(&EXIF))
+            let exif = if start.starts_with(b"RIFF") { comments::exif_of_webp(file) } else { avif::exif(file) };
+            exif.and_then(exif_text).map(|text| text.with_parameters(&EXIF))
         }
         _ => return Err(Error::UnknownFormat { path: path.to_path_buf() }),
     };
@@ -165,12 +165,11 @@ fn png_text(path: &Path, file: &mut (impl BufRead + Seek)) -> Result<ImageText, 
 
 fn jpeg_text(file: &mut (impl BufRead + Seek)) -> Result<ImageText, Problem> {
     let Beside { texts, exif } = comments::of_jpeg(file)?;
-    let mut all = exif.map(exif_comment::from_tiff).transpose()?.unwrap_or_default();
-    all.extend(texts);
-    Ok(of_texts(all))
+    let mut text = exif_text(exif)?;
+    text.texts.extend(texts);
+    Ok(text)
 }
 
-fn webp_text(file: &mut (impl BufRead + Seek)) -> Result<ImageText, Problem> {
-    let exif = comments::exif_of_webp(file)?;
-    Ok(of_texts(exif.map(exif_comment::from_tiff).transpose()?.unwrap_or_default()))
+fn exif_text(block: Option<Vec<u8>>) -> Result<ImageText, Problem> {
+    Ok(of_texts(block.map(exif_comment::from_tiff).transpose()?.unwrap_or_default()))
 }
