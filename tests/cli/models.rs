@@ -35,7 +35,7 @@ fn wrong_files_are_named_and_leave_nothing_behind() {
 fn numbers_have_a_type() {
     let s = Sandbox::new();
     let draw = |output: &str, options: &[&str]| {
-        let common = ["red circle", "--seed", "1", "--steps", "2", "--width", "64", "--height", "64", "-o", output];
+        let common = ["red circle", "--seed", "1", "--steps", "20", "--width", "64", "--height", "64", "-o", output];
         s.expect(0, &[&common[..], options].concat()).1
     };
     let plain = draw("plain.png", &[]);
@@ -54,6 +54,8 @@ fn numbers_have_a_type() {
 
     let (_, err) = expect(2, s.lbw(&["a", "--precision", "f16"]).env("LBW_KERNELS", "portable"));
     assert!(err.contains("portable computes in f32 only, not in f16"), "{err}");
+    let (_, err) = s.expect(3, &["a", "--precision", "bf16", "-o", "x.png"]);
+    assert!(err.contains("no matrices in bf16") && !s.path("x.png").exists(), "{err}");
 }
 
 #[test]

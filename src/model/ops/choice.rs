@@ -65,6 +65,7 @@ pub enum OperatorError {
     Device { asked: &'static str },
     Type { asked: &'static str },
     Narrow { asked: &'static str, precision: Precision },
+    NoBf16,
 }
 
 impl Said for OperatorError {
@@ -91,6 +92,10 @@ impl Said for OperatorError {
             OperatorError::Type { asked } => say!(
                 "models do not compute in {asked}; use f32, f16 or bf16",
                 "モデルは {asked} では計算しません。f32、f16、bf16 のどれかにしてください"
+            ),
+            OperatorError::NoBf16 => say!(
+                "the CPU multiplies no matrices in bf16 here; use f16, or leave --precision out for f32",
+                "ここの CPU は bf16 で行列の積を計算できません。f16 にするか、--precision を外して f32 にしてください"
             ),
             OperatorError::Narrow { asked, precision } => {
                 let precision = precision.name();
@@ -133,6 +138,9 @@ impl OperatorChoice {
 
     /// The operators for `device`.
     pub fn open(self, device: &Device) -> Result<Arc<dyn Operators>, OperatorError> {
+        if device.is_cpu() && self.precision(device) == Precision::Bf16 {
+            return Err(OperatorError::NoBf16);
+        }
         let candle = |dtype| Arc::new(Candle::new(device, dtype));
         Ok(match self {
             OperatorChoice::Best => return OperatorChoice::In(Precision::usual(device)).open(device),
@@ -193,6 +201,8 @@ mod tests {
         let refused = OperatorChoice::Cpu(Isa::Portable).in_precision(half).unwrap_err().to_string();
         assert!(refused.starts_with("portable computes in f32 only, not in f16"), "{refused}");
         assert_eq!(OperatorChoice::In(Precision::F16).open(&Device::Cpu).unwrap().dtype(), DType::F16);
+        let refused = OperatorChoice::In(Precision::Bf16).open(&Device::Cpu).err();
+        assert_eq!(refused, Some(OperatorError::NoBf16));
         let error = "sse9".parse::<OperatorChoice>().unwrap_err().to_string();
         assert!(error.starts_with("`sse9` is not known; use portable"), "{error}");
     }
