@@ -698,8 +698,8 @@ fn sizes_with_other_signs() {
         let settings = plans[0].settings();
         assert_eq!((settings.width, settings.height), (64, 96), "{text}");
     }
-    for text in ["512", "wide", "512×"] {
-        assert_said(text, &size(text).1, &[("W0607", "Size", "a size such as 512x768")]);
+    for (text, meant) in [("512", "512x512"), ("wide", "512x768"), ("512×", "512x768")] {
+        assert_said(text, &size(text).1, &[("W0607", "Size", &format!("a size such as {meant}"))]);
     }
 }
 
