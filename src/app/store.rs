@@ -27,78 +27,34 @@ pub enum Output {
     },
 }
 
+/// Where pictures go when nobody says.
+const FOLDER: &str = "lbw-out";
+
 impl Output {
     /// Checks that `output` (without one the folder `lbw-out`) can take `count` images, before any is drawn.
     pub fn new(output: Option<&Path>, count: usize) -> Result<Self> {
-        match output.filter(|path| path.extension().is_some() && !path.is_dir()) {
-            Some(path) => Output::file(path, count),
-            None => {
-                let folder = output.unwrap_or(Path::new("lbw-out")).to_owned();
-                std::fs::create_dir_all(&folder).map_err(|e| Error::writing(&folder, &e))?;
-                can_be_written_to(&folder)?;
-                let entries = std::fs::read_dir(&folder).map_err(|e| Error::reading(&folder, &e))?;
-                let numbers = entries.filter_map(|e| number(&e.ok()?.path()));
-                let next = numbers.max().map_or(0, |n| n + 1);
-                Ok(Output::Folder { folder, next })
-            }
+        Output::could_be(output, count)?;
+        if let Some(file) = output.filter(|path| is_file_name(path)) {
+            return Ok(Output::File(file.to_owned()));
         }
+        let folder = output.unwrap_or(Path::new(FOLDER)).to_owned();
+        std::fs::create_dir_all(&folder).map_err(|e| Error::writing(&folder, &e))?;
+        let entries = std::fs::read_dir(&folder).map_err(|e| Error::reading(&folder, &e))?;
+        let numbers = entries.filter_map(|e| number(&e.ok()?.path()));
+        let next = numbers.max().map_or(0, |n| n + 1);
+        Ok(Output::Folder { folder, next })
     }
 
-    /// The same before anything is there: makes no folder and keeps no file.
+    /// The same while nothing is to be drawn: makes no folder and keeps no file.
     pub fn could_be(output: Option<&Path>, count: usize) -> Result<()> {
-        match output.filter(|path| path.extension().is_some() && !path.is_dir()) {
-            Some(path) => Output::file(path, count).map(drop),
+        match output.filter(|path| is_file_name(path)) {
+            Some(file) => file_could_be(file, count),
             None => {
-                let folder = output.unwrap_or(Path::new("lbw-out"));
-                let mut above = folder.ancestors().filter(|path| !path.as_os_str().is_empty());
-                match above.find(|path| path.exists()) {
-                    Some(there) if there.is_dir() => can_be_written_to(there),
-                    Some(file) => {
-                        let name = file.display();
-                        let message =
-                            say!("{name} is a file and not a folder", "{name} はフォルダーではなくファイルです");
-                        Err(Error::file(code::NO_FILE, message))
-                    }
-                    None => can_be_written_to(Path::new(".")),
-                }
+                let mut above = output.unwrap_or(Path::new(FOLDER)).ancestors();
+                let there = above.find(|path| path.as_os_str().is_empty() || path.exists());
+                takes_files(there.unwrap_or(Path::new("")))
             }
         }
-    }
-
-    fn file(path: &Path, count: usize) -> Result<Self> {
-        let name = path.display();
-        if !path.extension().is_some_and(|e| e.eq_ignore_ascii_case("png")) {
-            let message = say!(
-                "-o {name}: lbw writes PNG; end the name in .png",
-                "-o {name}: lbw が書くのは PNG です。名前を .png で終えてください"
-            );
-            return Err(Error::words(code::USAGE, message));
-        }
-        if count > 1 {
-            let message = say!(
-                "-o {name}: there are {count} images; name a folder for numbered files",
-                "-o {name}: 画像は {count} 枚あります。番号付きファイルのフォルダーを指定してください"
-            );
-            return Err(Error::words(code::USAGE, message));
-        }
-        if path.exists() {
-            let message = say!(
-                "{name}: the file exists; nothing is overwritten",
-                "{name}: ファイルがすでにあります。上書きはしません"
-            );
-            return Err(Error::file(code::WOULD_OVERWRITE, message));
-        }
-        let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
-        if let Some(parent) = parent.filter(|p| !p.is_dir()) {
-            let (name, is_file) = (parent.display(), parent.exists());
-            let message = match is_file {
-                true => say!("{name} is a file and not a folder", "{name} はフォルダーではなくファイルです"),
-                false => say!("{name}: there is no such folder", "{name}: そのフォルダーはありません"),
-            };
-            return Err(Error::file(code::NO_FILE, message));
-        }
-        can_be_written_to(parent.unwrap_or(Path::new(".")))?;
-        Ok(Output::File(path.to_owned()))
     }
 
     /// Writes the next picture, whole or not at all; says where.
@@ -136,8 +92,48 @@ impl Store for Output {
     }
 }
 
-/// Whether a file can be made in `folder` is known before a picture is drawn for it.
-fn can_be_written_to(folder: &Path) -> Result<()> {
+/// Whether `-o` names a file and not a folder.
+fn is_file_name(path: &Path) -> bool {
+    path.extension().is_some() && !path.is_dir()
+}
+
+fn file_could_be(path: &Path, count: usize) -> Result<()> {
+    let name = path.display();
+    if !path.extension().is_some_and(|e| e.eq_ignore_ascii_case("png")) {
+        let message = say!(
+            "-o {name}: lbw writes PNG; end the name in .png",
+            "-o {name}: lbw が書くのは PNG です。名前を .png で終えてください"
+        );
+        return Err(Error::words(code::USAGE, message));
+    }
+    if count > 1 {
+        let message = say!(
+            "-o {name}: there are {count} images; name a folder for numbered files",
+            "-o {name}: 画像は {count} 枚あります。番号付きファイルのフォルダーを指定してください"
+        );
+        return Err(Error::words(code::USAGE, message));
+    }
+    if path.exists() {
+        let message = say!(
+            "{name}: the file exists; nothing is overwritten",
+            "{name}: ファイルがすでにあります。上書きはしません"
+        );
+        return Err(Error::file(code::WOULD_OVERWRITE, message));
+    }
+    takes_files(path.parent().unwrap_or(Path::new("")))
+}
+
+/// Whether files can be made in `folder`; nothing stands for the current one.
+fn takes_files(folder: &Path) -> Result<()> {
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    if !folder.is_dir() {
+        let name = folder.display();
+        let message = match folder.exists() {
+            true => say!("{name} is a file and not a folder", "{name} はフォルダーではなくファイルです"),
+            false => say!("{name}: there is no such folder", "{name}: そのフォルダーはありません"),
+        };
+        return Err(Error::file(code::NO_FILE, message));
+    }
     tempfile::tempfile_in(folder).map(drop).map_err(|error| Error::writing(folder, &error))
 }
 

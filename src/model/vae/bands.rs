@@ -132,16 +132,13 @@ impl ResBlock {
         put: &mut dyn FnMut(Rows, Tensor) -> Result<()>,
     ) -> Result<()> {
         let first = scales(&self.norm1, image, band, source)?;
-        let normalised = |rows: Rows| self.norm1.scaled_silu(&source(rows)?.contiguous()?, &first);
-        let middle = |rows: Rows| convolved(&self.conv1, image, rows, &normalised);
-        let second = scales(&self.norm2, image, band, &middle)?;
+        let second = scales(&self.norm2, image, band, &|rows| self.middle(image, source, &first, rows))?;
         for rows in image.bands(band) {
             // Made once for both ways: the convolutions see two rows beyond each edge.
             let seen = image.around(rows, 2);
             let seen_x = source(seen)?.contiguous()?;
             let within = |rows: Rows| seen_x.narrow(1, (rows.from - seen.from) as usize, rows.len());
-            let normalised = |rows: Rows| self.norm1.scaled_silu(&within(rows)?.contiguous()?, &first);
-            let middle = |rows: Rows| convolved(&self.conv1, image, rows, &normalised);
+            let middle = |rows: Rows| self.middle(image, &within, &first, rows);
             let normalised = |rows: Rows| self.norm2.scaled_silu(&middle(rows)?.contiguous()?, &second);
             let x = within(rows)?.contiguous()?;
             let residual = match &self.shortcut {
@@ -151,6 +148,12 @@ impl ResBlock {
             put(rows, (residual + convolved(&self.conv2, image, rows, &normalised)?)?)?;
         }
         Ok(())
+    }
+
+    /// The rows of what the first convolution makes of `source`, whose norm has these scales.
+    fn middle(&self, image: Image, source: Source<'_>, norm1: &(Tensor, Tensor), rows: Rows) -> Result<Tensor> {
+        let normalised = |rows: Rows| self.norm1.scaled_silu(&source(rows)?.contiguous()?, norm1);
+        convolved(&self.conv1, image, rows, &normalised)
     }
 
     /// The block's output over `small` with each pixel doubled by `up`.
