@@ -139,8 +139,11 @@ fn files_that_are_not_what_they_should_be_are_told_before_anything_is_drawn() {
     let (_, said) = s.expect(2, &["plan", "<lora:house:1:lbw=MYPRESET>"]);
     assert!(said.contains("--presets") && said.contains("--webui-dir"), "{said}");
     // JSON is no prompt, whoever wrote it.
-    let said = told(&s, 2, &["txt2img", r#"{"foo": 1, "bar": "x"}"#]);
-    assert!(said.contains("E0643"), "{said}");
+    for json in [r#"{"foo": 1, "bar": "x"}"#, r#"[{"prompt": "x", "steps": 2}]"#, r#"["red circle"]"#] {
+        let said = told(&s, 2, &["txt2img", json]);
+        assert!(said.contains("E0643"), "{said}");
+    }
+    s.expect(0, &["plan", "[red circle], {blue}, [1, 2]", "--seed", "1"]);
     assert_eq!(s.names("lbw-out"), [""; 0], "nothing is drawn");
 }
 

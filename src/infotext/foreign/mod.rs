@@ -59,9 +59,14 @@ pub fn of_json(text: &str) -> Option<Foreign> {
     of_map(&object(text)?)
 }
 
-/// Whether `text` is an object of JSON that says something, and so no prompt. Braces are NovelAI's emphasis, but not around such.
+/// Whether `text` is JSON that says something, and so no prompt: an object, or a list of objects or texts. Braces are NovelAI's
+/// emphasis and brackets are webui's, but not around such.
 pub fn is_json(text: &str) -> bool {
-    object(text).is_some_and(|map| !map.is_empty())
+    let list = || match serde_json::from_str(text) {
+        Ok(Value::Array(items)) => items.iter().any(|item| item.is_object() || item.is_string()),
+        _ => false,
+    };
+    object(text).map_or_else(|| text.trim_start().starts_with('[') && list(), |map| !map.is_empty())
 }
 
 fn object(text: &str) -> Option<Map<String, Value>> {
