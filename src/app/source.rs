@@ -83,6 +83,22 @@ pub fn files(paths: &[PathBuf], reading: Reading) -> Result<Sources> {
     Ok(sources)
 }
 
+/// A piece of the prompt file `name`, whose first line has this number in it.
+pub fn text(name: &str, text: &str, first_line: usize, reading: Reading) -> Sources {
+    let mut sources = Sources { names: vec![name.to_owned()], ..Sources::default() };
+    let form = reading.form.unwrap_or_else(|| Form::of(name, text));
+    sources.add(form.read(name, text, Options { webui_quirks: reading.webui_quirks }));
+    let before = first_line.saturating_sub(1);
+    sources.entries.iter_mut().for_each(|entry| entry.place.line += before);
+    for found in &mut sources.found {
+        found.place.line += before;
+        if let Some(source) = &mut found.diagnostic.source {
+            source.first_line += before;
+        }
+    }
+    sources
+}
+
 /// The text of a prompt file, unless its name says that it is another kind of file.
 fn text_of(path: &Path) -> Result<String> {
     let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();

@@ -100,3 +100,77 @@ fn a_picture_that_cannot_be_written_is_told() {
     let events = worker(&s, 1, input.as_bytes());
     assert_eq!(events.last().unwrap()["exit"], json!(3), "{events:?}");
 }
+
+#[test]
+fn what_would_be_drawn_is_told_as_plans() {
+    let s = Sandbox::new();
+    s.write("p.txt", "red circle <lora:house:1:1:lbw=XLOUT>\n--prompt \"blue star\" --steps 2 --seed 5 --n_iter 2\n");
+    let request = json!({ "dry_run": true, "tag": 1, "request": { "prompt": "red circle", "seed": 7, "n_iter": 3 } });
+    let file = json!({ "dry_run": true, "tag": 2, "files": ["p.txt"], "seed_base": 11 });
+    let text = "--prompt \"blue star\" --steps 2 --seed 5 --n_iter 2\n";
+    let piece = json!({ "dry_run": true, "tag": 3, "text": text, "name": "p.txt", "first_line": 2 });
+    let events = worker(&s, 0, format!("{request}\n{file}\n{file}\n{piece}\n").as_bytes());
+    assert!(s.names("out").is_empty());
+    let planned =
+        |tag: i32| -> Vec<&Value> { events.iter().filter(|e| e["tag"] == tag && e["event"] == "planned").collect() };
+    let ends: Vec<_> = events.iter().filter(|e| e["event"] == "end").map(|e| e["pictures"].clone()).collect();
+    assert_eq!(ends, [3, 3, 3, 2]);
+    let seeds: Vec<_> = planned(1).iter().map(|e| e["seed"].as_u64().unwrap()).collect();
+    assert_eq!(seeds, [7, 8, 9]);
+    // Open seeds follow from the base; a piece says what the whole file does.
+    let whole = planned(2);
+    assert_eq!(whole[..3], whole[3..]);
+    let places: Vec<_> =
+        whole[..3].iter().map(|e| (e["source"].as_str().unwrap(), e["line"].as_u64().unwrap())).collect();
+    assert_eq!(places, [("p.txt", 1), ("p.txt", 2), ("p.txt", 2)]);
+    for (of_whole, of_piece) in whole[1..3].iter().zip(planned(3)) {
+        assert_eq!((&of_whole["id"], &of_whole["line"]), (&of_piece["id"], &of_piece["line"]));
+    }
+
+    // A plan is drawn as the batch draws it.
+    let job = json!({ "plan": whole[1]["plan"], "file": "a.png" });
+    let drawn = worker(&s, 0, format!("{job}\n").as_bytes());
+    assert_eq!(drawn.last().unwrap()["id"], whole[1]["id"]);
+    let done = s.expect(0, &["batch", "p.txt", "-o", "batch"]);
+    assert!(s.bytes("out/a.png") == s.bytes("batch/0002-5.png"), "{done:?}");
+}
+
+#[test]
+fn wrong_lines_have_their_numbers_in_the_whole_file() {
+    let s = Sandbox::new();
+    let job = json!({ "dry_run": true, "text": "a cat\na <lora:hous:1>\n", "name": "p.txt", "first_line": 11 });
+    let mut going_on = job.clone();
+    going_on["keep_going"] = json!(true);
+    let events = worker(&s, 1, format!("{job}\n{going_on}\n").as_bytes());
+    let failed = events.iter().find(|e| e["event"] == "failed").unwrap();
+    let finding = &failed["findings"][0];
+    assert_eq!((&finding["source"], &finding["line"], &finding["column"]), (&json!("p.txt"), &json!(12), &json!(9)));
+    assert_eq!(finding["help"], json!(["did you mean `house`?"]));
+    let planned: Vec<_> = events.iter().filter(|e| e["event"] == "planned").map(|e| e["line"].clone()).collect();
+    assert_eq!(planned, [11]);
+}
+
+#[test]
+fn a_worker_that_cannot_begin_says_why() {
+    let s = Sandbox::new();
+    for flags in [["--model", "none.safetensors"], ["--lora-dir", "none"]] {
+        let events = worker_in(&s, &flags, 3, b"");
+        assert_eq!((&events[0]["event"], &events[0]["exit"]), (&json!("failed"), &json!(3)), "{events:?}");
+    }
+}
+
+#[test]
+fn an_analysis_is_told_as_it_goes() {
+    let s = Sandbox::new();
+    let request = json!({
+        "prompt": "red circle <lora:house:1:1:lbw=XYZ>", "steps": 1, "width": 64, "height": 64, "seed": 1
+    });
+    let job = json!({ "request": request, "analyze": { "blocks": "IN04,OUT00", "folder": "study" } });
+    let events = worker(&s, 0, format!("{job}\n").as_bytes());
+    let pictures = events.iter().filter(|e| e["event"] == "picture").count();
+    assert_eq!(pictures, 4, "base, whole, and one for each block: {events:?}");
+    let analyzed = events.last().unwrap();
+    let blocks: Vec<_> = analyzed["report"]["blocks"].as_array().unwrap().iter().map(|b| b["id"].clone()).collect();
+    assert_eq!(blocks, ["IN04", "OUT00"]);
+    assert!(s.names("out/study").contains(&"analysis.html".to_owned()));
+}

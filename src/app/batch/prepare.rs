@@ -15,7 +15,7 @@ use crate::app::error::{Error, Result, refuses};
 use crate::app::prompts::no_plan;
 use crate::app::renderer::Renderer;
 use crate::app::session::{Asked, Pictures, Session};
-use crate::app::source::{self, Reading};
+use crate::app::source::{self, Reading, Sources};
 use crate::batch::{Entry, Finding, Pattern, Place, Shard};
 use crate::diagnostic::{Code, Diagnostic, Severity, code};
 use crate::files::limits::{BATCH_PLANS, BATCH_PROMPTS};
@@ -117,7 +117,15 @@ pub struct Batch<'s> {
 impl<'s> Batch<'s> {
     /// Reads and plans all lines.
     pub fn prepare(session: &'s Session, wish: &Wish) -> Result<Self> {
-        let sources = source::files(&wish.inputs, wish.reading)?;
+        Batch::of(session, source::files(&wish.inputs, wish.reading)?, wish)
+    }
+
+    /// The same with a piece of a prompt file of this name, whose first line has this number in it.
+    pub fn of_text(session: &'s Session, name: &str, text: &str, first_line: usize, wish: &Wish) -> Result<Self> {
+        Batch::of(session, source::text(name, text, first_line, wish.reading), wish)
+    }
+
+    fn of(session: &'s Session, sources: Sources, wish: &Wish) -> Result<Self> {
         let wrong: HashSet<&Place> = errors(&sources.found).collect();
         let mut batch = Batch {
             session,
@@ -160,16 +168,24 @@ impl<'s> Batch<'s> {
         }
     }
 
-    /// The plans of all pictures, one after the other, with seeds that are left open drawn from `base`.
-    pub fn plans(&self, base: u64) -> impl Iterator<Item = Result<Plan>> {
-        let of_line = move |line: &'_ Line| {
-            let all = line.pictures(self.session, base).map(Cow::into_owned);
+    /// The plans of all pictures, one after the other, each with its line, with seeds that are left open drawn from `base`.
+    pub fn planned(&self, base: u64) -> impl Iterator<Item = Result<(&Line, Plan)>> {
+        let of_line = move |line| {
+            let all = Line::pictures(line, self.session, base).map(Cow::into_owned);
             (0..line.images).map(move |image| match &all {
-                Ok(all) => all.plan(self.session, &self.session.presets, image).ok_or_else(no_plan),
+                Ok(all) => {
+                    let plan = all.plan(self.session, &self.session.presets, image);
+                    plan.map(|plan| (line, plan)).ok_or_else(no_plan)
+                }
                 Err(error) => Err(error.clone()),
             })
         };
         self.drawn.iter().flat_map(of_line)
+    }
+
+    /// [`Batch::planned`] without the lines.
+    pub fn plans(&self, base: u64) -> impl Iterator<Item = Result<Plan>> {
+        self.planned(base).map(|planned| planned.map(|(_, plan)| plan))
     }
 
     /// How many pictures there are.

@@ -1,0 +1,283 @@
+"""A model that stays loaded, and what is drawn with it."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextvars import ContextVar, Token
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+
+from ._batch import Batch
+from ._errors import Finding, LbwError, WordsError
+from ._picture import Picture, texts
+from ._plan import Plan, planned
+from ._worker import Step, Worker
+
+Path = str | os.PathLike[str]
+
+#: The innermost ``with Studio(…)``, whose files :func:`plan` plans with.
+_open: ContextVar[Studio | None] = ContextVar("lbw_studio", default=None)
+
+
+class Studio:
+    """One process of lbw with a model that stays loaded.
+
+    Names go as on the command line: ``model`` is a file, or a name within ``webui_dir``; without one the built-in model draws. ``settings``
+    hold for everything that does not say otherwise (``steps=30``), ``flags`` are any other flags of ``lbw worker``.
+    """
+
+    def __init__(
+        self,
+        model: Path | None = None,
+        *,
+        vae: Path | None = None,
+        lora_dirs: Sequence[Path] = (),
+        embeddings_dirs: Sequence[Path] = (),
+        webui_dir: Path | None = None,
+        presets: Sequence[Path] = (),
+        device: str | None = None,
+        language: str | None = None,
+        flags: Sequence[str] = (),
+        **settings: object,
+    ) -> None:
+        named: dict[str, object] = {
+            "webui-dir": webui_dir,
+            "lora-dir": list(lora_dirs),
+            "embeddings-dir": list(embeddings_dirs),
+            "presets": list(presets),
+            "device": device,
+            "lang": language,
+            "model": model,
+            "vae": vae,
+            **settings,
+        }
+        self._folder = tempfile.TemporaryDirectory(prefix="lbw-")
+        self._names = itertools.count(1)
+        self._token: Token[Studio | None] | None = None
+        try:
+            self._worker = Worker(["-o", self._folder.name, *_flags(named), *flags])
+        except BaseException:
+            self._folder.cleanup()
+            raise
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What is surprising about the files it was opened with."""
+        return self._worker.findings
+
+    @property
+    def pid(self) -> int:
+        """The process that draws."""
+        return self._worker.pid
+
+    def __enter__(self) -> Studio:
+        self._token = _open.set(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._token is not None:
+            _open.reset(self._token)
+            self._token = None
+        # Nobody waits for a picture that nobody wants any more.
+        self.close(wait=10.0 if kind is None else 0.0)
+
+    def close(self, wait: float = 10.0) -> None:
+        """Ends the process."""
+        self._worker.close(wait)
+        self._folder.cleanup()
+
+    def plan(self, prompt: str, **settings: object) -> Plan:
+        """What would be drawn of a prompt or a pasted infotext. What is wrong with it is a :class:`WordsError`."""
+        plans = self.plans(prompt, **settings)
+        if len(plans) != 1:
+            raise ValueError(f"these are {len(plans)} pictures: plans() has them all")
+        return plans[0]
+
+    def plans(self, prompt: str, **settings: object) -> list[Plan]:
+        """The same where ``n_iter`` or ``batch_size`` ask for several pictures."""
+        return self._plans({"request": _request(prompt, settings)})
+
+    def draw(
+        self,
+        what: str | Plan,
+        *,
+        on_step: Callable[[Step], object] | None = None,
+        **settings: object,
+    ) -> Picture:
+        """Draws a plan, a prompt or a pasted infotext. An exception in ``on_step`` does not stop the process; closing the studio does."""
+        if isinstance(what, Plan):
+            if settings:
+                raise TypeError(f"a plan has its settings, and {', '.join(settings)} would have no effect")
+            job = what.job()
+        else:
+            job = {"request": _request(what, settings)}
+        found: list[Finding] = list(what.findings) if isinstance(what, Plan) else []
+
+        def hear(event: dict[str, Any]) -> None:
+            if event["event"] == "found":
+                finding = Finding.of(event["finding"])
+                if finding not in found:
+                    found.append(finding)
+            elif event["event"] == "step" and on_step is not None:
+                on_step(Step(event["step"], event["steps"]))
+
+        done = self._worker.work({**job, "file": f"{next(self._names)}.png"}, hear)
+        with open(done["file"], "rb") as file:
+            data = file.read()
+        os.unlink(done["file"])
+        plan = what if isinstance(what, Plan) else Plan.from_json(texts(data)["lbw"])
+        return Picture(data, done["parameters"], plan, done["id"], done["seed"], tuple(found))
+
+    def batch(
+        self,
+        prompts: Path | Iterable[str | Mapping[str, object] | Plan | os.PathLike[str]],
+        *,
+        output: Path | None = None,
+        on_step: Callable[[Step], object] | None = None,
+        seed_base: int | None = None,
+        **settings: object,
+    ) -> Batch:
+        """Pictures of a prompt file (a path), or of a list of prompts, plans, requests (``{"prompt": …, "steps": …}``) and paths.
+
+        Everything is planned before the first picture, and what is wrong is told at once, with its lines. Iterating draws. With
+        ``output`` pictures are kept there as ``ID.png``, and one that is there already is not drawn again. Seeds that a file
+        leaves open follow from ``seed_base``.
+        """
+        plans: list[Plan] = []
+        errors: list[LbwError] = []
+        for item in [prompts] if isinstance(prompts, (str, os.PathLike)) else prompts:
+            try:
+                if isinstance(item, Plan):
+                    plans += self._plans(item.job())
+                elif isinstance(item, Mapping):
+                    plans += self._plans({"request": {**settings, **item}})
+                elif isinstance(item, os.PathLike) or item is prompts:
+                    if settings:
+                        raise TypeError("settings of a prompt file stand in its lines, or are the studio's")
+                    seeds = {} if seed_base is None else {"seed_base": seed_base}
+                    plans += self._plans({"files": [os.path.abspath(item)], **seeds})
+                else:
+                    plans += self._plans({"request": _request(item, settings)})
+            except WordsError as error:
+                errors.append(error)
+        if len(errors) == 1:
+            raise errors[0]
+        if errors:
+            raise WordsError("", [finding for error in errors for finding in error.findings])
+        return Batch(self, plans, output, on_step)
+
+    def analyze(
+        self,
+        prompt: str,
+        *,
+        lora: str | None = None,
+        blocks: str | None = None,
+        seeds: int = 1,
+        quick: bool = False,
+        toward: str | None = None,
+        verify_prompts: Sequence[str] = (),
+        output: Path | None = None,
+        on_picture: Callable[[int, int], object] | None = None,
+        **settings: object,
+    ) -> Analysis:
+        """The Effective Block Analyzer: draws the picture with each block of the LoRA that is marked ``lbw=XYZ`` (or named) off,
+        and compares. ``output`` is a folder for the report's page, its pictures and tables."""
+        folder = f"analysis-{next(self._names)}"
+        wish: dict[str, object] = {"lora": lora, "blocks": blocks, "seeds": seeds, "quick": quick, "toward": toward}
+        wish |= {"verify_prompts": list(verify_prompts), "folder": folder}
+        found: list[Finding] = []
+
+        def hear(event: dict[str, Any]) -> None:
+            if event["event"] == "found":
+                found.append(Finding.of(event["finding"]))
+            elif event["event"] == "picture" and on_picture is not None:
+                on_picture(event["number"], event["of"])
+
+        try:
+            done = self._worker.work({"analyze": wish, "request": _request(prompt, settings)}, hear)
+            if output is not None:
+                shutil.copytree(os.path.join(self._folder.name, folder), output, dirs_exist_ok=True)
+        finally:
+            shutil.rmtree(os.path.join(self._folder.name, folder), ignore_errors=True)
+        return Analysis(done["report"], done["text"], tuple(found))
+
+    def _plans(self, job: Mapping[str, Any]) -> list[Plan]:
+        found: list[Finding] = []
+        events: list[dict[str, Any]] = []
+
+        def hear(event: dict[str, Any]) -> None:
+            if event["event"] == "found":
+                found.append(Finding.of(event["finding"]))
+            elif event["event"] == "planned":
+                events.append(event)
+
+        self._worker.work({**job, "dry_run": True}, hear)
+        return [planned(event, tuple(found)) for event in events]
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What an analysis found."""
+
+    report: Mapping[str, Any] = field(repr=False)
+    """Everything, as ``lbw analyze --json`` prints it."""
+    text: str
+    """The table and the sentences, for people."""
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def blocks(self) -> list[dict[str, str | int | float]]:
+        """A row for each block, with plain values: pandas and polars take them."""
+        rows: list[dict[str, str | int | float]] = []
+        for block in self.report["blocks"]:
+            row = {name: value for name, value in block.items() if not isinstance(value, (dict, list))}
+            for group in ("effect", "left", "errors"):
+                row |= {f"{group}_{name}": value for name, value in block[group].items()}
+            rows.append(row)
+        return rows
+
+    @property
+    def ranking(self) -> list[str]:
+        """Blocks, the one that changes the picture most first."""
+        return list(self.report["ranking"])
+
+    @property
+    def guilty(self) -> list[str]:
+        """Blocks, the one that does most to colours and lines first."""
+        return list(self.report["guilty"])
+
+    @property
+    def suggestion(self) -> Mapping[str, Any] | None:
+        """Better weights, where ``toward`` asked for some."""
+        return self.report.get("suggestion")
+
+
+def plan(prompt: str, *, model: Path | None = None, lora_dirs: Sequence[Path] = (), **settings: object) -> Plan:
+    """What would be drawn of a prompt or a pasted infotext, with the files of the ``with Studio(…)`` that it stands in, or with those
+    that are named. What is wrong with it is a :class:`WordsError` with its places."""
+    studio = _open.get()
+    if studio is not None and model is None and not lora_dirs:
+        return studio.plan(prompt, **settings)
+    with Studio(model, lora_dirs=lora_dirs) as studio:
+        return studio.plan(prompt, **settings)
+
+
+def _request(prompt: str, settings: Mapping[str, object]) -> dict[str, object]:
+    return {**settings, "prompt": prompt}
+
+
+def _flags(named: Mapping[str, object]) -> list[str]:
+    flags = []
+    for name, value in named.items():
+        for one in value if isinstance(value, (list, tuple)) else [value]:
+            if one is not None:
+                text = str(one).lower() if isinstance(one, bool) else os.fspath(one) if isinstance(one, os.PathLike) else str(one)
+                flags.append(f"--{name.replace('_', '-')}={text}")
+    return flags
