@@ -10,6 +10,7 @@ use std::sync::Mutex;
 use drawing::{draw, embedded, engine, plan};
 use lbw::app::batch::{Batch, Wish};
 use lbw::app::{Caller, Places, Session};
+use lbw::engine::Event;
 use lbw::plan::Patch;
 
 static ALONE: Mutex<()> = Mutex::new(());
@@ -59,6 +60,35 @@ fn pictures_of_a_batch_take_no_memory_before_they_are_drawn() {
         let last = batch.plans(0).nth(9_999).unwrap().unwrap();
         assert_eq!(last.settings().seed, 10_000);
     }
+}
+
+/// Each part of a prompt is computed, and few of them at once. 498 parts of weight 0 add nothing to the picture, but for the last bit
+/// of what the UNet computes for several texts together.
+#[test]
+fn five_hundred_parts_of_a_prompt_take_the_memory_of_a_few() {
+    let _alone = ALONE.lock().unwrap();
+    const MORE: usize = 64 << 20;
+    let mut engine = engine(&embedded().join("shapes-xl.safetensors"));
+    let few = "red circle AND blue star";
+    let mut drawn = |prompt: &str| {
+        let plan = plan(prompt);
+        let (mut predicted, before) = (0, peak_anew());
+        let picture = engine.run(&plan, &mut |event| {
+            if let Event::Predicted { outputs } = event {
+                predicted = outputs.len();
+            }
+            std::ops::ControlFlow::Continue(())
+        });
+        (picture.unwrap(), predicted, peak().saturating_sub(before))
+    };
+    // Eight texts are what the UNet is asked at once.
+    drawn(&[few, &" AND star :0".repeat(5)].concat());
+    let (picture, two, _) = drawn(few);
+    let (same, all, more) = drawn(&[few, &" AND star :0".repeat(498)].concat());
+    assert_eq!((two, all), (3, 501));
+    let differs = picture.rgb.iter().zip(&same.rgb).any(|(a, b)| a.abs_diff(*b) > 1);
+    assert!(!differs, "parts of weight 0 have changed the picture");
+    assert!(more < MORE, "{} MiB more", more >> 20);
 }
 
 /// The most memory that this process has had since [`peak_anew`].

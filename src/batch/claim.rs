@@ -218,6 +218,31 @@ mod tests {
         assert!(!dir.path().join(FOLDER).exists());
     }
 
+    /// Linux makes a lock on NFS one of fcntl: it wants a file that is open for writing, and knows nothing of folders.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn locks_are_those_that_network_file_systems_have() {
+        use std::os::fd::AsRawFd;
+        let dir = tempfile::tempdir().unwrap();
+        let locked = std::cell::Cell::new(0);
+        let lock_of_nfs = |file: &File| {
+            let about = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", file.as_raw_fd()))?;
+            let flags = about.lines().find_map(|line| line.strip_prefix("flags:")).unwrap();
+            let access = u32::from_str_radix(flags.trim(), 8).unwrap() & 3;
+            if access == 0 || !file.metadata()?.is_file() {
+                return Err(io::Error::from_raw_os_error(9));
+            }
+            locked.set(locked.get() + 1);
+            Ok(file.try_lock().is_ok())
+        };
+        let manifest = get(dir.path(), "manifest", lock_of_nfs).unwrap().unwrap();
+        assert!(get(dir.path(), "manifest", lock_of_nfs).unwrap().is_none());
+        assert!(get(dir.path(), "a", lock_of_nfs).unwrap().is_some());
+        drop(manifest);
+        assert!(get(dir.path(), "manifest", lock_of_nfs).unwrap().is_some());
+        assert_eq!(locked.get(), 4);
+    }
+
     /// A folder that others may write to may hold anything under the names of ours.
     #[cfg(unix)]
     #[test]

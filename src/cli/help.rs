@@ -19,25 +19,20 @@ pub fn with_pages(root: Command, long: bool, width: usize) -> Command {
     paged(with_flags(root), long, width)
 }
 
-/// A command whose flags for help are ours, with all in it, ready to be shown.
-pub fn with_flags(root: Command) -> Command {
-    let mut root = replaced(root, true);
-    root.build();
-    root
-}
-
-/// Gives every command flags for help whose words are ours.
-fn replaced(command: Command, is_root: bool) -> Command {
-    let help = Arg::new("help").short('h').long("help").action(ArgAction::Help);
-    let help = help
-        .help(tell("Print help; --help tells more than -h", "ヘルプを表示します。--help は -h より詳しく表示します"));
-    let mut command = command.disable_help_flag(true).next_help_heading(None::<&str>).arg(help);
-    if is_root {
-        let version = Arg::new("version").short('V').long("version").action(ArgAction::Version);
-        let version = version.help(tell("Print the version", "バージョンを表示します"));
-        command = command.disable_version_flag(true).arg(version);
+/// A command that is [whole](super::root::whole), with words of ours at the flags for help, also in all commands in it.
+pub fn with_flags(mut command: Command) -> Command {
+    for (name, words) in [
+        (
+            "help",
+            tell("Print help; --help tells more than -h", "ヘルプを表示します。--help は -h より詳しく表示します"),
+        ),
+        ("version", tell("Print the version", "バージョンを表示します")),
+    ] {
+        if command.get_arguments().any(|arg| arg.get_id() == name) {
+            command = command.mut_arg(name, |arg| arg.help(words).long_help(None::<&str>));
+        }
     }
-    command.mut_subcommands(|inner| replaced(inner, false))
+    command.mut_subcommands(with_flags)
 }
 
 fn paged(mut command: Command, long: bool, width: usize) -> Command {
@@ -97,9 +92,10 @@ impl Page<'_> {
         (!rows.is_empty()).then(|| format!("{}\n{rows}", tell("Commands:", "コマンド:")))
     }
 
-    /// Arguments and options under their headings; those of the command itself first.
+    /// Arguments and options under their headings; those of the command itself first, and those of all commands last.
     fn arguments(&self) -> Vec<String> {
-        let shown: Vec<&Arg> = self.command.get_arguments().filter(|arg| self.is_shown(arg)).collect();
+        let mut shown: Vec<&Arg> = self.command.get_arguments().filter(|arg| self.is_shown(arg)).collect();
+        shown.sort_by_key(|arg| (arg.is_global_set(), ["help", "version"].contains(&arg.get_id().as_str())));
         let own = |positional: bool| {
             let own =
                 shown.iter().filter(move |arg| arg.is_positional() == positional && arg.get_help_heading().is_none());

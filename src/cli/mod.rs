@@ -55,12 +55,12 @@ fn run_command(args: Vec<OsString>, terminal: Terminal) -> CommandResult {
     let mut words: Vec<String> = args.iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
     let mut command = Cli::command();
     if let Some(long) = asks_for_help(&words) {
-        command = help::with_pages(command, long, width());
+        command = help::with_pages(root::whole(), long, width());
     }
     if let Some(list) = list::asked_by_a_flag(&words, &command) {
         return list::run(&list, terminal);
     }
-    let matches = match command.try_get_matches_from(&args) {
+    let matches = match command.try_get_matches_from_mut(&args) {
         Ok(matches) => matches,
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             return terminal.print(&error.render().to_string());
@@ -71,20 +71,20 @@ fn run_command(args: Vec<OsString>, terminal: Terminal) -> CommandResult {
         }
         Err(error) if is_without_command(error.kind()) => {
             words.push("-h".to_owned());
-            let page = help::with_pages(Cli::command(), false, width()).try_get_matches_from(words);
+            let page = help::with_pages(root::whole(), false, width()).try_get_matches_from(words);
             page.map_or_else(|page| terminal.talk(page.render().to_string().trim_end()), drop);
             return Err(app::Error::refused(Vec::new()).into());
         }
-        Err(error) => return Err(wrong::told(&error, &words, &Cli::command()).into()),
+        Err(error) => return Err(wrong::told(&error, &words, &root::whole()).into()),
     };
     if let Some((name, inner)) = matches.subcommand() {
         let prompts = inner.try_get_many::<String>("prompts").ok().flatten();
         // `plan` reads files, too.
         let prompts = prompts.into_iter().flatten().filter(|word| name != "plan" || !Path::new(word).exists());
-        wrong::prompts(&prompts.cloned().collect::<Vec<_>>(), &Cli::command())?;
+        wrong::prompts(&prompts.cloned().collect::<Vec<_>>())?;
     }
-    wrong::dashes(&matches, &Cli::command())?;
-    let cli = Cli::from_arg_matches(&matches).map_err(|error| wrong::told(&error, &words, &Cli::command()))?;
+    wrong::dashes(&matches, &command)?;
+    let cli = Cli::from_arg_matches(&matches).map_err(|error| wrong::told(&error, &words, &root::whole()))?;
     let terminal = Terminal { quiet: cli.quiet || user::config().quiet, ..terminal };
     match cli.command {
         Command::Txt2img(args) => txt2img::run(&args, terminal),
@@ -206,7 +206,7 @@ mod tests {
         const LINES: usize = 40;
         for language in Language::ALL {
             language::speak(language);
-            for (name, page) in pages(&Cli::command(), false, 100) {
+            for (name, page) in pages(&root::whole(), false, 100) {
                 assert!(page.lines().count() <= LINES, "{name}: {} lines\n{page}", page.lines().count());
                 let wide = page.lines().find(|line| unicode_width::UnicodeWidthStr::width(*line) > 100);
                 assert_eq!(wide, None, "{name}");
@@ -220,7 +220,7 @@ mod tests {
         language::speak(Language::Ja);
         for long in [false, true] {
             // Wide enough for no line to be broken.
-            for (name, page) in pages(&Cli::command(), long, 10_000) {
+            for (name, page) in pages(&root::whole(), long, 10_000) {
                 assert!(page.lines().count() > 5, "{name}");
                 let lines: Vec<&str> = page.lines().filter(|line| !line.trim().is_empty()).collect();
                 for (at, line) in lines.iter().enumerate() {

@@ -1,6 +1,6 @@
 //! The root of the command line: all commands and what they are for.
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 use super::commands::*;
 use super::language::tell;
@@ -63,13 +63,29 @@ Exit codes: 0 done; 1 some images failed; 2 the text is wrong (a prompt, flag, p
 終了コード: 0 完了、1 一部の画像が失敗、2 文の誤り (プロンプト・フラグ・プリセット・名前)、3 ファイルや装置がない・読めない・壊れている・空きがない、130 中断。",
 ];
 
+/// All commands with all their flags.
+pub fn whole() -> clap::Command {
+    let mut root = Cli::command();
+    // What groups of flags say of themselves is not what the command is for.
+    let abouts: Vec<_> = root.get_subcommands().map(|command| command.get_about().cloned()).collect();
+    root.build();
+    let mut abouts = abouts.into_iter();
+    root.mut_subcommands(|command| match abouts.next().flatten() {
+        Some(about) => command.about(about),
+        // clap's own `help`, which comes last.
+        None => command,
+    })
+}
+
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum LangArg {
     En,
     Ja,
 }
 
+/// The flags of a command are made when it is the one that runs: all of them take longer than `lbw info`.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub enum Command {
     #[command(about = tell("Prompt to PNG", "プロンプトから PNG を描きます"))]
     Txt2img(txt2img::Txt2imgArgs),

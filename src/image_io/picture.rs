@@ -56,7 +56,9 @@ fn decode(path: &Path, mut file: impl BufRead + Seek) -> Result<Rgba, Error> {
     }
     file.rewind().map_err(read)?;
     let most = memory(pixels);
-    let mut decoder = reader(path, &mut file, most)?.into_decoder().map_err(damaged(most))?;
+    // What stands before the pixels has little memory, however many they are: a profile of colours unpacks to what it likes.
+    let mut decoder = reader(path, &mut file, memory(0))?.into_decoder().map_err(damaged(memory(0)))?;
+    decoder.set_limits(limits(most)).map_err(damaged(most))?;
     let orientation = decoder.orientation().map_err(damaged(most))?;
     let mut image = DynamicImage::from_decoder(decoder).map_err(damaged(most))?;
     image.apply_orientation(orientation);
@@ -103,10 +105,14 @@ fn reader<F: BufRead + Seek>(path: &Path, file: F, memory: u64) -> Result<ImageR
     if reader.format().is_none() {
         return Err(Error::UnknownFormat { path: path.to_path_buf() });
     }
+    reader.limits(limits(memory));
+    Ok(reader)
+}
+
+fn limits(memory: u64) -> Limits {
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(memory);
-    reader.limits(limits);
-    Ok(reader)
+    limits
 }
 
 pub(super) fn too_large(path: &Path, width: u32, height: u32) -> Error {

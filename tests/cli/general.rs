@@ -65,6 +65,25 @@ fn an_output_that_is_full_or_closed_is_no_panic() {
     }
 }
 
+/// What is said while pictures are drawn is not what was asked for.
+#[test]
+#[cfg(target_os = "linux")]
+fn words_that_nobody_can_read_stop_no_picture() {
+    let s = Sandbox::new();
+    s.write("a.txt", "--prompt a --seed 1 --steps 1 --width 32 --height 32\n".repeat(2));
+    let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let status = s.lbw(&["batch", "a.txt", "-o", "out"]).stderr(full()).status().unwrap();
+    assert_eq!((status.code(), s.tree("out").len()), (Some(0), 3), "two pictures and the manifest");
+    let small = ["txt2img", "a", "--steps", "1", "--size", "32x32", "--seed", "1", "-o", "p.png"];
+    assert_eq!(s.lbw(&small).stderr(full()).status().unwrap().code(), Some(0));
+    assert!(s.path("p.png").is_file());
+    // Events are what a program asked for: one that cannot be written ends with a code, and the pictures are whole.
+    let status = s.lbw(&["batch", "a.txt", "-o", "out2", "--json"]).stdout(full()).status().unwrap();
+    assert_eq!(status.code(), Some(3));
+    s.expect(0, &["batch", "a.txt", "-o", "out2"]);
+    s.expect(0, &["batch", "verify", "out2"]);
+}
+
 #[test]
 fn what_info_prints_is_drawn_again() {
     let s = Sandbox::new();

@@ -44,6 +44,9 @@ fn a_batch_whose_folder_somebody_prepared() {
         let (_, err) = s.expect(3, &["batch", "a.txt", "-o", "out"]);
         assert!(err.contains("bring it back or move the pictures away"), "{err}");
     }
+    s.remove("out/manifest.jsonl");
+    let (_, err) = s.expect(3, &["batch", "a.txt", "-o", "out"]);
+    assert!(err.contains("bring it back or move the pictures away"), "{err}");
     let mut first = crate::sandbox::json(header);
     first["seed_base"] = (first["seed_base"].as_u64().unwrap() ^ 1).into();
     s.write("out/manifest.jsonl", manifest.replace(header, &first.to_string()));

@@ -69,6 +69,14 @@ fn a_damaged_weight_is_told_in_japanese_from_deep_within() {
     assert_speaks(error, "4096", "幅が 7 です。8〜4096 の 8 の倍数にしてください");
 }
 
+/// Each chunk of 75 tokens is encoded and kept: a prompt of a thousand of them is refused before the first.
+#[test]
+fn a_prompt_of_more_chunks_than_are_kept_is_refused() {
+    let mut engine = crate::drawing::engine(&embedded().join("shapes-xl.safetensors"));
+    let error = engine.run(&crate::drawing::plan(&vec!["cat"; 1025].join(" BREAK ")), &mut unobserved).err().unwrap();
+    assert_speaks(error, "1024", "1024 までです");
+}
+
 /// The sentences of errors are in [`Said`] alone, so none can be in English only.
 #[test]
 fn no_error_has_a_sentence_of_its_own() {

@@ -14,7 +14,7 @@ use crate::cli::args::PlaceArgs;
 use crate::cli::exit::CommandResult;
 use crate::cli::help;
 use crate::cli::language::tell;
-use crate::cli::root::Cli;
+use crate::cli::root::{Cli, whole};
 use crate::cli::terminal::Terminal;
 
 use crate::diagnostic::{Text, code};
@@ -54,7 +54,9 @@ pub fn complete() {
 
 /// What may be written: a command, or what `txt2img` takes.
 fn grammar() -> Command {
-    Txt2imgArgs::augment_args(Cli::command()).subcommand_required(false).arg_required_else_help(false)
+    let mut root = Txt2imgArgs::augment_args(Cli::command()).subcommand_required(false).arg_required_else_help(false);
+    root.build();
+    root
 }
 
 /// A command whose flags and arguments know the names there are.
@@ -113,7 +115,7 @@ pub struct ManArgs {
 
 pub fn man(args: &ManArgs, terminal: Terminal) -> CommandResult {
     let mut pages = Vec::new();
-    pages_of(&help::with_flags(Cli::command()), &mut pages)?;
+    pages_of(&help::with_flags(whole()), &mut pages)?;
     match &args.output {
         None => terminal.print(&pages.swap_remove(0).1),
         Some(folder) => {

@@ -10,9 +10,13 @@ use crate::app::Error;
 use crate::diagnostic::{Text, code, did_you_mean};
 use crate::say;
 
+/// clap's own command, which is none of ours.
+const HELP: &str = "help";
+
 /// What is wrong with the command line `args` of `root`, as clap found it.
 pub fn told(error: &clap::Error, args: &[String], root: &Command) -> Error {
     let (name, command) = command_of(args, root);
+    let commands = || command.get_subcommands().filter(|command| command.get_name() != HELP);
     let context = |kind| error.get(kind).map(|value: &ContextValue| value.to_string()).filter(|text| !text.is_empty());
     let arg = context(ContextKind::InvalidArg).unwrap_or_default();
     let flag = arg.split(' ').next().unwrap_or_default().to_owned();
@@ -51,10 +55,8 @@ pub fn told(error: &clap::Error, args: &[String], root: &Command) -> Error {
         }
         (ErrorKind::InvalidSubcommand, _) => {
             let word = context(ContextKind::InvalidSubcommand).unwrap_or_default();
-            let names: Vec<&str> = command.get_subcommands().map(Command::get_name).collect();
-            help.extend(
-                did_you_mean(&word, names).map(|near| say!("did you mean `{near}`?", "`{near}` のことですか?")),
-            );
+            let near = did_you_mean(&word, commands().map(Command::get_name));
+            help.extend(near.map(|near| say!("did you mean `{near}`?", "`{near}` のことですか?")));
             say!("there is no command `{word}`", "コマンド `{word}` はありません")
         }
         (ErrorKind::NoEquals, _) => {
@@ -74,8 +76,7 @@ pub fn told(error: &clap::Error, args: &[String], root: &Command) -> Error {
             say!("the command line is not UTF-8 text", "コマンドラインが UTF-8 ではありません")
         }
         (ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand, _) => {
-            let names: Vec<&str> =
-                command.get_subcommands().filter(|c| !c.is_hide_set()).map(Command::get_name).collect();
+            let names: Vec<&str> = commands().filter(|command| !command.is_hide_set()).map(Command::get_name).collect();
             let names = names.join(", ");
             say!("a command is missing: {names}", "コマンドがありません: {names}")
         }
@@ -111,7 +112,8 @@ fn strings(error: &clap::Error, kind: ContextKind) -> Vec<String> {
 fn command_of(args: &[String], root: &Command) -> (String, Command) {
     let (mut name, mut command) = ("lbw".to_owned(), root.clone());
     for word in args.iter().skip(1) {
-        let Some(inner) = command.find_subcommand(word).cloned() else { continue };
+        let inner = command.find_subcommand(word).filter(|inner| inner.get_name() != HELP);
+        let Some(inner) = inner.cloned() else { continue };
         name = format!("{name} {}", inner.get_name());
         command = inner;
         if !command.has_subcommands() {

@@ -6,6 +6,7 @@ use clap::{ArgMatches, Command};
 
 use super::flag;
 use crate::app::{Error, ErrorKind, FileKind};
+use crate::cli::root::whole;
 use crate::diagnostic::{code, did_you_mean};
 use crate::say;
 
@@ -43,11 +44,9 @@ pub fn first_word(word: &str, root: &Command) -> Option<Error> {
 }
 
 /// What is wrong with prompts as they stand on a command line, each a word to the shell.
-pub fn prompts(prompts: &[String], root: &Command) -> Result<(), Error> {
+pub fn prompts(prompts: &[String]) -> Result<(), Error> {
     for word in prompts {
-        if let Some(error) =
-            dash(word).or_else(|| slash(word, root)).or_else(|| assignment(word, root)).or_else(|| quote(word))
-        {
+        if let Some(error) = dash(word).or_else(|| slash(word)).or_else(|| assignment(word)).or_else(|| quote(word)) {
             return Err(error);
         }
     }
@@ -87,20 +86,20 @@ fn dash(word: &str) -> Option<Error> {
 }
 
 /// `/steps`: a flag as other systems write them.
-fn slash(word: &str, root: &Command) -> Option<Error> {
+fn slash(word: &str) -> Option<Error> {
     let name = word.strip_prefix('/')?;
-    let meant = flag::known(&flag::plain(name), root).filter(|_| !Path::new(word).exists())?;
+    let meant = flag::known(&flag::plain(name), &whole()).filter(|_| !Path::new(word).exists())?;
     let message = say!("`{word}` would be drawn as a prompt", "`{word}` はプロンプトとして描かれてしまいます");
     Some(Error::words(code::SLIP, message).help(say!("write `--{meant}`", "`--{meant}` と書いてください")))
 }
 
 /// `steps=20`: a setting without its hyphens.
-fn assignment(word: &str, root: &Command) -> Option<Error> {
+fn assignment(word: &str) -> Option<Error> {
     let (name, value) = word.split_once('=')?;
     if word.chars().any(char::is_whitespace) || word.contains('<') {
         return None;
     }
-    let meant = flag::known(&flag::plain(name), root)?;
+    let meant = flag::known(&flag::plain(name), &whole())?;
     let message = say!("`{word}` would be drawn as a prompt", "`{word}` はプロンプトとして描かれてしまいます");
     Some(
         Error::words(code::SLIP, message)
@@ -175,17 +174,11 @@ fn file(word: &str) -> Option<Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::root::Cli;
     use crate::diagnostic::Text;
-    use clap::CommandFactory;
-
-    fn root() -> Command {
-        Cli::command()
-    }
 
     fn told(words: &[&str]) -> Option<String> {
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-        let error = prompts(&words, &root()).err()?;
+        let error = prompts(&words).err()?;
         let help: Vec<Text> = error.findings.into_iter().flat_map(|found| found.help).collect();
         Some(Text::join(help, " | ").to_string())
     }
@@ -224,7 +217,7 @@ mod tests {
 
     #[test]
     fn words_near_commands_are_told() {
-        let advice = |word: &str| first_word(word, &root()).map(|error| error.findings[0].help[0].to_string());
+        let advice = |word: &str| first_word(word, &whole()).map(|error| error.findings[0].help[0].to_string());
         for (word, command) in
             [("plna", "plan"), ("analyse", "analyze"), ("Batch", "batch"), ("pnginfo", "info"), ("xyzz", "xyz")]
         {

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use lbw::checkpoint::TensorFile;
 use lbw::files::limits::{METADATA, PICKLE_VALUES, TENSOR_HEADER, TENSORS};
+use lbw::image_io::{picture_of_bytes, text_of_bytes};
 use lbw::lora::Inspection;
 
 use super::memory::peak;
@@ -86,4 +87,27 @@ fn ggufs_and_pickles_of_more_than_any_model_has() {
     let long = Pickle::new().op(b"B").op(&(17u32 << 20).to_le_bytes()).op(&vec![0; 17 << 20]).stop();
     std::fs::write(&path, torch_zip(&long, &[])).unwrap();
     refusal(&path);
+}
+
+/// A profile of colours that unpacks to 400 MiB, in the largest picture that is read. The picture itself is cut short.
+#[test]
+fn a_profile_of_a_large_picture_has_no_more_memory_than_one_of_a_small() {
+    const SIDE: u32 = 8192;
+    let mut packed = flate2::Compress::new(flate2::Compression::fast(), false);
+    let mut zeros = Vec::with_capacity(1 << 20);
+    packed.compress_vec(&vec![0; 1 << 20], &mut zeros, flate2::FlushCompress::Full).unwrap();
+    let profile = [&b"p\0\0\x78\x01"[..], &zeros.repeat(400)].concat();
+    let header = [&SIDE.to_be_bytes()[..], &SIDE.to_be_bytes(), &[8, 2, 0, 0, 0]].concat();
+    let pixels = [&b"\x78\x01"[..], &zeros].concat();
+    let mut png = b"\x89PNG\r\n\x1a\n".to_vec();
+    for (name, data) in [(b"IHDR", &header), (b"iCCP", &profile), (b"IDAT", &pixels), (b"IEND", &Vec::new())] {
+        let checksum = crc32fast::hash(&[&name[..], data].concat());
+        png.extend([&(data.len() as u32).to_be_bytes()[..], name, data, &checksum.to_be_bytes()].concat());
+    }
+    let (refused, held) = peak(|| picture_of_bytes("x", &png).map(drop).unwrap_err());
+    assert!(refused.to_string().contains('x'), "{refused}");
+    let picture = (3 * SIDE * SIDE) as usize;
+    assert!(held < picture + REFUSED, "{held} bytes");
+    let (_, held) = peak(|| text_of_bytes("x", &png).map(drop));
+    assert!(held < REFUSED, "{held} bytes");
 }
