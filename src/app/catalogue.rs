@@ -140,6 +140,32 @@ impl Catalogue {
             let message = say!("{flag} {dir}: there is no such folder", "{flag} {dir}: そのフォルダーはありません");
             return Err(Error::file(code::NO_FILE, message));
         }
+        // A folder inside webui's has none of the folders that are looked for.
+        if let Some((inner, root)) =
+            webui.filter(|dir| !dir.join("models").is_dir()).and_then(|dir| Some((dir, webui::root_above(dir)?)))
+        {
+            let (inner, root) = (inner.display(), root.display());
+            let message = say!(
+                "--webui-dir {inner}: this is a folder inside webui's",
+                "--webui-dir {inner}: webui のフォルダーの中のフォルダーです"
+            );
+            return Err(Error::file(code::NO_FILE, message)
+                .help(say!("did you mean `--webui-dir {root}`?", "`--webui-dir {root}` のことですか?")));
+        }
+        if let Some(file) = places.styles.iter().find(|file| !file.is_file()) {
+            let name = file.display();
+            let message = match file.is_dir() {
+                true => say!(
+                    "--styles-file {name}: this is a folder; name the file in it",
+                    "--styles-file {name}: フォルダーです。中のファイルを指定してください"
+                ),
+                false => say!(
+                    "--styles-file {name}: there is no such file",
+                    "--styles-file {name}: そのファイルはありません"
+                ),
+            };
+            return Err(Error::file(code::NO_FILE, message));
+        }
         let (config, found) = match webui.filter(|_| places.webui_config) {
             Some(webui) => WebuiConfig::read(webui),
             None => Default::default(),
@@ -307,17 +333,9 @@ impl Catalogue {
             (None, Some(folder)) => match checkpoints(folder).as_slice() {
                 [only] => Ok(only.clone()),
                 [] => {
-                    let root = folder.ancestors().nth(2).and_then(webui::root_above);
                     let folder = folder.display();
                     let message = say!("{folder}: there is no checkpoint", "{folder}: チェックポイントがありません");
-                    let error = Error::file(code::NO_MODEL, message);
-                    Err(match root {
-                        Some(root) => {
-                            let root = root.display();
-                            error.help(say!("did you mean `--webui-dir {root}`?", "`--webui-dir {root}` のことですか?"))
-                        }
-                        None => error,
-                    })
+                    Err(Error::file(code::NO_MODEL, message))
                 }
                 several => {
                     let (folder, count, names) = (folder.display(), several.len(), listed(several));

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use super::batch::{Batch, Wish};
 use super::error::{Error, Result};
 use super::file_kind::FileKind;
-use super::files::{is_standard_input, read_presets};
+use super::files::read_presets;
 use super::session::Session;
 use super::source::{Reading, words};
 use crate::diagnostic::{Diagnostic, code};
+use crate::files::is_standard_input;
 use crate::plan::check;
 use crate::say;
 

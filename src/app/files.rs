@@ -6,7 +6,7 @@ use std::path::Path;
 use super::catalogue::Catalogue;
 use super::error::{Error, Result};
 use crate::diagnostic::{Diagnostic, Said, Text, code};
-use crate::files::{self, NotText};
+use crate::files::{self, NotText, is_standard_input};
 use crate::image_io::text_of_bytes;
 use crate::preset::{PresetFile, PresetSet, SIZE_LIMIT, webui, yaml};
 use crate::say;
@@ -14,15 +14,22 @@ use crate::say;
 /// A text file of a sensible size; `-` is standard input.
 pub fn read_text(path: &Path) -> Result<String> {
     if is_standard_input(path) {
-        return read_stream(&say!("standard input", "標準入力"), std::io::stdin());
+        return read_standard_input();
     }
     let file = std::fs::File::open(path).map_err(|error| Error::reading(path, &error))?;
     read_stream(&Text::same(path.display()), file)
 }
 
-/// Whether `-` is named, in the place of a file.
-pub fn is_standard_input(path: &Path) -> bool {
-    path.as_os_str() == "-"
+/// The text of standard input.
+pub fn read_standard_input() -> Result<String> {
+    let name = say!("standard input", "標準入力");
+    match files::standard_input() {
+        Ok(file) => read_stream(&name, file),
+        Err(error) => {
+            let why = error.said();
+            Err(Error::file(code::NO_FILE, say!("{name}: {why}", "{name}: {why}", with name, why)))
+        }
+    }
 }
 
 /// The text of a file, or of a stream that is none, such as standard input; in any encoding that says what it is.

@@ -70,7 +70,9 @@ pub use check::check;
 pub use draw::{Event, Flow, Job, Jobs, Kept, Look, Outcome, Sink, Store, draw, some_failed};
 pub use error::{Error, ErrorKind, Result, refuses};
 pub use file_kind::FileKind;
-pub use files::{ScratchFolder, read_bytes, read_picture_file, read_presets, read_stream, read_text, scratch_folder};
+pub use files::{
+    ScratchFolder, read_bytes, read_picture_file, read_presets, read_standard_input, read_text, scratch_folder,
+};
 pub use fingerprint::fingerprint;
 pub use info::{audit, info};
 pub use live::{Live, Stop};
@@ -80,7 +82,7 @@ pub use session::{Asked, Beside, ListedLora, Pictures, Session};
 pub use settings::Caller;
 pub use source::{Reading, Says, Sources, files as prompt_files, is_image, of_foreign, plans, says, words};
 pub use store::{Output, read_cell};
-pub use studio::{EngineSettings, Picture, Studio, json, open_engine, plan_of_text};
+pub use studio::{EngineSettings, Picture, Studio, device, json, open_engine, plan_of_text};
 pub use user_config::UserConfig;
 pub use written::patch_of_flags;
 

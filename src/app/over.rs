@@ -3,13 +3,11 @@
 use std::path::Path;
 
 use super::error::{Error, Result};
-use crate::batch::Place;
 use crate::diagnostic::{Diagnostic, code};
 use crate::engine::InitImage;
 use crate::image_io::{read_picture, read_picture_with_alpha};
 use crate::picture::mask_from;
-use crate::plan::settings::{Group, PictureFields};
-use crate::plan::{Mask, Patch, ResizeMode, Wanted};
+use crate::plan::{Mask, ResizeMode, Wanted};
 use crate::say;
 
 /// What `--mask` says for the transparency of the picture itself.
@@ -78,47 +76,4 @@ pub(super) fn check(picture: &InitImage, mask: &InitImage, wanted: &Wanted, foun
 pub(super) fn mask_alone() -> Error {
     let message = say!("a mask needs the picture that it masks", "マスクには元の画像が必要です");
     Error::words(code::MASK_MISFIT, message).help(say!("give it with --init", "--init で指定してください"))
-}
-
-/// What is said about a picture that is not there: settings that only act on one.
-pub(super) fn without_effect(patch: &Patch, place: Option<&Place>) -> Option<Diagnostic> {
-    let default = PictureFields::default();
-    let default = Wanted { picture: default, ..Wanted::default() };
-    let names: Vec<&str> = patch
-        .iter()
-        .filter(|(setting, value)| {
-            // webui's own configuration may have options for pictures; only what a text or the caller says is meant.
-            setting.group == Group::Picture && setting.option.is_none() && (setting.get)(&default) != **value
-        })
-        .map(|(setting, _)| setting.infotext.first().copied().unwrap_or(setting.name))
-        .collect();
-    if names.is_empty() {
-        return None;
-    }
-    let names = names.join(", ");
-    let message = say!(
-        "without a picture to draw over these have no effect: {names}",
-        "下敷きの画像がないので、次の設定に効果はありません: {names}"
-    );
-    let found = Diagnostic::new(code::WITHOUT_EFFECT, message)
-        .help(say!("`lbw img2img --init IMAGE` draws over one", "`lbw img2img --init 画像` で画像の上に描けます"));
-    Some(match place {
-        Some(place) => found.note(say!("at {place}", "{place}")),
-        None => found,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn settings_of_pictures_are_named() {
-        let mut patch = Patch::default().and("mask_blur", 8).and("inpainting_fill", "fill").and("steps", 3);
-        let said = without_effect(&patch, None).unwrap();
-        assert!(said.message.contains("Mask blur, Masked content"), "{}", said.message);
-        patch.remove("mask_blur");
-        patch.put_named("inpainting_fill", "original");
-        assert!(without_effect(&patch, None).is_none());
-    }
 }

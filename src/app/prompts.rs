@@ -171,6 +171,15 @@ pub fn could_be_drawn_into(output: Option<&Path>, count: usize) -> Result<()> {
     Output::could_be(output, count)
 }
 
+/// Opens the files of all jobs, without drawing: what is to be said about them.
+pub fn check_files(jobs: &PromptJobs<'_>, renderer: &mut dyn Renderer) -> Result<Vec<Diagnostic>> {
+    let mut found = Vec::new();
+    for line in &jobs.lines {
+        found.extend(renderer.check(line.pictures.first(), &line.model)?);
+    }
+    Ok(found)
+}
+
 /// Draws jobs one after the other into `output`, a file or a folder for numbered files; with their ids where they are wanted.
 pub fn draw_into(
     jobs: &PromptJobs<'_>,
@@ -180,10 +189,8 @@ pub fn draw_into(
     sink: &mut dyn Sink,
 ) -> Result<()> {
     let mut store = Told { output: Output::new(output, jobs.count)?, ids };
-    for line in &jobs.lines {
-        for found in renderer.check(line.pictures.first(), &line.model)? {
-            sink.event(Event::Found(&found));
-        }
+    for found in check_files(jobs, renderer)? {
+        sink.event(Event::Found(&found));
     }
     let order: Vec<usize> = (0..jobs.count).collect();
     let outcome = draw(jobs, &order, renderer, &mut store, sink)?;

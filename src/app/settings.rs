@@ -4,7 +4,7 @@ use super::catalogue::Catalogue;
 use super::error::Error;
 use super::random::drawn_seed;
 use super::webui::WebuiConfig;
-use crate::diagnostic::{Diagnostic, Said, code};
+use crate::diagnostic::{Diagnostic, Said, code, did_you_mean};
 use crate::plan::{LatentUpscaler, Patch, Settings, Wanted};
 use crate::say;
 use crate::upscale::{NoUpscaler, UpscalerIndex};
@@ -82,24 +82,18 @@ pub(super) fn unusual(settings: &Settings) -> Option<Diagnostic> {
 
 pub(super) fn no_upscaler(error: &NoUpscaler, index: &UpscalerIndex) -> Error {
     let latent = LatentUpscaler::ALL.map(|u| u.label());
-    let names = [&latent[..], &index.names()].concat().join(", ");
+    let names = [&latent[..], &index.names()].concat();
+    let near = match error {
+        NoUpscaler::Unknown { name, near } => near.as_deref().or_else(|| did_you_mean(name, latent)),
+        _ => None,
+    };
+    let listed = names.join(", ");
     let found = Error::words(code::NO_UPSCALER, error.said());
-    match error {
-        NoUpscaler::Unknown { near: Some(near), .. } => found.help(say!("did you mean `{near}`?", "`{near}` のことですか?")),
-        _ => found.help(say!(
-            "there are {names}; more are found in --upscaler-dir and --webui-dir. --no-hires leaves the second pass out",
-            "選べるもの: {names}。--upscaler-dir と --webui-dir のものも使えます。--no-hires で第 2 パスを省けます"
+    match near {
+        Some(near) => found.help(say!("did you mean `{near}`?", "`{near}` のことですか?")),
+        None => found.help(say!(
+            "there are {listed}; more are found in --upscaler-dir and --webui-dir. --no-hires leaves the second pass out",
+            "選べるもの: {listed}。--upscaler-dir と --webui-dir のものも使えます。--no-hires で第 2 パスを省けます"
         )),
     }
-}
-
-pub(super) fn strength_without_effect() -> Diagnostic {
-    let message = say!(
-        "a denoising strength without a second pass or a picture has no effect",
-        "第 2 パスも下敷きの画像もないので、デノイズ強度に効果はありません"
-    );
-    Diagnostic::new(code::WITHOUT_EFFECT, message).help(say!(
-        "--hires-upscale asks for a second pass, and `lbw img2img --init IMAGE` draws over a picture",
-        "第 2 パスは --hires-upscale で、画像の上に描くには `lbw img2img --init 画像` を使います"
-    ))
 }

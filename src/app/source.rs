@@ -6,6 +6,7 @@ use super::error::{Error, Result};
 use super::files::read_text;
 use crate::batch::{Entry, Finding, Form, Options, Place};
 use crate::diagnostic::{Diagnostic, Severity, Source, code};
+use crate::files::is_standard_input;
 use crate::image_io::{self, ImageText};
 use crate::infotext;
 use crate::infotext::foreign::{self, Foreign};
@@ -169,16 +170,19 @@ impl Sources {
     /// The infotexts of the images in a folder and in those inside it, in the order of their names. A folder inside it that cannot
     /// be read has none, which is said.
     fn folder(&mut self, folder: &Path) -> Result<()> {
-        let (mut pictures, mut unreadable) = (Vec::new(), Vec::new());
-        pictures_in(folder, DEPTH, &mut pictures, &mut unreadable)?;
-        for (inner, error) in unreadable {
-            let place = Place { file: inner.display().to_string().as_str().into(), line: 1 };
+        let mut inside = Inside::default();
+        inside.look(folder, DEPTH)?;
+        let place = |path: &Path| Place { file: path.display().to_string().as_str().into(), line: 1 };
+        for (inner, error) in inside.unreadable {
             self.found.extend(error.findings.into_iter().map(|diagnostic| Finding {
-                place: place.clone(),
+                place: place(&inner),
                 diagnostic: Diagnostic { severity: Severity::Warning, ..diagnostic },
             }));
         }
-        pictures.iter().for_each(|path| self.picture(path));
+        if inside.pictures.is_empty() {
+            self.found.push(Finding { place: place(folder), diagnostic: no_picture_in(folder, &inside.prompt_files) });
+        }
+        inside.pictures.iter().for_each(|path| self.picture(path));
         Ok(())
     }
 
@@ -211,36 +215,70 @@ impl Sources {
     }
 }
 
-/// The images in a folder and in those inside it, each folder's in the order of their names; and the folders inside it that cannot be
-/// read. Links to folders are not followed, so that none is read twice.
-fn pictures_in(
-    folder: &Path,
-    depth: usize,
-    found: &mut Vec<PathBuf>,
-    unreadable: &mut Vec<(PathBuf, Error)>,
-) -> Result<()> {
-    let failed = |e: std::io::Error| Error::reading(folder, &e);
-    let mut entries = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        entries.push((entry.path(), entry.file_type().map_err(failed)?.is_dir()));
+/// A folder of which nothing is drawn.
+fn no_picture_in(folder: &Path, prompt_files: &[PathBuf]) -> Diagnostic {
+    let shown = folder.display();
+    let message = say!(
+        "{shown}: no picture lies in this folder whose settings could be read",
+        "{shown}: このフォルダーには設定を読める画像がありません"
+    );
+    let found = Diagnostic::new(code::BAD_LINE, message);
+    if prompt_files.is_empty() {
+        return found;
     }
-    entries.sort();
-    for (path, is_folder) in entries {
-        if is_folder && depth > 0 {
-            if let Err(error) = pictures_in(&path, depth - 1, found, unreadable) {
-                unreadable.push((path, error));
-            }
-        } else if !is_folder && is_image(&path) {
-            found.push(path);
-        }
-    }
-    Ok(())
+    let names: Vec<String> = prompt_files.iter().take(8).map(|path| path.display().to_string()).collect();
+    let names = names.join(" ");
+    found.help(say!(
+        "prompt files in a folder are not read; name them: {names}",
+        "フォルダーの中のプロンプトファイルは読まれません。ファイルを指定してください: {names}"
+    ))
 }
 
-/// Whether the name is that of an image whose text can be read.
+/// What lies in a folder and in those inside it, each folder's in the order of their names.
+#[derive(Default)]
+struct Inside {
+    /// Images whose text can be read.
+    pictures: Vec<PathBuf>,
+    /// What looks like files of prompts.
+    prompt_files: Vec<PathBuf>,
+    /// Folders that cannot be read.
+    unreadable: Vec<(PathBuf, Error)>,
+}
+
+impl Inside {
+    /// Adds what lies in `folder`. Links to folders are not followed, so that none is read twice.
+    fn look(&mut self, folder: &Path, depth: usize) -> Result<()> {
+        let failed = |e: std::io::Error| Error::reading(folder, &e);
+        let mut entries = Vec::new();
+        for entry in std::fs::read_dir(folder).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            entries.push((entry.path(), entry.file_type().map_err(failed)?.is_dir()));
+        }
+        entries.sort();
+        for (path, is_folder) in entries {
+            if is_folder && depth > 0 {
+                if let Err(error) = self.look(&path, depth - 1) {
+                    self.unreadable.push((path, error));
+                }
+            } else if !is_folder && is_image(&path) {
+                self.pictures.push(path);
+            } else if !is_folder && has_ending(&path, &["txt", "csv", "tsv", "json", "jsonl", "ndjson", "toml"]) {
+                self.prompt_files.push(path);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether the name is that of an image whose text can be read, or one is piped in.
 pub fn is_image(path: &Path) -> bool {
-    let endings = ["png", "jpg", "jpeg", "webp", "gif", "avif"];
+    match is_standard_input(path) {
+        true => image_io::is_picture(path),
+        false => has_ending(path, &["png", "jpg", "jpeg", "webp", "gif", "avif"]),
+    }
+}
+
+fn has_ending(path: &Path, endings: &[&str]) -> bool {
     path.extension().is_some_and(|e| endings.iter().any(|i| e.eq_ignore_ascii_case(i)))
 }
 
@@ -255,6 +293,9 @@ pub fn plans(path: &Path) -> Result<Option<Vec<Plan>>> {
     } else {
         read_text(path)?
     };
+    if !json.trim_start().starts_with('{') {
+        return Err(no_plan_but_text(&name.to_string()));
+    }
     let plans = serde_json::Deserializer::from_str(&json).into_iter::<Plan>();
     let plan = |plan: serde_json::Result<Plan>| {
         plan.map_err(|e| {
@@ -262,4 +303,13 @@ pub fn plans(path: &Path) -> Result<Option<Vec<Plan>>> {
         })
     };
     plans.map(plan).collect::<Result<_>>().map(Some)
+}
+
+/// What somebody wants to `run` that is to be drawn otherwise.
+fn no_plan_but_text(name: &str) -> Error {
+    let message = say!("{name}: this is no plan but text", "{name}: 計画ではなく文章です");
+    Error::words(code::BAD_PLAN, message).help(say!(
+        "`lbw batch {name}` draws a file of prompts, and `lbw txt2img -` what is piped in",
+        "プロンプトのファイルは `lbw batch {name}` で、パイプで渡した文は `lbw txt2img -` で描けます"
+    ))
 }

@@ -26,8 +26,8 @@ use crate::upscale::{Named, UpscaleError};
 /// How plans are executed.
 #[derive(Debug, Clone)]
 pub struct EngineSettings {
-    /// cpu, cuda, cuda:N or metal.
-    pub device: String,
+    /// Where: [`device`].
+    pub device: Device,
     /// Which LoRA keys are understood.
     pub lora_keys: KeyTable,
     /// Block weights scale the whole delta of every kind of network, also where the extension does not.
@@ -43,7 +43,7 @@ pub struct EngineSettings {
 impl Default for EngineSettings {
     fn default() -> Self {
         EngineSettings {
-            device: "cpu".to_owned(),
+            device: Device::Cpu,
             lora_keys: KeyTable::Lenient,
             exact_block_weights: false,
             model_type: None,
@@ -365,7 +365,6 @@ pub fn open_engine(
     embeddings: &mut EmbeddingFiles,
     settings: &EngineSettings,
 ) -> Result<(Engine, Vec<Diagnostic>)> {
-    let device = device(&settings.device)?;
     engine::embedded::restore(&model.checkpoint)?;
     let checkpoint = Checkpoint::open(&model.checkpoint)?;
     let vae = model.vae.as_deref().map(Checkpoint::open_vae).transpose()?;
@@ -376,7 +375,7 @@ pub fn open_engine(
         None => Embeddings::default(),
     };
     let options = EngineOptions {
-        device,
+        device: settings.device.clone(),
         operators: settings.operators,
         loras: session.loras.clone(),
         lora_keys: settings.lora_keys,
@@ -416,7 +415,7 @@ pub fn open_engine(
 
 /// Types of numbers that were asked for and cost something without a gain, or have no effect.
 fn without_gain(engine: &Engine, settings: &EngineSettings) -> Vec<Diagnostic> {
-    let (precision, on_cpu) = (engine.precision(), settings.device.starts_with("cpu"));
+    let (precision, on_cpu) = (engine.precision(), settings.device.is_cpu());
     let name = precision.name();
     let mut found = Vec::new();
     if on_cpu && precision != Precision::F32 {
@@ -471,7 +470,8 @@ fn prediction(engine: &Engine) -> Option<Diagnostic> {
     Some(Diagnostic::new(code::PREDICTION, message))
 }
 
-pub(super) fn device(name: &str) -> Result<Device> {
+/// The device of this name: cpu, cuda, cuda:N or metal. It is opened: where it is not there, that is an error.
+pub fn device(name: &str) -> Result<Device> {
     let absent = |why: Text| {
         let message = say!("--device {name}: {why}", "--device {name} は使えません: {why}", with why);
         Error::new(ErrorKind::Device, code::NO_DEVICE, message)

@@ -1,6 +1,7 @@
 //! Finished pictures made larger: webui's "Extras". Each picture is written once, under a name that holds what it was made of, so
 //! that a command that was stopped goes on where it was.
 
+use candle_core::Device;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -9,7 +10,6 @@ use sha2::{Digest, Sha256};
 use super::catalogue::Catalogue;
 use super::error::{Error, ErrorKind, Result};
 use super::source::is_image;
-use super::studio::device;
 use crate::diagnostic::{Diagnostic, Said, code};
 use crate::files::{cached_sha256, hex};
 use crate::image_io::{Existing, encode_png, read_picture, read_text, write_file};
@@ -35,8 +35,8 @@ pub struct Enlarging {
     pub tile: Option<usize>,
     /// The same.
     pub overlap: Option<usize>,
-    /// cpu, cuda, cuda:N or metal.
-    pub device: String,
+    /// Where.
+    pub device: Device,
     /// Which operators compute.
     pub operators: OperatorChoice,
 }
@@ -62,7 +62,7 @@ impl Enlarger {
             return Err(Error::words(code::OUT_OF_LIMITS, message));
         }
         let index = UpscalerIndex::scan(&catalogue.upscalers());
-        let operators = wish.operators.open(&device(&wish.device)?).map_err(crate::engine::EngineError::from)?;
+        let operators = wish.operators.open(&wish.device).map_err(crate::engine::EngineError::from)?;
         let mut upscalers = Upscalers::new(index, operators.exact());
         let tiling = tiling(wish, catalogue)?;
         let named = |upscalers: &Upscalers, name: &str| {

@@ -61,6 +61,11 @@ fn run_command(args: Vec<OsString>, terminal: Terminal) -> CommandResult {
         return list::run(&list, terminal);
     }
     let matches = match command.try_get_matches_from_mut(&args) {
+        // A number below 0 is the value of the flag before it, which says what it may be.
+        Err(error) if wrong::is_negative(&error) => wrong::with_negative(root::whole()).try_get_matches_from(&args),
+        matches => matches,
+    };
+    let matches = match matches {
         Ok(matches) => matches,
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             return terminal.print(&error.render().to_string());

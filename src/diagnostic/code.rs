@@ -603,12 +603,13 @@ codes! {
     "The words of the command contradict each other, or the command needs something else."
     "コマンドの指定が正しくありません"
     "指定が矛盾しているか、足りません。"
-    N0640 MENDED_INFOTEXT "parameters were read that webui would lose"
+    N0640 MENDED_INFOTEXT "a text was read as it was meant, and not as webui reads it"
     "webui reads parameters from the last line alone. Where they are broken over several lines, where another line follows (such as \
-     `Time taken: …`), or where all stands in one line, it takes them for a prompt. lbw reads them as they were meant."
-    "webui が読み落とすパラメーターを読みました"
+     `Time taken: …`), or where all stands in one line, it takes them for a prompt; so it does with signs of full width, and with any \
+     heading but `Negative prompt:`. lbw reads them as they were meant."
+    "webui とは異なり、本来の意味で読みました"
     "webui がパラメーターとして読むのは最後の行だけです。何行にも分かれているとき、`Time taken: …` のような行が続くとき、全体が一行\
-     になっているときは、プロンプトとして扱います。lbw は本来の意味で読みます。"
+     になっているときは、プロンプトとして扱います。全角の記号や `Negative prompt:` 以外の見出しも同じです。lbw は本来の意味で読みます。"
     W0641 RESOURCES "a picture was made with LoRAs that are not in its prompt"
     "Civitai's generator and other programs keep LoRAs beside the prompt. Without them the picture is another one.\n\nAdd \
      `<lora:NAME:WEIGHT>` for each, with the name of its file."

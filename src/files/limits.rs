@@ -8,6 +8,8 @@
 /// styles reach some 100 KB.
 pub const TEXT: usize = 4 << 20;
 
+/// What is piped into standard input: a text or a picture. In bytes.
+pub const STANDARD_INPUT: u64 = 256 << 20;
 /// What a YAML file becomes, in bytes of memory.
 pub const YAML: usize = 32 << 20;
 /// A configuration beside a model, in bytes. Those of LDM have 4 KB.

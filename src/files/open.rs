@@ -1,9 +1,11 @@
 //! Files that somebody else has made: opened without waiting for anybody, and read up to a limit.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind, Read, Seek};
 use std::path::Path;
+use std::sync::Mutex;
 
+use super::limits::STANDARD_INPUT;
 use crate::say;
 
 /// Opens a file that has an end: a pipe waits for somebody who writes, and a device may give bytes for ever.
@@ -24,6 +26,38 @@ fn is_a_file(kind: std::fs::FileType) -> io::Result<()> {
             say!("a pipe or a device, and not a file", "ファイルではなく、パイプかデバイスです"),
         )),
     }
+}
+
+/// Whether `-` is named, which stands for standard input.
+pub fn is_standard_input(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+/// Standard input as a file that can be read from its beginning, however often it is asked for. Only for what the caller names: a
+/// name from elsewhere must not wait for a terminal.
+pub fn standard_input() -> io::Result<File> {
+    static KEPT: Mutex<Option<File>> = Mutex::new(None);
+    let mut kept = KEPT.lock().unwrap_or_else(|e| e.into_inner());
+    let file = match kept.take() {
+        Some(file) => file,
+        None => {
+            let mut file = tempfile::tempfile()?;
+            if io::copy(&mut io::stdin().lock().take(STANDARD_INPUT + 1), &mut file)? > STANDARD_INPUT {
+                let mib = STANDARD_INPUT >> 20;
+                let why = say!("larger than {mib} MiB", "{mib} MiB を超えています");
+                return Err(io::Error::new(ErrorKind::FileTooLarge, why));
+            }
+            file
+        }
+    };
+    let mut again = kept.insert(file).try_clone()?;
+    again.rewind()?;
+    Ok(again)
+}
+
+/// The file that the caller names, where `-` is standard input.
+pub fn open_named(path: &Path) -> io::Result<File> {
+    if is_standard_input(path) { standard_input() } else { open(path) }
 }
 
 /// All bytes of a file that has no more than `most`.

@@ -24,7 +24,7 @@ pub fn read_picture(path: &Path) -> Result<Rgb, Error> {
 /// The same with its transparency.
 pub fn read_picture_with_alpha(path: &Path) -> Result<Rgba, Error> {
     let failed = |source| Error::Read { path: path.to_path_buf(), source };
-    decode(path, BufReader::new(files::open(path).map_err(failed)?))
+    decode(path, BufReader::new(files::open_named(path).map_err(failed)?))
 }
 
 /// The same of bytes that somebody sent. They are called `name`.

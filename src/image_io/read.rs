@@ -51,7 +51,7 @@ pub fn read_text(path: &Path) -> Result<ImageText, Error> {
         return text_file(path);
     }
     let mut text = of_image(path, &start, &mut BufReader::new(file))?;
-    if text.parameters.is_none() && text.texts.is_empty() {
+    if text.parameters.is_none() && text.texts.is_empty() && !files::is_standard_input(path) {
         let beside = path.with_extension("txt");
         if beside.is_file() {
             text.parameters = text_file(&beside)?.parameters;
@@ -115,7 +115,12 @@ fn rewind(path: &Path, file: &mut impl Seek) -> Result<(), Error> {
 }
 
 fn open(path: &Path) -> Result<File, Error> {
-    files::open(path).map_err(|source| Error::Read { path: path.to_path_buf(), source })
+    files::open_named(path).map_err(|source| Error::Read { path: path.to_path_buf(), source })
+}
+
+/// Whether what the caller names is a picture by its first bytes; a file that cannot be read is none.
+pub fn is_picture(path: &Path) -> bool {
+    open(path).is_ok_and(|mut file| first_bytes(&mut file).is_ok_and(|start| is_image(&start)))
 }
 
 fn first_bytes(file: &mut File) -> std::io::Result<Vec<u8>> {

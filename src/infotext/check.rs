@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use super::Infotext;
 use super::foreign::{self, Foreign};
-use super::layout::{Layout, begins};
+use super::heading::Part;
+use super::layout::{Layout, WIDE, begins, is_known, narrow};
 use super::parse::{FEWEST_PAIRS, pairs, whole_pairs};
 use super::paste::{NotUnderstood, Pasted, Why};
 use crate::diagnostic::{Diagnostic, Said, Source, code};
@@ -16,6 +17,13 @@ use crate::syntax::{Prompt, python};
 /// Reads the text of `source` where a prompt or an infotext is expected: what it says, unless it cannot be read, and what is odd
 /// about it. This is how every command reads words.
 pub fn paste(source: &Source) -> (Option<Pasted>, Vec<Diagnostic>) {
+    if let Some(narrow) = narrow(&source.text) {
+        // Signs of one width stand where those of the other stood, so that places are the same in both.
+        let (pasted, mut found) = paste(&Source { text: narrow.into(), ..source.clone() });
+        found.iter_mut().filter(|said| said.source.is_some()).for_each(|said| said.source = Some(source.clone()));
+        found.extend(wide(source));
+        return (pasted, found);
+    }
     let text = source.text.as_ref();
     if let Some(foreign) = foreign::of_json(text) {
         return paste_foreign(&foreign, source);
@@ -37,10 +45,11 @@ pub fn paste(source: &Source) -> (Option<Pasted>, Vec<Diagnostic>) {
     let pairs: Vec<_> = layout.parameters.iter().flat_map(|line| whole_pairs(line)).collect();
     if pairs.iter().any(|(key, _)| *key == "Steps") {
         found.extend(pairs.iter().filter_map(|(key, value)| torn_or_unknown(key, value, source)));
+        found.extend(layout.parameters.iter().flat_map(|line| left_over(line, source)));
     } else {
         found.extend(eaten(text, true, source));
     }
-    match Infotext::of(&layout.prompts, pairs).paste() {
+    match Infotext::of(layout.headed(), pairs).paste() {
         Ok(mut pasted) => {
             pasted.is_infotext = true;
             // A sampler that there is not has been told with advice of its own.
@@ -107,6 +116,20 @@ fn mended(layout: &Layout, source: &Source) -> Vec<Diagnostic> {
             "ファイルに入れて `lbw batch` で描いてください"
         )));
     }
+    let others = layout.headed().filter_map(|(_, heading)| heading).filter(|heading| !heading.is_webuis());
+    found.extend(others.map(|heading| {
+        let message = match heading.part {
+            Part::Prompt => say!(
+                "a prompt is headed here; webui draws the heading with it",
+                "プロンプトの見出しです。webui ではそのまま描かれます"
+            ),
+            Part::Negative => say!(
+                "a negative prompt is headed here, and not as webui writes it, which draws it",
+                "ネガティブプロンプトの見出しですが、webui の書き方と異なるため、webui ではそのまま描かれます"
+            ),
+        };
+        Diagnostic::new(code::MENDED_INFOTEXT, message).within(source).at(span(heading.name, source))
+    }));
     if !layout.is_mended {
         return found;
     }
@@ -193,6 +216,44 @@ fn torn_or_unknown(key: &str, value: &str, source: &Source) -> Option<Diagnostic
     }
     let is_sampler = key == "Sampler" && Sampler::from_any_name(value).is_none();
     is_sampler.then(|| check::unknown_sampler(value, span(value, source), source))
+}
+
+fn wide(source: &Source) -> Option<Diagnostic> {
+    let at = source.text.find("Steps").and_then(|at| Some(at + source.text[at..].find(WIDE)?))?;
+    let message = say!(
+        "the parameters are written with colons and commas of full width, which webui does not read",
+        "パラメーターのコロンやコンマが全角です。webui では読まれません"
+    );
+    let sign = source.text[at..].chars().next().map_or(0, char::len_utf8);
+    Some(Diagnostic::new(code::MENDED_INFOTEXT, message).within(source).at(at..at + sign))
+}
+
+/// What stands behind the value of a known field and belongs to no other: it was torn off at a comma.
+fn left_over(line: &str, source: &Source) -> Vec<Diagnostic> {
+    let pairs = whole_pairs(line);
+    let place = |part: &str| part.as_ptr() as usize - line.as_ptr() as usize;
+    let nexts = pairs.iter().skip(1).map(|(key, _)| place(key)).chain([line.len()]);
+    let torn = pairs.iter().zip(nexts).filter_map(|((key, value), next)| {
+        let end = place(value) + value.len();
+        let rest = line.get(end..next)?.trim_matches([',', ' ', '\t', '\r']);
+        if rest.is_empty() || !is_known(key) || value.starts_with(['[', '{']) {
+            return None;
+        }
+        let said = Diagnostic::new(
+            code::NOT_UNDERSTOOD,
+            say!(
+                "`{rest}` belongs to no field: of `{key}` only `{value}` is read",
+                "`{rest}` はどの項目にも属しません。`{key}` は `{value}` だけが読まれます"
+            ),
+        );
+        let is_number = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
+        let help = match is_number(value) && is_number(rest) {
+            true => say!("write `{value}.{rest}`, with a point", "`{value}.{rest}` と、小数点で書いてください"),
+            false => say!("put a value with commas into double quotes", "コンマを含む値は二重引用符で囲んでください"),
+        };
+        Some(said.within(source).at(span(rest, source)).help(help))
+    });
+    torn.collect()
 }
 
 /// A last line that webui takes for parameters, though it has no steps. `here_too`: and lbw, because a negative prompt stands before.

@@ -5,7 +5,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::parse::{FEWEST_PAIRS, NEGATIVE, pairs};
+use super::heading::{Heading, Part, is_headed_negative, negative_inside};
+use super::parse::{FEWEST_PAIRS, pairs};
 use super::paste::{Known, known_field};
 use crate::plan::settings::table;
 use crate::syntax::python;
@@ -21,7 +22,7 @@ static TAIL: LazyLock<Option<Regex>> = LazyLock::new(|| {
 /// A text by its parts, which are slices of it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Layout<'t> {
-    /// Lines of the prompts; one that begins `Negative prompt:` starts the negative one.
+    /// Lines of the prompts, with their headings.
     pub prompts: Vec<&'t str>,
     /// Lines of `key: value` pairs, most often one.
     pub parameters: Vec<&'t str>,
@@ -64,11 +65,11 @@ impl<'t> Layout<'t> {
             let parameters = std::iter::once(&line[split..]).chain(lines[at + 1..end].iter().copied()).collect();
             return Layout { prompts, parameters, tail: lines[end..].to_vec(), is_mended: true };
         }
-        let is_divided = lines.iter().any(|line| python::strip(line).starts_with(NEGATIVE));
+        let is_divided = lines.iter().any(|line| is_headed_negative(line));
         if is_divided && pairs(last).len() >= FEWEST_PAIRS {
             return as_webui();
         }
-        if !is_divided && lines.iter().any(|line| line.contains(NEGATIVE)) {
+        if !is_divided && lines.iter().any(|line| negative_inside(line).is_some()) {
             let prompts = lines.into_iter().flat_map(at_negative).collect();
             return Layout { prompts, is_mended: true, ..Layout::default() };
         }
@@ -77,12 +78,25 @@ impl<'t> Layout<'t> {
 
     /// Whether another program wrote the text, and nobody typed it as a prompt.
     pub fn is_infotext(&self) -> bool {
-        !self.parameters.is_empty() || self.prompts.iter().any(|line| python::strip(line).starts_with(NEGATIVE))
+        !self.parameters.is_empty() || self.headed().any(|(_, heading)| heading.is_some())
+    }
+
+    /// The lines of the prompts with their headings. One of the prompt itself counts where it is the first thing said or a negative
+    /// prompt stands before; elsewhere its word is a part of the prompt.
+    pub fn headed(&self) -> impl Iterator<Item = (&'t str, Option<Heading<'t>>)> {
+        let first = self.prompts.iter().position(|line| !line.trim().is_empty());
+        let mut after_negative = false;
+        self.prompts.iter().enumerate().map(move |(at, line)| {
+            let heading = Heading::of(line);
+            let heading = heading.filter(|found| found.part == Part::Negative || after_negative || Some(at) == first);
+            after_negative |= heading.is_some_and(|found| found.part == Part::Negative);
+            (*line, heading)
+        })
     }
 }
 
-/// Whether `text` was made by a program rather than typed: it has a line that begins `Negative prompt:`, or parameters with `Steps`
-/// among them. Ordinary prompts with colons (`time: 12:30, where: here, who: me`) are not taken for one, though webui would.
+/// Whether `text` was made by a program rather than typed: a line is headed as a prompt (`Negative prompt:`), or there are parameters
+/// with `Steps` among them. Ordinary prompts with colons (`time: 12:30, where: here, who: me`) are not taken for one, though webui would.
 pub fn looks_like_infotext(text: &str) -> bool {
     Layout::of(text).is_infotext()
 }
@@ -94,9 +108,30 @@ pub fn begins(line: &str) -> bool {
     steps.is_some_and(|steps| !steps.is_empty() && steps.len() <= 20 && !steps.contains(' '))
 }
 
+/// Colon and comma of full width, and the comma of Japanese.
+pub(super) const WIDE: [char; 3] = ['：', '，', '、'];
+
+/// The text with the signs of parameters in one width, where a keyboard for Japanese or Chinese wrote them in the other. It is as long as
+/// before. `None` if no parameters are written so.
+pub(super) fn narrow(text: &str) -> Option<String> {
+    if !text.contains(WIDE) {
+        return None;
+    }
+    let mut is_other = false;
+    let lines = text.split('\n').map(|line| {
+        let is_read = |line: &str| begins(line) && pairs(line).len() >= FEWEST_PAIRS;
+        let narrow = line.replace('：', ":  ").replace(['，', '、'], ",  ");
+        let is_meant = line.contains(WIDE) && is_read(&narrow) && !is_read(line);
+        is_other |= is_meant;
+        if is_meant { narrow } else { line.to_owned() }
+    });
+    let lines: Vec<String> = lines.collect();
+    is_other.then(|| lines.join("\n"))
+}
+
 /// Whether a line ends an infotext, be it all of it.
 pub fn ends(line: &str) -> bool {
-    begins(line) || inside(line).is_some()
+    begins(line) || inside(line).is_some() || narrow(line).is_some()
 }
 
 /// Whether an infotext ends somewhere in a text of many lines.
@@ -104,7 +139,7 @@ pub fn ends_in(text: &str) -> bool {
     let mut before = None;
     text.lines().map(str::trim).any(|line| {
         // Parameters have other fields beside the steps, in their line or in the next one.
-        let is_end = (begins(line) && line.contains(", ")) || inside(line).is_some();
+        let is_end = (begins(line) && line.contains(", ")) || inside(line).is_some() || narrow(line).is_some();
         let is_second = before.replace(line).is_some_and(begins) && is_fields(line);
         is_end || is_second
     })
@@ -144,7 +179,8 @@ fn is_fields(line: &str) -> bool {
     pairs.first().is_some_and(|(key, _)| line.starts_with(key) && is_known(key))
 }
 
-fn is_known(key: &str) -> bool {
+/// Whether lbw or webui has a field of this name.
+pub(super) fn is_known(key: &str) -> bool {
     table::of_infotext(key).is_some()
         || table::SIZES.iter().any(|size| size.name == key)
         || known_field(key) != Known::No
@@ -160,9 +196,9 @@ fn inside(line: &str) -> Option<usize> {
 
 /// A line divided where a negative prompt begins inside it.
 fn at_negative(line: &str) -> Vec<&str> {
-    match line.find(NEGATIVE) {
-        Some(at) if at > 0 => vec![line[..at].trim_end_matches([' ', ',']), &line[at..]],
-        _ => vec![line],
+    match negative_inside(line) {
+        Some(at) => vec![line[..at].trim_end_matches([' ', ',']), &line[at..]],
+        None => vec![line],
     }
 }
 

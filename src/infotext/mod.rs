@@ -14,6 +14,7 @@ mod check;
 mod defaults;
 pub mod foreign;
 mod format;
+mod heading;
 mod layout;
 mod of_plan;
 mod parse;
@@ -24,6 +25,7 @@ mod version;
 
 pub use check::{paste, paste_foreign};
 pub use format::{Parameters, postprocessed};
+pub use heading::is_headed_negative;
 pub use layout::{
     ends as ends_infotext, ends_in as ends_infotext_in, is_measure, is_tail, length as parameter_lines,
     looks_like_infotext,

@@ -3,6 +3,7 @@
 use pest::Parser;
 use serde_json::{Map, Value};
 
+use super::heading::{Heading, Part};
 use crate::syntax::python;
 
 #[derive(pest_derive::Parser)]
@@ -35,11 +36,14 @@ impl Infotext {
         } else {
             lines.pop();
         }
-        Infotext::of(&lines, pairs)
+        Infotext::of(lines.into_iter().map(|line| (line, Heading::of_webui(line))), pairs)
     }
 
-    /// Prompts from these lines and fields from these pairs.
-    pub(super) fn of<'t>(prompts: &[&str], pairs: impl IntoIterator<Item = (&'t str, &'t str)>) -> Self {
+    /// Prompts from these lines, with their headings, and fields from these pairs.
+    pub(super) fn of<'t>(
+        prompts: impl IntoIterator<Item = (&'t str, Option<Heading<'t>>)>,
+        pairs: impl IntoIterator<Item = (&'t str, &'t str)>,
+    ) -> Self {
         let mut infotext = Infotext::default();
         infotext.read_prompts(prompts);
         for (key, value) in pairs {
@@ -48,18 +52,21 @@ impl Infotext {
         infotext
     }
 
-    fn read_prompts(&mut self, lines: &[&str]) {
+    fn read_prompts<'t>(&mut self, lines: impl IntoIterator<Item = (&'t str, Option<Heading<'t>>)>) {
         let mut target = &mut self.prompt;
-        for line in lines {
-            let mut line = python::strip(line);
-            if let Some(rest) = line.strip_prefix(NEGATIVE) {
-                target = &mut self.negative_prompt;
-                line = python::strip(rest);
+        for (line, heading) in lines {
+            let mut text = python::strip(line);
+            if let Some(heading) = heading {
+                target = match heading.part {
+                    Part::Prompt => &mut self.prompt,
+                    Part::Negative => &mut self.negative_prompt,
+                };
+                text = heading.rest;
             }
             if !target.is_empty() {
                 target.push('\n');
             }
-            target.push_str(line);
+            target.push_str(text);
         }
     }
 

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::sandbox::{Sandbox, expect, json_lines, repository};
 
 /// What is pasted, a code that is said, and the exit codes without and with `--strict`.
-static ROWS: [(&str, &str, [i32; 2]); 22] = [
+static ROWS: [(&str, &str, [i32; 2]); 30] = [
     ("a <lora:house:0.6:PALETTE>", "E0207", [2, 2]),
     ("a <lora:house:1:LBW=XLOUT>", "W0240", [0, 2]),
     ("a <lora:house:1:Stop=10>", "W0240", [0, 2]),
@@ -29,6 +29,14 @@ static ROWS: [(&str, &str, [i32; 2]); 22] = [
     ("a\nSteps: 5, Sampler: Euler, Schedule type: Turbo, Seed: 3, Size: 128x128", "W0607", [0, 2]),
     ("a\nSteps: 5, Sampler: TCD, Seed: 3, Size: 128x128", "W0604", [0, 2]),
     ("a\nSteps: 5, Sampler: Euler,\nSeed: 3, Size: 128x128,\nVersion: v1", "N0640", [0, 0]),
+    ("(red:) hair", "W0126", [0, 2]),
+    ("[red:blue:O.5] hair", "W0126", [0, 2]),
+    ("a\nNegative Prompt: b", "N0640", [0, 0]),
+    ("Prompt: a\n**Negative:** b", "N0640", [0, 0]),
+    ("a\nネガティブプロンプト：b", "N0640", [0, 0]),
+    ("a\nSteps：5，Sampler：Euler， Seed：3，Size：128x128", "N0640", [0, 0]),
+    ("a\nSteps: 5, CFG scale: 4,5, Seed: 3, Size: 128x128", "W0607", [0, 2]),
+    ("a\nSteps: 5, Seed: 3, Size: 128x128, Refiner switch at: 0.5", "W0610", [0, 2]),
     (
         "a\nSteps: 5, Seed: 3, Size: 128x128, Civitai resources: [{\"type\":\"lora\",\"modelName\":\"X\",\"weight\":1}]",
         "W0641",

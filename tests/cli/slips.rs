@@ -1,6 +1,6 @@
 //! What people type by mistake: each is told with advice and the right exit code, and nothing is drawn.
 
-use crate::sandbox::{Sandbox, expect};
+use crate::sandbox::{Sandbox, expect, json_lines};
 
 /// Runs `lbw` in both languages; gives what it says on standard error in English.
 #[track_caller]
@@ -91,6 +91,18 @@ fn flags_of_other_programs_are_known_or_named() {
         (&["lora", "inpsect", "house"], "`inspect`"),
         (&["x", "--steps"], "`lbw txt2img --help`"),
         (&["run"], "<FILE>"),
+        (&["lora", "merge", "<lora:a:1>", "<lora:b:1>"], "`<lora:b:1>` is one word too many for `lbw lora merge`"),
+        (&["lora", "diff", "a", "b", "x"], "`x` is one word too many for `lbw lora diff`"),
+        (&["upscale", "a.png", "--tile", "-3"], "`--tile -3`: it cannot be below 0"),
+        (&["x", "--size", "-64x64"], "`--size -64x64`: it cannot be below 0"),
+        (&["x", "--precision", "bf16"], "--precision"),
+        (&["x", "--device", "gpu"], "there are cpu, cuda"),
+        (&["x", "--via", "http://127.0.0.1:99999"], "`99999` is no port"),
+        (&["plan", "x", "--hires-upscale", "2", "--hires-upscaler", "Lantent"], "did you mean `Latent`?"),
+        (
+            &["plan", "x", "--hires-upscale", "2", "--hires-upscaler", "latent (bicubc)"],
+            "did you mean `Latent (bicubic)`?",
+        ),
     ] {
         let err = told(&s, 2, args);
         assert!(err.contains(advice), "{args:?}: {err}");
@@ -183,4 +195,107 @@ fn places_that_are_none_are_told_before_anything_is_drawn() {
     }
     let said = told(&s, 2, &["plan", "x", "--size", "512"]);
     assert!(said.contains("512x512"), "{said}");
+}
+
+#[test]
+fn a_dry_run_opens_what_a_run_opens() {
+    let s = Sandbox::new();
+    let loras = json_lines(&s.expect(0, &["loras", "--json"]).0);
+    let lora = loras[0]["path"].as_str().unwrap().to_owned();
+    s.write("picture.png", "\u{89}PNG");
+    s.folder("folder");
+    for command in [&["plan"][..], &["check"], &["txt2img", "--dry-run"], &["txt2img"]] {
+        for (flag, name) in
+            [("--vae", lora.as_str()), ("--refiner", lora.as_str()), ("--vae", "picture.png"), ("--refiner", "folder")]
+        {
+            let err = told(&s, 3, &[command, &["x", flag, name]].concat());
+            assert!(err.contains("E0705"), "{command:?} {flag} {name}: {err}");
+        }
+    }
+    for args in [&["--device", "cuda"][..], &["--device", "metal"]] {
+        for command in [&["txt2img", "--dry-run"][..], &["txt2img"]] {
+            assert!(told(&s, 3, &[command, &["x"], args].concat()).contains("E0715"));
+        }
+    }
+}
+
+#[test]
+fn files_of_styles_and_folders_that_are_not_what_they_should_be() {
+    let s = Sandbox::new();
+    s.folder("webui/models/Stable-diffusion");
+    s.write("empty/note.md", "");
+    s.write("prompts/a.txt", "red circle\n");
+    for (args, advice) in [
+        (&["plan", "x", "--styles-file", "nowhere.csv"][..], "there is no such file"),
+        (&["plan", "x", "--styles-file", "webui"], "name the file in it"),
+        (&["loras", "--webui-dir", "webui/models"], "`--webui-dir webui`"),
+    ] {
+        assert!(told(&s, 3, args).contains(advice), "{args:?}");
+    }
+    for command in ["check", "batch", "plan"] {
+        assert!(told(&s, 2, &[command, "empty"]).contains("no picture lies in this folder"), "{command}");
+        assert!(told(&s, 2, &[command, "prompts"]).contains("prompts/a.txt"), "{command}");
+    }
+}
+
+#[test]
+fn settings_that_nothing_uses_are_told() {
+    let s = Sandbox::new();
+    let size = ["--steps", "1", "--width", "64", "--height", "64", "--seed", "1"];
+    s.expect(0, &[&["x", "-o", "a.png"][..], &size].concat());
+    let picture = ["img2img", "x", "--init", "a.png", "--dry-run"];
+    for (args, names) in [
+        (&["plan", "x", "--subseed", "7"][..], "Variation seed"),
+        (&["plan", "x", "--hires-prompt", "y"], "Hires prompt"),
+        (&["plan", "x", "--refiner-switch-at", "0.5"], "Refiner switch at"),
+        (&[&picture[..], &["--only-masked", "--mask-blur", "9"]].concat(), "Mask blur, Inpaint area"),
+        (&[&picture[..], &["--masked-content", "fill"]].concat(), "Masked content"),
+    ] {
+        let (_, err) = s.expect(0, args);
+        assert!(err.contains("W0610") && err.contains(names), "{args:?}: {err}");
+        let (_, japanese) = expect(0, s.lbw(args).env("LBW_LANG", "ja"));
+        assert!(japanese.contains("警告[W0610]") && japanese.contains("効果"), "{japanese}");
+        s.expect(2, &[args, &["--strict"]].concat());
+    }
+}
+
+#[test]
+fn a_picture_may_be_piped_wherever_one_is_named() {
+    let s = Sandbox::new();
+    let size = ["--steps", "1", "--width", "64", "--height", "64"];
+    s.expect(0, &[&["x", "-o", "a.png", "--seed", "1"][..], &size].concat());
+    let piped = |code: i32, args: &[&str], file: &str| {
+        let input = std::fs::File::open(s.path(file)).unwrap();
+        expect(code, s.lbw(args).stdin(input))
+    };
+    assert!(piped(0, &["info", "-"], "a.png").0.starts_with("x\nSteps: 1"));
+    piped(0, &["run", "-", "-o", "b.png"], "a.png");
+    assert_eq!(std::fs::read(s.path("a.png")).unwrap(), std::fs::read(s.path("b.png")).unwrap());
+    assert!(piped(0, &["batch", "-", "--dry-run"], "a.png").1.contains("1 picture from 1 line"));
+    let over = ["img2img", "y", "--init", "-", "-o", "c.png", "--steps", "1"];
+    piped(0, &over, "a.png");
+    assert!(s.path("c.png").is_file());
+    // It is read twice: the picture, and what of it is transparent.
+    let (_, err) = piped(2, &[&over[..], &["--mask", "alpha"]].concat(), "a.png");
+    assert!(err.contains("nothing in - is transparent"), "{err}");
+    piped(0, &["upscale", "-", "--scale", "2", "-o", "d.png"], "a.png");
+    assert_eq!(image::image_dimensions(s.path("d.png")).unwrap(), (128, 128));
+    s.write("words.txt", "a cat\n");
+    for (file, language, says) in [("words.txt", "en", "`lbw batch -`"), ("words.txt", "ja", "計画ではなく文章です")]
+    {
+        let input = std::fs::File::open(s.path(file)).unwrap();
+        let (_, err) = expect(2, s.lbw(&["run", "-"]).env("LBW_LANG", language).stdin(input));
+        assert!(err.contains(says), "{err}");
+    }
+}
+
+#[test]
+fn hosts_that_are_not_there_are_told_with_advice() {
+    let s = Sandbox::new();
+    // A port that was free a moment ago.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let err = told(&s, 3, &["x", "--via", &format!("http://127.0.0.1:{port}")]);
+    assert!(err.contains("E1316") && err.contains("--api"), "{err}");
+    let (_, japanese) = expect(3, s.lbw(&["x", "--via", &format!("127.0.0.1:{port}")]).env("LBW_LANG", "ja"));
+    assert!(japanese.contains("接続を拒否されました") && japanese.contains("ポート"), "{japanese}");
 }

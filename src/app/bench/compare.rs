@@ -43,7 +43,7 @@ struct Stages {
 /// Draws the same picture with `settings` and on the CPU in f32.
 pub(super) fn compare(session: &Session, settings: &EngineSettings, (width, height): (u32, u32)) -> Result<Difference> {
     let exact = EngineSettings {
-        device: "cpu".to_owned(),
+        device: Device::Cpu,
         operators: OperatorChoice::In(Precision::F32),
         weights: Held::Exact,
         ..settings.clone()

@@ -2,6 +2,7 @@
 
 mod compare;
 
+use candle_core::{Device, DeviceLocation};
 use std::ops::ControlFlow;
 use std::time::Instant;
 
@@ -129,7 +130,7 @@ pub fn measure(
     Ok(Report {
         version: env!("CARGO_PKG_VERSION"),
         model: model.checkpoint.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default(),
-        device: settings.device.clone(),
+        device: name_of(&settings.device),
         precision,
         threads: rayon::current_num_threads(),
         instructions: instructions(),
@@ -358,4 +359,13 @@ impl Report {
 fn row(what: &Text, value: &str) -> Text {
     const WIDTH: usize = 44;
     what.padded(WIDTH).then(&Text::same(format!("{value}\n")))
+}
+
+/// What a device is called.
+fn name_of(device: &Device) -> String {
+    match device.location() {
+        DeviceLocation::Cpu => "cpu".to_owned(),
+        DeviceLocation::Cuda { gpu_id } => format!("cuda:{gpu_id}"),
+        DeviceLocation::Metal { .. } => "metal".to_owned(),
+    }
 }

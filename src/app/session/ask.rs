@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Session;
+use super::idle::{Over, without_effect};
 use crate::app::catalogue::ModelFiles;
 use crate::app::error::{Error, Result};
 use crate::app::files::read_text;
@@ -64,6 +65,7 @@ impl Session {
         let Entry { place, patch, pasted } = entry;
         let place = Some(place).filter(|place| place.line > 0);
         let config = beside.config.as_ref().unwrap_or(&self.catalogue.config);
+        let said = patch.clone().with(&self.caller.patch);
         let mut patch = settings::layers(&self.catalogue, config, &self.caller, patch, pasted.is_some());
         let styles = self.styles(&patch)?;
         let picture = match beside.picture {
@@ -129,11 +131,12 @@ impl Session {
         match (&picture, &mask) {
             (Some(picture), Some(mask)) => over::check(picture, mask, &wanted, found)?,
             (None, Some(_)) => return Err(over::mask_alone()),
-            (None, None) => found.extend(over::without_effect(&patch, place.as_ref())),
-            (Some(_), None) => {}
+            (_, None) => {}
         }
+        let over = Over { picture: picture.is_some(), mask: mask.is_some() };
+        found.extend(without_effect(&said, &wanted, over));
         let drawn_over = picture.as_deref().map(|picture| (picture.id(), mask.as_deref().map(InitImage::id)));
-        let mut request = Request { family, ..request(place.as_ref(), &wanted, drawn_over, found) };
+        let mut request = Request { family, ..request(place.as_ref(), &wanted, drawn_over) };
         if let Some(HiresUpscaler::Pixel(name)) = request.hires.as_mut().map(|hires| &mut hires.upscaler) {
             *name = self.upscaler(name)?;
         }
@@ -265,12 +268,7 @@ fn too_long(style: &Style) -> Error {
 }
 
 /// What a prompt with its settings asks for.
-fn request(
-    place: Option<&Place>,
-    wanted: &Wanted,
-    picture: Option<(&str, Option<&str>)>,
-    found: &mut Vec<Diagnostic>,
-) -> Request {
+fn request(place: Option<&Place>, wanted: &Wanted, picture: Option<(&str, Option<&str>)>) -> Request {
     let Wanted { texts, settings, hires, picture: over, .. } = wanted;
     let start = match picture {
         None => Start::Noise,
@@ -282,9 +280,6 @@ fn request(
         Some(_) => None,
         None => hires.resolve(),
     };
-    if second.is_none() && picture.is_none() && hires.denoising_strength.is_some() {
-        found.push(settings::strength_without_effect());
-    }
     Request {
         prompt: match place {
             None => Source::new("prompt", texts.prompt.as_str()),

@@ -1,6 +1,7 @@
 //! A session: the files that prompts are read with — presets, LoRAs, embeddings, styles — and how an entry becomes plans.
 
 mod ask;
+mod idle;
 mod opened;
 mod pictures;
 mod twins;
@@ -148,8 +149,8 @@ impl Session {
     /// The pictures of `asked`, whose plans are made when they are needed. None where something is wrong.
     pub fn pictures(&self, asked: &Asked, presets: &PresetSet) -> (Option<Pictures>, Vec<Diagnostic>) {
         let (first, mut found) = self.lower(&asked.request, presets);
-        let checkpoint = self.checkpoint(&asked.model.checkpoint);
-        found.extend(checkpoint.err().map(|why| Diagnostic::new(code::UNUSABLE_FILE, why)));
+        let files = self.checkpoint(&asked.model.checkpoint).and_then(|_| self.together(&asked.model));
+        found.extend(files.err().map(|why| Diagnostic::new(code::UNUSABLE_FILE, why)));
         let first = first.filter(|_| !self.refuses(&found));
         (first.map(|first| Pictures::new(first, &asked.request, asked.images)), found)
     }
@@ -218,6 +219,10 @@ impl Session {
     /// What the checkpoint at `path` is made as; `None` where that cannot be told, which is reported where it is drawn with.
     pub fn architecture(&self, path: &Path) -> Option<Arc<Architecture>> {
         self.checkpoint(path).ok().flatten()
+    }
+
+    fn together(&self, files: &ModelFiles) -> Opened<()> {
+        if self.catalogue.remote.is_some() { Ok(()) } else { self.opened.together(files) }
     }
 
     fn checkpoint(&self, path: &Path) -> Opened<Option<Arc<Architecture>>> {

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
+use crate::app::catalogue::ModelFiles;
 use crate::app::error::Result;
 use crate::checkpoint::{Checkpoint, TensorFile};
 use crate::diagnostic::{Said, Text};
-use crate::engine::InitImage;
+use crate::engine::{Engine, EngineOptions, InitImage};
 use crate::lora::{IndexEntry, Inspection, LoraHashes, LoraIndex};
 use crate::model::Architecture;
 
@@ -31,6 +32,8 @@ pub(super) struct OpenedFiles {
     /// [`OpenedFiles::lora_list`], once somebody has asked.
     listed: OnceLock<Vec<ListedLora>>,
     checkpoints: Mutex<HashMap<PathBuf, Opened<Option<Arc<Architecture>>>>>,
+    /// Whether a checkpoint goes with these others.
+    together: Mutex<HashMap<ModelFiles, Opened<()>>>,
     /// Pictures that are drawn over, and their masks.
     pictures: Mutex<HashMap<String, Arc<InitImage>>>,
 }
@@ -67,6 +70,21 @@ impl OpenedFiles {
             Ok(Architecture::of(checkpoint.file()).map(Arc::new))
         };
         locked(&self.checkpoints).entry(path.to_owned()).or_insert_with(read).clone()
+    }
+
+    /// Whether the VAE and the refiner are what the checkpoint can be drawn with, by their headers.
+    pub(super) fn together(&self, files: &ModelFiles) -> Opened<()> {
+        if files.vae.is_none() && files.refiner.is_none() {
+            return Ok(());
+        }
+        let read = || {
+            let checkpoint = Checkpoint::open(&files.checkpoint).map_err(|error| error.said())?;
+            let vae = files.vae.as_deref().map(Checkpoint::open_vae).transpose().map_err(|error| error.said())?;
+            let refiner = files.refiner.as_deref().map(Checkpoint::open).transpose().map_err(|error| error.said())?;
+            let options = EngineOptions { vae, refiner, ..EngineOptions::default() };
+            Engine::new(checkpoint, options).map(|_| ()).map_err(|error| error.said())
+        };
+        locked(&self.together).entry(files.clone()).or_insert_with(read).clone()
     }
 
     /// The picture that goes by the name `key`, or what `read` makes of its file.

@@ -1,12 +1,13 @@
 //! One host's HTTP: requests with limits, answers that are what they should be or say what they are instead.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use crate::diagnostic::Text;
+use crate::diagnostic::{Said, Text};
 use crate::say;
 
 /// The longest answer that is read: a picture of 4096² as base64 is smaller.
@@ -75,6 +76,13 @@ impl Client {
             None => (None, authority),
         };
         let is_plain = |c: char| c.is_ascii_graphic() && !"?#\"<>\\^`{|}".contains(c);
+        let port = host.rsplit_once(':').map(|(_, port)| port).filter(|port| !port.ends_with(']'));
+        if let Some(port) = port.filter(|port| port.parse::<u16>().is_err()) {
+            return Err(say!(
+                "`{url}`: `{port}` is no port; they go from 1 to 65535",
+                "`{url}`: `{port}` はポートではありません。1〜65535 です"
+            ));
+        }
         if host.is_empty() || !host.chars().chain(path.chars()).all(is_plain) {
             return Err(bad());
         }
@@ -158,8 +166,44 @@ fn away(error: ureq::Error) -> Fault {
     match error {
         ureq::Error::Timeout(_) => Fault::Away(say!("it does not answer in time", "時間内に応答がありません")),
         ureq::Error::BodyExceedsLimit(_) => Fault::Wrong(say!("its answer is too long", "応答が長すぎます")),
+        ureq::Error::HostNotFound => Fault::Away(no_name()),
+        ureq::Error::ConnectionFailed => Fault::Away(nobody(&say!("no connection", "接続できません"))),
+        ureq::Error::BadUri(_) | ureq::Error::Http(_) => {
+            Fault::Refused(say!("this is no address", "アドレスではありません"))
+        }
+        ureq::Error::Tls(_) | ureq::Error::Rustls(_) | ureq::Error::TlsRequired => Fault::Away(no_tls(&error)),
+        ureq::Error::Io(error) => match error.kind() {
+            // rustls packs its errors so.
+            ErrorKind::InvalidData => Fault::Away(no_tls(&error)),
+            ErrorKind::ConnectionRefused => Fault::Away(nobody(&error.said())),
+            // The system's words for names that nobody has.
+            _ if error.to_string().contains("lookup") => Fault::Away(no_name()),
+            _ => Fault::Away(error.said()),
+        },
         error => Fault::Away(say!("{error}", "{error}")),
     }
+}
+
+fn nobody(why: &Text) -> Text {
+    say!(
+        "nobody listens there ({why}): is it running, with its API switched on (webui: --api), and is the port right?",
+        "応答するプログラムがありません ({why})。起動しているか、API が有効か (webui は --api)、ポートが合っているかを確かめてください",
+        with why
+    )
+}
+
+fn no_name() -> Text {
+    say!(
+        "no machine of this name is known; is it spelled right?",
+        "その名前のマシンは見つかりません。綴りを確かめてください"
+    )
+}
+
+fn no_tls(error: &dyn std::error::Error) -> Text {
+    say!(
+        "no safe connection ({error}): a host that does not speak it is named with `http://`",
+        "安全な接続ができません ({error})。https に対応しないホストは `http://` で指定してください"
+    )
 }
 
 /// What a failure says about itself, in a line.

@@ -3,7 +3,7 @@
 use super::Read;
 use crate::batch::{Entry, Finding};
 use crate::diagnostic::code;
-use crate::infotext::{self, ends_infotext, is_measure, is_tail, parameter_lines};
+use crate::infotext::{self, ends_infotext, is_headed_negative, is_measure, is_tail, parameter_lines};
 use crate::say;
 
 pub(super) fn read(text: &str, read: &mut Read) {
@@ -21,14 +21,29 @@ pub(super) fn read(text: &str, read: &mut Read) {
             at += 1;
         }
     }
-    if lines[first..].iter().any(|line| !line.trim().is_empty()) {
+    while lines[first..].iter().any(|line| !line.trim().is_empty()) {
+        let end = first + without_parameters(&lines[first..]);
         let message = say!(
             "no parameters follow this text: it is drawn with the settings of the command",
             "この文の後にパラメーターがないので、コマンドの設定で描きます"
         );
+        first += lines[first..].iter().take_while(|line| line.trim().is_empty()).count();
         read.say(first + 1, lines[first], code::LINE_AS_WEBUI, message);
-        push(&lines[first..], first + 1, read);
+        push(&lines[first..end], first + 1, read);
+        first = end;
     }
+}
+
+/// How many of the lines belong to one text without parameters: a paragraph with a negative prompt is whole.
+fn without_parameters(lines: &[&str]) -> usize {
+    let mut is_whole = false;
+    for (at, line) in lines.iter().enumerate() {
+        if line.trim().is_empty() && is_whole {
+            return at;
+        }
+        is_whole |= is_headed_negative(line);
+    }
+    lines.len()
 }
 
 /// The line behind the infotext whose parameters begin at `at`. A last text without parameters that follows at once belongs to it.

@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::entry::{Entry, Finding, Place};
 use crate::diagnostic::{Code, Diagnostic, Severity, Source, Text, code};
 use crate::files::limits::ENTRIES;
-use crate::infotext;
+use crate::infotext::{self, is_headed_negative};
 use crate::plan::Patch;
 use crate::say;
 
@@ -75,7 +75,7 @@ impl Form {
             Form::Csv
         } else if lines().any(|l| l.starts_with("positive:")) {
             Form::Inspire
-        } else if infotext::ends_infotext_in(text) {
+        } else if infotext::ends_infotext_in(text) || lines().any(is_headed_negative) {
             Form::Infotexts
         } else if lines().any(kohya::is_line) {
             Form::Kohya

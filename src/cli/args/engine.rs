@@ -80,13 +80,20 @@ impl EngineArgs {
             let message = say!("LBW_KERNELS={operators}: {e}", "LBW_KERNELS={operators}: {e}");
             app::Error::new(app::ErrorKind::Device, code::NO_DEVICE, message)
         });
-        let operators = operators?.in_precision(precision).map_err(|e| {
+        // It is opened at once: what is not there is told before anything is read or drawn.
+        let device =
+            app::device(self.device.as_ref().or(user::config().device.as_ref()).map_or("cpu", String::as_str))?;
+        let operators = operators?.in_precision(precision).and_then(|operators| {
+            operators.fits(&device)?;
+            Ok(operators)
+        });
+        let operators = operators.map_err(|e| {
             let e = e.said();
             app::Error::words(code::NO_DEVICE, say!("--precision: {e}", "--precision: {e}", with e))
         })?;
         Ok(EngineSettings {
             operators,
-            device: self.device.clone().or_else(|| user::config().device.clone()).unwrap_or_else(|| "cpu".to_owned()),
+            device,
             lora_keys: match self.lora_keys {
                 LoraKeysArg::Webui => KeyTable::Webui,
                 LoraKeysArg::Lenient => KeyTable::Lenient,

@@ -16,7 +16,6 @@ pub use via::{Drawer, ViaArgs};
 
 use crate::app::{self, Caller};
 use crate::cli::language::tell;
-use crate::say;
 
 /// Prompts, their settings, and how strict lbw is about them.
 #[derive(Debug, Clone, Args)]
@@ -47,7 +46,7 @@ impl PromptArgs {
 }
 
 fn from_stdin() -> app::Result<String> {
-    let text = app::read_stream(&say!("standard input", "標準入力"), std::io::stdin())?;
+    let text = app::read_standard_input()?;
     // The final line end is the shell's, not the prompt's.
     Ok(text.strip_suffix('\n').map_or(text.clone(), |t| t.strip_suffix('\r').unwrap_or(t).to_owned()))
 }

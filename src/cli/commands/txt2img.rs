@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use crate::app::prompts::{PromptJobs, ask, could_be_drawn_into, draw_into, drawn_seeds, jobs};
+use crate::app::prompts::{PromptJobs, ask, check_files, could_be_drawn_into, draw_into, drawn_seeds, jobs};
 use crate::app::{Jobs, Renderer, Session};
 use crate::cli::args::{Drawer, EngineArgs, OutputArgs, PlaceArgs, PromptArgs, ViaArgs};
 use crate::cli::exit::CommandResult;
@@ -45,12 +45,13 @@ pub fn draw(
     let (asked, found) = ask(&session, &prompt.texts()?)?;
     let (jobs, found) = jobs(&session, &asked, found)?;
     terminal.say_all(&found);
+    let mut renderer = drawer.renderer(session.clone())?;
     if dry_run {
         could_be_drawn_into(output.output.as_deref(), jobs.count())?;
+        terminal.say_all(&check_files(&jobs, &mut *renderer)?);
         return super::plan::print(&jobs, &session, output.json, terminal);
     }
     terminal.say_all(&drawn_seeds(&asked, &jobs).into_iter().collect::<Vec<_>>());
-    let mut renderer = drawer.renderer(session.clone())?;
     asked.iter().flat_map(|asked| asked.pictures.clone()).for_each(|picture| renderer.add_picture(picture));
     draw_files(&jobs, &mut *renderer, output, terminal)
 }

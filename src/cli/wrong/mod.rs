@@ -4,5 +4,5 @@ mod flag;
 mod refused;
 mod slip;
 
-pub use refused::told;
+pub use refused::{is_negative, told, with_negative};
 pub use slip::{dashes, first_word, prompts};

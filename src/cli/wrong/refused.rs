@@ -23,6 +23,20 @@ pub fn told(error: &clap::Error, args: &[String], root: &Command) -> Error {
     let value = context(ContextKind::InvalidValue);
     let mut help = Vec::new();
     let message = match (error.kind(), value) {
+        (ErrorKind::UnknownArgument, _) if !flag.starts_with('-') => {
+            let most = command.get_positionals().count();
+            help.push(match most {
+                0 => say!("it takes flags alone", "フラグだけを受け取ります"),
+                _ => say!("words that belong together stand in quotes", "一続きの言葉は引用符で囲んでください"),
+            });
+            say!("`{arg}` is one word too many for `{name}`", "`{name}` に `{arg}` は余分です")
+        }
+        (ErrorKind::UnknownArgument, _) if flag.trim_start_matches('-').starts_with(|c: char| c.is_ascii_digit()) => {
+            // clap takes a hyphen for letters that stand for flags, and tells the first.
+            let at = args.iter().position(|word| word.starts_with(&arg)).unwrap_or(0);
+            let words = args[at.saturating_sub(1)..=at].join(" ");
+            say!("`{words}`: it cannot be below 0", "`{words}`: 負の値にはできません")
+        }
         (ErrorKind::UnknownArgument, _) => {
             help.extend(flag::advice(&flag, &command, root));
             say!("there is no flag `{arg}` here", "ここにフラグ `{arg}` はありません")
@@ -38,8 +52,12 @@ pub fn told(error: &clap::Error, args: &[String], root: &Command) -> Error {
         }
         (ErrorKind::ValueValidation, value) => {
             let value = value.unwrap_or_default();
-            let why = error.source().map(why);
-            let why = why.unwrap_or_default();
+            let why = match error.source().map(why) {
+                Some(_) if value.parse::<i64>().is_ok_and(|value| value < 0) => {
+                    say!("it cannot be below 0", "負の値にはできません")
+                }
+                why => why.unwrap_or_default(),
+            };
             say!("`{flag} {value}`: {why}", "`{flag} {value}`: {why}", with why)
         }
         (ErrorKind::ArgumentConflict, _) => {
@@ -84,6 +102,21 @@ pub fn told(error: &clap::Error, args: &[String], root: &Command) -> Error {
     };
     help.push(say!("`{name} --help` tells all flags", "フラグの一覧は `{name} --help` で見られます"));
     help.into_iter().fold(Error::words(code::USAGE, message), Error::help)
+}
+
+/// `-3`, where a flag was expected.
+pub fn is_negative(error: &clap::Error) -> bool {
+    let arg = error.get(ContextKind::InvalidArg).map(|value: &ContextValue| value.to_string()).unwrap_or_default();
+    matches!(error.kind(), ErrorKind::UnknownArgument) && arg.parse::<f64>().is_ok_and(|value| value < 0.0)
+}
+
+/// The command with flags that may be followed by numbers below 0.
+pub fn with_negative(command: Command) -> Command {
+    let command = command.mut_args(|arg| match arg.get_long() {
+        Some(_) if arg.get_action().takes_values() => arg.allow_negative_numbers(true),
+        _ => arg,
+    });
+    command.mut_subcommands(with_negative)
 }
 
 /// Our own parsers speak both languages.

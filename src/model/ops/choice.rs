@@ -136,11 +136,18 @@ impl OperatorChoice {
         }
     }
 
+    /// Whether [`OperatorChoice::open`] can open it there, as far as that is known without opening.
+    pub fn fits(self, device: &Device) -> Result<(), OperatorError> {
+        match self {
+            _ if device.is_cpu() && self.precision(device) == Precision::Bf16 => Err(OperatorError::NoBf16),
+            OperatorChoice::Cpu(isa) if !device.is_cpu() => Err(OperatorError::Device { asked: isa.name() }),
+            _ => Ok(()),
+        }
+    }
+
     /// The operators for `device`.
     pub fn open(self, device: &Device) -> Result<Arc<dyn Operators>, OperatorError> {
-        if device.is_cpu() && self.precision(device) == Precision::Bf16 {
-            return Err(OperatorError::NoBf16);
-        }
+        self.fits(device)?;
         let candle = |dtype| Arc::new(Candle::new(device, dtype));
         Ok(match self {
             OperatorChoice::Best => return OperatorChoice::In(Precision::usual(device)).open(device),
@@ -153,7 +160,6 @@ impl OperatorChoice {
                 None => candle(precision.dtype()),
             },
             OperatorChoice::In(precision) => candle(precision.dtype()),
-            OperatorChoice::Cpu(isa) if !device.is_cpu() => return Err(OperatorError::Device { asked: isa.name() }),
             OperatorChoice::Cpu(isa) => {
                 Arc::new(Cpu::new(isa).ok_or(OperatorError::Unavailable { asked: isa.name() })?)
             }

@@ -25,7 +25,7 @@ struct Form {
 const FULL_WIDTH: &str = r"[（［][^（）［］()\[\]\n]*[）］)\]]?|[）］]|\([^()\[\]：]*：\s*[+-]?[\d.．]+\s*\)|\[[^\[\]：｜]*[：｜][^\[\]]*\]|，";
 
 /// All forms. Of each the first place in a text is told, with how many more there are.
-static FORMS: [Form; 7] = [
+static FORMS: [Form; 9] = [
     form(&["__", "${"], r"__[\w/*.\-~!@$=()]*?[\p{L}\p{N}*][\w/*.\-~!@$=()]*?__|\$\{[^{}|]*\}", wildcard),
     form(&["{"], r"\$?\{[^{}|]*[^{}|\\]\|[^{}]*\}|\{[\d-]+\$\$[^{}]*\}", choice),
     form(&["{"], r"(?:^|[^${])(\{+[^{}|$]+\}+)", braces),
@@ -36,6 +36,8 @@ static FORMS: [Form; 7] = [
     ),
     form(&["（", "）", "［", "］", "：", "｜", "，"], FULL_WIDTH, full_width),
     form(&["("], r"\([^()]*:\s*[+-]?\d+(?:[,，、;．]|\s*\.\s+|\s+\.\s*)\d+\s*\)", no_weight),
+    form(&[":"], r"\([^()\[\]:]*[^()\[\]:\s]\s*:\s*\)", missing_weight),
+    form(&["["], r"\[[^\[\]():]*:[^\[\]():]*:[^\[\]():]*\]", no_edit),
     form(&["--", "—", "–", "−"], r"(?:^|\s)((?:--|[—–−]{1,2})[A-Za-z][\w-]*)", option),
 ];
 
@@ -141,6 +143,42 @@ fn no_weight(text: &str, _: &Source) -> Option<Diagnostic> {
             "小数点には「.」を使ってください: `{group}:{point})`"
         )),
     )
+}
+
+/// `(text:)`: what was to follow the colon is not there.
+fn missing_weight(text: &str, _: &Source) -> Option<Diagnostic> {
+    let group = text.trim_end_matches(')').trim_end().trim_end_matches(':');
+    let message = say!(
+        "no weight follows the colon of `{text}`: the colon is drawn",
+        "`{text}` のコロンの後に重みがないので、コロンが文字として描かれます"
+    );
+    Some(
+        Diagnostic::new(code::NO_WEIGHT, message)
+            .help(say!("write `{group}:1.2)` or `{group})`", "`{group}:1.2)` か `{group})` と書いてください")),
+    )
+}
+
+/// `[from:to:when]` whose last part is no number.
+fn no_edit(text: &str, _: &Source) -> Option<Diagnostic> {
+    let inner = text.trim_start_matches('[').trim_end_matches(']');
+    let (change, when) = inner.rsplit_once(':')?;
+    if python::float(when.trim()).is_some() {
+        return None;
+    }
+    let message = match when.trim() {
+        "" => say!(
+            "`{text}` does not say when it changes: all of it is drawn",
+            "`{text}` はいつ切り替えるかを書いていないので、全体が文字として描かれます"
+        ),
+        when => say!(
+            "`{when}` is no number: `{text}` changes nothing, and all of it is drawn",
+            "`{when}` は数値ではありません。`{text}` は切り替わらず、全体が文字として描かれます"
+        ),
+    };
+    Some(Diagnostic::new(code::NO_WEIGHT, message).help(say!(
+        "write `[{change}:0.5]`: the share of the steps, or their number",
+        "`[{change}:0.5]` のように、ステップの割合か番号を書いてください"
+    )))
 }
 
 fn option(text: &str, _: &Source) -> Option<Diagnostic> {

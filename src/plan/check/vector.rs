@@ -29,10 +29,17 @@ pub fn unknown_weights(value: &str, span: Range<usize>, source: &Source, presets
             .help(lengths());
     }
     if let Some(vector) = other_separators(value) {
-        let message = say!(
-            "the numbers of this vector are not separated by `,`",
-            "このベクトルの数値は `,` で区切られていません"
-        );
+        let by_commas = value.split(',').filter(|entry| !entry.trim().is_empty()).count() == vector.split(',').count();
+        let message = match by_commas {
+            true => say!(
+                "this vector has a comma too many, which stands for an empty entry",
+                "このベクトルにはコンマが余分にあり、空の要素になっています"
+            ),
+            false => say!(
+                "the numbers of this vector are not separated by `,`",
+                "このベクトルの数値は `,` で区切られていません"
+            ),
+        };
         let found = Diagnostic::new(code::UNKNOWN_PRESET, message).within(source).at(span);
         return found.help(say!("write `{vector}`", "`{vector}` と書いてください"));
     }
