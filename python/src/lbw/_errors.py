@@ -65,11 +65,13 @@ class LbwError(Exception):
         super().__init__(message, self.findings)
 
     def __str__(self) -> str:
-        errors = [finding for finding in self.findings if finding.severity == "error"]
-        told = "\n".join(str(finding) for finding in errors or self.findings)
-        return told if any(finding.message == self.message for finding in errors) or not self.message else "\n".join(
-            part for part in (self.message, told) if part
-        )
+        errors = [finding for finding in self.findings if finding.severity == "error"] or list(self.findings)
+        told = "\n".join(str(finding) for finding in errors)
+        if not self.message or any(finding.message == self.message for finding in errors):
+            return told or self.message
+        # What says everything already is not repeated.
+        is_all = all(finding.message in self.message for finding in errors)
+        return self.message if is_all else f"{self.message}\n{told}"
 
 
 class WordsError(LbwError):

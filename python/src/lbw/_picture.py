@@ -54,12 +54,14 @@ class Picture:
         return self.bytes
 
 
-def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
-    """Writes a file that is whole or absent at any moment."""
+def write_whole(path: str | os.PathLike[str], data: bytes, beside: str | None = None) -> None:
+    """Writes a file that is whole or absent at any moment; its bytes are collected in the folder ``beside``, on the same disk."""
     path = os.fspath(path)
     folder = os.path.dirname(path) or "."
     os.makedirs(folder, exist_ok=True)
-    number, temporary = tempfile.mkstemp(prefix=".lbw-", suffix=".tmp", dir=folder)
+    if beside is not None:
+        os.makedirs(beside, exist_ok=True)
+    number, temporary = tempfile.mkstemp(prefix=".lbw-", suffix=".tmp", dir=beside or folder)
     try:
         with os.fdopen(number, "wb") as file:
             file.write(data)

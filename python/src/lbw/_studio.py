@@ -20,6 +20,9 @@ from ._worker import Step, Worker
 
 Path = str | os.PathLike[str]
 
+#: Begins the names of folders for pictures on their way; the process that made one follows.
+_PREFIX = "lbw-studio-"
+
 #: The innermost ``with Studio(…)``, whose files :func:`plan` plans with.
 _open: ContextVar[Studio | None] = ContextVar("lbw_studio", default=None)
 
@@ -56,7 +59,8 @@ class Studio:
             "vae": vae,
             **settings,
         }
-        self._folder = tempfile.TemporaryDirectory(prefix="lbw-")
+        _sweep()
+        self._folder = tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-")
         self._names = itertools.count(1)
         self._token: Token[Studio | None] | None = None
         try:
@@ -173,6 +177,14 @@ class Studio:
             raise WordsError("", [finding for error in errors for finding in error.findings])
         return Batch(self, plans, output, on_step)
 
+    def plan_text(
+        self, text: str, name: str, *, first_line: int = 1, seed_base: int | None = None, keep_going: bool = False
+    ) -> list[Plan]:
+        """The plans of a prompt file's text, or of a piece of it that begins with the line ``first_line``. By ``name`` its form is told.
+        With ``keep_going`` wrong lines are left out, and are among the findings of the others."""
+        job = {"text": text, "name": name, "first_line": first_line, "keep_going": keep_going}
+        return self._plans(job if seed_base is None else {**job, "seed_base": seed_base})
+
     def analyze(
         self,
         prompt: str,
@@ -281,3 +293,18 @@ def _flags(named: Mapping[str, object]) -> list[str]:
                 text = str(one).lower() if isinstance(one, bool) else os.fspath(one) if isinstance(one, os.PathLike) else str(one)
                 flags.append(f"--{name.replace('_', '-')}={text}")
     return flags
+
+
+def _sweep() -> None:
+    """Removes the folders of processes that were killed."""
+    if os.name != "posix":
+        return
+    for entry in os.scandir(tempfile.gettempdir()):
+        owner = entry.name.removeprefix(_PREFIX).split("-")[0]
+        if entry.name.startswith(_PREFIX) and owner.isdigit():
+            try:
+                os.kill(int(owner), 0)
+            except ProcessLookupError:
+                shutil.rmtree(entry.path, ignore_errors=True)
+            except OSError:
+                pass

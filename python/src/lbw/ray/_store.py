@@ -1,0 +1,102 @@
+"""Files on local disks, network file systems and object stores."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from pyarrow import fs as arrow
+
+from .._picture import write_whole
+
+#: Where local files are written before they have their names.
+_TEMPORARY = ".lbw-tmp"
+
+
+class Store:
+    """A folder."""
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+        self._fs, self._root = _resolve(uri)
+        self._is_local = isinstance(self._fs, arrow.LocalFileSystem)
+
+    def path(self, name: str) -> str:
+        """The path of a file in it."""
+        return posixpath.join(self._root, name)
+
+    def there(self, names: Sequence[str]) -> list[bool]:
+        """Which of these files are there. What is there is whole."""
+        infos = self._fs.get_file_info([self.path(name) for name in names])
+        return [info.type == arrow.FileType.File for info in infos]
+
+    def read(self, name: str) -> bytes | None:
+        """The bytes of a file, if it is there."""
+        try:
+            with self._fs.open_input_stream(self.path(name)) as stream:
+                data: bytes = stream.read()
+                return data
+        except FileNotFoundError:
+            return None
+
+    def write(self, name: str, data: bytes) -> None:
+        """Writes a file, whole or not at all: object stores show what is complete, and file systems what has its name."""
+        path = self.path(name)
+        if self._is_local:
+            write_whole(path, data, os.path.join(self._root, _TEMPORARY))
+            return
+        with self._fs.open_output_stream(path) as stream:
+            stream.write(data)
+
+    def sweep(self) -> None:
+        """Removes what killed workers left half written."""
+        folder = self.path(_TEMPORARY)
+        if self._is_local and self._fs.get_file_info(folder).type == arrow.FileType.Directory:
+            self._fs.delete_dir(folder)
+
+
+def lines(uri: str) -> Iterator[bytes]:
+    """The lines of a file with their ends, one after the other."""
+    filesystem, path = _resolve(uri)
+    with filesystem.open_input_stream(path) as stream:
+        rest = b""
+        while block := stream.read(1 << 20):
+            *whole, rest = (rest + block).split(b"\n")
+            yield from (line + b"\n" for line in whole)
+        if rest:
+            yield rest
+
+
+def copy(uri: str, to: str) -> None:
+    """Copies a file or folder of any file system to this machine."""
+    filesystem, path = _resolve(uri)
+    arrow.copy_files(path, to, source_filesystem=filesystem, destination_filesystem=arrow.LocalFileSystem())
+
+
+def info(uri: str) -> Any:
+    """Size, kind and date of a file or folder."""
+    filesystem, path = _resolve(uri)
+    return filesystem.get_file_info(path)
+
+
+def is_remote(uri: str) -> bool:
+    """Whether it is the address of a file elsewhere, and no path."""
+    return "://" in uri
+
+
+def _resolve(uri: str) -> tuple[Any, str]:
+    if not is_remote(uri):
+        return arrow.LocalFileSystem(), os.path.abspath(uri)
+    try:
+        filesystem, path = arrow.FileSystem.from_uri(uri)
+    except Exception as error:
+        # What pyarrow does not know fsspec may.
+        try:
+            import fsspec
+        except ImportError:
+            raise error from None
+        remote, path = fsspec.core.url_to_fs(uri)
+        filesystem = arrow.PyFileSystem(arrow.FSSpecHandler(remote))
+    return filesystem, path
