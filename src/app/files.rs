@@ -6,9 +6,10 @@ use std::path::Path;
 use super::catalogue::Catalogue;
 use super::error::{Error, Result};
 use crate::diagnostic::{Diagnostic, Said, Text, code};
+use crate::files::limits::TEXT;
 use crate::files::{self, NotText, is_standard_input};
 use crate::image_io::text_of_bytes;
-use crate::preset::{PresetFile, PresetSet, SIZE_LIMIT, webui, yaml};
+use crate::preset::{PresetFile, PresetSet, webui, yaml};
 use crate::say;
 
 /// A text file of a sensible size; `-` is standard input.
@@ -35,13 +36,13 @@ pub fn read_standard_input() -> Result<String> {
 /// The text of a file, or of a stream that is none, such as standard input; in any encoding that says what it is.
 pub fn read_stream(name: &Text, stream: impl Read) -> Result<String> {
     let mut bytes = Vec::new();
-    let read = stream.take(SIZE_LIMIT as u64 + 1).read_to_end(&mut bytes);
+    let read = stream.take(TEXT as u64 + 1).read_to_end(&mut bytes);
     read.map_err(|error| {
         let why = error.said();
         Error::file(code::NO_FILE, say!("{name}: {why}", "{name}: {why}", with name, why))
     })?;
-    if bytes.len() > SIZE_LIMIT {
-        let mib = SIZE_LIMIT >> 20;
+    if bytes.len() > TEXT {
+        let mib = TEXT >> 20;
         let message = say!(
             "{name}: the file is larger than {mib} MiB, which no text of this kind is",
             "{name}: {mib} MiB を超えています。この種の文書ではありえない大きさです",
@@ -89,7 +90,11 @@ pub fn scratch_folder(cache: &Path) -> Result<ScratchFolder> {
 
 /// A file of ours, whole.
 pub fn read_bytes(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|error| Error::reading(path, &error))
+    let read = files::open(path).and_then(|mut file| {
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map(|_| bytes)
+    });
+    read.map_err(|error| Error::reading(path, &error))
 }
 
 /// A picture of ours with its infotext.

@@ -9,6 +9,8 @@ use super::draw::{Event, Sink};
 use super::error::{Error, Result};
 use super::subject::Subject;
 use crate::diagnostic::{Diagnostic, code};
+use crate::files;
+use crate::files::limits::TEXT;
 use crate::image_io::{Existing, write_file};
 use crate::say;
 
@@ -47,8 +49,8 @@ impl Folder {
     }
 
     fn request(&self, file: &Path) -> Result<Value> {
-        let text = std::fs::read_to_string(file).map_err(|e| Error::reading(file, &e))?;
-        serde_json::from_str(&text).map_err(|e| {
+        let text = files::read(file, TEXT).map_err(|e| Error::reading(file, &e))?;
+        serde_json::from_slice(&text).map_err(|e| {
             let file = file.display();
             Error::file(code::UNUSABLE_FILE, say!("{file}: {e}", "{file}: {e}"))
         })

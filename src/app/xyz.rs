@@ -13,6 +13,8 @@ use super::renderer::Renderer;
 use super::session::{Asked, Session};
 use super::store::{Cells, read_cell};
 use crate::diagnostic::{Diagnostic, Said, Text, code};
+use crate::files;
+use crate::files::limits::TEXT;
 use crate::image_io::{Existing, read_text, write_file, write_png};
 use crate::plan::{Plan, job_id};
 use crate::say;
@@ -316,8 +318,8 @@ fn claim(folder: &Path, record: &Value) -> Result<()> {
     std::fs::create_dir_all(folder).map_err(|e| Error::writing(folder, &e))?;
     let path = folder.join("xyz.json");
     let text = format!("{record:#}\n");
-    match std::fs::read_to_string(&path) {
-        Ok(known) if known == text => Ok(()),
+    match files::read(&path, text.len().max(TEXT)) {
+        Ok(known) if known == text.as_bytes() => Ok(()),
         Ok(_) => {
             let folder = folder.display();
             let message = say!(

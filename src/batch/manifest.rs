@@ -7,7 +7,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fs::{File, OpenOptions};
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::claim::{Claim, new_file, wait_for};
 use crate::diagnostic::{Said, Text};
 use crate::files;
+use crate::files::limits::MANIFEST;
 use crate::say;
 
 const NAME: &str = "manifest.jsonl";
@@ -155,9 +156,7 @@ impl Manifest {
             std::io::ErrorKind::NotFound => ManifestError::Absent { path: folder.to_owned() },
             _ => ManifestError::Io { path: path.clone(), source },
         };
-        let mut file = files::open(&path).map_err(failed)?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(failed)?;
+        let bytes = files::read(&path, MANIFEST).map_err(failed)?;
         let text = String::from_utf8_lossy(&bytes);
         let mut lines = text.lines();
         let header: Option<Header> = lines.next().and_then(|line| serde_json::from_str(line).ok());
@@ -268,9 +267,10 @@ impl Manifest {
         let path = self.folder.join(NAME);
         let io = |source| ManifestError::Io { path: path.clone(), source };
         let mut file = BufReader::new(files::open(&path).map_err(io)?);
-        let mut first = String::new();
-        file.read_line(&mut first).map_err(io)?;
-        if first != line(&self.header) {
+        let is_long = file.get_ref().metadata().map_err(io)?.len() > MANIFEST as u64;
+        let (mut first, header) = (Vec::new(), line(&self.header));
+        file.by_ref().take(header.len() as u64).read_to_end(&mut first).map_err(io)?;
+        if is_long || first != header.as_bytes() {
             *self = Manifest::read(&self.folder)?;
             return Ok(());
         }

@@ -201,7 +201,10 @@ pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str
     let plain = |text: &str| text.trim().to_lowercase();
     let wanted = plain(word);
     let distance = |candidate: &str| strsim::osa_distance(&wanted, &plain(candidate));
-    let limit = (wanted.chars().count() / 3).max(1);
-    let near = candidates.into_iter().map(|c| (distance(c), c)).filter(|(d, _)| *d <= limit);
+    let length = wanted.chars().count();
+    let limit = (length / 3).max(1);
+    // A word that is too long or too short is not near, whatever its letters: comparing them takes the product of both lengths.
+    let near = candidates.into_iter().filter(|c| c.trim().chars().count().abs_diff(length) <= limit + length / 3);
+    let near = near.map(|c| (distance(c), c)).filter(|(d, _)| *d <= limit);
     near.min_by_key(|(d, _)| *d).map(|(_, candidate)| candidate)
 }

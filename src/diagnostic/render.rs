@@ -15,8 +15,10 @@ pub enum Style {
     Colour,
 }
 
-/// Text shown on either side of the place, where a line is very long.
+/// Text shown on either side of the place, where a line is very long, and of a place that is.
 const CONTEXT: usize = 2000;
+/// Words that are shown of a sentence, in bytes: names of foreign files may be of any length.
+const SENTENCE: usize = 8000;
 
 impl Diagnostic {
     /// The diagnostic as several lines, without a final line end.
@@ -54,7 +56,9 @@ fn named<'a>(level: Level<'a>, japanese: &'a str, language: Language) -> Level<'
 
 /// `text` without characters a terminal would act on. Those the renderer itself replaces stay one character long.
 fn shown(text: &str) -> String {
-    normalize_untrusted_str(&without_c1(text))
+    let cut = &text[..text.floor_char_boundary(SENTENCE)];
+    let shown = normalize_untrusted_str(&without_c1(cut));
+    if cut.len() < text.len() { shown + "…" } else { shown }
 }
 
 /// The controls U+0080 to U+009F, which the renderer lets through, as dots of the same two bytes, so that spans still fit.
@@ -71,6 +75,7 @@ fn snippet<'a>(
     let first_line = source.position(window.start).0;
     let annotations = labels.iter().enumerate().filter_map(|(index, label)| {
         let span = source.char_range(&label.span);
+        let span = span.start..if index == 0 { span.end.min(window.end) } else { span.end };
         let inside = span.start >= window.start && span.end <= window.end;
         let kind = if index == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
         let text = (!label.text.is_empty()).then(|| shown(label.text.in_language(language)));
@@ -92,7 +97,7 @@ fn window(source: &Source, labels: &[Label]) -> Range<usize> {
     let start = line_start.max(place.start.saturating_sub(CONTEXT));
     let end = line_end.min(place.end.min(place.start + CONTEXT) + CONTEXT);
     let start = if start == line_start { start } else { text.floor_char_boundary(start) };
-    start..text.ceil_char_boundary(end).max(place.end)
+    start..text.ceil_char_boundary(end)
 }
 
 #[cfg(test)]

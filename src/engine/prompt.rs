@@ -3,6 +3,7 @@
 use candle_core::{DType, Device, Tensor};
 
 use super::EngineError;
+use crate::files::limits::PROMPT_CHUNKS;
 use crate::model::{Architecture, ClipSkip, EmptyText, TextEncoder, Watch};
 use crate::plan::{LimitError, Pass, Piece, Schedule, Segment};
 use crate::say;
@@ -137,20 +138,16 @@ impl Key {
     }
 }
 
-/// Encoded chunks of one pass: a text of 77,000 tokens, or 150 steps with another text of seven chunks each. At SDXL's size they take
-/// 0.6 MiB apiece.
-const MAX_CHUNKS: usize = 1024;
-
 /// Refuses more chunks than are kept.
 fn allow(chunks: usize) -> Result<(), EngineError> {
-    if chunks <= MAX_CHUNKS {
+    if chunks <= PROMPT_CHUNKS {
         return Ok(());
     }
     let what = say!(
         "the number of chunks of 75 tokens in the texts of all steps",
         "全ステップの文を 75 トークンごとに区切った数"
     );
-    let rule = say!("at most {MAX_CHUNKS} are allowed", "{MAX_CHUNKS} までです");
+    let rule = say!("at most {PROMPT_CHUNKS} are allowed", "{PROMPT_CHUNKS} までです");
     Err(LimitError { what, value: chunks.to_string(), rule, nearest: None }.into())
 }
 

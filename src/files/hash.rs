@@ -1,6 +1,5 @@
 //! Hashes of files.
 
-use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -17,7 +16,7 @@ pub fn hex(bytes: &[u8]) -> String {
 ///
 /// The file is read, not mapped: a mapping would count all of it as this process's memory.
 pub fn sha256_of_file(path: &Path) -> std::io::Result<String> {
-    let mut file = File::open(path)?;
+    let mut file = super::open(path)?;
     let mut hash = Sha256::new();
     let mut buffer = vec![0u8; 1 << 20];
     loop {
@@ -59,7 +58,7 @@ fn place(path: &Path, cache: &Path) -> std::io::Result<PathBuf> {
 }
 
 fn read(remembered: &Path) -> Option<String> {
-    let hash = std::fs::read_to_string(remembered).ok()?;
+    let hash = String::from_utf8(super::read(remembered, 64).ok()?).ok()?;
     (hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit())).then_some(hash)
 }
 

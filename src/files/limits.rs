@@ -10,6 +10,15 @@ pub const TEXT: usize = 4 << 20;
 
 /// What is piped into standard input: a text or a picture. In bytes.
 pub const STANDARD_INPUT: u64 = 256 << 20;
+
+/// A prompt, also with what styles make of it, in bytes. Prompts have thousands of characters; this is a book.
+pub const PROMPT: usize = 4 << 20;
+/// The texts that one prompt is at all its steps, in bytes: a text for each of a few hundred edits, or a long one for each of 150 steps.
+pub const PROMPT_OF_ALL_STEPS: usize = 8 << 20;
+/// Chunks of 75 tokens in those texts: a text of 77,000 tokens, or 150 steps with another text of seven chunks each. At SDXL's size they
+/// take 600 MB.
+pub const PROMPT_CHUNKS: usize = 1024;
+
 /// What a YAML file becomes, in bytes of memory.
 pub const YAML: usize = 32 << 20;
 /// A configuration beside a model, in bytes. Those of LDM have 4 KB.
@@ -23,6 +32,11 @@ pub const BATCH_PLANS: u64 = 128 << 20;
 pub const ENTRIES: usize = 64 << 20;
 /// Pictures of one batch's folder, each of which has a line in its manifest.
 pub const BATCH_PICTURES: u64 = 1_000_000;
+
+/// The manifest of a batch, in bytes: a million pictures, each planned and drawn.
+pub const MANIFEST: usize = 1 << 30;
+/// A job that another program sends to a worker, in bytes: a plan with a picture in it.
+pub const JOB: usize = 16 << 20;
 
 /// The texts of one picture together, unpacked, in bytes. Graphs of ComfyUI reach 2 MB.
 pub const PICTURE_TEXT: usize = 16 << 20;
@@ -48,5 +62,9 @@ pub const TENSORS: usize = 1 << 16;
 pub const METADATA: usize = 1 << 12;
 /// Objects that a pickle makes. A checkpoint of SD1 makes 60,000.
 pub const PICKLE_VALUES: usize = 1 << 19;
+/// The vectors of an embedding, in bytes: hundreds of them. What is larger is taken for something else.
+pub const EMBEDDING: usize = 16 << 20;
+/// An embedding that a picture carries, as text: hundreds of vectors in decimal, in bytes.
+pub const EMBEDDING_TEXT: usize = 4 << 20;
 /// Lists in lists, wherever files have them.
 pub const DEPTH: usize = 8;

@@ -63,8 +63,10 @@ pub fn open_named(path: &Path) -> io::Result<File> {
 /// All bytes of a file that has no more than `most`.
 pub fn read(path: &Path, most: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    open(path)?.take(most as u64 + 1).read_to_end(&mut bytes)?;
-    if bytes.len() > most {
+    let file = open(path)?;
+    // Told by its length before memory is taken for it; it may also grow while it is read.
+    let is_long = file.metadata()?.len() > most as u64;
+    if is_long || file.take(most as u64 + 1).read_to_end(&mut bytes)? > most {
         let mib = most >> 20;
         return Err(io::Error::new(ErrorKind::FileTooLarge, say!("larger than {mib} MiB", "{mib} MiB を超えています")));
     }

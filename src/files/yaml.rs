@@ -28,12 +28,32 @@ impl From<YamlError> for io::Error {
 
 /// Reads a document. Aliases may not blow it up beyond [`YAML`].
 pub fn read(text: &str) -> Result<Node, YamlError> {
+    if is_deep(text) {
+        let why = format!("more than {BRACKETS} brackets are open");
+        return Err(YamlError(serde_yaml::Error::custom(why)));
+    }
     NodeSeed(&Cell::new(YAML)).deserialize(serde_yaml::Deserializer::from_str(text)).map_err(YamlError)
+}
+
+/// Brackets that may be open, those in quotes and comments too. Lists that deep are refused anyway, but only when the scanner has looked
+/// through all that are open for each word of the text.
+const BRACKETS: usize = 1000;
+
+fn is_deep(text: &str) -> bool {
+    let mut open = 0usize;
+    text.bytes().any(|byte| {
+        match byte {
+            b'[' | b'{' => open += 1,
+            b']' | b'}' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        open > BRACKETS
+    })
 }
 
 /// Whether `text` stands for itself where it is written without quotes, and not for a number or a list.
 pub fn is_plain(text: &str) -> bool {
-    serde_yaml::from_str::<serde_yaml::Value>(text).is_ok_and(|value| value.as_str() == Some(text))
+    !is_deep(text) && serde_yaml::from_str::<serde_yaml::Value>(text).is_ok_and(|value| value.as_str() == Some(text))
 }
 
 /// A YAML value. Map entries keep their order; numbers and truths are texts.
@@ -152,6 +172,9 @@ mod tests {
             [format!("a: &a [{items}]\nb: [{aliases}]\n"), format!("- &a {}\n- [{aliases}]\n", "x".repeat(100_000))]
         {
             assert!(read(&bomb).unwrap_err().to_string().contains("expands to more than"), "{}", &bomb[..20]);
+        }
+        for deep in ["[", "{\"a\":", "a: [\n"] {
+            assert!(read(&deep.repeat(100_000)).unwrap_err().to_string().contains("brackets are open"), "{deep}");
         }
         let node = read("a: [1, {b: true}]\nc: null\n").unwrap();
         let inner = Node::Map(vec![("b".to_owned(), Node::Text("true".to_owned()))]);

@@ -7,9 +7,8 @@ use candle_core::Tensor;
 
 use super::table::ModuleTable;
 use crate::checkpoint::{FileError, TensorFile, embedding_vectors};
+use crate::files::limits::EMBEDDING;
 
-/// Larger ones are taken for something else: this is hundreds of vectors.
-const MAX_BYTES: usize = 16 << 20;
 const PREFIX: &str = "bundle_emb.";
 
 /// An embedding in a LoRA file.
@@ -39,7 +38,7 @@ pub(super) fn take(
         let tensors = embedding_vectors(&parts).unwrap_or_default();
         let tensors: Vec<String> = tensors.iter().map(|part| format!("{PREFIX}{name}.{part}")).collect();
         let rows = tensors.iter().zip(&widths).map(|(tensor, width)| match file.shape(tensor)? {
-            [rows, columns] if *rows > 0 && Some(*columns) == *width && rows * columns <= MAX_BYTES / 4 => Some(*rows),
+            [rows, columns] if *rows > 0 && Some(*columns) == *width && rows * columns <= EMBEDDING / 4 => Some(*rows),
             _ => None,
         });
         let rows: Option<Vec<usize>> = rows.collect();

@@ -13,6 +13,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::checkpoint::TensorFile;
 use crate::diagnostic::{Said, Text};
+use crate::files;
 use crate::say;
 
 /// How deep folders are searched; deeper ones are taken for a loop.
@@ -225,8 +226,7 @@ fn same_contents(a: &Path, b: &Path) -> bool {
 }
 
 fn equal_bytes(a: &Path, b: &Path) -> std::io::Result<bool> {
-    let [mut a, mut b] =
-        [std::fs::File::open(a)?, std::fs::File::open(b)?].map(|f| BufReader::with_capacity(1 << 16, f));
+    let [mut a, mut b] = [files::open(a)?, files::open(b)?].map(|f| BufReader::with_capacity(1 << 16, f));
     loop {
         let (left, right) = (a.fill_buf()?, b.fill_buf()?);
         let length = left.len().min(right.len());

@@ -12,15 +12,11 @@ use super::{
     Hires, LoraPlan, Part, Pass, Piece, Plan, Request, Schedule, Segment, Start, Window, check, dialect, element,
 };
 use crate::diagnostic::{Code, Diagnostic, FINDINGS_LIMIT, Severity, Source, at_most, code, has_errors};
+use crate::files::limits::{PROMPT, PROMPT_OF_ALL_STEPS};
 use crate::preset::{Preset, PresetSet};
 use crate::say;
 use crate::syntax::schedule::{self, LayoutError, Timeline};
 use crate::syntax::{Mapped, Prompt, Tag, attention, composition};
-
-/// The largest prompt that is read, in bytes.
-pub const PROMPT_LIMIT: usize = 4 << 20;
-/// The largest size of the texts of all steps together, in bytes: a plan with them still is a text that pictures hold.
-pub const SCHEDULE_LIMIT: usize = 8 << 20;
 
 /// A plan, unless there is an error, and everything found on the way.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,8 +46,8 @@ type Modules<'a> = &'a dyn Fn(&str) -> Option<Vec<String>>;
 pub fn lower_with_files(request: &Request, presets: &PresetSet, modules: Modules<'_>) -> Lowering {
     let mut found = Vec::new();
     for source in [&request.prompt, &request.negative_prompt, &request.hires_prompt, &request.hires_negative_prompt] {
-        if source.text.len() > PROMPT_LIMIT {
-            let (name, mib) = (&source.name, PROMPT_LIMIT >> 20);
+        if source.text.len() > PROMPT {
+            let (name, mib) = (&source.name, PROMPT >> 20);
             let message = say!("the {name} is larger than {mib} MiB", "{name} が {mib} MiB を超えています");
             found.push(Diagnostic::new(code::TOO_LARGE, message).help(say!("shorten it", "短くしてください")));
         }
@@ -81,7 +77,7 @@ struct OnePass<'a> {
 impl OnePass<'_> {
     fn lower(&self, found: &mut Vec<Diagnostic>) -> Pass {
         let OnePass { request, presets, modules, timeline } = *self;
-        Lower { request, presets, modules, timeline, found, told: HashSet::new(), space: SCHEDULE_LIMIT }.pass()
+        Lower { request, presets, modules, timeline, found, told: HashSet::new(), space: PROMPT_OF_ALL_STEPS }.pass()
     }
 
     /// The second pass is lowered like an image of its own, on its own timeline.
@@ -326,7 +322,7 @@ fn layout_error(error: &LayoutError, source: &Source) -> Diagnostic {
                 ))
         }
         LayoutError::TooLarge => {
-            let mib = SCHEDULE_LIMIT >> 20;
+            let mib = PROMPT_OF_ALL_STEPS >> 20;
             let message = say!(
                 "the texts of all steps together are larger than {mib} MiB",
                 "全ステップの文が合わせて {mib} MiB を超えています"

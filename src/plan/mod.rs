@@ -33,7 +33,7 @@ pub use format::FORMAT;
 pub use hires::Hires;
 pub use id::job_id;
 pub use limits::{LimitError, limits};
-pub use lower::{Lowering, PROMPT_LIMIT, SCHEDULE_LIMIT, lower, lower_with_files};
+pub use lower::{Lowering, lower, lower_with_files};
 pub use mask::Mask;
 pub use over_time::{BlocksPoint, Moment, OverTime, Point};
 pub use pass::{Pass, Start};

@@ -23,9 +23,6 @@ use std::sync::{Arc, LazyLock};
 
 use crate::diagnostic::{Source, did_you_mean};
 
-/// The largest preset file that is read, and the largest that a YAML file may expand to, in bytes.
-pub const SIZE_LIMIT: usize = 4 << 20;
-
 /// Where a preset is defined.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use pest::Parser;
 
-use super::{Comment, Origin, Preset, PresetFile, Presets, SIZE_LIMIT};
+use super::{Comment, Origin, Preset, PresetFile, Presets};
 use crate::block::Layout;
 use crate::diagnostic::{Diagnostic, FINDINGS_LIMIT, Source, Text, at_most, code};
+use crate::files::limits::TEXT;
 use crate::say;
 use crate::syntax::python;
 
@@ -171,14 +172,14 @@ pub(super) fn said_twice(name: &str) -> Text {
 
 pub(super) fn size_check(name: &str, text: &str) -> Vec<Diagnostic> {
     let too_large = || {
-        let mib = SIZE_LIMIT >> 20;
+        let mib = TEXT >> 20;
         let message = say!(
             "`{name}` is larger than {mib} MiB, too large for presets",
             "`{name}` は {mib} MiB を超えており、プリセットには大きすぎます"
         );
         Diagnostic::new(code::TOO_LARGE, message)
     };
-    (text.len() > SIZE_LIMIT).then(too_large).into_iter().collect()
+    (text.len() > TEXT).then(too_large).into_iter().collect()
 }
 
 /// Reads `elempresets.txt`: chunks between blank lines, each a name, a colon and rules, which are kept as they are.
@@ -292,6 +293,6 @@ mod tests {
 
     #[test]
     fn huge_files_are_refused() {
-        assert_eq!(weights("x", &"#".repeat(SIZE_LIMIT + 1)).1[0].code, "E0111");
+        assert_eq!(weights("x", &"#".repeat(TEXT + 1)).1[0].code, "E0111");
     }
 }

@@ -10,12 +10,11 @@ use serde_json::Value;
 
 use super::embedding_file::Unusable;
 use crate::files;
+use crate::files::limits::EMBEDDING_TEXT;
 use crate::say;
 
 /// Files that may be such pictures.
 pub(super) const EXTENSIONS: &[&str] = &["png"];
-/// Larger texts are no embedding: hundreds of vectors in decimal.
-const MAX_TEXT: usize = 4 << 20;
 const KEY: &[u8] = b"sd-ti-embedding\0";
 
 /// The tensors of a card, f32, by their names in a pickle of the same embedding.
@@ -54,7 +53,7 @@ fn text(mut png: impl Read) -> Option<Vec<u8>> {
         let [a, b, c, d, kind @ ..] = head;
         let length = u32::from_be_bytes([a, b, c, d]) as usize;
         let mut chunk = (&mut png).take(length as u64);
-        if matches!(&kind, b"tEXt" | b"iTXt") && length <= MAX_TEXT {
+        if matches!(&kind, b"tEXt" | b"iTXt") && length <= EMBEDDING_TEXT {
             let mut bytes = Vec::new();
             chunk.read_to_end(&mut bytes).ok()?;
             if let Some(text) = bytes.strip_prefix(KEY) {

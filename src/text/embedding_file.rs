@@ -14,13 +14,11 @@ use super::embedding::{Embedding, Embeddings};
 use super::embedding_card;
 use crate::checkpoint::{Checkpoint, FileError, TensorFile, embedding_vectors, is_lora};
 use crate::diagnostic::{Said, Text};
+use crate::files::limits::EMBEDDING;
 use crate::lora::{IndexError, LoraIndex};
 use crate::model::Architecture;
 use crate::plan::Plan;
 use crate::say;
-
-/// Larger embeddings are taken for something else: this is hundreds of vectors.
-const MAX_BYTES: usize = 16 << 20;
 
 /// Why the file of an embedding is not used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -73,7 +71,7 @@ impl Said for Unusable {
                 )
             }
             Unusable::TooLarge => {
-                let limit = MAX_BYTES >> 20;
+                let limit = EMBEDDING >> 20;
                 say!(
                     "it is larger than {limit} MiB, which no embedding is",
                     "{limit} MiB を超えています。embedding としては大きすぎます"
@@ -251,7 +249,7 @@ impl Opened {
     fn widths(&self) -> Result<Widths, Unusable> {
         let shapes: Vec<&[usize]> = self.names()?.into_iter().map(|name| self.shape(name)).collect();
         let size = |shape: &&[usize]| shape.iter().fold(size_of::<f32>(), |n, dim| n.saturating_mul(*dim));
-        if shapes.iter().any(|shape| size(shape) > MAX_BYTES) {
+        if shapes.iter().any(|shape| size(shape) > EMBEDDING) {
             return Err(Unusable::TooLarge);
         }
         let rows: Option<Vec<(usize, usize)>> = match shapes.as_slice() {

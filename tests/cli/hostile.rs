@@ -64,6 +64,24 @@ fn pipes_where_files_are_found() {
     // There is no checkpoint, which is told after it.
     let (_, err) = s.expect(3, &["plan", "a", "--webui-dir", "webui"]);
     assert!(err.contains("config.json: a pipe or a device") && err.contains("defaults are used"), "{err}");
+    // Of folders that are gone on with, and among LoRAs.
+    let drawn = ["--steps", "1", "--size", "32x32", "--seed", "1", "-o"];
+    for (name, args) in [
+        ("analysis/request.json", &["analyze", "a <lora:house:1>", "--blocks", "IN04"][..]),
+        ("plot/xyz.json", &["xyz", "a", "--x", "Seed=1,2"]),
+    ] {
+        let folder = name.split('/').next().unwrap();
+        s.folder(folder);
+        pipe(&s, name);
+        let (_, err) = s.expect(3, &[args, &drawn, &[folder]].concat());
+        assert!(err.contains("a pipe or a device"), "{err}");
+    }
+    s.folder("loras");
+    pipe(&s, "loras/x.safetensors");
+    for args in [&["plan", "a <lora:x:1>", "--lora-dir", "loras"][..], &["lora", "inspect", "loras/x.safetensors"]] {
+        let output = s.lbw(args).output().unwrap();
+        assert!(output.status.code().is_some_and(|code| code >= 2), "{args:?}");
+    }
     pipe(&s, "a.png");
     for args in [&["info", "a.png"][..], &["img2img", "a", "--init", "a.png", "--size", "64x64"]] {
         let (_, err) = s.expect(3, args);

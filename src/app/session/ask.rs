@@ -13,12 +13,13 @@ use crate::app::webui::WebuiConfig;
 use crate::app::{over, settings};
 use crate::batch::{Entry, Place};
 use crate::block::Family;
-use crate::diagnostic::{Diagnostic, Source, code, did_you_mean};
+use crate::diagnostic::{Diagnostic, Said, Source, code, did_you_mean};
 use crate::engine::InitImage;
+use crate::files::limits::PROMPT;
 use crate::infotext::Pasted;
 use crate::model::Architecture;
 use crate::plan::settings::MAX_IMAGES;
-use crate::plan::{HiresUpscaler, Options, PROMPT_LIMIT, Patch, Plan, Request, Settings, Start, Wanted};
+use crate::plan::{HiresUpscaler, Options, Patch, Plan, Request, Settings, Start, Wanted};
 use crate::preset::styles::{Style, Styles};
 use crate::say;
 
@@ -111,7 +112,7 @@ impl Session {
         patch.apply(&mut wanted);
         for style in &styles {
             let texts = &mut wanted.texts;
-            let applied = style.apply(&texts.prompt, &texts.negative_prompt, PROMPT_LIMIT);
+            let applied = style.apply(&texts.prompt, &texts.negative_prompt, PROMPT);
             (texts.prompt, texts.negative_prompt) = applied.ok_or_else(|| too_long(style))?;
         }
         if let Some(pasted) = pasted.as_deref() {
@@ -232,8 +233,8 @@ impl Session {
         let mut styles = Styles::default();
         for path in &self.catalogue.styles {
             let parsed = Styles::parse(&read_text(path)?).map_err(|e| {
-                let path = path.display();
-                Error::words(code::NO_STYLE, say!("{path}: {e}", "{path}: {e}"))
+                let (path, why) = (path.display(), e.said());
+                Error::words(code::NO_STYLE, say!("{path}: {why}", "{path}: {why}", with why))
             })?;
             styles.extend(parsed);
         }
@@ -259,7 +260,7 @@ impl Session {
 
 /// What a style makes of the prompt is too long.
 fn too_long(style: &Style) -> Error {
-    let (name, mib) = (style.name.escape_debug(), PROMPT_LIMIT >> 20);
+    let (name, mib) = (style.name.escape_debug(), PROMPT >> 20);
     let message = say!(
         "with the style `{name}` the prompt is larger than {mib} MiB",
         "スタイル `{name}` を適用するとプロンプトが {mib} MiB を超えます"

@@ -10,11 +10,9 @@ use crate::app::analyze;
 use crate::app::error::{Error, Result};
 use crate::app::random::new_seed_base;
 use crate::diagnostic::{Language, Text, code};
+use crate::files::limits::JOB;
 use crate::plan::Plan;
 use crate::say;
-
-/// The longest line of input; plans of the longest prompts are shorter.
-const LINE_LIMIT: usize = 16 << 20;
 
 /// One line of the input.
 #[derive(Debug)]
@@ -204,12 +202,12 @@ pub(super) fn next_line(input: &mut impl BufRead) -> Result<Option<Result<String
     let broken = |e: std::io::Error| Error::file(code::NO_FILE, say!("standard input: {e}", "標準入力: {e}"));
     loop {
         let mut line = Vec::new();
-        if input.by_ref().take(LINE_LIMIT as u64 + 1).read_until(b'\n', &mut line).map_err(broken)? == 0 {
+        if input.by_ref().take(JOB as u64 + 1).read_until(b'\n', &mut line).map_err(broken)? == 0 {
             return Ok(None);
         }
-        if line.len() > LINE_LIMIT {
+        if line.len() > JOB {
             input.skip_until(b'\n').map_err(broken)?;
-            let mib = LINE_LIMIT >> 20;
+            let mib = JOB >> 20;
             return Ok(Some(Err(bad_job(say!("the line is longer than {mib} MiB", "行が {mib} MiB を超えています")))));
         }
         if !line.trim_ascii().is_empty() {
@@ -253,7 +251,7 @@ mod tests {
 
     #[test]
     fn long_lines_are_skipped_and_the_next_is_read() {
-        let text = [b"\n \r\n".to_vec(), vec![b'x'; LINE_LIMIT + 5], b"\n{}\n\xff\n".to_vec()].concat();
+        let text = [b"\n \r\n".to_vec(), vec![b'x'; JOB + 5], b"\n{}\n\xff\n".to_vec()].concat();
         let mut input = text.as_slice();
         assert!(next_line(&mut input).unwrap().unwrap().is_err());
         assert_eq!(next_line(&mut input).unwrap().unwrap().unwrap(), "{}\n");

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::Read;
 use crate::batch::entry::{is_option, wrong_option};
 use crate::batch::{Finding, Place};
+use crate::diagnostic::FINDINGS_LIMIT;
 use crate::infotext::Pasted;
 use crate::plan::{Patch, settings};
 use crate::say;
@@ -23,9 +24,9 @@ pub(super) fn read(text: &str, read: &mut Read) {
     };
     let is_log = LOG.iter().take(2).all(|(name, _)| first.contains(name));
     let unknown: Vec<&String> = columns.iter().filter(|column| !is_option(column)).collect();
-    for column in &unknown {
+    let source = super::line(&read.file, 1, first);
+    for column in unknown.iter().take(FINDINGS_LIMIT) {
         // A column that no row could use is told once, not for every row.
-        let source = super::line(&read.file, 1, first);
         let diagnostic = wrong_option(&settings::unknown(column), column, &source);
         read.found.push(Finding { place: Place { file: read.file.clone(), line: 1 }, diagnostic });
     }

@@ -429,8 +429,9 @@ fn vector_problem(value: &str) -> Option<(Text, Text)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{SIZE_LIMIT, webui};
+    use super::super::webui;
     use super::*;
+    use crate::files::limits::TEXT;
 
     fn read(text: &str) -> (PresetFile, Vec<Diagnostic>) {
         parse("test.yaml", text, PresetSet::builtin())
@@ -485,7 +486,7 @@ mod tests {
         }
         assert_eq!(read(&bomb).1[0].code, "E0401");
         assert_eq!(read(&"[".repeat(100_000)).1[0].code, "E0401");
-        assert_eq!(read(&" ".repeat(SIZE_LIMIT + 1)).1[0].code, "E0111");
+        assert_eq!(read(&" ".repeat(TEXT + 1)).1[0].code, "E0111");
     }
 
     #[test]

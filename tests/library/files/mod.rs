@@ -2,6 +2,7 @@
 
 mod changing;
 mod checkpoints;
+mod classes;
 mod families;
 mod hostile;
 mod limits;
