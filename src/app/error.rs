@@ -172,7 +172,11 @@ impl From<crate::checkpoint::CheckpointError> for Error {
 
 impl From<crate::engine::embedded::EmbeddedError> for Error {
     fn from(error: crate::engine::embedded::EmbeddedError) -> Self {
-        Error::file(code::NOT_WRITTEN, error.said())
+        let code = match error {
+            crate::engine::embedded::EmbeddedError::Absent => code::NO_MODEL,
+            _ => code::NOT_WRITTEN,
+        };
+        Error::file(code, error.said())
     }
 }
 

@@ -12,7 +12,8 @@ use crate::say;
 /// The model's name, in paths and in infotext.
 pub const NAME: &str = "shapes-xl";
 
-const CHECKPOINT: &[u8] = include_bytes!("../../fixtures/embedded/shapes-xl.safetensors");
+/// Empty in the package of crates.io, which may not be so large.
+const CHECKPOINT: &[u8] = include_bytes!(env!("LBW_CHECKPOINT"));
 
 /// LoRAs for the embedded model.
 const LORAS: [(&str, &[u8]); 3] = [
@@ -30,19 +31,36 @@ pub const SIZE: u32 = 128;
 /// Why the embedded model could not be put into place.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", self.said())]
-pub struct EmbeddedError {
-    path: PathBuf,
-    source: std::io::Error,
+pub enum EmbeddedError {
+    /// The program was built without it.
+    Absent,
+    /// The cache takes no file.
+    Unwritable {
+        /// Which.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
 }
 
 impl Said for EmbeddedError {
     fn said(&self) -> Text {
-        let (path, source) = (self.path.display(), self.source.said());
-        say!(
-            "the embedded model cannot be written to {path}: {source}; LBW_CACHE_DIR names another folder",
-            "内蔵のモデルを {path} に書き込めません: {source}。LBW_CACHE_DIR で別のフォルダーを指定できます",
-            with source
-        )
+        match self {
+            EmbeddedError::Absent => say!(
+                "this lbw was built without its own model, as the package of crates.io is too small for it; name a checkpoint with --model, \
+                 or install lbw from its repository",
+                "この lbw には内蔵のモデルがありません (crates.io のパッケージには入りません)。--model でチェックポイントを指定するか、リポジトリから\
+                 インストールしてください"
+            ),
+            EmbeddedError::Unwritable { path, source } => {
+                let (path, source) = (path.display(), source.said());
+                say!(
+                    "the embedded model cannot be written to {path}: {source}; LBW_CACHE_DIR names another folder",
+                    "内蔵のモデルを {path} に書き込めません: {source}。LBW_CACHE_DIR で別のフォルダーを指定できます",
+                    with source
+                )
+            }
+        }
     }
 }
 
@@ -59,9 +77,16 @@ pub struct Installed {
 pub fn install(cache: &Path) -> Result<Installed, EmbeddedError> {
     let dir = folder(cache);
     let lora_dir = dir.join("lora");
+    if !is_built_in(CHECKPOINT) {
+        return Err(EmbeddedError::Absent);
+    }
     put(&dir, NAME, CHECKPOINT)?;
     LORAS.iter().try_for_each(|(name, bytes)| put(&lora_dir, name, bytes))?;
     Ok(Installed { checkpoint: dir.join(format!("{NAME}.safetensors")), lora_dir })
+}
+
+fn is_built_in(checkpoint: &[u8]) -> bool {
+    !checkpoint.is_empty()
 }
 
 /// Puts the embedded upscaler into `cache` and says in which folder it is: it is of use for other models' pictures, too.
@@ -125,7 +150,7 @@ fn write(folder: &Path, path: &Path, bytes: &[u8]) -> Result<(), EmbeddedError> 
     // Another process may be doing the same.
     let written = std::fs::create_dir_all(folder)
         .and_then(|()| files::write(path, Existing::Replace, |file| file.write_all(bytes)));
-    written.map_err(|source| EmbeddedError { path: path.to_owned(), source })
+    written.map_err(|source| EmbeddedError::Unwritable { path: path.to_owned(), source })
 }
 
 #[cfg(test)]

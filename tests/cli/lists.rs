@@ -93,6 +93,7 @@ fn every_command_has_a_manual_page() {
     for page in ["lbw.1", "lbw-txt2img.1", "lbw-lora-inspect.1", "lbw-analyze.1"] {
         assert!(s.text(&format!("man1/{page}")).contains(".TH"), "{page}");
     }
+    assert!(!s.names("man1").iter().any(|page| page.contains("-help")), "{:?}", s.names("man1"));
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod sandbox;
 mod analyze;
 mod batch;
 mod bench;
+mod book;
 mod check;
 mod general;
 mod hostile;

@@ -137,5 +137,7 @@ fn pages_of(command: &Command, pages: &mut Vec<(String, String)>) -> Result<(), 
     let made = clap_mangen::Man::new(command.clone()).render(&mut page);
     made.map_err(|error| Error::file(code::NOT_WRITTEN, Text::same(error)))?;
     pages.push((name, String::from_utf8_lossy(&page).into_owned()));
-    command.get_subcommands().filter(|inner| !inner.is_hide_set()).try_for_each(|inner| pages_of(inner, pages))
+    // clap's own `help` says nothing that the pages do not.
+    let listed = |inner: &&Command| !inner.is_hide_set() && inner.get_name() != "help";
+    command.get_subcommands().filter(listed).try_for_each(|inner| pages_of(inner, pages))
 }
