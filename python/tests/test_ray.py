@@ -213,6 +213,6 @@ def test_wrong_words_are_told_before_anything_is_drawn(cluster: Any, tmp_path: P
     summary = batch(str(file), out=str(out), num_workers=1, keep_going=True, **SIZE)
     assert summary.drawn == 1 and summary.findings[0].place == "prompts.txt:2:9"
     (tmp_path / "other.txt").write_text("star\n")
-    with pytest.raises(lbw.LbwError, match="another folder"):
+    with pytest.raises(lbw.LbwError, match="choose another one"):
         batch(str(tmp_path / "other.txt"), out=str(out), **SIZE)
     cluster.remove_node(node)

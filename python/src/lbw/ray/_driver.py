@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import posixpath
 import random
 import time
 from collections import deque
@@ -21,7 +20,7 @@ from .._studio import Studio
 from ._drawer import Drawer
 from ._jobs import Bundle, Piece, bundles, pieces
 from ._stage import staged
-from ._store import Store
+from ._store import Store, name
 
 _log = logging.getLogger("lbw.ray")
 
@@ -143,16 +142,17 @@ def batch(
 
 def _seed_base(store: Store, prompts: str, dry_run: bool) -> int:
     """What open seeds are drawn from: settled when the folder is begun."""
+    # An address may have keys in it that are nobody's business.
+    own = name(prompts)
     known = store.read("run.json")
     if known is not None:
         begun = json.loads(known)
-        if posixpath.basename(begun["prompts"]) != posixpath.basename(prompts):
-            raise LbwError(f"{store.uri} has the pictures of {begun['prompts']}: choose another folder for {prompts}")
+        if begun["prompts"] != own:
+            raise LbwError(f"the folder has the pictures of {begun['prompts']}: choose another one for {own}")
         return int(begun["seed_base"])
     seed_base = random.SystemRandom().getrandbits(63)
-    if dry_run:
-        return seed_base
-    store.write("run.json", json.dumps({"prompts": prompts, "seed_base": seed_base}).encode() + b"\n")
+    if not dry_run:
+        store.write("run.json", json.dumps({"prompts": own, "seed_base": seed_base}).encode() + b"\n")
     return seed_base
 
 
@@ -357,6 +357,6 @@ class _Run:
         if self._store is None:
             return
         rows = [piece.rows[str(plan.id)] for plan in piece.plans if str(plan.id) in piece.rows]
-        name = f"manifest/{piece.first_line:09}.jsonl"
-        if any("node" in row for row in rows) or not self._store.there([name])[0]:
-            self._store.write(name, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode())
+        part = f"manifest/{piece.first_line:09}.jsonl"
+        if any("node" in row for row in rows) or not self._store.there([part])[0]:
+            self._store.write(part, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode())

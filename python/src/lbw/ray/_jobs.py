@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -46,7 +45,7 @@ class Bundle:
 
 def pieces(studio: Studio, prompts: str, seed_base: int, keep_going: bool) -> Iterator[Piece]:
     """The file's pieces, each planned when its turn comes."""
-    name = os.path.basename(prompts)
+    name = _store.name(prompts)
     for first_line, text in _texts(prompts):
         # Each piece counts for itself how often a line came before.
         base = seed_base if first_line == 1 else _mixed(seed_base, first_line)
@@ -69,11 +68,10 @@ def bundles(piece: Piece, num_workers: int, most: int = 8) -> Iterator[Bundle]:
 def _texts(prompts: str) -> Iterator[tuple[int, str]]:
     """Pieces of the file with the numbers of their first lines."""
     all_lines = _store.lines(prompts)
-    if not prompts.lower().endswith((".jsonl", ".ndjson")):
+    if not _store.name(prompts).lower().endswith((".jsonl", ".ndjson")):
         # What a line means may depend on the others.
-        size = _store.info(prompts).size or 0
-        if size > _WHOLE:
-            raise ValueError(f"{prompts}: a file of more than {_WHOLE >> 20} MiB has to be JSON Lines, .jsonl")
+        if _store.size(prompts) > _WHOLE:
+            raise ValueError(f"{_store.name(prompts)}: a file of more than {_WHOLE >> 20} MiB has to be JSON Lines, .jsonl")
         yield 1, b"".join(all_lines).decode("utf-8-sig")
         return
     first_line = 1

@@ -28,12 +28,12 @@ def staged(options: Mapping[str, Any], folder: str | None) -> dict[str, Any]:
 
 
 def _stage(uri: str, folder: str) -> str:
-    info = _store.info(uri)
-    if info.type.name == "NotFound":
-        raise FileNotFoundError(f"{uri}: there is no such file")
-    name = info.base_name or os.path.basename(uri.rstrip("/"))
+    name = _store.name(uri)
+    files = _store.files(uri)
+    if not files:
+        raise FileNotFoundError(f"{name}: there is no such file or folder at its address")
     # A file that was replaced is another one.
-    key = hashlib.sha256(f"{uri}\0{info.size}\0{info.mtime}".encode()).hexdigest()[:16]
+    key = hashlib.sha256(repr((uri, files)).encode()).hexdigest()[:16]
     path = os.path.join(folder, key, name)
     with _locked(os.path.join(folder, f"{key}.lock")):
         if not os.path.exists(path):

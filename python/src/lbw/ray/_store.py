@@ -6,6 +6,7 @@ import os
 import posixpath
 from collections.abc import Iterator, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from pyarrow import fs as arrow
 
@@ -72,13 +73,34 @@ def lines(uri: str) -> Iterator[bytes]:
 def copy(uri: str, to: str) -> None:
     """Copies a file or folder of any file system to this machine."""
     filesystem, path = _resolve(uri)
-    arrow.copy_files(path, to, source_filesystem=filesystem, destination_filesystem=arrow.LocalFileSystem())
+    for relative, _, _ in files(uri):
+        there, here = posixpath.join(path, relative).rstrip("/"), os.path.join(to, relative).rstrip("/")
+        os.makedirs(os.path.dirname(here), exist_ok=True)
+        with filesystem.open_input_stream(there) as source, open(here, "wb") as target:
+            while block := source.read(8 << 20):
+                target.write(block)
 
 
-def info(uri: str) -> Any:
-    """Size, kind and date of a file or folder."""
+def files(uri: str) -> list[tuple[str, int, str]]:
+    """Names, sizes and dates of the files in a folder; of a file by itself, whose name is empty then."""
     filesystem, path = _resolve(uri)
-    return filesystem.get_file_info(path)
+    info = filesystem.get_file_info(path)
+    if info.type == arrow.FileType.File:
+        return [("", info.size, str(info.mtime))]
+    inside = filesystem.get_file_info(arrow.FileSelector(path, recursive=True, allow_not_found=True))
+    names = ((one.path[len(path) :].lstrip("/"), one.size, one.mtime) for one in inside if one.type == arrow.FileType.File)
+    return sorted((name, size, str(mtime)) for name, size, mtime in names)
+
+
+def size(uri: str) -> int:
+    """Bytes of a file."""
+    filesystem, path = _resolve(uri)
+    return filesystem.get_file_info(path).size or 0
+
+
+def name(uri: str) -> str:
+    """The name of the file, without keys and options that an address may have."""
+    return posixpath.basename(urlsplit(uri).path.rstrip("/")) if is_remote(uri) else os.path.basename(uri.rstrip("/"))
 
 
 def is_remote(uri: str) -> bool:
