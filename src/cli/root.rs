@@ -66,14 +66,18 @@ Exit codes: 0 done; 1 some images failed; 2 the text is wrong (a prompt, flag, p
 /// All commands with all their flags.
 pub fn whole() -> clap::Command {
     let mut root = Cli::command();
-    // What groups of flags say of themselves is not what the command is for.
-    let abouts: Vec<_> = root.get_subcommands().map(|command| command.get_about().cloned()).collect();
+    let written = root.clone();
     root.build();
-    let mut abouts = abouts.into_iter();
-    root.mut_subcommands(|command| match abouts.next().flatten() {
-        Some(about) => command.about(about),
-        // clap's own `help`, which comes last.
-        None => command,
+    with_abouts(root, &written)
+}
+
+/// What groups of flags say of themselves is not what a command is for: that was written before its flags were made.
+fn with_abouts(built: clap::Command, written: &clap::Command) -> clap::Command {
+    written.get_subcommands().fold(built, |built, written| {
+        built.mut_subcommand(written.get_name(), |command| match written.get_about() {
+            Some(about) => with_abouts(command.about(about.clone()), written),
+            None => with_abouts(command, written),
+        })
     })
 }
 

@@ -29,7 +29,7 @@ impl Subcommand for ListCommand {
     fn augment_subcommands(root: Command) -> Command {
         Things::ALL.into_iter().fold(root, |root, (name, things)| {
             let about = things.about().in_language(spoken()).to_owned();
-            root.subcommand(ListArgs::augment_args(Command::new(name)).about(about).hide(true))
+            root.subcommand(Command::new(name).about(about).hide(true).defer(ListArgs::augment_args))
         })
     }
 

@@ -14,6 +14,7 @@ use crate::cli::language::tell;
 use crate::cli::terminal::Terminal;
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub enum PresetCommand {
     #[command(about = tell("List presets with the file each comes from", "プリセットと、それぞれの元のファイルを一覧します"))]
     List {

@@ -19,6 +19,7 @@ use crate::cli::language::tell;
 use crate::cli::terminal::Terminal;
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub enum LoraCommand {
     #[command(
         about = tell(
