@@ -80,17 +80,22 @@ pub(super) fn unusual(settings: &Settings) -> Option<Diagnostic> {
     })
 }
 
-pub(super) fn no_upscaler(error: &NoUpscaler, index: &UpscalerIndex) -> Error {
-    let latent = LatentUpscaler::ALL.map(|u| u.label());
+/// `latent`: what enlarges between two passes, where a second pass is asked for.
+pub(super) fn no_upscaler(error: &NoUpscaler, index: &UpscalerIndex, latent: &[LatentUpscaler]) -> Error {
+    let latent: Vec<&str> = latent.iter().map(|u| u.label()).collect();
     let names = [&latent[..], &index.names()].concat();
     let near = match error {
-        NoUpscaler::Unknown { name, near } => near.as_deref().or_else(|| did_you_mean(name, latent)),
+        NoUpscaler::Unknown { name, near } => near.as_deref().or_else(|| did_you_mean(name, latent.iter().copied())),
         _ => None,
     };
     let listed = names.join(", ");
     let found = Error::words(code::NO_UPSCALER, error.said());
     match near {
         Some(near) => found.help(say!("did you mean `{near}`?", "`{near}` のことですか?")),
+        None if latent.is_empty() => found.help(say!(
+            "there are {listed}; more are found in --upscaler-dir and --webui-dir",
+            "選べるもの: {listed}。--upscaler-dir と --webui-dir のものも使えます"
+        )),
         None => found.help(say!(
             "there are {listed}; more are found in --upscaler-dir and --webui-dir. --no-hires leaves the second pass out",
             "選べるもの: {listed}。--upscaler-dir と --webui-dir のものも使えます。--no-hires で第 2 パスを省けます"

@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
+
 use super::error::{Error, Result};
 use super::files::read_text;
 use crate::batch::{Entry, Finding, Form, Options, Place};
-use crate::diagnostic::{Diagnostic, Severity, Source, code};
+use crate::diagnostic::{Diagnostic, Severity, Source, code, did_you_mean};
 use crate::files::is_standard_input;
 use crate::image_io::{self, ImageText};
 use crate::infotext;
@@ -76,6 +78,11 @@ pub fn files(paths: &[PathBuf], reading: Reading) -> Result<Sources> {
             sources.picture(path);
         } else {
             let text = text_of(path)?;
+            if is_plan(&text) {
+                let message = say!("{name}: this is a plan as lbw writes it", "{name}: lbw の計画のファイルです");
+                return Err(Error::words(code::BAD_PLAN, message)
+                    .help(say!("`lbw run {name}` draws it", "`lbw run {name}` で描けます")));
+            }
             let form = reading.form.unwrap_or_else(|| Form::of(&name, &text));
             sources.add(form.read(&name, &text, Options { webui_quirks: reading.webui_quirks }));
         }
@@ -296,11 +303,20 @@ pub fn plans(path: &Path) -> Result<Option<Vec<Plan>>> {
     if !json.trim_start().starts_with('{') {
         return Err(no_plan_but_text(&name.to_string()));
     }
-    let plans = serde_json::Deserializer::from_str(&json).into_iter::<Plan>();
-    let plan = |plan: serde_json::Result<Plan>| {
-        plan.map_err(|e| {
+    let plans = serde_json::Deserializer::from_str(&json).into_iter::<serde_json::Value>();
+    let plan = |value: serde_json::Result<serde_json::Value>| {
+        let plan = value.and_then(|value| Ok((Plan::deserialize(&value)?, value)));
+        let (plan, value) = plan.map_err(|e| {
             Error::words(code::BAD_PLAN, say!("{name}: not a plan: {e}", "{name}: 計画として読めません: {e}"))
-        })
+        })?;
+        match unknown_key(&value, &plan) {
+            None => Ok(plan),
+            Some((key, near)) => {
+                let message = say!("{name}: a plan has no `{key}`", "{name}: 計画に `{key}` という項目はありません");
+                let near = near.map(|near| say!("did you mean `{near}`?", "`{near}` のことですか?"));
+                Err(near.into_iter().fold(Error::words(code::BAD_PLAN, message), Error::help))
+            }
+        }
     };
     plans.map(plan).collect::<Result<_>>().map(Some)
 }
@@ -312,4 +328,29 @@ fn no_plan_but_text(name: &str) -> Error {
         "`lbw batch {name}` draws a file of prompts, and `lbw txt2img -` what is piped in",
         "プロンプトのファイルは `lbw batch {name}` で、パイプで渡した文は `lbw txt2img -` で描けます"
     ))
+}
+
+/// A key of a plan of today's form that the plan has no place for, and what may be meant: somebody wrote it by hand.
+fn unknown_key(written: &serde_json::Value, plan: &Plan) -> Option<(String, Option<String>)> {
+    use serde_json::Value;
+    fn look(written: &Value, read: &Value) -> Option<(String, Option<String>)> {
+        match (written, read) {
+            (Value::Object(written), Value::Object(read)) => {
+                written.iter().find_map(|(key, value)| match read.get(key) {
+                    Some(read) => look(value, read),
+                    // What is left out where it is nothing.
+                    None if value.is_null() || value == &Value::Bool(false) || *value == serde_json::json!([]) => None,
+                    None => Some((key.clone(), did_you_mean(key, read.keys().map(String::as_str)).map(str::to_owned))),
+                })
+            }
+            (Value::Array(written), Value::Array(read)) => {
+                written.iter().zip(read).find_map(|(written, read)| look(written, read))
+            }
+            _ => None,
+        }
+    }
+    if written["format"] != crate::plan::FORMAT {
+        return None;
+    }
+    look(written, &serde_json::to_value(plan).ok()?)
 }

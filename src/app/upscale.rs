@@ -67,7 +67,7 @@ impl Enlarger {
         let tiling = tiling(wish, catalogue)?;
         let named = |upscalers: &Upscalers, name: &str| {
             let named = upscalers.index().resolve(name);
-            named.map_err(|error| super::settings::no_upscaler(&error, upscalers.index()))
+            named.map_err(|error| super::settings::no_upscaler(&error, upscalers.index(), &[]))
         };
         let (mut key, mut names) = (format!("{:?} {tiling:?} {share}", wish.size), Vec::new());
         for name in [Some(&wish.upscaler), wish.second.as_ref().map(|(name, _)| name)].into_iter().flatten() {

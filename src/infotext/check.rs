@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::Infotext;
 use super::foreign::{self, Foreign};
 use super::heading::Part;
-use super::layout::{Layout, WIDE, begins, is_known, narrow};
+use super::layout::{Layout, WIDE, begins, is_known, narrow, without_markup};
 use super::parse::{FEWEST_PAIRS, pairs, whole_pairs};
 use super::paste::{NotUnderstood, Pasted, Why};
 use crate::diagnostic::{Diagnostic, Said, Source, code};
@@ -17,6 +17,17 @@ use crate::syntax::{Prompt, python};
 /// Reads the text of `source` where a prompt or an infotext is expected: what it says, unless it cannot be read, and what is odd
 /// about it. This is how every command reads words.
 pub fn paste(source: &Source) -> (Option<Pasted>, Vec<Diagnostic>) {
+    if let Some(plain) = without_markup(&source.text) {
+        let (pasted, mut found) = paste(&Source { text: plain.as_str().into(), ..source.clone() });
+        found.iter_mut().filter(|said| said.source.is_some()).for_each(|said| said.source = Some(source.clone()));
+        let differing = source.text.bytes().zip(plain.bytes()).position(|(a, b)| a != b).unwrap_or(0);
+        let message = say!(
+            "marks of a page or a chat stand around this text; they are left aside, and webui would draw them",
+            "ページやチャットの記号が付いているので、除いて読みます。webui ではそのまま描かれます"
+        );
+        found.push(Diagnostic::new(code::MENDED_INFOTEXT, message).within(source).at(differing..differing + 1));
+        return (pasted, found);
+    }
     if let Some(narrow) = narrow(&source.text) {
         // Signs of one width stand where those of the other stood, so that places are the same in both.
         let (pasted, mut found) = paste(&Source { text: narrow.into(), ..source.clone() });
@@ -163,14 +174,24 @@ fn mended(layout: &Layout, source: &Source) -> Vec<Diagnostic> {
     found
 }
 
+fn has_tags(prompt: Option<&str>) -> bool {
+    !Prompt::parse(prompt.unwrap_or_default()).tags.is_empty()
+}
+
 /// LoRAs that a picture was made with beside its prompt.
 fn resources(pasted: &Pasted, source: &Source) -> Option<Diagnostic> {
     let tags = Prompt::parse(pasted.patch.text("prompt").unwrap_or_default()).tags;
     let tags = tags.iter().filter(|tag| ["lora", "lyco"].contains(&tag.kind.as_str())).count();
-    if pasted.resources.is_empty() || tags >= pasted.resources.len() {
+    let (resources, hashes) = (&pasted.resources, &pasted.lora_hashes);
+    let is_told =
+        tags < resources.len() || (tags == 0 && !hashes.is_empty() && !has_tags(pasted.patch.text("hires_prompt")));
+    if !is_told {
         return None;
     }
-    let names: Vec<String> = pasted.resources.iter().map(|(name, weight)| format!("{name} ({weight})")).collect();
+    let names: Vec<String> = match resources.is_empty() {
+        true => hashes.iter().map(|(name, _)| name.clone()).collect(),
+        false => resources.iter().map(|(name, weight)| format!("{name} ({weight})")).collect(),
+    };
     let names = names.join(", ");
     let message = say!(
         "this picture was made with LoRAs that are not in its prompt: {names}",

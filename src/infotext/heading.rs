@@ -30,6 +30,13 @@ const NEGATIVE_PROMPT: &[&str] = &[
     "ネガティブプロンプト",
     "ネガティブ",
     "否定プロンプト",
+    "negativer prompt",
+    "prompt négatif",
+    "invite négative",
+    "prompt negativo",
+    "негативный промпт",
+    "네거티브 프롬프트",
+    "부정 프롬프트",
     "负面提示词",
     "反向提示词",
     "負面提示詞",
@@ -96,7 +103,10 @@ pub fn negative_inside(line: &str) -> Option<usize> {
     let small = line.to_ascii_lowercase();
     let found = INSIDE.iter().flat_map(|name| small.match_indices(name));
     let headings = found.filter(|(at, name)| {
-        let is_word = line[..*at].chars().next_back().is_some_and(char::is_alphanumeric) && name.is_ascii();
+        // Lines that were glued together show it by the capital in the middle of a word.
+        let is_glued =
+            line[*at..].starts_with('N') && line[..*at].ends_with(|c: char| c.is_lowercase() || c.is_ascii_digit());
+        let is_word = line[..*at].ends_with(char::is_alphanumeric) && name.is_ascii() && !is_glued;
         *at > 0 && !is_word && small[at + name.len()..].trim_start().starts_with([':', '：'])
     });
     headings.map(|(at, _)| at).min()
@@ -148,6 +158,7 @@ mod tests {
     #[test]
     fn negative_prompts_inside_a_line() {
         assert_eq!(negative_inside("a cat. negative Prompt : dog"), Some(7));
+        assert_eq!(negative_inside("a red houseNegative prompt: blur"), Some(11));
         assert_eq!(negative_inside("猫、ネガティブプロンプト：犬"), Some(6));
         for line in ["Negative prompt: a", "a nonnegative prompt: b", "a negative prompt", "a (negative:1.2)"] {
             assert_eq!(negative_inside(line), None, "{line}");

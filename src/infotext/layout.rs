@@ -12,7 +12,7 @@ use crate::plan::settings::table;
 use crate::syntax::python;
 
 /// Where parameters begin inside a line.
-static INSIDE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?-u:\b)Steps: ?[0-9]+ ?,").ok());
+static INSIDE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?:(?-u:\b)|[a-z])(Steps: ?[0-9]+ ?,)").ok());
 /// Lines that webui's page and its kin show below an infotext, and that are copied with it.
 static TAIL: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let lines = r"Time taken|Torch active|Sys VRAM|A: [0-9.]+ [GM]B|Template|Negative Template|Used embeddings|Used custom|Saved|Score";
@@ -129,6 +129,33 @@ pub(super) fn narrow(text: &str) -> Option<String> {
     is_other.then(|| lines.join("\n"))
 }
 
+/// The text without what pages and chats put around the lines of an infotext: `>` of quotations, marks of lists, fences of code, `<br>`,
+/// and line ends that are written as letters. It is as long as before, so that places stay. `None` if there is no such thing, or no
+/// infotext in it.
+pub fn without_markup(text: &str) -> Option<String> {
+    let blank = |text: &str| " ".repeat(text.len());
+    let mut plain = text.to_owned();
+    if ["\\nNegative prompt:", "\\nSteps: "].iter().any(|end| text.contains(end)) {
+        plain = plain.replace("\\n", " \n");
+    }
+    for end in ["<br>", "<br/>", "<br />", "<BR>"] {
+        plain = plain.replace(end, &blank(end));
+    }
+    let filled = || plain.split('\n').filter(|line| !line.trim().is_empty() && !line.starts_with("```"));
+    let mark = ["> ", ">", "- ", "* ", "• "]
+        .into_iter()
+        .find(|mark| filled().count() > 1 && filled().all(|line| line.trim_start().starts_with(mark)));
+    let lines = plain.split('\n').map(|line| match mark.and_then(|mark| Some((line.find(mark)?, mark))) {
+        _ if line.starts_with("```") => blank(line),
+        Some((at, mark)) if line[..at].trim().is_empty() => {
+            [&line[..at], &blank(mark), &line[at + mark.len()..]].concat()
+        }
+        _ => line.to_owned(),
+    });
+    let plain = lines.collect::<Vec<_>>().join("\n");
+    (plain != text && Layout::of(&plain).is_infotext()).then_some(plain)
+}
+
 /// Whether a line ends an infotext, be it all of it.
 pub fn ends(line: &str) -> bool {
     begins(line) || inside(line).is_some() || narrow(line).is_some()
@@ -188,7 +215,7 @@ pub(super) fn is_known(key: &str) -> bool {
 
 /// Where the parameters begin inside a line that begins with something else.
 fn inside(line: &str) -> Option<usize> {
-    let at = INSIDE.as_ref()?.find(line)?.start();
+    let at = INSIDE.as_ref()?.captures(line)?.get(1)?.start();
     let before = python::strip(&line[..at]);
     let starts_with_fields = || pairs(line).first().is_some_and(|(key, _)| before.starts_with(key) && is_known(key));
     (!before.is_empty() && pairs(&line[at..]).len() >= FEWEST_PAIRS && !starts_with_fields()).then_some(at)

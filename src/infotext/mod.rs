@@ -28,7 +28,7 @@ pub use format::{Parameters, postprocessed};
 pub use heading::is_headed_negative;
 pub use layout::{
     ends as ends_infotext, ends_in as ends_infotext_in, is_measure, is_tail, length as parameter_lines,
-    looks_like_infotext,
+    looks_like_infotext, without_markup,
 };
 pub use of_plan::{ModelInfo, further_fields, infotext};
 pub use parse::Infotext;

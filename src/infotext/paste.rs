@@ -41,11 +41,14 @@ impl Pasted {
             (say!("the refiner", "refiner のチェックポイント"), &self.refiner_hash, &drawn.refiner_hash),
         ];
         let models = model.into_iter().filter_map(|(what, pasted, here)| Some((what, pasted.clone()?, here.clone()?)));
+        // Of a VAE of its own the hash is written; the checkpoint's has none.
+        let none = self.vae_hash.clone().filter(|_| drawn.vae_hash.is_none());
+        let none = none.map(|pasted| (say!("the VAE", "VAE のファイル"), pasted, "-".to_owned()));
         let loras = self.lora_hashes.iter().filter_map(|(name, pasted)| {
             let (_, here) = drawn.lora_hashes.iter().find(|(other, _)| other == name)?;
             Some((say!("the LoRA {name}", "LoRA のファイル {name}"), pasted.clone(), here.clone()))
         });
-        models.chain(loras).filter(|(_, pasted, here)| !pasted.eq_ignore_ascii_case(here)).collect()
+        models.chain(none).chain(loras).filter(|(_, pasted, here)| !pasted.eq_ignore_ascii_case(here)).collect()
     }
 }
 

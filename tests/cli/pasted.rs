@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::sandbox::{Sandbox, expect, json_lines, repository};
 
 /// What is pasted, a code that is said, and the exit codes without and with `--strict`.
-static ROWS: [(&str, &str, [i32; 2]); 30] = [
+static ROWS: [(&str, &str, [i32; 2]); 37] = [
     ("a <lora:house:0.6:PALETTE>", "E0207", [2, 2]),
     ("a <lora:house:1:LBW=XLOUT>", "W0240", [0, 2]),
     ("a <lora:house:1:Stop=10>", "W0240", [0, 2]),
@@ -35,6 +35,13 @@ static ROWS: [(&str, &str, [i32; 2]); 30] = [
     ("Prompt: a\n**Negative:** b", "N0640", [0, 0]),
     ("a\nネガティブプロンプト：b", "N0640", [0, 0]),
     ("a\nSteps：5，Sampler：Euler， Seed：3，Size：128x128", "N0640", [0, 0]),
+    ("a redNegative prompt: bSteps: 5, Sampler: Euler, Seed: 3, Size: 128x128", "N0640", [0, 0]),
+    (r"a\nNegative prompt: b\nSteps: 5, Sampler: Euler, Seed: 3, Size: 128x128", "N0640", [0, 0]),
+    ("> a\n> Negative prompt: b\n> Steps: 5, Sampler: Euler, Seed: 3, Size: 128x128", "N0640", [0, 0]),
+    ("```\na<br>\nNegative prompt: b\n```", "N0640", [0, 0]),
+    ("a\nSteps: 5, Seed: 3, Size: 128x128, Lora hashes: \"gone: 222222222222\"", "W0641", [0, 2]),
+    ("red {lora:house:1}", "W0242", [0, 2]),
+    ("（（赤い髪））", "W0125", [0, 2]),
     ("a\nSteps: 5, CFG scale: 4,5, Seed: 3, Size: 128x128", "W0607", [0, 2]),
     ("a\nSteps: 5, Seed: 3, Size: 128x128, Refiner switch at: 0.5", "W0610", [0, 2]),
     (

@@ -246,6 +246,9 @@ fn settings_that_nothing_uses_are_told() {
     let picture = ["img2img", "x", "--init", "a.png", "--dry-run"];
     for (args, names) in [
         (&["plan", "x", "--subseed", "7"][..], "Variation seed"),
+        (&["plan", "x", "--unipc-order", "2"], "UniPC order"),
+        (&["plan", "x", "--beta-alpha", "0.9"], "Beta schedule alpha"),
+        (&["plan", "x", "--extra-noise", "0.5"], "Extra noise"),
         (&["plan", "x", "--hires-prompt", "y"], "Hires prompt"),
         (&["plan", "x", "--refiner-switch-at", "0.5"], "Refiner switch at"),
         (&[&picture[..], &["--only-masked", "--mask-blur", "9"]].concat(), "Mask blur, Inpaint area"),
@@ -298,4 +301,25 @@ fn hosts_that_are_not_there_are_told_with_advice() {
     assert!(err.contains("E1316") && err.contains("--api"), "{err}");
     let (_, japanese) = expect(3, s.lbw(&["x", "--via", &format!("127.0.0.1:{port}")]).env("LBW_LANG", "ja"));
     assert!(japanese.contains("接続を拒否されました") && japanese.contains("ポート"), "{japanese}");
+}
+
+#[test]
+fn a_plan_that_was_written_wrong_is_not_drawn() {
+    let s = Sandbox::new();
+    let (plan, _) = s.expect(0, &["plan", "x", "--seed", "1", "--json"]);
+    s.write("good.json", &plan);
+    s.write("wrong.json", plan.replacen("\"seed\"", "\"sede\"", 1));
+    let err = told(&s, 2, &["run", "wrong.json", "-o", "a.png"]);
+    assert!(err.contains("a plan has no `sede`") && err.contains("`seed`"), "{err}");
+    for command in ["batch", "check", "plan"] {
+        let err = told(&s, 2, &[command, "good.json"]);
+        assert!(err.contains("lbw run good.json"), "{command}: {err}");
+    }
+    let cut = r#"{"prompt": "a red house", "steps": 5,"#;
+    s.write("cut.txt", cut);
+    for args in [&["plan", cut][..], &["txt2img", cut], &["check", cut], &["batch", "cut.txt"], &["check", "cut.txt"]] {
+        told(&s, 2, args);
+    }
+    let err = told(&s, 2, &["red circle", "--tiling", "yes"]);
+    assert!(err.contains("`--tiling=true`"), "{err}");
 }

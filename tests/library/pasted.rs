@@ -790,3 +790,17 @@ fn pictures_of_one_prompt_are_those_of_their_seeds() {
         }
     }
 }
+
+#[test]
+fn an_infotext_in_a_cell_is_read_and_the_other_cells_win() {
+    let text = "a cat\nNegative prompt: dog\nSteps: 5, Sampler: Euler, Seed: 3, Size: 64x64";
+    let json = serde_json::json!({ "prompt": text, "steps": 4 }).to_string();
+    let csv = format!("prompt,steps\n\"{text}\",4\n");
+    for (name, file) in [("a.jsonl", json + "\n"), ("a.csv", csv)] {
+        let (plans, found) = of_file(name, file);
+        let plan = one(&plans);
+        let settings = &plan.first.settings;
+        assert_eq!((plan.first.prompt.as_str(), plan.first.negative_prompt.as_str()), ("a cat", "dog"), "{name}");
+        assert_eq!((settings.steps, settings.seed, settings.width), (4, 3, 64), "{name}: {:?}", summary(&found));
+    }
+}

@@ -19,7 +19,7 @@ use crate::files::limits::PROMPT;
 use crate::infotext::Pasted;
 use crate::model::Architecture;
 use crate::plan::settings::MAX_IMAGES;
-use crate::plan::{HiresUpscaler, Options, Patch, Plan, Request, Settings, Start, Wanted};
+use crate::plan::{HiresUpscaler, LatentUpscaler, Options, Patch, Plan, Request, Settings, Start, Wanted};
 use crate::preset::styles::{Style, Styles};
 use crate::say;
 
@@ -166,7 +166,10 @@ impl Session {
             return Ok(name.to_owned());
         }
         let found = self.upscalers.resolve(name);
-        Ok(found.map_err(|error| settings::no_upscaler(&error, &self.upscalers))?.name().to_owned())
+        Ok(found
+            .map_err(|error| settings::no_upscaler(&error, &self.upscalers, &LatentUpscaler::ALL))?
+            .name()
+            .to_owned())
     }
 
     /// Pixels of an image where nothing is said.

@@ -2,7 +2,7 @@
 
 use crate::diagnostic::{Diagnostic, Text, code};
 use crate::plan::settings::{Group, Setting};
-use crate::plan::{Patch, Wanted};
+use crate::plan::{Patch, Sampler, ScheduleType, Wanted};
 use crate::say;
 
 /// What a request draws over.
@@ -22,7 +22,7 @@ struct Need {
     said: fn(&str) -> (Text, Text),
 }
 
-const NEEDS: [Need; 6] = [
+const NEEDS: [Need; 10] = [
     Need {
         is_missing: |_, over| !over.picture,
         // webui's own configuration may have options for pictures; only what a text or the caller says is meant.
@@ -111,6 +111,59 @@ const NEEDS: [Need; 6] = [
             )
         },
     },
+    Need {
+        is_missing: |wanted, over| !over.picture && wanted.hires.resolve().is_none(),
+        needs: |setting| ["extra_noise", "hires_refiner_pass"].contains(&setting.name),
+        said: |names| {
+            (
+                say!(
+                    "without a second pass or a picture to draw over these have no effect: {names}",
+                    "第 2 パスも下敷きの画像もないので、次の設定に効果はありません: {names}"
+                ),
+                say!("--hires-upscale asks for a second pass", "第 2 パスは --hires-upscale で描けます"),
+            )
+        },
+    },
+    Need {
+        is_missing: |wanted, _| wanted.settings.refiner.is_none(),
+        needs: |setting| setting.name == "refiner_switch_by_sample_steps",
+        said: |names| {
+            (
+                say!(
+                    "without a refiner nothing takes over, and this has no effect: {names}",
+                    "refiner がなく切り替わらないので、効果がありません: {names}"
+                ),
+                say!("`--refiner FILE` names one", "`--refiner ファイル` で指定できます"),
+            )
+        },
+    },
+    Need {
+        is_missing: |wanted, _| {
+            ![Some(wanted.settings.sampler), wanted.hires.hires_sampler].contains(&Some(Sampler::UniPc))
+        },
+        needs: |setting| setting.name.starts_with("unipc_"),
+        said: |names| {
+            (
+                say!("only the sampler UniPC uses these: {names}", "サンプラー UniPC でしか効果がありません: {names}"),
+                say!("`--sampler UniPC` chooses it", "`--sampler UniPC` で選べます"),
+            )
+        },
+    },
+    Need {
+        is_missing: |wanted, _| {
+            ![Some(wanted.settings.schedule_type), wanted.hires.hires_schedule_type].contains(&Some(ScheduleType::Beta))
+        },
+        needs: |setting| ["beta_alpha", "beta_beta"].contains(&setting.name),
+        said: |names| {
+            (
+                say!(
+                    "only the schedule type Beta uses these: {names}",
+                    "スケジュールタイプ Beta でしか効果がありません: {names}"
+                ),
+                say!("`--schedule-type Beta` chooses it", "`--schedule-type Beta` で選べます"),
+            )
+        },
+    },
 ];
 
 /// What is to be said of `patch`, which is what a text and the caller say, as far as `wanted` has no use for it.
@@ -178,6 +231,9 @@ mod tests {
         for (name, value, with, needed) in [
             ("hires_prompt", serde_json::Value::from("a"), "hires_upscale", 2.0.into()),
             ("refiner_switch_at", serde_json::Value::from(0.5), "refiner", "b".into()),
+            ("unipc_order", 2.into(), "sampler", "UniPC".into()),
+            ("beta_alpha", 0.9.into(), "schedule_type", "Beta".into()),
+            ("extra_noise", 0.5.into(), "hires_upscale", 2.0.into()),
             ("subseed", 5.into(), "subseed_strength", serde_json::Value::from(0.5)),
         ] {
             let patch = Patch::default().and(name, value);

@@ -7,6 +7,15 @@ use crate::infotext::{self, ends_infotext, is_headed_negative, is_measure, is_ta
 use crate::say;
 
 pub(super) fn read(text: &str, read: &mut Read) {
+    let plain = infotext::without_markup(text);
+    if plain.is_some() {
+        let message = say!(
+            "marks of a page or a chat stand around the lines; they are left aside",
+            "ページやチャットの記号が付いているので、除いて読みます"
+        );
+        read.say(1, text.lines().next().unwrap_or_default(), code::MENDED_INFOTEXT, message);
+    }
+    let text = plain.as_deref().unwrap_or(text);
     let lines: Vec<&str> = text.lines().collect();
     let (mut first, mut at) = (0, 0);
     while at < lines.len() {

@@ -15,6 +15,7 @@ use serde_json::Value;
 use super::entry::{Entry, Finding, Place};
 use crate::diagnostic::{Code, Diagnostic, Severity, Source, Text, code};
 use crate::files::limits::ENTRIES;
+use crate::infotext::foreign::begins_as_json;
 use crate::infotext::{self, is_headed_negative};
 use crate::plan::Patch;
 use crate::say;
@@ -75,7 +76,10 @@ impl Form {
             Form::Csv
         } else if lines().any(|l| l.starts_with("positive:")) {
             Form::Inspire
-        } else if infotext::ends_infotext_in(text) || lines().any(is_headed_negative) {
+        } else if infotext::ends_infotext_in(text)
+            || lines().any(is_headed_negative)
+            || infotext::without_markup(text).is_some()
+        {
             Form::Infotexts
         } else if lines().any(kohya::is_line) {
             Form::Kohya
@@ -106,7 +110,7 @@ fn is_json(first: &str, text: &str) -> bool {
     use serde::de::IgnoredAny;
     let is = |text: &str| serde_json::from_str::<IgnoredAny>(text).is_ok();
     (first.starts_with('{') || first.starts_with('['))
-        && (is(first) && first.len() > 2 && first.contains('"') || is(text))
+        && (is(first) && first.len() > 2 && first.contains('"') || is(text) || begins_as_json(text))
 }
 
 /// A line of a file, for findings to point into.
@@ -131,13 +135,25 @@ impl Read {
         let mut patch = Patch::default();
         let wrong = options.into_iter().filter_map(|(name, value)| patch.take_option(name, value, &source));
         let wrong: Vec<Diagnostic> = wrong.collect();
+        let mut wrong = wrong;
+        // A cell or a value may hold all that somebody pasted; what else the line says wins over it.
+        let mut pasted = None;
+        if let Some(prompt) = patch.text("prompt").filter(|prompt| infotext::looks_like_infotext(prompt)) {
+            let (read, found) = infotext::paste(&line(&self.file, number, prompt));
+            wrong.extend(found);
+            if let Some(mut read) = read {
+                patch.remove("prompt");
+                patch = std::mem::take(&mut read.patch).with(&patch);
+                pasted = Some(Box::new(read));
+            }
+        }
         let good = wrong.iter().all(|found| found.severity != Severity::Error);
         let place = self.place(number);
         self.found.extend(wrong.into_iter().map(|diagnostic| Finding { place: place.clone(), diagnostic }));
         if good {
             // What is laid under every line is not laid there before there is room for it.
             if self.takes(number, Self::EACH + text_length(defaults) + text_length(&patch)) {
-                self.entries.push(Entry { place, patch: defaults.clone().with(&patch), pasted: None });
+                self.entries.push(Entry { place, patch: defaults.clone().with(&patch), pasted });
             }
         }
     }

@@ -53,6 +53,9 @@ pub fn prompts(prompts: &[String]) -> Result<(), Error> {
     match prompts {
         [word] => file(word).map_or(Ok(()), Err),
         [_, ..] if prompts.iter().all(|word| is_bare(word)) => Err(bare(prompts)),
+        [_, ..] if prompts.iter().any(|word| answer(word).is_some() || file(word).is_some()) => {
+            prompts.iter().find_map(|word| answer(word).or_else(|| file(word))).map_or(Ok(()), Err)
+        }
         _ => Ok(()),
     }
 }
@@ -122,6 +125,17 @@ fn quote(word: &str) -> Option<Error> {
         "`{open}` はシェルにとって引用符ではなく文字です"
     );
     Some(Error::words(code::SLIP, message).help(say!("write `\"` on both sides", "両側に `\"` を書いてください")))
+}
+
+/// `yes`, where a flag stands before that is on or off by itself.
+fn answer(word: &str) -> Option<Error> {
+    let answers = ["yes", "no", "true", "false", "on", "off"];
+    answers.iter().find(|answer| answer.eq_ignore_ascii_case(word))?;
+    let message = say!("`{word}` would be drawn as a prompt", "`{word}` はプロンプトとして描かれてしまいます");
+    Some(Error::words(code::SLIP, message).help(say!(
+        "the value of a flag that is on or off follows `=`: `--tiling=true`",
+        "オンオフのフラグの値は `=` で続けてください: `--tiling=true`"
+    )))
 }
 
 /// A word without spaces, which nobody had to quote.
@@ -197,6 +211,8 @@ mod tests {
         says(&["cfg_scale=7"], "`--cfg-scale 7`");
         says(&["“red", "circle”"], "`\"` on both sides");
         says(&["red", "circle", "on", "blue"], "`\"red circle on blue\"`");
+        says(&["red circle", "yes"], "`--tiling=true`");
+        says(&["red circle", "nowhere.png"], "--prompt nowhere.png");
         says(&["cat", "dog"], "`--prompt cat --prompt dog`");
         says(&["nowhere.png"], "--prompt nowhere.png");
         for fine in [

@@ -66,7 +66,20 @@ pub fn is_json(text: &str) -> bool {
         Ok(Value::Array(items)) => items.iter().any(|item| item.is_object() || item.is_string()),
         _ => false,
     };
-    object(text).map_or_else(|| text.trim_start().starts_with('[') && list(), |map| !map.is_empty())
+    let whole = object(text).map_or_else(|| text.trim_start().starts_with('[') && list(), |map| !map.is_empty());
+    whole || begins_as_json(text)
+}
+
+/// Whether a text begins as an object or a list of objects does, with a name, a colon and a value: it may be damaged further on.
+pub fn begins_as_json(text: &str) -> bool {
+    let inside = text.trim_start().trim_start_matches('[').trim_start().strip_prefix('{');
+    let name = inside.and_then(|inside| inside.trim_start().strip_prefix('"')?.split_once('"'));
+    let value = name.and_then(|(_, rest)| rest.trim_start().strip_prefix(':'));
+    value.is_some_and(|value| {
+        value
+            .trim_start()
+            .starts_with(['"', '[', '{', 't', 'f', 'n', '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9'])
+    })
 }
 
 fn object(text: &str) -> Option<Map<String, Value>> {

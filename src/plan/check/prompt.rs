@@ -20,11 +20,18 @@ pub fn attention(oddities: &[Oddity], text: &Mapped, source: &Source) -> Vec<Dia
     let of = |kind| oddities.iter().filter(move |oddity| oddity.kind == kind).map(|oddity| oddity.span.clone());
     // In `:)` the bracket is meant as a mouth, and drawn as one.
     let is_mouth = |span: &Range<usize>| text.text()[..span.start].ends_with([':', ';', '=']);
-    let unopened: Vec<_> = of(OddityKind::Unopened).filter(|span| !is_mouth(span)).collect();
+    let unopened: Vec<_> =
+        of(OddityKind::Unopened).filter(|span| !is_mouth(span) && !counts(&text.text()[..span.start])).collect();
     single
         .chain(partnerless(&of(OddityKind::Unclosed).collect::<Vec<_>>(), true, text, source))
         .chain(partnerless(&unopened, false, text, source))
         .collect()
+}
+
+/// Whether a text ends as `a)` and `2)` begin, which count things.
+fn counts(before: &str) -> bool {
+    let mut back = before.chars().rev();
+    back.next().is_some_and(|c| c.is_ascii_alphanumeric()) && back.next().is_none_or(|c| c.is_whitespace() || c == ',')
 }
 
 /// Brackets that are not closed, or were not opened.

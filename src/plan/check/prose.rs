@@ -22,7 +22,7 @@ struct Form {
 }
 
 /// Brackets with what is in them, a colon before the number of a group, a colon or bar in an edit, a comma.
-const FULL_WIDTH: &str = r"[（［][^（）［］()\[\]\n]*[）］)\]]?|[）］]|\([^()\[\]：]*：\s*[+-]?[\d.．]+\s*\)|\[[^\[\]：｜]*[：｜][^\[\]]*\]|，";
+const FULL_WIDTH: &str = r"[（［][^（）［］()\[\]\n]*[:：][^（）［］()\[\]\n]*[）］)\]]?|[（［]{2}|\([^()\[\]：]*：\s*[+-]?[\d.．]+\s*\)|\[[^\[\]：｜]*[：｜][^\[\]]*\]|，";
 
 /// All forms. Of each the first place in a text is told, with how many more there are.
 static FORMS: [Form; 9] = [
@@ -105,10 +105,12 @@ fn braces(text: &str, _: &Source) -> Option<Diagnostic> {
     let inner = text.trim_matches(['{', '}']);
     let depth = text.chars().take_while(|c| *c == '{').count().min(20);
     let weight = (1.05f64.powi(depth as i32) * 100.0).round() / 100.0;
-    Some(
-        Diagnostic::new(code::CURLY_BRACES, message)
-            .help(say!("write `({inner}:{weight})`", "`({inner}:{weight})` と書いてください")),
-    )
+    let meant = match inner {
+        tag if tag.starts_with("lora:") || tag.starts_with("lyco:") => format!("<{tag}>"),
+        weighted if weighted.contains(':') => format!("({weighted})"),
+        plain => format!("({plain}:{weight})"),
+    };
+    Some(Diagnostic::new(code::CURLY_BRACES, message).help(say!("write `{meant}`", "`{meant}` と書いてください")))
 }
 
 fn keyword(text: &str, _: &Source) -> Option<Diagnostic> {
