@@ -36,6 +36,9 @@ pub fn weights(name: &str, text: &str) -> (PresetFile, Vec<Diagnostic>) {
         match weights_line(line) {
             Ok((preset, value)) => {
                 let origin = Origin { file: Arc::clone(&source.name), line: number };
+                if preset.is_empty() {
+                    found.push(nameless(&source, start, line));
+                }
                 if preset.contains(',') {
                     found.push(comma_in_name(&source, start, preset));
                 }
@@ -130,12 +133,24 @@ fn meant(line: &str) -> Option<String> {
             c => c,
         })
         .collect();
-    let (name, numbers) = half.split_once(':')?;
+    // Without a colon the first word is the name, unless it is a number already.
+    let without_colon = || {
+        let line = python::strip(&half);
+        let is_name = |name: &str| name.parse::<f64>().is_err() && !name.contains(',');
+        line.split_once(python::is_space).filter(|(name, _)| is_name(name)).or(Some(("NAME", line)))
+    };
+    let (name, numbers) = half.split_once(':').or_else(without_colon)?;
     let name = python::strip(name);
     let entries: Vec<&str> = numbers.split([',', ' ']).map(python::strip).filter(|e| !e.is_empty()).collect();
     let is_number = |entry: &&str| python::float(entry).is_some() || entry.starts_with(['R', 'U', 'X']);
     let is_vector = Layout::from_len(entries.len()).is_some() && entries.iter().all(is_number);
     (is_vector && !name.starts_with('#')).then(|| format!("{name}:{}", entries.join(",")))
+}
+
+fn nameless(source: &Source, start: usize, line: &str) -> Diagnostic {
+    let message = say!("the vector has no name: no prompt can ask for it", "名前がないので、プロンプトから使えません");
+    let found = Diagnostic::new(code::IGNORED_LINE, message).within(source).at(start..start + line.len());
+    found.help(say!("write its name before the `:`", "`:` の前に名前を書いてください"))
 }
 
 fn comma_in_name(source: &Source, start: usize, name: &str) -> Diagnostic {

@@ -306,6 +306,9 @@ fn presets_with_full_width_signs() {
     says("JA：1、0、0、1、0、0、1、0、0、1、0、0", "JA:1,0,0,1,0,0,1,0,0,1,0,0");
     says("EQ=1,0,0,1,0,0,1,0,0,1,0,0", "EQ:1,0,0,1,0,0,1,0,0,1,0,0");
     says("SP: 1 0 0 1 0 0 1 0 0 1 0 0", "SP:1,0,0,1,0,0,1,0,0,1,0,0");
+    says("NC 1,0,0,1,0,0,1,0,0,1,0,0", "NC:1,0,0,1,0,0,1,0,0,1,0,0");
+    says("1,0,0,1,0,0,1,0,0,1,0,0", "NAME:1,0,0,1,0,0,1,0,0,1,0,0");
+    says(":1,0,0,1,0,0,1,0,0,1,0,0", "name before");
     assert_eq!(preset_file("lbwpresets.txt", "# mine：1,0,0\nnotes of mine\n\n"), []);
     let found = preset_file("elempresets.txt", "ATT：M00：attn：0.5");
     assert_said("elements", &found, &[("W0403", "ATT：M00：attn：0.5", "ATT:M00:attn:0.5")]);
