@@ -5,10 +5,10 @@ use std::ops::Range;
 use super::Infotext;
 use super::foreign::{self, Foreign};
 use super::heading::Part;
-use super::layout::{Layout, WIDE, begins, is_known, narrow, without_markup};
+use super::layout::{Layout, begins, is_known, narrow, without_markup};
 use super::parse::{FEWEST_PAIRS, pairs, whole_pairs};
 use super::paste::{NotUnderstood, Pasted, Why};
-use crate::diagnostic::{Diagnostic, Said, Source, code};
+use crate::diagnostic::{Diagnostic, Said, Source, Text, code};
 use crate::plan::settings::table;
 use crate::plan::{Patch, Sampler, check};
 use crate::say;
@@ -17,24 +17,6 @@ use crate::syntax::{Prompt, python};
 /// Reads the text of `source` where a prompt or an infotext is expected: what it says, unless it cannot be read, and what is odd
 /// about it. This is how every command reads words.
 pub fn paste(source: &Source) -> (Option<Pasted>, Vec<Diagnostic>) {
-    if let Some(plain) = without_markup(&source.text) {
-        let (pasted, mut found) = paste(&Source { text: plain.as_str().into(), ..source.clone() });
-        found.iter_mut().filter(|said| said.source.is_some()).for_each(|said| said.source = Some(source.clone()));
-        let differing = source.text.bytes().zip(plain.bytes()).position(|(a, b)| a != b).unwrap_or(0);
-        let message = say!(
-            "marks of a page or a chat stand around this text; they are left aside, and webui would draw them",
-            "ページやチャットの記号が付いているので、除いて読みます。webui ではそのまま描かれます"
-        );
-        found.push(Diagnostic::new(code::MENDED_INFOTEXT, message).within(source).at(differing..differing + 1));
-        return (pasted, found);
-    }
-    if let Some(narrow) = narrow(&source.text) {
-        // Signs of one width stand where those of the other stood, so that places are the same in both.
-        let (pasted, mut found) = paste(&Source { text: narrow.into(), ..source.clone() });
-        found.iter_mut().filter(|said| said.source.is_some()).for_each(|said| said.source = Some(source.clone()));
-        found.extend(wide(source));
-        return (pasted, found);
-    }
     let text = source.text.as_ref();
     if let Some(foreign) = foreign::of_json(text) {
         return paste_foreign(&foreign, source);
@@ -46,6 +28,14 @@ pub fn paste(source: &Source) -> (Option<Pasted>, Vec<Diagnostic>) {
         );
         let advice = say!("write the prompt alone", "プロンプトだけを書いてください");
         return (None, vec![Diagnostic::new(code::NOT_CONVERTED, message).within(source).help(advice)]);
+    }
+    if let Some((plain, message)) = restored(text) {
+        // What was changed is as long as before, so that places are the same in both.
+        let (pasted, mut found) = paste(&Source { text: plain.as_str().into(), ..source.clone() });
+        found.iter_mut().filter(|said| said.source.is_some()).for_each(|said| said.source = Some(source.clone()));
+        let first = text.bytes().zip(plain.bytes()).position(|(a, b)| a != b).unwrap_or(0);
+        found.push(Diagnostic::new(code::MENDED_INFOTEXT, message).within(source).at(first..first + 1));
+        return (pasted, found);
     }
     let layout = Layout::of(text);
     if !layout.is_infotext() {
@@ -239,14 +229,22 @@ fn torn_or_unknown(key: &str, value: &str, source: &Source) -> Option<Diagnostic
     is_sampler.then(|| check::unknown_sampler(value, span(value, source), source))
 }
 
-fn wide(source: &Source) -> Option<Diagnostic> {
-    let at = source.text.find("Steps").and_then(|at| Some(at + source.text[at..].find(WIDE)?))?;
-    let message = say!(
-        "the parameters are written with colons and commas of full width, which webui does not read",
-        "パラメーターのコロンやコンマが全角です。webui では読まれません"
-    );
-    let sign = source.text[at..].chars().next().map_or(0, char::len_utf8);
-    Some(Diagnostic::new(code::MENDED_INFOTEXT, message).within(source).at(at..at + sign))
+/// The text as it was before pages, chats and keyboards changed it, and what to say of that.
+fn restored(text: &str) -> Option<(String, Text)> {
+    let plain = without_markup(text).map(|plain| {
+        let message = say!(
+            "marks of a page or a chat stand around this text; they are left aside, and webui would draw them",
+            "ページやチャットの記号が付いているので、除いて読みます。webui ではそのまま描かれます"
+        );
+        (plain, message)
+    });
+    plain.or_else(|| {
+        let message = say!(
+            "the parameters are written with colons and commas of full width, which webui does not read",
+            "パラメーターのコロンやコンマが全角です。webui では読まれません"
+        );
+        Some((narrow(text)?, message))
+    })
 }
 
 /// What stands behind the value of a known field and belongs to no other: it was torn off at a comma.
@@ -353,6 +351,15 @@ mod tests {
         let pasted = paste(&Source::new("prompt", text.as_str())).0.unwrap();
         assert_eq!((pasted.model_hash.as_deref(), pasted.patch.has_seed()), (Some("1"), true));
         assert_eq!(pasted.lora_hashes, [("a".to_owned(), "2".to_owned())]);
+    }
+
+    #[test]
+    fn json_is_read_as_json_whatever_its_texts_hold() {
+        let infotext = "a\nNegative prompt: b\nSteps: 5, Seed: 1, Size: 64x64";
+        let json = serde_json::json!({ "images": [], "parameters": infotext }).to_string();
+        assert!(json.contains("\\nNegative prompt:"));
+        let found = paste(&Source::new("prompt", json.as_str())).1;
+        assert!(found.iter().all(|said| said.code != code::MENDED_INFOTEXT), "{found:?}");
     }
 
     #[test]

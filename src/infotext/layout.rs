@@ -109,7 +109,7 @@ pub fn begins(line: &str) -> bool {
 }
 
 /// Colon and comma of full width, and the comma of Japanese.
-pub(super) const WIDE: [char; 3] = ['：', '，', '、'];
+const WIDE: [char; 3] = ['：', '，', '、'];
 
 /// The text with the signs of parameters in one width, where a keyboard for Japanese or Chinese wrote them in the other. It is as long as
 /// before. `None` if no parameters are written so.
@@ -133,6 +133,10 @@ pub(super) fn narrow(text: &str) -> Option<String> {
 /// and line ends that are written as letters. It is as long as before, so that places stay. `None` if there is no such thing, or no
 /// infotext in it.
 pub fn without_markup(text: &str) -> Option<String> {
+    // Most prompts are one plain line.
+    if !["\n", "\\n", "<br", "<BR"].iter().any(|sign| text.contains(sign)) {
+        return None;
+    }
     let blank = |text: &str| " ".repeat(text.len());
     let mut plain = text.to_owned();
     if ["\\nNegative prompt:", "\\nSteps: "].iter().any(|end| text.contains(end)) {

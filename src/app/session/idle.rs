@@ -22,7 +22,7 @@ struct Need {
     said: fn(&str) -> (Text, Text),
 }
 
-const NEEDS: [Need; 10] = [
+const NEEDS: [Need; 9] = [
     Need {
         is_missing: |_, over| !over.picture,
         // webui's own configuration may have options for pictures; only what a text or the caller says is meant.
@@ -87,7 +87,7 @@ const NEEDS: [Need; 10] = [
     },
     Need {
         is_missing: |wanted, _| wanted.settings.refiner.is_none(),
-        needs: |setting| setting.name == "refiner_switch_at",
+        needs: |setting| ["refiner_switch_at", "refiner_switch_by_sample_steps"].contains(&setting.name),
         said: |names| {
             (
                 say!(
@@ -121,19 +121,6 @@ const NEEDS: [Need; 10] = [
                     "第 2 パスも下敷きの画像もないので、次の設定に効果はありません: {names}"
                 ),
                 say!("--hires-upscale asks for a second pass", "第 2 パスは --hires-upscale で描けます"),
-            )
-        },
-    },
-    Need {
-        is_missing: |wanted, _| wanted.settings.refiner.is_none(),
-        needs: |setting| setting.name == "refiner_switch_by_sample_steps",
-        said: |names| {
-            (
-                say!(
-                    "without a refiner nothing takes over, and this has no effect: {names}",
-                    "refiner がなく切り替わらないので、効果がありません: {names}"
-                ),
-                say!("`--refiner FILE` names one", "`--refiner ファイル` で指定できます"),
             )
         },
     },

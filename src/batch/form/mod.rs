@@ -134,8 +134,7 @@ impl Read {
         let source = line(&self.file, number, text);
         let mut patch = Patch::default();
         let wrong = options.into_iter().filter_map(|(name, value)| patch.take_option(name, value, &source));
-        let wrong: Vec<Diagnostic> = wrong.collect();
-        let mut wrong = wrong;
+        let mut wrong: Vec<Diagnostic> = wrong.collect();
         // A cell or a value may hold all that somebody pasted; what else the line says wins over it.
         let mut pasted = None;
         if let Some(prompt) = patch.text("prompt").filter(|prompt| infotext::looks_like_infotext(prompt)) {
