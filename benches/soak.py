@@ -3,12 +3,12 @@
 at the end than after the first hundred (5 %), and each picture has the bytes that a fresh process gives it; with one thread and with
 two, and on each path of the kernels.
 
-    cargo build --release && benches/soak.py target/release/lbw [--pictures 1000] [--fresh 20] [--model FILE]...
+    cargo build --release && benches/soak.py target/release/lbw [--pictures 1000] [--fresh 20] [--kernels ,avx2,...] [--model FILE]...
 
 Every PNG is compared by its checksum with those of the other runs, and some of them with a process of their own. Ends with 1 where the claim
 fails. Nothing but Python's own library and /proc are needed (Linux).
 """
-import argparse, itertools, json, os, random, subprocess, sys, tempfile
+import argparse, itertools, json, os, random, struct, subprocess, sys, tempfile
 
 PROMPTS = ["red house", "a blue star, yellow background", "(green:1.3) square AND night", "[red:blue:0.5] heart", "orange triangle BREAK gradient"]
 WEIGHTS = ["", ":lbw=XLOUT", ":lbw=XLIN:stop=2", ":lbw=XLALL:lbwe=ATTNDEEPON", ":lbw=1,0,0,0,1,1,0,1,1,1,1,1", ":lbw=R,R,1,1,1,1,1,1,1,1,1,1"]
@@ -17,12 +17,34 @@ SAMPLERS = ["Euler", "Euler a", "DPM++ 2M Karras", "UniPC"]
 SIZES = [(64, 64), (96, 64), (64, 128), (128, 128)]
 GROWTH = 1.05
 SETTLED = 100
+EMBEDDED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "fixtures", "embedded", "shapes-xl.safetensors")
+# The last layer of the UNet: a model with another one draws other pictures.
+CHANGED = "model.diffusion_model.out.2.bias"
 
 
-def requests(count):
-    """The same on every machine."""
-    choose = random.Random(27)
+def second_model(folder):
+    """The embedded checkpoint with other numbers in one of its tensors."""
+    with open(EMBEDDED, "rb") as file:
+        data = bytearray(file.read())
+    (length,) = struct.unpack_from("<Q", data)
+    entry = json.loads(data[8 : 8 + length])[CHANGED]
+    assert entry["dtype"] == "F16"
+    start, end = (8 + length + offset for offset in entry["data_offsets"])
+    numbers = f"<{(end - start) // 2}e"
+    struct.pack_into(numbers, data, start, *(number + 0.05 for number in struct.unpack_from(numbers, data, start)))
+    path = os.path.join(folder, "second.safetensors")
+    with open(path, "wb") as file:
+        file.write(data)
+    return path
+
+
+def requests(count, second):
+    """The same on every machine. Every tenth picture or so begins a row of pictures of the other model."""
+    choose, models = random.Random(27), itertools.cycle([None, second])
+    model = next(models)
     for number in range(count):
+        if choose.random() < 0.1:
+            model = next(models)
         tags = "".join(
             f" <lora:{name}:{choose.choice(['1', '0.6', '-0.4'])}{choose.choice(WEIGHTS)}>"
             for name in choose.sample(LORAS, choose.randint(0, 2))
@@ -37,6 +59,7 @@ def requests(count):
             "seed": number,
             "width": width,
             "height": height,
+            **({"model": model} if model else {}),
         }
 
 
@@ -81,7 +104,13 @@ def main():
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--kernels", default="", help="values of LBW_KERNELS, divided by commas; the machine's own without")
     args = parser.parse_args()
-    wanted, failed = list(requests(args.pictures)), False
+    with tempfile.TemporaryDirectory() as folder:
+        sys.exit(soak(args, list(requests(args.pictures, second_model(folder)))))
+
+
+def soak(args, wanted):
+    """Whether the claim failed."""
+    failed = False
     for model in [None, *args.model]:
         flags, first = ["--model", model] if model else [], {}
         for threads, kernels in itertools.product(args.threads.split(","), args.kernels.split(",")):
@@ -102,7 +131,7 @@ def main():
                 f"{len(others)} as in fresh processes: {fresh}{'' if good else '   FAILED'}",
                 flush=True,
             )
-    sys.exit(failed)
+    return failed
 
 
 if __name__ == "__main__":
