@@ -176,9 +176,9 @@ codes! {
     "`[from:to:N]` の N はステップ、点があれば全ステップに対する割合です。`[a:b:1e400]` のような大きな数では webui が\
      例外で止まります。\n\n`[a:b:10]` か `[a:b:0.5]` と書いてください。"
     E0111 TOO_LARGE "a text is larger than lbw accepts"
-    "Prompts may have up to 4 MiB, preset files up to 4 MiB, and the texts of all steps together up to 8 MiB."
+    "Prompts may have up to 256 KiB, preset files up to 4 MiB, and the texts of all steps together up to 4 MiB."
     "文が大きすぎます"
-    "プロンプトは 4 MiB まで、プリセットファイルは 4 MiB まで、全ステップの文は合わせて 8 MiB までです。"
+    "プロンプトは 256 KiB まで、プリセットファイルは 4 MiB まで、全ステップの文は合わせて 4 MiB までです。"
     E0112 TOO_DEEP "brackets are nested too deep"
     "So many brackets lie around so many pieces of text that their weights cannot be computed in reasonable time."
     "括弧の入れ子が深すぎます"

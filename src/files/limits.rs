@@ -11,10 +11,12 @@ pub const TEXT: usize = 4 << 20;
 /// What is piped into standard input: a text or a picture. In bytes.
 pub const STANDARD_INPUT: u64 = 256 << 20;
 
-/// A prompt, also with what styles make of it, in bytes. Prompts have thousands of characters; this is a book.
-pub const PROMPT: usize = 4 << 20;
-/// The texts that one prompt is at all its steps, in bytes: a text for each of a few hundred edits, or a long one for each of 150 steps.
-pub const PROMPT_OF_ALL_STEPS: usize = 8 << 20;
+/// A prompt, also with what styles make of it, in bytes. Prompts have thousands of characters; this is all that [`PROMPT_CHUNKS`] hold.
+/// What reads it keeps some 200 bytes for each bracket.
+pub const PROMPT: usize = 256 << 10;
+/// The texts that one prompt is at all its steps, with what each of their pieces is kept in, in bytes: a text for each of a few hundred
+/// edits, or one of 20 KB for each of 150 steps.
+pub const PROMPT_OF_ALL_STEPS: usize = 4 << 20;
 /// Chunks of 75 tokens in those texts: a text of 77,000 tokens, or 150 steps with another text of seven chunks each. At SDXL's size they
 /// take 600 MB.
 pub const PROMPT_CHUNKS: usize = 1024;

@@ -47,8 +47,8 @@ pub fn lower_with_files(request: &Request, presets: &PresetSet, modules: Modules
     let mut found = Vec::new();
     for source in [&request.prompt, &request.negative_prompt, &request.hires_prompt, &request.hires_negative_prompt] {
         if source.text.len() > PROMPT {
-            let (name, mib) = (&source.name, PROMPT >> 20);
-            let message = say!("the {name} is larger than {mib} MiB", "{name} が {mib} MiB を超えています");
+            let (name, kib) = (&source.name, PROMPT >> 10);
+            let message = say!("the {name} is larger than {kib} KiB", "{name} が {kib} KiB を超えています");
             found.push(Diagnostic::new(code::TOO_LARGE, message).help(say!("shorten it", "短くしてください")));
         }
     }
@@ -214,7 +214,7 @@ impl Lower<'_> {
         self.found.extend(check::schedule(&schedule, text, source, tags, settings, timeline, is_last));
         match schedule.lay_out(text, timeline, self.space) {
             Ok(texts) => {
-                let size = texts.iter().map(|(_, text)| schedule::size(text)).sum();
+                let size = texts.iter().map(|(_, text)| text.size()).sum();
                 self.space = self.space.saturating_sub(size);
                 texts
             }

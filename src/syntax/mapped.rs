@@ -26,6 +26,11 @@ impl Mapped {
         &self.text
     }
 
+    /// What it takes in memory, in bytes.
+    pub fn size(&self) -> usize {
+        self.text.len() + size_of_val(self.runs.as_slice()) + size_of::<Mapped>()
+    }
+
     /// Appends `text`, which begins at `origin` in the original.
     pub fn push(&mut self, text: &str, origin: usize) {
         if text.is_empty() {

@@ -40,7 +40,13 @@ mod grammar {
 
 use grammar::{PromptGrammar, Rule};
 
-/// The tokens that the entry rule `rule` finds in `text`. Entry rules accept any text, so there is always one.
+use crate::files::limits::PROMPT;
+
+/// The tokens that the entry rule `rule` finds in `text`. Entry rules accept any text, so there is always one. A text that is longer than a
+/// prompt may be, and that whoever would draw it refuses, is not looked into.
 fn tokens<'i, P: pest::Parser<R>, R: pest::RuleType>(rule: R, text: &'i str) -> Option<pest::iterators::Pairs<'i, R>> {
+    if text.len() > PROMPT {
+        return None;
+    }
     Some(P::parse(rule, text).ok()?.next()?.into_inner())
 }

@@ -82,11 +82,6 @@ impl Said for LayoutError {
 /// A text and the last step at which it is used.
 pub type Entry = (u32, Mapped);
 
-/// What an entry takes in memory, in bytes.
-pub fn size(text: &Mapped) -> usize {
-    text.text().len() + size_of::<Entry>()
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Plain,
@@ -159,9 +154,10 @@ fn tokenize(text: &str) -> Vec<Token> {
         Rule::dangling => Some(Kind::Dangling),
         _ => None,
     };
-    tokens::<PromptGrammar, _>(Rule::schedule, text)
-        .into_iter()
-        .flatten()
+    let Some(tokens) = tokens::<PromptGrammar, _>(Rule::schedule, text) else {
+        return vec![Token { kind: Kind::Plain, start: 0, end: text.len() }];
+    };
+    tokens
         .filter_map(|t| Some(Token { kind: kind(t.as_rule())?, start: t.as_span().start(), end: t.as_span().end() }))
         .collect()
 }
@@ -323,7 +319,7 @@ impl Schedule {
         let mut entries = Vec::new();
         for step in self.boundaries(&whens, timeline.steps, limit)? {
             let at_step = self.at_step(text, step, &whens);
-            size += self::size(&at_step);
+            size += at_step.size();
             if size > limit {
                 return Err(LayoutError::TooLarge);
             }

@@ -58,7 +58,10 @@ pub fn cut(prompt: &Mapped) -> (Mapped, Vec<Tag>) {
     let end = text.rfind('>').map_or(0, |at| at + 1);
     let mut rest = Mapped::default();
     let mut found = Vec::new();
-    for token in tokens::<PromptGrammar, _>(Rule::tags, &text[..end]).into_iter().flatten() {
+    let Some(tokens) = tokens::<PromptGrammar, _>(Rule::tags, &text[..end]) else {
+        return (prompt.clone(), found);
+    };
+    for token in tokens {
         let range = token.as_span().start()..token.as_span().end();
         if token.as_rule() != Rule::tag {
             rest.push_from(prompt, range);

@@ -140,5 +140,5 @@ fn more_than_a_batch_can_hold() {
     s.write("styles.csv", style);
     let prompt = "x".repeat(2000);
     let (_, err) = s.expect(2, &["plan", &prompt, "--styles-file", "styles.csv", "--style", "much"]);
-    assert!(err.contains("with the style `much` the prompt is larger than 4 MiB"), "{err}");
+    assert!(err.contains("with the style `much` the prompt is larger than 256 KiB"), "{err}");
 }

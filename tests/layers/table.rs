@@ -12,7 +12,7 @@ pub const ROOMS: [(&str, &[&str]); 21] = [
     ("picture", &[]),
     ("image_io", &["diagnostic", "files", "picture"]),
     // The text half: no tensors.
-    ("syntax", &["diagnostic"]),
+    ("syntax", &["diagnostic", "files"]),
     // Its limits and its YAML are those of all files.
     ("preset", &["block", "diagnostic", "files", "syntax"]),
     ("plan", &["block", "diagnostic", "files", "preset", "syntax"]),

@@ -15,14 +15,13 @@ use crate::app::session::{Asked, Beside, Session};
 use crate::batch::{Entry, Place};
 use crate::diagnostic::{Diagnostic, Said, Source, Text, code};
 use crate::engine::InitImage;
+use crate::files::limits::PROMPT;
 use crate::infotext;
 use crate::plan::settings::{Group, Kind, table};
 use crate::plan::{Patch, PatchError, Plan};
 use crate::preset::PresetSet;
 use crate::say;
 
-/// The longest prompt of a request, in bytes.
-const MAX_TEXT: usize = 256 << 10;
 /// Parts of a prompt, between `AND`.
 const MAX_PARTS: usize = 32;
 
@@ -191,8 +190,8 @@ impl Reader<'_> {
     /// Refuses prompts that no person writes.
     fn texts(&self, fields: &Fields) -> Result<(), Refusal> {
         for name in ["prompt", "negative_prompt", "hr_prompt", "hr_negative_prompt", "infotext"] {
-            if fields.text(name).is_some_and(|text| text.len() > MAX_TEXT) {
-                let kib = MAX_TEXT >> 10;
+            if fields.text(name).is_some_and(|text| text.len() > PROMPT) {
+                let kib = PROMPT >> 10;
                 let message = say!("the {name} is larger than {kib} KiB", "{name} が {kib} KiB を超えています");
                 return Err(Diagnostic::new(code::TOO_LARGE, message).into());
             }

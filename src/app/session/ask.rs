@@ -263,10 +263,10 @@ impl Session {
 
 /// What a style makes of the prompt is too long.
 fn too_long(style: &Style) -> Error {
-    let (name, mib) = (style.name.escape_debug(), PROMPT >> 20);
+    let (name, kib) = (style.name.escape_debug(), PROMPT >> 10);
     let message = say!(
-        "with the style `{name}` the prompt is larger than {mib} MiB",
-        "スタイル `{name}` を適用するとプロンプトが {mib} MiB を超えます"
+        "with the style `{name}` the prompt is larger than {kib} KiB",
+        "スタイル `{name}` を適用するとプロンプトが {kib} KiB を超えます"
     );
     Error::words(code::TOO_LARGE, message)
 }

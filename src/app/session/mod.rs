@@ -6,6 +6,7 @@ mod opened;
 mod pictures;
 mod twins;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -184,7 +185,11 @@ impl Session {
         };
         let mut found = unknown_lora(prompt, is_there, names.iter().copied());
         let tags = Prompt::parse(&prompt.text).tags;
+        let mut told = HashSet::new();
         for name in lora_tags(&tags).into_iter().filter_map(|tag| tag.positional().next()) {
+            if !told.insert(&name.text) {
+                continue;
+            }
             match self.loras.resolve(&name.text) {
                 Err(IndexError::NotFound { .. }) => {}
                 Ok(path) => {

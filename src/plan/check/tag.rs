@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::{arguments, dialect, no_tag, over_time, vector};
 use crate::block::Layout;
-use crate::diagnostic::{Diagnostic, Said, Source, Text, code, did_you_mean};
+use crate::diagnostic::{Diagnostic, FINDINGS_LIMIT, Said, Source, Text, at_most, code, did_you_mean};
 use crate::plan::Request;
 use crate::plan::argument::{self, ArgumentError, ArgumentErrorKind, BaseRule, Found, Vector};
 use crate::plan::network::{LORA_KINDS, Networks, lora_tags};
@@ -169,9 +169,9 @@ fn is_weights(argument: &str, text: &str, presets: &PresetSet) -> bool {
 pub fn tags(prompt: &Prompt, networks: &Networks, request: &Request, presets: &PresetSet) -> Vec<Diagnostic> {
     let source = &request.prompt;
     let mut found = Vec::new();
-    for tag in prompt.tags.iter().filter(|tag| !LORA_KINDS.contains(&tag.kind.as_str())) {
-        found.push(unknown_kind(tag, source));
-    }
+    let mut kinds: HashSet<&str> = LORA_KINDS.into();
+    let unknown = prompt.tags.iter().filter(|tag| kinds.insert(&tag.kind));
+    found.extend(unknown.map(|tag| unknown_kind(tag, source)));
     let lora_tags = lora_tags(&prompt.tags);
     let is_webui = request.settings.lbw_dialect.is_webui();
     let acting = networks.files.iter().any(|file| file.reading.is_some());
@@ -453,21 +453,26 @@ fn twice(tags: &[&Tag], acting: bool, source: &Source) -> Vec<Diagnostic> {
     found
 }
 
-/// The LoRAs of a prompt that `known` does not have. `names` are all names there are, for a suggestion.
+/// The LoRAs of a prompt that `known` does not have, each once. `names` are all names there are, for a suggestion.
 pub fn unknown_lora<'a>(
     prompt: &Source,
     known: impl Fn(&str) -> bool,
     names: impl Iterator<Item = &'a str> + Clone,
 ) -> Vec<Diagnostic> {
     let tags = Prompt::parse(&prompt.text).tags;
-    let mut found = Vec::new();
+    let (mut found, mut told) = (Vec::new(), HashSet::new());
     for tag in lora_tags(&tags) {
         let Some(name) = tag.positional().next().filter(|name| !known(&name.text)) else { continue };
         let text = &name.text;
+        if !told.insert(text) {
+            continue;
+        }
         let message = say!("there is no LoRA `{text}`", "LoRA `{text}` はありません");
         let said = Diagnostic::new(code::UNKNOWN_LORA, message);
         let half = no_tag::in_ascii(text);
-        let help = match did_you_mean(&name.text, names.clone()) {
+        // Each search looks at all names there are.
+        let near = (found.len() < FINDINGS_LIMIT).then(|| did_you_mean(text, names.clone())).flatten();
+        let help = match near {
             _ if half != *text && half.split(':').next().is_some_and(&known) => {
                 say!("write `{half}` with half-width signs", "半角で `{half}` と書いてください")
             }
@@ -479,7 +484,7 @@ pub fn unknown_lora<'a>(
         };
         found.push(said.within(prompt).at(name.span.clone()).help(help));
     }
-    found
+    at_most(found, FINDINGS_LIMIT)
 }
 
 /// Tensors of the LoRA `name` that fit no module: their number, of how many, and one of them.

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use lbw::app::{Caller, Places, Reading, Session, prompt_files, read_presets};
-use lbw::files::limits::TEXT;
+use lbw::files::limits::{PROMPT, TEXT};
+use lbw::plan::{Request, Settings};
 use lbw::preset::PresetSet;
 
 use super::{Class, Told, bad, odd, tried};
@@ -69,6 +70,43 @@ fn preset_files() {
     tried("webui's presets", weights.as_bytes(), texts(weights), |bytes| presets("lbwpresets.txt", bytes));
     let elements = "MINE:IN05-OUT05:attn:0\n";
     tried("webui's element presets", elements.as_bytes(), texts(elements), |bytes| presets("elempresets.txt", bytes));
+}
+
+/// As much as a prompt may have of everything that its language gives a meaning to, and more than that.
+#[test]
+fn prompts() {
+    let units = [
+        "(",
+        "]",
+        "|",
+        "\\",
+        "#\n",
+        "AND ",
+        "a AND b:9 ",
+        "(a:1.2)",
+        "(a:1.2.3)",
+        "[a|b]",
+        "[[a:b:",
+        "<lora:a:1:lbw=XLMID>",
+        "<a:b>",
+        "<lora:",
+    ];
+    let full = |unit: &&str| odd(format!("{unit:?}, the most of it"), unit.repeat(PROMPT / unit.len()));
+    let long = |unit: &&str| bad(format!("{unit:?}, too much of it"), unit.repeat(TEXT / unit.len()));
+    let named: String = (0..20_000).map(|n| format!("<lora:{n}:1>")).collect();
+    let edited: String = (0..10_000).map(|n| format!("[a{n}|b:{n}]")).collect();
+    let classes = units.iter().map(full).chain(["(", "[a|b]", "<lora:a:1>"].iter().map(long)).chain([
+        bad("20,000 LoRAs that there are not", &named[..PROMPT]),
+        odd("10,000 edits", &edited[..edited.len().min(PROMPT)]),
+        odd("a letter of as many marks", format!("e{}", "\u{301}".repeat(PROMPT / 2 - 1))),
+        odd("brackets around brackets", ["(".repeat(PROMPT / 2), ")".repeat(PROMPT / 2)].concat()),
+    ]);
+    let session = session(Places::default()).unwrap();
+    tried("prompts", b"a (cat:1.2), [dog|bird]", classes, |bytes| {
+        let text = std::str::from_utf8(bytes).unwrap();
+        let request = Request { settings: Settings { steps: 7, ..Settings::default() }, ..Request::new(text, "") };
+        Ok(session.lower(&request, PresetSet::builtin()).1)
+    });
 }
 
 #[test]
