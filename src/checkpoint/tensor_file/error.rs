@@ -279,8 +279,8 @@ impl Said for Reason {
                 "ファイルの代わりに保存されたウェブページです。(必要ならログインして) ダウンロードし直してください"
             ),
             Reason::Answer(text) => say!(
-                "it is a server's answer that was saved in place of the file, “{text}”; download it again, logged in where the site asks for it",
-                "ファイルの代わりに保存されたサーバーの返答です (「{text}」)。(必要ならログインして) ダウンロードし直してください"
+                "it is a server's answer (a web page, XML or JSON) that was saved in place of the file, “{text}”; download it again, logged in where the site asks for it",
+                "ファイルの代わりに保存されたサーバーの返答 (ウェブページ、XML、JSON など) です (「{text}」)。(必要ならログインして) ダウンロードし直してください"
             ),
             Reason::Zeros => say!(
                 "its bytes are all zero: the download reserved the space and never filled it; download it again",
