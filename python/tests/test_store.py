@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,26 +13,10 @@ from lbw.ray import _jobs, _stage, _store  # noqa: E402
 
 
 @pytest.fixture(scope="module")
-def bucket() -> Iterator[str]:
+def bucket(s3: str) -> str:
     """The address of a bucket, without its end."""
-    server = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-p", "0"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    assert server.stdout is not None
-    address = next(line.split()[-1] for line in server.stdout if "Running on" in line)
-    try:
-        for _ in range(100):
-            try:
-                urllib.request.urlopen(urllib.request.Request(f"{address}/lbw", method="PUT"))
-                break
-            except urllib.error.URLError:
-                time.sleep(0.1)
-        host = address.removeprefix("http://").rstrip("/")
-        yield f"s3://me:secret@lbw/%s?scheme=http&endpoint_override={host.replace(':', '%%3A')}&region=us-east-1"
-    finally:
-        server.kill()
-        server.wait()
-        server.stdout.close()
+    host = s3.removeprefix("http://")
+    return f"s3://me:secret@lbw/%s?scheme=http&endpoint_override={host.replace(':', '%%3A')}&region=us-east-1"
 
 
 def test_files_are_written_read_and_found(bucket: str) -> None:

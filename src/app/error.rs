@@ -241,6 +241,7 @@ impl From<ManifestError> for Error {
                 Error::file(code::OTHER_FOLDER, error.said())
             }
             ManifestError::Io { .. } => Error::file(code::NOT_WRITTEN, error.said()),
+            ManifestError::Location(_) => Error::words(code::USAGE, error.said()),
         }
     }
 }

@@ -1,24 +1,20 @@
 //! `manifest.jsonl`: what a batch is to make and what of it is done, one line of JSON per job.
 //!
 //! The file is written anew when a run begins, and lines are added as jobs end; the last line of a job counts. Both happen
-//! under a lock in the output folder, so several workers can share it. A worker that is killed while it adds a line leaves
-//! half a line, which nobody believes.
+//! so that several workers can share it (`location`). A worker that is killed while it adds a line leaves half a line, which
+//! nobody believes.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::{File, OpenOptions};
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::io::{BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Component, Path, PathBuf};
+use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
-use super::claim::{Claim, new_file, wait_for};
+use super::location::{Location, MANIFEST as NAME, location};
 use crate::diagnostic::{Said, Text};
-use crate::files;
-use crate::files::limits::MANIFEST;
 use crate::say;
 
-const NAME: &str = "manifest.jsonl";
 const FORMAT: u32 = 1;
 
 /// Why a manifest is of no use.
@@ -31,6 +27,7 @@ pub enum ManifestError {
     NotOurs { path: PathBuf },
     Damaged { path: PathBuf },
     OtherBatch { path: PathBuf, theirs: String },
+    Location(std::io::Error),
 }
 
 impl Said for ManifestError {
@@ -40,6 +37,7 @@ impl Said for ManifestError {
                 let (path, source) = (path.display(), source.said());
                 say!("{path}: {source}", "{path}: {source}", with source)
             }
+            ManifestError::Location(source) => source.said(),
             ManifestError::Absent { path } => {
                 let path = path.display();
                 say!(
@@ -110,6 +108,9 @@ pub struct Job {
     /// Who drew it, where it was another host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
+    /// What an object store calls this version of the finished file: whether it is still that is told without reading it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -136,10 +137,10 @@ impl Header {
     }
 }
 
-/// A batch's folder and what is known of its jobs.
+/// What is known of the jobs of a batch.
 #[derive(Debug)]
 pub struct Manifest {
-    folder: PathBuf,
+    location: Rc<dyn Location>,
     header: Header,
     /// The jobs in the order of the prompt file.
     jobs: Vec<Job>,
@@ -149,14 +150,18 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// The manifest in `folder`.
+    /// The manifest in `folder`, which may be a bucket.
     pub fn read(folder: &Path) -> Result<Self, ManifestError> {
-        let path = folder.join(NAME);
-        let failed = |source: std::io::Error| match source.kind() {
-            std::io::ErrorKind::NotFound => ManifestError::Absent { path: folder.to_owned() },
-            _ => ManifestError::Io { path: path.clone(), source },
+        Manifest::of(location(folder)?)
+    }
+
+    fn of(location: Rc<dyn Location>) -> Result<Self, ManifestError> {
+        let path = location.path(NAME);
+        let bytes = match location.read() {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => return Err(ManifestError::Absent { path: location.path("") }),
+            Err(source) => return Err(ManifestError::Io { path, source }),
         };
-        let bytes = files::read(&path, MANIFEST).map_err(failed)?;
         let text = String::from_utf8_lossy(&bytes);
         let mut lines = text.lines();
         let header: Option<Header> = lines.next().and_then(|line| serde_json::from_str(line).ok());
@@ -166,7 +171,7 @@ impl Manifest {
             Some(header) => header,
         };
         let mut manifest = Manifest {
-            folder: folder.to_owned(),
+            location,
             header,
             jobs: Vec::new(),
             by_id: HashMap::new(),
@@ -180,18 +185,17 @@ impl Manifest {
     /// Begins or goes on with a batch: `plan` gives its jobs from the base of the drawn seeds; what is already done of them
     /// stays done. `plan` may refuse, then nothing is written.
     pub fn plan<E: From<ManifestError>>(
-        folder: &Path,
+        location: Rc<dyn Location>,
         sources: &[String],
         new_seed_base: u64,
         plan: impl FnOnce(u64, Option<&Manifest>) -> Result<Vec<Job>, E>,
     ) -> Result<Self, E> {
-        let io = |source| ManifestError::Io { path: folder.to_owned(), source };
-        std::fs::create_dir_all(folder).map_err(io)?;
-        let _lock = lock(folder).map_err(io)?;
-        let old = match Manifest::read(folder) {
+        let io = |source| ManifestError::Io { path: location.path(""), source };
+        let _lock = location.lock().map_err(io)?;
+        let old = match Manifest::of(location.clone()) {
             Ok(old) if old.header.sources != sources => {
                 let theirs = old.header.sources.join(", ");
-                return Err(ManifestError::OtherBatch { path: folder.to_owned(), theirs }.into());
+                return Err(ManifestError::OtherBatch { path: location.path(""), theirs }.into());
             }
             Ok(old) => Some(old),
             Err(ManifestError::Absent { .. }) => None,
@@ -202,7 +206,8 @@ impl Manifest {
         let was_made = |job: &&Job| matches!(job.state, State::Done | State::Former);
         for job in &mut jobs {
             if let Some(known) = old.as_ref().and_then(|old| old.job(&job.id, &job.file)).filter(was_made) {
-                (job.state, job.crc32, job.host) = (State::Done, known.crc32, known.host.clone());
+                (job.state, job.crc32) = (State::Done, known.crc32);
+                (job.host, job.version) = (known.host.clone(), known.version.clone());
             }
         }
         let wanted: HashSet<(&str, &str)> = jobs.iter().map(|j| (j.id.as_str(), j.file.as_str())).collect();
@@ -215,8 +220,13 @@ impl Manifest {
         header.crc32 = Some(header.checksum());
         let mut text = line(&header);
         jobs.iter().for_each(|job| text.push_str(&line(job)));
-        replace(&folder.join(NAME), text.as_bytes()).map_err(io)?;
-        Ok(Manifest::read(folder)?)
+        location.replace(text.as_bytes()).map_err(io)?;
+        Ok(Manifest::of(location)?)
+    }
+
+    /// Where the batch is kept.
+    pub fn location(&self) -> &dyn Location {
+        &*self.location
     }
 
     /// The jobs that the prompt files ask for.
@@ -242,47 +252,32 @@ impl Manifest {
     /// Whether the picture of `job` is there, whole and as it was made.
     pub fn is_done(&self, id: &str, file: &str) -> bool {
         self.job(id, file).is_some_and(|job| {
-            job.state == State::Done
-                && job.crc32.is_some()
-                && is_inside(&job.file)
-                && checksum_of_file(&self.folder.join(file)).ok() == job.crc32
+            job.state == State::Done && job.crc32.is_some() && is_inside(&job.file) && self.location.is_as_made(job)
         })
     }
 
     /// Adds what became of a job.
     pub fn record(&mut self, job: &Job) -> Result<(), ManifestError> {
-        let path = self.folder.join(NAME);
-        let io = |source| ManifestError::Io { path: path.clone(), source };
-        let _lock = lock(&self.folder).map_err(io)?;
-        let mut file = OpenOptions::new().read(true).append(true).open(&path).map_err(io)?;
-        // A line that was cut short by a killed worker gets its end, so that this one stands alone.
-        let mut text = if ends_with_line(&mut file).map_err(io)? { String::new() } else { "\n".to_owned() };
-        text.push_str(&line(job));
-        file.write_all(text.as_bytes()).and_then(|()| file.sync_data()).map_err(io)?;
+        self.location.add(job, &line(job)).map_err(|source| self.io(source))?;
         self.refresh()
     }
 
     /// Reads what other workers have added.
     pub fn refresh(&mut self) -> Result<(), ManifestError> {
-        let path = self.folder.join(NAME);
-        let io = |source| ManifestError::Io { path: path.clone(), source };
-        let mut file = BufReader::new(files::open(&path).map_err(io)?);
-        let is_long = file.get_ref().metadata().map_err(io)?.len() > MANIFEST as u64;
-        let (mut first, header) = (Vec::new(), line(&self.header));
-        file.by_ref().take(header.len() as u64).read_to_end(&mut first).map_err(io)?;
-        if is_long || first != header.as_bytes() {
-            *self = Manifest::read(&self.folder)?;
+        let added = self.location.added(line(&self.header).as_bytes(), self.read).map_err(|source| self.io(source))?;
+        let Some(bytes) = added else {
+            *self = Manifest::of(self.location.clone())?;
             return Ok(());
-        }
-        file.seek(SeekFrom::Start(self.read)).map_err(io)?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(io)?;
+        };
         // A line that is still being written is read the next time.
         let whole = whole_lines(&bytes);
         self.read += whole as u64;
-        let text = String::from_utf8_lossy(&bytes[..whole]).into_owned();
-        self.take(text.lines());
+        self.take(String::from_utf8_lossy(&bytes[..whole]).lines());
         Ok(())
+    }
+
+    fn io(&self, source: std::io::Error) -> ManifestError {
+        ManifestError::Io { path: self.location.path(NAME), source }
     }
 
     fn take<'a>(&mut self, lines: impl Iterator<Item = &'a str>) {
@@ -298,33 +293,9 @@ impl Manifest {
     }
 }
 
-/// Writes the manifest anew, under the lock. The temporary file has one name: what a killed worker left is written over.
-fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let part = path.with_extension("part");
-    let mut file = new_file(&part)?;
-    let written = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| std::fs::rename(&part, path));
-    if written.is_err() {
-        let _ = std::fs::remove_file(&part);
-    }
-    written
-}
-
 /// Whether a name stays in its folder. A manifest may be somebody else's.
 pub fn is_inside(file: &str) -> bool {
     !file.is_empty() && Path::new(file).components().all(|part| matches!(part, Component::Normal(_)))
-}
-
-/// CRC-32 of a file's bytes.
-pub fn checksum_of_file(path: &Path) -> std::io::Result<u32> {
-    let mut hasher = crc32fast::Hasher::new();
-    let mut file = files::open(path)?;
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(hasher.finalize()),
-            n => hasher.update(&buffer[..n]),
-        }
-    }
 }
 
 fn line(value: &impl Serialize) -> String {
@@ -337,21 +308,6 @@ fn whole_lines(bytes: &[u8]) -> usize {
     bytes.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1)
 }
 
-fn ends_with_line(file: &mut File) -> std::io::Result<bool> {
-    if file.metadata()?.len() == 0 {
-        return Ok(true);
-    }
-    file.seek(SeekFrom::End(-1))?;
-    let mut last = [0];
-    file.read_exact(&mut last)?;
-    Ok(last == *b"\n")
-}
-
-/// The lock under which the manifest is written: a claim like those on jobs, whose names are numbers.
-fn lock(folder: &Path) -> std::io::Result<Claim> {
-    wait_for(folder, "manifest")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -359,11 +315,11 @@ mod tests {
     fn job(id: &str, state: State) -> Job {
         let file = format!("{id}.png");
         let (id, source) = (id.to_owned(), "a.txt".to_owned());
-        Job { id, file, source, line: 1, seed: 1, state, crc32: None, error: None, host: None }
+        Job { id, file, source, line: 1, seed: 1, state, crc32: None, error: None, host: None, version: None }
     }
 
     fn plan(folder: &Path, ids: &[&str]) -> Result<Manifest, ManifestError> {
-        Manifest::plan(folder, &["a.txt".to_owned()], 7, |base, _| {
+        Manifest::plan(location(folder)?, &["a.txt".to_owned()], 7, |base, _| {
             assert_eq!(base, 7);
             Ok(ids.iter().map(|id| job(id, State::Planned)).collect())
         })
@@ -374,7 +330,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut manifest = plan(dir.path(), &["a", "b"]).unwrap();
         std::fs::write(dir.path().join("a.png"), "picture").unwrap();
-        let crc32 = Some(checksum_of_file(&dir.path().join("a.png")).unwrap());
+        let crc32 = Some(crc32fast::hash(b"picture"));
         manifest.record(&Job { crc32, ..job("a", State::Done) }).unwrap();
         assert!(manifest.is_done("a", "a.png") && !manifest.is_done("b", "b.png"));
 
@@ -394,7 +350,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut manifest = plan(dir.path(), &["a"]).unwrap();
         std::fs::write(dir.path().join("a.png"), "picture").unwrap();
-        let crc32 = Some(checksum_of_file(&dir.path().join("a.png")).unwrap());
+        let crc32 = Some(crc32fast::hash(b"picture"));
         manifest.record(&Job { crc32, ..job("a", State::Done) }).unwrap();
         let without = plan(dir.path(), &["b"]).unwrap();
         assert_eq!(without.jobs().count(), 1);
@@ -422,7 +378,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         assert!(matches!(Manifest::read(dir.path()), Err(ManifestError::Absent { .. })));
         plan(dir.path(), &["a"]).unwrap();
-        let other = Manifest::plan(dir.path(), &["b.txt".to_owned()], 1, |_, _| Ok::<_, ManifestError>(Vec::new()));
+        let other = Manifest::plan(location(dir.path()).unwrap(), &["b.txt".to_owned()], 1, |_, _| {
+            Ok::<_, ManifestError>(Vec::new())
+        });
         assert!(matches!(other, Err(ManifestError::OtherBatch { .. })));
         std::fs::write(dir.path().join(NAME), "notes\n").unwrap();
         assert!(matches!(plan(dir.path(), &["a"]), Err(ManifestError::NotOurs { .. })));
@@ -454,7 +412,9 @@ mod tests {
         assert!(is_inside("a.png") && is_inside("sub/a.png"));
         let dir = tempfile::tempdir().unwrap();
         let outside = Job { file: "/dev/zero".to_owned(), crc32: Some(0), ..job("a", State::Done) };
-        let manifest = Manifest::plan(dir.path(), &[], 7, |_, _| Ok::<_, ManifestError>(vec![outside])).unwrap();
+        let manifest =
+            Manifest::plan(location(dir.path()).unwrap(), &[], 7, |_, _| Ok::<_, ManifestError>(vec![outside]))
+                .unwrap();
         assert!(!manifest.is_done("a", "/dev/zero"));
     }
 }

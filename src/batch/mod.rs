@@ -3,16 +3,17 @@
 mod claim;
 mod entry;
 mod form;
+mod location;
 mod manifest;
 mod name;
 mod prompt_file;
 mod prompt_line;
 mod shard;
 
-pub use claim::{Claim, claim, sweep};
 pub use entry::{Entry, Finding, Place, wrong_option};
 pub use form::{Form, Options, Read};
-pub use manifest::{Job, Manifest, ManifestError, State, checksum_of_file, is_inside};
+pub use location::{Held, Location, location};
+pub use manifest::{Job, Manifest, ManifestError, State, is_inside};
 pub use name::{NameError, NameParts, Pattern};
 pub use prompt_file::{Position, PromptFile, Seeds};
 pub use prompt_line::{LineError, parse_line};

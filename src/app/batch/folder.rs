@@ -1,27 +1,27 @@
-//! The folder of a batch: a manifest of what is done, and claims on what is being drawn.
+//! Where a batch is kept, as the loop that draws sees it: a manifest of what is done, and claims on what is being drawn.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::app::draw::{self, Kept, Look, Store};
 use crate::app::error::{Error, Result};
 use crate::app::studio::Picture;
-use crate::batch::{Claim, Job, Manifest, State, claim};
+use crate::batch::{Held, Job, Manifest, State};
 use crate::diagnostic::code;
 use crate::say;
 
 /// Pictures with a manifest and claims.
 pub(super) struct Folder {
-    pub(super) path: PathBuf,
-    pub(super) manifest: Manifest,
+    manifest: Manifest,
     /// Whether other workers may draw here.
-    pub(super) is_shared: bool,
+    is_shared: bool,
     /// The claim on the job that is being drawn.
-    claimed: Option<Claim>,
+    claimed: Option<Box<dyn Held>>,
 }
 
 impl Folder {
-    pub(super) fn new(path: &Path, manifest: Manifest, is_shared: bool) -> Self {
-        Folder { path: path.to_owned(), manifest, is_shared, claimed: None }
+    pub(super) fn new(manifest: Manifest, is_shared: bool) -> Self {
+        let is_shared = is_shared || manifest.location().is_always_shared();
+        Folder { manifest, is_shared, claimed: None }
     }
 
     fn io(&self, path: &Path, error: &std::io::Error) -> Error {
@@ -35,7 +35,7 @@ impl Folder {
     fn record(&mut self, job: &draw::Job, change: impl FnOnce(&mut Job)) -> Result<()> {
         let known = self.manifest.job(&job.id, job.file.as_deref().unwrap_or_default());
         if let Some(known) = known {
-            let mut known = Job { crc32: None, error: None, host: None, ..known.clone() };
+            let mut known = Job { crc32: None, error: None, host: None, version: None, ..known.clone() };
             change(&mut known);
             self.manifest.record(&known)?;
         }
@@ -46,38 +46,44 @@ impl Folder {
 impl Store for Folder {
     fn look(&mut self, job: &draw::Job) -> Result<Look> {
         let name = job.file.clone().unwrap_or_default();
-        let file = self.path.join(&name);
+        let file = self.manifest.location().path(&name);
         self.claimed = None;
         if self.manifest.is_done(&job.id, &name) {
             return Ok(Look::There(file));
         }
-        let Some(claimed) = claim(&self.path, &job.id).map_err(|e| self.io(&self.path, &e))? else {
-            if self.is_shared {
-                return Ok(Look::Busy);
-            }
-            let path = self.path.display();
-            let message = say!("{path}: another lbw draws here", "{path}: 別の lbw がここに描いています");
-            return Err(Error::file(code::FOLDER_IN_USE, message)
-                .help(say!("--claim shares the work", "--claim を付けると分担できます")));
-        };
+        let folder = self.manifest.location().path("");
+        let claimed = self.manifest.location().claim(&job.id, &name).map_err(|e| self.io(&folder, &e))?;
         // It may have been finished by another worker a moment ago.
         self.manifest.refresh()?;
         if self.manifest.is_done(&job.id, &name) {
             return Ok(Look::There(file));
         }
-        self.claimed = Some(claimed);
-        Ok(Look::Draw(Some(file)))
+        if claimed.is_some() {
+            self.claimed = claimed;
+            return Ok(Look::Draw(Some(file)));
+        }
+        if self.is_shared {
+            return Ok(Look::Busy);
+        }
+        let path = folder.display();
+        let message = say!("{path}: another lbw draws here", "{path}: 別の lbw がここに描いています");
+        Err(Error::file(code::FOLDER_IN_USE, message)
+            .help(say!("--claim shares the work", "--claim を付けると分担できます")))
     }
 
     fn keep(&mut self, job: &draw::Job, picture: &Picture) -> Result<Kept> {
         let bytes = picture.png()?;
-        let file = self.path.join(job.file.clone().unwrap_or_default());
-        if let Some(claimed) = &self.claimed {
-            claimed.write(&file, &bytes).map_err(|e| self.io(&file, &e))?;
-        }
+        let name = job.file.clone().unwrap_or_default();
+        let file = self.manifest.location().path(&name);
+        let version = match &self.claimed {
+            Some(claimed) => claimed.write(&name, &bytes).map_err(|e| self.io(&file, &e))?,
+            None => None,
+        };
         let crc32 = Some(crc32fast::hash(&bytes));
         let host = picture.host.clone();
-        self.record(job, |job| (job.state, job.crc32, job.host) = (State::Done, crc32, host))?;
+        self.record(job, |job| {
+            (job.state, job.crc32, job.host, job.version) = (State::Done, crc32, host, version);
+        })?;
         self.claimed = None;
         Ok(Kept { file, crc32 })
     }

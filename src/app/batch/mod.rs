@@ -8,7 +8,7 @@ mod state;
 
 pub use grid::draw_grid;
 pub use prepare::{Batch, Line, Wish};
-pub use run::{Running, run};
+pub use run::{Running, could_be, run};
 pub use state::{Bad, State, state, verify};
 
 pub use crate::batch::{Form, Pattern, Shard};

@@ -15,7 +15,7 @@ use crate::app::prompts::no_plan;
 use crate::app::random::new_seed_base;
 use crate::app::renderer::Renderer;
 use crate::app::session::Pictures;
-use crate::batch::{Job, Manifest, ManifestError, NameParts, Pattern, State, sweep};
+use crate::batch::{Job, Location, Manifest, ManifestError, NameParts, Pattern, State, location};
 use crate::diagnostic::code;
 use crate::files::limits::BATCH_PICTURES;
 use crate::plan::Plan;
@@ -32,7 +32,12 @@ pub struct Running {
     pub pictures: Vec<(PathBuf, u32, u32)>,
 }
 
-/// Draws `batch` into `folder`.
+/// Whether `folder` can be that of a batch, as far as that is told without opening it.
+pub fn could_be(folder: &Path) -> Result<()> {
+    Ok(location(folder).map(drop)?)
+}
+
+/// Draws `batch` into `folder`, which may be a bucket.
 pub fn run(
     batch: Batch<'_>,
     wish: &Wish,
@@ -54,19 +59,20 @@ pub fn run(
         renderer.id(line.pictures(batch.session, 0)?.first(), &line.model)?;
     }
     let mut jobs = BatchJobs { batch: &batch, base: 0, named: Vec::new(), last: RefCell::default() };
-    let manifest = Manifest::plan(folder, &batch.names, new_seed_base(), |base, old| {
+    let location = location(folder)?;
+    let manifest = Manifest::plan(location.clone(), &batch.names, new_seed_base(), |base, old| {
         jobs.base = base;
         let planned = jobs.name(wish, renderer)?;
-        refuse_foreign_files(folder, &planned, old)?;
+        refuse_foreign_files(&*location, &planned, old)?;
         Ok::<_, Stop>(planned)
     })
     .map_err(|stop| stop.0)?;
 
     let mine: Vec<usize> = (0..jobs.count()).filter(|n| wish.shard.is_none_or(|shard| shard.has(*n))).collect();
-    let mut store = Folder::new(folder, manifest, wish.claim);
+    let mut store = Folder::new(manifest, wish.claim);
     let outcome = draw(&jobs, &jobs.order(&mine), renderer, &mut store, sink)?;
-    sweep(folder).map_err(|e| Error::writing(folder, &e))?;
-    let pictures = jobs.named.iter().map(|named| (folder.join(&named.file), named.size.0, named.size.1));
+    location.sweep().map_err(|e| Error::writing(folder, &e))?;
+    let pictures = jobs.named.iter().map(|named| (location.path(&named.file), named.size.0, named.size.1));
     Ok(Running { of: mine.len(), pictures: pictures.collect(), outcome })
 }
 
@@ -143,7 +149,18 @@ impl BatchJobs<'_> {
                 });
                 let (source, seed) = (line.place().file.to_string(), plan.settings().seed);
                 let (line, state) = (line.place().line, State::Planned);
-                jobs.push(Job { id, file, source, line, seed, state, crc32: None, error: None, host: None });
+                jobs.push(Job {
+                    id,
+                    file,
+                    source,
+                    line,
+                    seed,
+                    state,
+                    crc32: None,
+                    error: None,
+                    host: None,
+                    version: None,
+                });
             }
         }
         Ok(jobs)
@@ -232,12 +249,13 @@ fn name_parts(plan: &Plan, line: &Line, number: usize, model_hash: String) -> Na
 }
 
 /// A file that this batch did not make is not written over.
-fn refuse_foreign_files(folder: &Path, jobs: &[Job], old: Option<&Manifest>) -> Result<()> {
+fn refuse_foreign_files(location: &dyn Location, jobs: &[Job], old: Option<&Manifest>) -> Result<()> {
     let known: HashSet<&str> = old.iter().flat_map(|manifest| manifest.files()).collect();
     let files = jobs.iter().map(|job| job.file.as_str());
-    let foreign: Vec<_> = files.filter(|file| !known.contains(file) && folder.join(file).exists()).collect();
+    let foreign: Vec<_> = files.filter(|file| !known.contains(file) && location.has(file)).collect();
     let Some(first) = foreign.first() else { return Ok(()) };
-    let (folder, others) = (folder.display(), foreign.len() - 1);
+    let (folder, others) = (location.path(""), foreign.len() - 1);
+    let folder = folder.display();
     let message = match others {
         0 => say!(
             "{folder}: {first} would be written over, and this batch did not make it",

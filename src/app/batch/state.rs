@@ -44,13 +44,17 @@ pub fn state(folder: &Path) -> Result<State> {
 /// The pictures of the batch in `folder` that are not as they should be, and how many there are in all.
 pub fn verify(folder: &Path) -> Result<(Vec<Bad>, usize)> {
     let manifest = Manifest::read(folder)?;
-    let bad = manifest.jobs().filter(|job| !manifest.is_done(&job.id, &job.file)).map(|job| {
-        let what = match (job.state, is_inside(&job.file) && folder.join(&job.file).exists()) {
+    let location = manifest.location();
+    let is_intact = |job: &&Job| {
+        job.state == JobState::Done && is_inside(&job.file) && location.checksum(&job.file).ok() == job.crc32
+    };
+    let bad = manifest.jobs().filter(|job| job.crc32.is_none() || !is_intact(job)).map(|job| {
+        let what = match job.state {
             _ if !is_inside(&job.file) => say!("outside of the folder", "フォルダーの外を指しています"),
-            (JobState::Done, true) => say!("damaged or changed", "壊れているか変更されています"),
-            (JobState::Done, false) => say!("gone", "ありません"),
-            (JobState::Failed, _) => say!("failed", "失敗しました"),
-            (JobState::Planned | JobState::Former, _) => say!("not drawn yet", "まだ描いていません"),
+            JobState::Done if location.has(&job.file) => say!("damaged or changed", "壊れているか変更されています"),
+            JobState::Done => say!("gone", "ありません"),
+            JobState::Failed => say!("failed", "失敗しました"),
+            JobState::Planned | JobState::Former => say!("not drawn yet", "まだ描いていません"),
         };
         Bad { job: job.clone(), what }
     });

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use crate::app::batch::{Batch, draw_grid, run as draw_batch};
+use crate::app::batch::{Batch, could_be, draw_grid, run as draw_batch};
 use crate::app::{Caller, Error, ErrorKind, Event, some_failed};
 use crate::cli::exit::CommandResult;
 use crate::cli::terminal::Terminal;
@@ -25,6 +25,12 @@ pub fn run(args: &BatchArgs, terminal: Terminal) -> CommandResult {
     }
     let (wish, json) = (args.wish(), args.json);
     let folder = args.output.clone().unwrap_or_else(|| default_folder(&args.inputs));
+    could_be(&folder)?;
+    if args.grid && is_remote(&folder) {
+        let message =
+            say!("--grid: the pictures have to lie in a folder", "--grid: 画像をフォルダーに置く場合だけ使えます");
+        return Err(Error::words(code::USAGE, message).into());
+    }
     let caller = Caller { patch: args.defaults.patch()?, is_default: true, strict: args.strict };
     let (session, drawer) = args.via.open(&args.places, caller, &args.engine)?;
     let mut batch = Batch::prepare(&session, &wish)?;
@@ -80,6 +86,11 @@ pub fn run(args: &BatchArgs, terminal: Terminal) -> CommandResult {
 
 fn note(text: Text) -> Diagnostic {
     Diagnostic::new(code::DONE, text)
+}
+
+/// Whether it is the address of something elsewhere.
+fn is_remote(folder: &Path) -> bool {
+    folder.to_str().is_some_and(|text| text.contains("://"))
 }
 
 /// `lbw-out/cats` for `cats.txt`, and `lbw-out/stdin` for `-`.
