@@ -19,7 +19,8 @@ import lbw
 
 ray = pytest.importorskip("ray")
 
-from lbw.ray import Summary, batch  # noqa: E402
+import lbw.ray  # noqa: E402
+from lbw.ray import Failure, Summary, _drawer, batch  # noqa: E402
 
 #: Small and quick: there are many.
 SIZE: dict[str, Any] = {"width": 64, "height": 64, "steps": 1}
@@ -185,6 +186,46 @@ def test_what_a_node_lacks_is_told_with_node_line_and_advice(
     assert "home" in trouble.message and trouble.findings[0].code == "E0218" and trouble.line is not None
     cluster.remove_node(bad)
     cluster.remove_node(good[0])
+
+
+def test_studies_are_those_of_one_machine(cluster: Any, tmp_path: Path) -> None:
+    node = cluster.add_node(num_cpus=2)
+    prompt = "red circle <lora:house:1:1:lbw=XYZ>"
+    plot: dict[str, Any] = {"x": "Block ID=IN04,OUT00", "y": "values=0,1"}
+    alone, there = tmp_path / "alone", tmp_path / "there"
+    with lbw.Studio(**SIZE) as studio:
+        analysis = studio.analyze(prompt, blocks="IN04,OUT00", seed=1, output=alone / "analysis")
+        drawn = studio.xyz(prompt, seed=1, output=alone / "plot", **plot)
+    runs: list[Summary] = []
+    found = lbw.ray.analyze(prompt, blocks="IN04,OUT00", seed=1, out=str(there / "analysis"), on_progress=runs.append, **SIZE)
+    assert found.blocks == analysis.blocks and found.guilty == analysis.guilty
+    for _ in range(2):
+        assert lbw.ray.xyz(prompt, seed=1, out=str(there / "plot"), on_progress=runs.append, **plot, **SIZE) == drawn
+    distinct = {id(summary): (summary.drawn, summary.there) for summary in runs}
+    assert list(distinct.values()) == [(4, 0), (3, 0), (0, 3)]
+    files = {path.relative_to(alone): path.read_bytes() for path in alone.rglob("*.*")}
+    # What a run cost stands in its report.
+    cost = {Path("analysis/analysis.json"), Path("analysis/analysis.html")}
+    same = {path.relative_to(there): path.read_bytes() for path in there.rglob("*.*")}
+    assert set(same) == set(files)
+    assert {path for path in files if files[path] != same[path]} <= cost
+    cluster.remove_node(node)
+
+
+def test_what_holds_for_all_pictures_of_a_node_is_told_once() -> None:
+    """Each has a temporary file of its own on a disk that is full."""
+    rows = []
+    for name in ("1.png", "2.png"):
+        path = f"/tmp/lbw-studio-17-ab_c/{name}"
+        finding = lbw.Finding("E0706", "error", f'cannot write {path}: No space left on device at path "{path}.part"')
+        rows.append(_drawer._wrong(lbw.FileError(finding.message, [finding])))
+    assert rows[0] == rows[1]
+    failed = [Failure("10.0.0.7", row["error"], "p.jsonl", n, tuple(row["findings"])) for n, row in enumerate(rows, 1)]
+    with pytest.raises(lbw.LbwError) as caught:
+        Summary(pictures=3, failed=failed).check()
+    told = str(caught.value)
+    assert "2 of 3 pictures failed" in told and "p.jsonl:1 and 1 more: on node 10.0.0.7: " in told
+    assert told.count("No space left") == 1 and "cannot write /tmp/lbw-studio: " in told
 
 
 def test_a_node_with_another_version_is_left_out(cluster: Any, tmp_path: Path) -> None:

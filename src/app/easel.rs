@@ -28,12 +28,7 @@ pub struct Easel<'a> {
 impl Easel<'_> {
     /// Draws what is not there yet; gives the files.
     pub fn draw(&mut self, plans: Vec<(String, Plan)>) -> Result<Vec<PathBuf>> {
-        let mut jobs = Vec::new();
-        for (name, plan) in plans {
-            let id = self.renderer.id(&plan, self.model)?;
-            let model = self.model.clone();
-            jobs.push(Job { plan, model, name, place: None, pasted: None, id, file: None });
-        }
+        let jobs = self.jobs(plans)?;
         let (work, outer) = (&mut self.work, &mut *self.sink);
         let mut count = |event: Event<'_>| {
             match &event {
@@ -48,6 +43,16 @@ impl Easel<'_> {
         let outcome = draw(&jobs, &order, self.renderer, &mut Cells::new(&self.cells)?, &mut count)?;
         some_failed(&outcome, jobs.len())?;
         outcome.files.into_iter().map(|file| file.ok_or_else(missing)).collect()
+    }
+
+    /// Plans as jobs under their names.
+    pub fn jobs(&mut self, plans: Vec<(String, Plan)>) -> Result<Vec<Job>> {
+        let job = |(name, plan)| {
+            let id = self.renderer.id(&plan, self.model)?;
+            let model = self.model.clone();
+            Ok(Job { plan, model, name, place: None, pasted: None, id, file: None })
+        };
+        plans.into_iter().map(job).collect()
     }
 
     /// What the checkpoint itself sees in a picture; nothing where another host has it.

@@ -172,7 +172,7 @@ impl Store for Cells {
 
     fn look(&mut self, job: &Job) -> Result<Look> {
         let file = self.files.entry(job.id.clone());
-        let file = file.or_insert_with(|| self.folder.join(file_name(&job.name, &job.id))).clone();
+        let file = file.or_insert_with(|| self.folder.join(cell_name(job))).clone();
         if self.whole.contains(&file) || read_cell(&file).is_ok() {
             self.whole.insert(file.clone());
             return Ok(Look::There(file));
@@ -181,7 +181,7 @@ impl Store for Cells {
     }
 
     fn keep(&mut self, job: &Job, picture: &Picture) -> Result<Kept> {
-        let file = self.files.get(&job.id).cloned().unwrap_or_else(|| self.folder.join(file_name(&job.name, &job.id)));
+        let file = self.files.get(&job.id).cloned().unwrap_or_else(|| self.folder.join(cell_name(job)));
         picture.write(&file, Existing::Replace)?;
         self.whole.insert(file.clone());
         Ok(Kept { file, crc32: None })
@@ -210,6 +210,11 @@ fn files_by_id(folder: &Path) -> std::io::Result<HashMap<String, PathBuf>> {
         }
     }
     Ok(found)
+}
+
+/// The file of a cell in its folder.
+pub fn cell_name(job: &Job) -> String {
+    file_name(&job.name, &job.id)
 }
 
 /// `NAME-ID.png`, the name cut to a sensible length.

@@ -22,6 +22,12 @@ use crate::study::grid::{Fonts, Labels, Layout};
 use crate::study::xyz::{Axis, Grid, Plot, Study};
 use crate::study::xyz_weights::Run;
 
+/// The most cells of all grids together, where nobody says.
+pub const MAX_CELLS: usize = 400;
+
+/// Cells in a grid are no smaller.
+pub const MIN_CELL_SIZE: u32 = 8;
+
 /// What is asked of a plot.
 #[derive(Debug, Clone, Default)]
 pub struct Wish {
@@ -126,9 +132,19 @@ impl Prepared {
         (cells, different, grids.collect())
     }
 
+    /// Begins the folder; an error where it holds another plot.
+    pub fn begin(&self) -> Result<()> {
+        claim(&self.folder, &self.record)
+    }
+
+    /// The cells. Pictures that lie in `cells` of the plot's folder, under their [`cell_name`](super::store::cell_name)s, are not drawn again.
+    pub fn jobs(&self) -> &[Job] {
+        &self.jobs
+    }
+
     /// Draws the cells that are not there and puts them into grids.
     pub fn draw(&self, renderer: &mut dyn Renderer, sink: &mut dyn Sink) -> Result<Drawn> {
-        claim(&self.folder, &self.record)?;
+        self.begin()?;
         let order: Vec<usize> = (0..self.jobs.len()).collect();
         let mut store = Cells::new(&self.folder.join("cells"))?;
         let mut drawn = 0;

@@ -174,3 +174,33 @@ fn an_analysis_is_told_as_it_goes() {
     assert_eq!(blocks, ["IN04", "OUT00"]);
     assert!(s.names("out/study").contains(&"analysis.html".to_owned()));
 }
+
+/// Whoever has more machines draws the cells there, and puts them where the study looks for them.
+#[test]
+fn the_cells_of_a_study_may_be_drawn_by_others() {
+    let s = Sandbox::new();
+    let request = json!({ "prompt": "red circle <lora:house:1:1:lbw=XYZ>", "steps": 1, "width": 64, "height": 64 });
+    let studies = [
+        (json!({ "analyze": { "blocks": "IN04,OUT00", "folder": "study" } }), "study", "analyzed", 4),
+        (json!({ "xyz": { "x": "Block ID=IN04,OUT00", "y": "values=0,1", "folder": "plot" } }), "plot", "plotted", 3),
+    ];
+    for (mut job, folder, end, pictures) in studies {
+        (job["request"], job["dry_run"]) = (request.clone(), json!(true));
+        let events = worker(&s, 0, format!("{job}\n").as_bytes());
+        let planned: Vec<_> = events.iter().filter(|e| e["event"] == "planned").collect();
+        let ids: std::collections::HashSet<_> = planned.iter().map(|e| e["id"].as_str().unwrap()).collect();
+        assert_eq!(ids.len(), pictures, "{planned:?}");
+        let mut jobs: Vec<_> = planned
+            .iter()
+            .map(|e| json!({ "plan": e["plan"], "file": format!("{folder}/cells/{}", e["cell"].as_str().unwrap()) }))
+            .collect();
+        job["dry_run"] = json!(false);
+        job["request"]["seed"] = events.last().unwrap()["seed"].clone();
+        jobs.push(job);
+        let lines: String = jobs.iter().map(|job| format!("{job}\n")).collect();
+        let events = worker(&s, 0, lines.as_bytes());
+        assert_eq!(events.last().unwrap()["event"], end);
+        assert_eq!(events.iter().filter(|e| e["event"] == "picture").count(), 0, "nothing is drawn again");
+    }
+    assert!(s.names("out/plot").contains(&"grid.png".to_owned()));
+}

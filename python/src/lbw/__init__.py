@@ -12,7 +12,8 @@ from ._batch import Batch
 from ._errors import FileError, Finding, LbwError, WordsError, WorkerDied
 from ._picture import Picture
 from ._plan import Plan
-from ._studio import Analysis, Studio, plan
+from ._studio import Studio, plan
+from ._study import Analysis, Plot
 from ._worker import Step, binary
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "LbwError",
     "Picture",
     "Plan",
+    "Plot",
     "Step",
     "Studio",
     "WordsError",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from ._errors import Finding
@@ -26,6 +27,8 @@ class Plan:
     """The prompt file that asked for it."""
     line: int | None = None
     """And where in it, counted from 1."""
+    cell: str | None = None
+    """The name of its file among the cells of a study."""
     findings: tuple[Finding, ...] = field(default=(), compare=False)
     """What is surprising about it; what is wrong is an exception."""
 
@@ -55,7 +58,7 @@ class Plan:
         """The LoRAs of all passes, with the weight of every block."""
         return [lora for one in self.data["passes"] for lora in one.get("loras", ())]
 
-    @property
+    @cached_property
     def key(self) -> str:
         """What the weights of the model depend on: pictures with one key are best drawn one after the other."""
         return json.dumps([self.model, self.vae, self.loras], sort_keys=True)
@@ -78,5 +81,6 @@ def planned(event: Mapping[str, Any], findings: tuple[Finding, ...] = ()) -> Pla
         vae=event.get("vae"),
         source=event.get("source"),
         line=event.get("line"),
+        cell=event.get("cell"),
         findings=findings,
     )

@@ -8,7 +8,6 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar, Token
-from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
@@ -16,6 +15,7 @@ from ._batch import Batch
 from ._errors import Finding, LbwError, WordsError
 from ._picture import Picture, texts
 from ._plan import Plan, planned
+from ._study import Analysis, Plot, Study
 from ._worker import Step, Worker
 
 Path = str | os.PathLike[str]
@@ -201,24 +201,39 @@ class Studio:
     ) -> Analysis:
         """The Effective Block Analyzer: draws the picture with each block of the LoRA that is marked ``lbw=XYZ`` (or named) off,
         and compares. ``output`` is a folder for the report's page, its pictures and tables."""
-        folder = f"analysis-{next(self._names)}"
-        wish: dict[str, object] = {"lora": lora, "blocks": blocks, "seeds": seeds, "quick": quick, "toward": toward}
-        wish |= {"verify_prompts": list(verify_prompts), "folder": folder}
-        found: list[Finding] = []
+        wish = {"lora": lora, "blocks": blocks, "seeds": seeds, "quick": quick, "toward": toward, "verify_prompts": list(verify_prompts)}
+        with self._study("analyze", wish, _request(prompt, settings), on_picture) as study:
+            return study.analyzed(output)
 
-        def hear(event: dict[str, Any]) -> None:
-            if event["event"] == "found":
-                found.append(Finding.of(event["finding"]))
-            elif event["event"] == "picture" and on_picture is not None:
-                on_picture(event["number"], event["of"])
+    def xyz(
+        self,
+        prompt: str,
+        *,
+        x: str | None = None,
+        y: str | None = None,
+        z: str | None = None,
+        base: str | None = None,
+        cell_size: int | None = None,
+        max_cells: int | None = None,
+        output: Path | None = None,
+        on_picture: Callable[[int, int], object] | None = None,
+        **settings: object,
+    ) -> Plot:
+        """An XYZ plot; axes as ``lbw xyz`` takes them (``x="Block ID=IN05,OUT03", y="values=0,1"``). ``output`` is a folder for the
+        pictures of the cells and the grids."""
+        wish = {"x": x, "y": y, "z": z, "base": base, "cell_size": cell_size, "max_cells": max_cells}
+        with self._study("xyz", wish, _request(prompt, settings), on_picture) as study:
+            return study.plotted(output)
 
-        try:
-            done = self._worker.work({"analyze": wish, "request": _request(prompt, settings)}, hear)
-            if output is not None:
-                shutil.copytree(os.path.join(self._folder.name, folder), output, dirs_exist_ok=True)
-        finally:
-            shutil.rmtree(os.path.join(self._folder.name, folder), ignore_errors=True)
-        return Analysis(done["report"], done["text"], tuple(found))
+    def _study(
+        self,
+        kind: str,
+        wish: Mapping[str, object],
+        request: Mapping[str, object],
+        on_picture: Callable[[int, int], object] | None = None,
+    ) -> Study:
+        name = f"{kind}-{next(self._names)}"
+        return Study(self._worker, kind, {**wish, "folder": name}, request, os.path.join(self._folder.name, name), on_picture)
 
     def _plans(self, job: Mapping[str, Any]) -> list[Plan]:
         found: list[Finding] = []
@@ -232,43 +247,6 @@ class Studio:
 
         self._worker.work({**job, "dry_run": True}, hear)
         return [planned(event, tuple(found)) for event in events]
-
-
-@dataclass(frozen=True)
-class Analysis:
-    """What an analysis found."""
-
-    report: Mapping[str, Any] = field(repr=False)
-    """Everything, as ``lbw analyze --json`` prints it."""
-    text: str
-    """The table and the sentences, for people."""
-    findings: tuple[Finding, ...] = ()
-
-    @property
-    def blocks(self) -> list[dict[str, str | int | float]]:
-        """A row for each block, with plain values: pandas and polars take them."""
-        rows: list[dict[str, str | int | float]] = []
-        for block in self.report["blocks"]:
-            row = {name: value for name, value in block.items() if not isinstance(value, (dict, list))}
-            for group in ("effect", "left", "errors"):
-                row |= {f"{group}_{name}": value for name, value in block[group].items()}
-            rows.append(row)
-        return rows
-
-    @property
-    def ranking(self) -> list[str]:
-        """Blocks, the one that changes the picture most first."""
-        return list(self.report["ranking"])
-
-    @property
-    def guilty(self) -> list[str]:
-        """Blocks, the one that does most to colours and lines first."""
-        return list(self.report["guilty"])
-
-    @property
-    def suggestion(self) -> Mapping[str, Any] | None:
-        """Better weights, where ``toward`` asked for some."""
-        return self.report.get("suggestion")
 
 
 def plan(prompt: str, *, model: Path | None = None, lora_dirs: Sequence[Path] = (), **settings: object) -> Plan:

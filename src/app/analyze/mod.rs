@@ -8,7 +8,7 @@ mod suggestion;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::draw::{Event, Sink};
+use super::draw::{Event, Job, Sink};
 use super::error::{Error, Result};
 use super::folder::{Folder, unwritable};
 use super::renderer::Renderer;
@@ -162,6 +162,42 @@ pub struct Analyzed {
     pub page: PathBuf,
 }
 
+/// What [`analyze`] draws first, and compares. It begins the folder, in which the seed is settled; pictures that lie there when it goes
+/// on, in `cells` under their [`cell_name`](super::store::cell_name)s, are not drawn again.
+pub fn jobs(
+    session: Arc<Session>,
+    asked: Asked,
+    wish: &Wish,
+    renderer: &mut dyn Renderer,
+    sink: &mut dyn Sink,
+) -> Result<Vec<Job>> {
+    let mut subject = subject(session, asked, wish, sink)?;
+    let (folder, plan) = begin(&mut subject, wish, sink)?;
+    let mut pictures = Drawing::new(renderer, &subject, &folder, wish, sink);
+    let plans = pictures.plans(&plan)?;
+    pictures.easel.jobs(plans)
+}
+
+/// What is analysed.
+fn subject(session: Arc<Session>, asked: Asked, wish: &Wish, sink: &mut dyn Sink) -> Result<Subject> {
+    wish.check()?;
+    let subject = Subject::new(session, asked, wish.lora.as_deref(), wish.range()?)?;
+    for found in subject.check()? {
+        sink.event(Event::Found(&found));
+    }
+    Ok(subject)
+}
+
+/// Opens the folder, and plans.
+fn begin(subject: &mut Subject, wish: &Wish, sink: &mut dyn Sink) -> Result<(Folder, AnalysisPlan)> {
+    let folder = Folder::open(&wish.output, &json!({ "prompt": *subject.request.prompt.text }), subject, sink)?;
+    if wish.quick {
+        subject.quarter_steps()?;
+    }
+    let plan = wish.plan(subject)?;
+    Ok((folder, plan))
+}
+
 /// Draws, compares, suggests, and writes the report.
 pub fn analyze(
     session: Arc<Session>,
@@ -170,17 +206,9 @@ pub fn analyze(
     renderer: &mut dyn Renderer,
     sink: &mut dyn Sink,
 ) -> Result<Analyzed> {
-    wish.check()?;
-    let mut subject = Subject::new(session, asked, wish.lora.as_deref(), wish.range()?)?;
-    for found in subject.check()? {
-        sink.event(Event::Found(&found));
-    }
+    let mut subject = subject(session, asked, wish, sink)?;
     let preset = wish.save_preset.as_deref().map(|name| SavedPreset::new(name, &subject, &wish.output)).transpose()?;
-    let folder = Folder::open(&wish.output, &json!({ "prompt": *subject.request.prompt.text }), &mut subject, sink)?;
-    if wish.quick {
-        subject.quarter_steps()?;
-    }
-    let plan = wish.plan(&subject)?;
+    let (folder, plan) = begin(&mut subject, wish, sink)?;
     let mut pictures = Drawing::new(renderer, &subject, &folder, wish, sink);
     let sheets = pictures.sheets(&plan)?;
     let mut tables = Vec::new();

@@ -13,6 +13,7 @@ use crate::app::renderer::Renderer;
 use crate::app::store::read_cell;
 use crate::app::subject::{Subject, factors, idle};
 use crate::image_io;
+use crate::plan::Plan;
 use crate::study::analyzer::{AnalysisPlan, Comparison, Table};
 use crate::study::metrics::{Change, Measured};
 use crate::study::report::{Pictures, References, Work};
@@ -70,8 +71,8 @@ impl<'a> Drawing<'a> {
         Drawing { easel, subject, folder, wish, changing, seeds }
     }
 
-    /// Draws the plain base, the whole LoRA and each block's picture for every seed.
-    pub fn sheets(&mut self, plan: &AnalysisPlan) -> Result<Vec<Sheet>> {
+    /// The plain base, the whole LoRA and each block's picture for every seed.
+    pub fn plans(&mut self, plan: &AnalysisPlan) -> Result<Vec<(String, Plan)>> {
         let mut jobs = Vec::new();
         for table in &plan.tables {
             let reference = &plan.runs[table.reference];
@@ -95,8 +96,13 @@ impl<'a> Drawing<'a> {
                 jobs.push((format!("{seed}-{id}"), plan));
             }
         }
-        let paths = self.easel.draw(jobs)?;
-        let mut paths = paths.into_iter();
+        Ok(jobs)
+    }
+
+    /// Draws them.
+    pub fn sheets(&mut self, plan: &AnalysisPlan) -> Result<Vec<Sheet>> {
+        let plans = self.plans(plan)?;
+        let mut paths = self.easel.draw(plans)?.into_iter();
         let mut sheets = Vec::new();
         for (table, seed) in plan.tables.iter().zip(self.seeds.clone()) {
             let mut next = || paths.next().ok_or_else(missing);

@@ -6,13 +6,13 @@ use serde_json::{Map, Value, json};
 
 use super::wanted::{Ask, Lines, ModelNames};
 use super::{Folder, Listener, Worker};
+use crate::app::batch;
 use crate::app::catalogue::ModelFiles;
 use crate::app::draw::{Event, Flow, Job, draw};
 use crate::app::error::{Error, Result};
 use crate::app::renderer::Renderer;
 use crate::app::session::{Asked, Pictures};
 use crate::app::source::words;
-use crate::app::{analyze, batch};
 use crate::batch::{Entry, Place};
 use crate::diagnostic::{Diagnostic, Source, code};
 use crate::engine;
@@ -20,7 +20,7 @@ use crate::plan::{Patch, Plan};
 use crate::say;
 
 impl Worker {
-    fn said(&self, tag: &Value, found: &Diagnostic) -> Value {
+    pub(super) fn said(&self, tag: &Value, found: &Diagnostic) -> Value {
         json!({ "event": "found", "tag": tag, "finding": found.to_json(self.language) })
     }
 
@@ -136,7 +136,13 @@ impl Worker {
     }
 
     /// A plan as an event, with the files it is drawn with where they are not the worker's own.
-    fn planned(&mut self, plan: &Plan, model: &ModelFiles, place: Option<&Place>, tag: &Value) -> Result<Value> {
+    pub(super) fn planned(
+        &mut self,
+        plan: &Plan,
+        model: &ModelFiles,
+        place: Option<&Place>,
+        tag: &Value,
+    ) -> Result<Value> {
         let id = self.studios.id(plan, model)?;
         let mut event = json!({ "event": "planned", "tag": tag, "id": id, "seed": plan.settings().seed, "plan": plan });
         let own = self.session.model()?;
@@ -149,40 +155,6 @@ impl Worker {
             event["vae"] = json!(model.vae);
         }
         Ok(event)
-    }
-
-    /// Runs the Effective Block Analyzer.
-    pub(super) fn analyze(
-        &mut self,
-        request: Map<String, Value>,
-        wish: &analyze::Wish,
-        tag: &Value,
-        say: Listener<'_>,
-    ) -> Result<()> {
-        let mut found = Vec::new();
-        let asked = self.asked(request, &mut found)?;
-        say(json!({ "event": "started", "tag": tag }));
-        for found in &found {
-            say(self.said(tag, found));
-        }
-        let language = self.language;
-        let mut sink = |event: Event<'_>| {
-            let event = match event {
-                Event::Found(found) => json!({ "event": "found", "tag": tag, "finding": found.to_json(language) }),
-                Event::Begin { number, of, .. } => {
-                    json!({ "event": "picture", "tag": tag, "number": number, "of": of })
-                }
-                Event::Engine(engine::Event::Step { index, steps, .. }) => {
-                    json!({ "event": "step", "tag": tag, "step": index + 1, "steps": steps })
-                }
-                _ => return Flow::Go,
-            };
-            if say(event) { Flow::Go } else { Flow::Stop }
-        };
-        let analyzed = analyze::analyze(self.session.clone(), asked, wish, &mut self.studios, &mut sink)?;
-        let (report, table) = (&analyzed.report, analyzed.report.text());
-        say(json!({ "event": "analyzed", "tag": tag, "report": report, "text": table, "page": analyzed.page }));
-        Ok(())
     }
 
     /// A plan that somebody made before, and what it is drawn with.
@@ -203,7 +175,7 @@ impl Worker {
     }
 
     /// What a request asks for.
-    fn asked(&self, fields: Map<String, Value>, found: &mut Vec<Diagnostic>) -> Result<Asked> {
+    pub(super) fn asked(&self, fields: Map<String, Value>, found: &mut Vec<Diagnostic>) -> Result<Asked> {
         let line = Source::new("request", Value::Object(fields.clone()).to_string());
         let mut patch = Patch::default();
         for (name, value) in fields.iter().filter(|(_, value)| !value.is_null()) {

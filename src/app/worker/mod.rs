@@ -3,6 +3,7 @@
 //! What is wrong with one job is that job's `failed` event; the next line goes on.
 
 mod jobs;
+mod study;
 mod wanted;
 
 use std::io::BufRead;
@@ -117,7 +118,7 @@ impl Worker {
             What::Picture(ask, file) => self.draw(ask, file, &tag, say),
             What::Plans(ask) => self.plans(ask, &tag, say),
             What::Lines(lines) => self.lines(&lines, &tag, say),
-            What::Analysis(request, wish) => self.analyze(request, &wish, &tag, say),
+            What::Study { study, request, is_dry } => self.study(&study, request, is_dry, &tag, say),
         }
     }
 }

@@ -6,9 +6,9 @@ use std::path::{Component, Path, PathBuf};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::app::analyze;
 use crate::app::error::{Error, Result};
 use crate::app::random::new_seed_base;
+use crate::app::{analyze, xyz};
 use crate::diagnostic::{Language, Text, code};
 use crate::files::limits::JOB;
 use crate::plan::Plan;
@@ -29,8 +29,16 @@ pub(super) enum What {
     Plans(Ask),
     /// The plans of a prompt file's pictures.
     Lines(Lines),
+    /// A study of a request; or only its cells, if that is all that is wanted.
+    Study { study: Study, request: Map<String, Value>, is_dry: bool },
+}
+
+#[derive(Debug)]
+pub(super) enum Study {
     /// The Effective Block Analyzer.
-    Analysis(Map<String, Value>, Box<analyze::Wish>),
+    Analysis(Box<analyze::Wish>),
+    /// An XYZ plot.
+    Plot(Box<xyz::Wish>),
 }
 
 /// What a picture is asked for by.
@@ -99,9 +107,15 @@ impl What {
             }
             return read("files", Value::Object(fields)).map(What::Lines);
         }
-        if let Some(wish) = fields.remove("analyze") {
-            let wish = read::<Analysis>("analyze", wish)?.wish(folder, language)?;
-            return Ok(What::Analysis(request(fields.remove("request"))?, Box::new(wish)));
+        let study = match (fields.remove("analyze"), fields.remove("xyz")) {
+            (Some(wish), _) => {
+                Some(Study::Analysis(Box::new(read::<Analysis>("analyze", wish)?.wish(folder, language)?)))
+            }
+            (None, Some(wish)) => Some(Study::Plot(Box::new(read::<Plot>("xyz", wish)?.wish(folder)?))),
+            (None, None) => None,
+        };
+        if let Some(study) = study {
+            return Ok(What::Study { study, request: request(fields.remove("request"))?, is_dry });
         }
         if !fields.contains_key("plan") && !fields.contains_key("request") {
             let ask = Ask::Plan(Box::new(plan(Value::Object(fields))?), ModelNames::default());
@@ -152,6 +166,40 @@ impl Analysis {
             save_preset: None,
             webui_quirks: false,
         })
+    }
+}
+
+/// A plot as lines of JSON ask for it: the flags of `lbw xyz`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Plot {
+    x: Option<String>,
+    y: Option<String>,
+    z: Option<String>,
+    base: Option<String>,
+    max_cells: Option<usize>,
+    cell_size: Option<u32>,
+    folder: Option<String>,
+}
+
+impl Plot {
+    fn wish(self, folder: &Path) -> Result<xyz::Wish> {
+        Ok(xyz::Wish {
+            axes: [self.x, self.y, self.z],
+            base: self.base,
+            max_cells: self.max_cells.unwrap_or(xyz::MAX_CELLS),
+            cell_size: self.cell_size.map(cell_size).transpose()?,
+            output: Some(folder.join(inside(self.folder.as_deref().unwrap_or("xyz"))?)),
+            ..xyz::Wish::default()
+        })
+    }
+}
+
+fn cell_size(size: u32) -> Result<u32> {
+    let least = xyz::MIN_CELL_SIZE;
+    match size >= least {
+        true => Ok(size),
+        false => Err(bad_job(say!("cell_size {size}: at least {least}", "cell_size {size}: {least} 以上です"))),
     }
 }
 
@@ -232,6 +280,8 @@ mod tests {
             r#"{"tag":5,"files":["a.txt"],"dry_run":true,"first_lien":3}"#,
             r#"{"tag":5,"request":{},"analyze":{"blocs":"IN04"}}"#,
             r#"{"tag":5,"request":{},"analyze":{"folder":"../a"}}"#,
+            r#"{"tag":5,"request":{},"xyz":{"w":"Seed=1,2"}}"#,
+            r#"{"tag":5,"request":{},"xyz":{"folder":"../a"}}"#,
         ] {
             let mut tag = Value::Null;
             let wanted = Wanted::parse(line, Path::new("out"), Language::En, &mut tag);

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import ray
@@ -95,11 +97,15 @@ class Drawer:
 
 
 def _name(plan: Plan) -> str:
-    return f"{plan.id}.png"
+    return f"{plan.id}.png" if plan.cell is None else f"cells/{plan.cell}"
 
 
 def _wrong(error: LbwError | OSError) -> dict[str, Any]:
-    if isinstance(error, LbwError):
-        findings: list[Finding] = list(error.findings)
-        return {"error": str(error), "message": error.message, "findings": findings, "died": isinstance(error, WorkerDied)}
-    return {"error": str(error), "message": str(error), "findings": [], "died": False}
+    findings: Sequence[Finding] = error.findings if isinstance(error, LbwError) else ()
+    plain = [replace(finding, message=_plain(finding.message)) for finding in findings]
+    return {"error": _plain(str(error)), "findings": plain, "died": isinstance(error, WorkerDied)}
+
+
+def _plain(message: str) -> str:
+    """Without the name of a temporary file, which each picture has for itself: a disk that is full is full for all of them."""
+    return re.sub(r"(lbw-studio)-\d+-\w+[^\s\":]*", r"\1", message)

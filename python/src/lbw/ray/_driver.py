@@ -48,14 +48,22 @@ class Failure:
     """Its address."""
     message: str
     source: str | None = None
-    """The prompt file."""
+    """The prompt file, or the cell of a study."""
     line: int | None = None
     findings: tuple[Finding, ...] = ()
     """With advice."""
 
+    @property
+    def place(self) -> str:
+        """Where it was asked for, ``prompts.txt:3``."""
+        return ":".join(str(part) for part in (self.source, self.line) if part is not None)
+
     def __str__(self) -> str:
-        place = f"{self.source}:{self.line}: " if self.source else ""
-        return f"{place}on node {self.node}: {self.message}"
+        return self.told(self.place)
+
+    def told(self, place: str) -> str:
+        """The same of several places."""
+        return f"{place}: on node {self.node}: {self.message}" if place else f"on node {self.node}: {self.message}"
 
 
 @dataclass
@@ -77,6 +85,16 @@ class Summary:
     changes: int = 0
     """How often a worker went from one set of LoRAs to another."""
     seconds: float = 0.0
+
+    def check(self) -> None:
+        """What failed is an exception, with node, line and advice."""
+        if self.failed:
+            alike: dict[tuple[str, str], list[Failure]] = {}
+            for failure in self.failed:
+                alike.setdefault((failure.node, failure.message), []).append(failure)
+            told = "\n".join(same[0].told(_and_more(same)) for same in list(alike.values())[:20])
+            message = f"{len(self.failed)} of {self.pictures} pictures failed; the others are there\n{told}"
+            raise LbwError(message, [finding for same in list(alike.values())[:20] for finding in same[0].findings])
 
 
 def batch(
@@ -105,8 +123,6 @@ def batch(
     LoRA, a full disk — others do; after ``retries`` it raises :class:`lbw.LbwError` when everything else is done, with node, line and advice.
     With ``dry_run`` everything happens but the drawing and the writing.
     """
-    if num_workers < 1:
-        raise ValueError("num_workers must be at least 1")
     if not ray.is_initialized():
         ray.init()
     options = {**studio, **({} if model is None else {"model": model})}
@@ -114,30 +130,59 @@ def batch(
     seed_base = _seed_base(store, prompts, dry_run)
     if not dry_run:
         store.sweep()
-    threads = max(1, int(num_cpus)) if num_cpus >= 1 else None
-    actor = ray.remote(Drawer).options(
-        num_cpus=num_cpus, num_gpus=num_gpus, resources=dict(resources or {}), max_restarts=0, scheduling_strategy="SPREAD"
-    )
-
-    def new() -> Any:
-        return actor.remote(options, out, stage_dir, threads, dry_run)
-
-    begun = time.monotonic()
+    workers = Workers(num_workers, num_cpus, num_gpus, resources, retries, stage_dir, on_progress)
     with Studio(**staged(options, stage_dir)) as planner:
-        run = _Run(None if dry_run else store, new, num_workers, retries, on_progress)
+        work = pieces(planner, prompts, seed_base, keep_going)
+        summary = workers.draw(work, options, out, None if dry_run else store)
+    if not dry_run:
+        store.sweep()
+    if not keep_going:
+        summary.check()
+    return summary
+
+
+@dataclass(frozen=True)
+class Workers:
+    """How many there are, what each has, and what else holds for a run."""
+
+    num_workers: int = 2
+    num_cpus: float = 1
+    num_gpus: float = 0
+    resources: Mapping[str, float] | None = None
+    retries: int = 3
+    stage_dir: str | None = None
+    on_progress: Callable[[Summary], object] | None = None
+
+    def __post_init__(self) -> None:
+        if self.num_workers < 1:
+            raise ValueError("num_workers must be at least 1")
+
+    def draw(
+        self, work: Iterator[Piece], options: Mapping[str, Any], out: str, store: Store | None, *, has_manifest: bool = True
+    ) -> Summary:
+        """Draws everything into ``out``; nothing without a store."""
+        threads = max(1, int(self.num_cpus)) if self.num_cpus >= 1 else None
+        actor = ray.remote(Drawer).options(
+            num_cpus=self.num_cpus,
+            num_gpus=self.num_gpus,
+            resources=dict(self.resources or {}),
+            max_restarts=0,
+            scheduling_strategy="SPREAD",
+        )
+        begun = time.monotonic()
+        run = _Run(
+            store if has_manifest else None,
+            lambda: actor.remote(options, out, self.stage_dir, threads, store is None),
+            self.num_workers,
+            self.retries,
+            self.on_progress,
+        )
         try:
-            run.draw(pieces(planner, prompts, seed_base, keep_going))
+            run.draw(work)
         finally:
             run.close()
             run.summary.seconds = time.monotonic() - begun
-    if not dry_run:
-        store.sweep()
-    summary = run.summary
-    if summary.failed and not keep_going:
-        told = "\n".join(sorted({str(failure) for failure in summary.failed})[:20])
-        message = f"{len(summary.failed)} of {summary.pictures} pictures failed; the others are there\n{told}"
-        raise LbwError(message, [finding for failure in summary.failed[:20] for finding in failure.findings])
-    return summary
+        return run.summary
 
 
 def _seed_base(store: Store, prompts: str, dry_run: bool) -> int:
@@ -301,7 +346,7 @@ class _Run:
         why = error.cause if isinstance(error, RayTaskError) else error
         first = next(iter(str(why).strip().splitlines()), type(why).__name__)
         plan = None if bundle is None else bundle.plans[0]
-        source, line = (None, None) if plan is None else (plan.source, plan.line)
+        source, line = (None, None) if plan is None else (_source(plan), plan.line)
         failure = Failure(worker.address or "?", f"the worker died: {first}", source, line)
         self._trouble(failure)
         ray.kill(worker.actor)
@@ -318,7 +363,7 @@ class _Run:
                 self._done(bundle.piece, plan, worker, row)
                 continue
             advice = "" if row["died"] or "= help:" in row["error"] else f"\n  = help: {_ADVICE}"
-            failure = Failure(worker.address, row["error"] + advice, plan.source, plan.line, tuple(row["findings"]))
+            failure = Failure(worker.address, row["error"] + advice, _source(plan), plan.line, tuple(row["findings"]))
             self._trouble(failure)
             avoided = bundle.avoided if row["died"] else bundle.avoided | {worker.node}
             self._again(bundle, (plan,), failure, avoided)
@@ -332,7 +377,7 @@ class _Run:
                 again = replace(bundle, plans=(plan,), attempts=bundle.attempts + 1, avoided=avoided)
                 self._waiting.append(again)
             else:
-                self.summary.failed.append(replace(failure, source=plan.source, line=plan.line))
+                self.summary.failed.append(replace(failure, source=_source(plan), line=plan.line))
                 self._settled(bundle.piece, plan)
 
     def _trouble(self, failure: Failure) -> None:
@@ -360,3 +405,12 @@ class _Run:
         part = f"manifest/{piece.first_line:09}.jsonl"
         if any("node" in row for row in rows) or not self._store.there([part])[0]:
             self._store.write(part, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode())
+
+
+def _and_more(failures: list[Failure]) -> str:
+    more = f" and {len(failures) - 1} more" if len(failures) > 1 else ""
+    return f"{failures[0].place}{more}"
+
+
+def _source(plan: Plan) -> str | None:
+    return plan.source or plan.cell

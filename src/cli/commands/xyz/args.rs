@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::app::xyz::Wish;
+use crate::app::xyz::{MAX_CELLS, MIN_CELL_SIZE, Wish};
 use crate::cli::args::{EngineArgs, PlaceArgs, PromptArgs, ViaArgs};
 use crate::cli::language::tell;
 
@@ -75,12 +75,12 @@ pub struct XyzArgs {
     )]
     pub webui_quirks: bool,
     #[arg(
-        long, default_value_t = 400, value_name = "N",
+        long, default_value_t = MAX_CELLS, value_name = "N",
         help = tell("The most cells of all grids together", "全グリッドのマスの数の上限"),
     )]
     pub max_cells: usize,
     #[arg(
-        long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(8..),
+        long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(i64::from(MIN_CELL_SIZE)..),
         help = tell(
             "Shrink cells in the grid to this many pixels (the longer side); the cells' own files stay as they are",
             "グリッドのマスをこの大きさ (長辺のピクセル数) に縮めます。マスのファイルはそのままです"
