@@ -2,6 +2,7 @@
 
     python benches/cluster.py plans 10000000      memory of the driver, time for each job and until the first, with workers that draw nothing
     python benches/cluster.py pictures 60 2       the time of two workers of Ray beside that of two `lbw batch --claim`
+    python benches/cluster.py deaths 60           two nodes and four workers; a process, a node and the driver are killed, and the driver begins anew
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -83,11 +85,91 @@ def pictures(count: int, workers: int) -> None:
         )
 
 
+#: Small and quick: there are many.
+TINY = {"width": 64, "height": 64, "steps": 1}
+
+
+def deaths(count: int) -> None:
+    from ray.cluster_utils import Cluster
+
+    with tempfile.TemporaryDirectory() as folder:
+        file, out = Path(folder, "prompts.jsonl"), Path(folder, "out")
+        write(file, count)
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+        nodes = [cluster.add_node(num_cpus=2) for _ in range(2)]
+        command = [sys.executable, __file__, "drive", cluster.address, str(file), str(out)]
+        driver = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert driver.stdout is not None
+        killed: list[str] = []
+        # Ray says things in between.
+        for line in filter(lambda line: line.startswith("{"), driver.stdout):
+            drawn = json.loads(line)["drawn"]
+            if drawn >= count // 5 and not killed:
+                os.kill(drawers()[0], signal.SIGKILL)
+                killed.append("process")
+            elif drawn >= 2 * count // 5 and len(killed) == 1:
+                cluster.remove_node(nodes.pop(), allow_graceful=False)
+                killed.append("node")
+            elif drawn >= 3 * count // 5 and len(killed) == 2:
+                driver.kill()
+                killed.append("driver")
+                break
+        driver.wait()
+        assert killed == ["process", "node", "driver"], killed
+        before = {path.name: path.stat().st_mtime_ns for path in out.glob("*.png")}
+        assert len(before) < count
+        again = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        summary = json.loads([line for line in again.stdout.splitlines() if line.startswith("{")][-1])
+        assert (summary["drawn"] + summary["there"], summary["failed"]) == (count, 0), summary
+        assert all(out.joinpath(name).stat().st_mtime_ns == written for name, written in before.items())
+        base = json.loads((out / "run.json").read_text())["seed_base"]
+        with lbw.Studio(**TINY) as studio:
+            expected = {f"{picture.id}.png": picture.bytes for picture in studio.batch(file, seed_base=base)}
+        assert len(expected) == count
+        assert {path.name: path.read_bytes() for path in out.glob("*.png")} == expected
+        assert {path.name for path in out.iterdir()} == {*expected, "manifest", "run.json"}
+        print(
+            f"{count} pictures: a process, a node and the driver were killed; {len(before)} were there then, {summary['drawn']} drawn after, each once, "
+            "bytes as one machine draws them, nothing temporary left"
+        )
+        cluster.shutdown()
+
+
+def drawers() -> list[int]:
+    """The processes of lbw that actors have started, by /proc."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                words = (entry / "cmdline").read_bytes().split(b"\0")
+                parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
+                of_parent = Path(f"/proc/{parent}/cmdline").read_bytes()
+            except (OSError, ValueError):
+                continue
+            if b"worker" in words and of_parent.startswith(b"ray::Drawer"):
+                found.append(int(entry.name))
+    return found
+
+
+def drive(address: str, file: str, out: str) -> None:
+    """The driver that is killed: tells how far it is."""
+
+    def tell(summary: lbw.ray.Summary) -> None:
+        print(json.dumps({"drawn": summary.drawn, "there": summary.there, "failed": len(summary.failed)}), flush=True)
+
+    ray.init(address=address, log_to_driver=False)
+    tell(lbw.ray.batch(file, out=out, num_workers=4, on_progress=tell, **TINY))
+
+
 if __name__ == "__main__":
     match sys.argv[1:]:
         case ["plans", count]:
             plans(int(count))
         case ["pictures", count, workers]:
             pictures(int(count), int(workers))
+        case ["deaths", count]:
+            deaths(int(count))
+        case ["drive", address, file, out]:
+            drive(address, file, out)
         case _:
             sys.exit(__doc__)
