@@ -3,6 +3,7 @@
 mod claim;
 mod entry;
 mod form;
+mod job;
 mod location;
 mod manifest;
 mod name;
@@ -12,8 +13,9 @@ mod shard;
 
 pub use entry::{Entry, Finding, Place, wrong_option};
 pub use form::{Form, Options, Read};
+pub use job::{Job, State};
 pub use location::{Held, Location, location};
-pub use manifest::{Job, Manifest, ManifestError, State, is_inside};
+pub use manifest::{Manifest, ManifestError, is_inside};
 pub use name::{NameError, NameParts, Pattern};
 pub use prompt_file::{Position, PromptFile, Seeds};
 pub use prompt_line::{LineError, parse_line};

@@ -34,7 +34,7 @@ pub struct Running {
 
 /// Whether `folder` can be that of a batch, as far as that is told without opening it.
 pub fn could_be(folder: &Path) -> Result<()> {
-    Ok(location(folder).map(drop)?)
+    location(folder).map(drop).map_err(|error| ManifestError::Location(error).into())
 }
 
 /// Draws `batch` into `folder`, which may be a bucket.
@@ -59,7 +59,7 @@ pub fn run(
         renderer.id(line.pictures(batch.session, 0)?.first(), &line.model)?;
     }
     let mut jobs = BatchJobs { batch: &batch, base: 0, named: Vec::new(), last: RefCell::default() };
-    let location = location(folder)?;
+    let location = location(folder).map_err(ManifestError::Location)?;
     let manifest = Manifest::plan(location.clone(), &batch.names, new_seed_base(), |base, old| {
         jobs.base = base;
         let planned = jobs.name(wish, renderer)?;

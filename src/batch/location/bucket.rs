@@ -23,7 +23,7 @@ use object_store::{
 use tokio::runtime::Runtime;
 
 use super::{Held, Location, MANIFEST};
-use crate::batch::manifest::{Job, State};
+use crate::batch::job::{Job, State};
 use crate::files::limits;
 use crate::say;
 

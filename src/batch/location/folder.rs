@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Held, Location, MANIFEST};
 use crate::batch::claim::{Claim, claim, new_file, sweep, wait_for};
-use crate::batch::manifest::Job;
+use crate::batch::job::Job;
 use crate::files::{self, limits};
 
 /// A folder of a file system that may be shared.

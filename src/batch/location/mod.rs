@@ -9,7 +9,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::manifest::{Job, ManifestError};
+use super::job::Job;
 use crate::diagnostic::Text;
 use crate::say;
 
@@ -66,13 +66,13 @@ pub trait Held: Debug {
 }
 
 /// The location that `path` names: a folder, or a bucket as `s3://bucket/folder`.
-pub fn location(path: &Path) -> Result<Rc<dyn Location>, ManifestError> {
+pub fn location(path: &Path) -> io::Result<Rc<dyn Location>> {
     let Some((scheme, rest)) = path.to_str().and_then(|text| text.split_once("://")) else {
         return Ok(Rc::new(folder::Folder::new(path)));
     };
     match scheme {
         #[cfg(feature = "cloud")]
-        "s3" => Ok(Rc::new(bucket::Bucket::s3(rest).map_err(ManifestError::Location)?)),
+        "s3" => Ok(Rc::new(bucket::Bucket::s3(rest)?)),
         #[cfg(not(feature = "cloud"))]
         "s3" => Err(unsupported(say!(
             "s3://{rest}: this lbw was built without object stores; build it with `--features cloud`, or choose a folder",
@@ -85,6 +85,6 @@ pub fn location(path: &Path) -> Result<Rc<dyn Location>, ManifestError> {
     }
 }
 
-fn unsupported(why: Text) -> ManifestError {
-    ManifestError::Location(io::Error::new(ErrorKind::Unsupported, why))
+fn unsupported(why: Text) -> io::Error {
+    io::Error::new(ErrorKind::Unsupported, why)
 }
