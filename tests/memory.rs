@@ -5,15 +5,104 @@
 #[path = "common/drawing.rs"]
 mod drawing;
 
+use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use candle_core::DType;
 use drawing::{draw, embedded, engine, plan};
 use lbw::app::batch::{Batch, Wish};
 use lbw::app::{Caller, Places, Session};
-use lbw::engine::Event;
+use lbw::checkpoint::Checkpoint;
+use lbw::engine::{Engine, EngineError, EngineOptions, Event, Needs};
+use lbw::lora::LoraIndex;
+use lbw::model::OperatorChoice;
+use lbw::model::ops::Cpu;
 use lbw::plan::Patch;
 
 static ALONE: Mutex<()> = Mutex::new(());
+
+/// Counts what is allocated.
+struct Counting;
+
+static NOW: AtomicUsize = AtomicUsize::new(0);
+static MOST: AtomicUsize = AtomicUsize::new(0);
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+// SAFETY: all is the system allocator's, counted.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        MOST.fetch_max(NOW.fetch_add(layout.size(), Relaxed) + layout.size(), Relaxed);
+        // SAFETY: as the caller promises.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        MOST.fetch_max(NOW.fetch_add(layout.size(), Relaxed) + layout.size(), Relaxed);
+        // SAFETY: as the caller promises.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        NOW.fetch_sub(layout.size(), Relaxed);
+        // SAFETY: as the caller promises.
+        unsafe { System.dealloc(at, layout) }
+    }
+}
+
+/// What is said of a plan's memory before it is drawn is what it then takes, within a tenth; and what may not be taken is not.
+#[test]
+fn memory_is_known_before_the_first_step() {
+    let _alone = ALONE.lock().unwrap();
+    let open = |operators, memory| {
+        let loras = LoraIndex::scan(&[embedded()]).unwrap();
+        let options = EngineOptions { operators, loras, memory, ..EngineOptions::default() };
+        Engine::new(Checkpoint::open(&embedded().join("shapes-xl.safetensors")).unwrap(), options).unwrap()
+    };
+    let sized = |prompt, width, height| {
+        let mut plan = plan(prompt);
+        (plan.first.settings.width, plan.first.settings.height) = (width, height);
+        plan
+    };
+    // Tables that are made once.
+    draw(&mut open(OperatorChoice::Best, None), &plan("red house"));
+    for (operators, side) in [(OperatorChoice::Cpu(Cpu::best().isa()), 256), (OperatorChoice::Candle(DType::F32), 128)] {
+        for (width, prompt) in [
+            (side, "red house"),
+            (side + 64, "red house AND blue star AND green circle"),
+            (side, "red house <lora:house:1>"),
+        ] {
+            let plan = sized(prompt, width, side);
+            let before = NOW.load(Relaxed);
+            let mut engine = open(operators, None);
+            let said = engine.needs(&plan).unwrap();
+            MOST.store(NOW.load(Relaxed), Relaxed);
+            let picture = draw(&mut engine, &plan);
+            let taken = (MOST.load(Relaxed) - before) as f64;
+            drop(engine);
+            let share = taken / (said.all() - Needs::OWN) as f64;
+            // Of candle's operators is told what they take at most.
+            let least = if matches!(operators, OperatorChoice::Cpu(_)) { 0.9 } else { 0.2 };
+            assert!((least..1.1).contains(&share), "{operators:?} {width}×{side} {prompt}: {share} of {said:?}");
+
+            // The same picture in as little as possible.
+            let before = NOW.load(Relaxed);
+            let mut engine = open(operators, Some(said.least()));
+            assert!(engine.save_memory(&plan).unwrap().unet.is_some());
+            MOST.store(NOW.load(Relaxed), Relaxed);
+            assert!(draw(&mut engine, &plan).rgb == picture.rgb, "{operators:?} {prompt}");
+            let taken = (MOST.load(Relaxed) - before) as f64;
+            assert!(taken < 1.1 * (said.least() - Needs::OWN) as f64, "{operators:?} {prompt}: {taken} of {said:?}");
+        }
+    }
+    let large = sized("red house", 512, 512);
+    let most = open(OperatorChoice::Best, None).needs(&sized("red house", 320, 320)).unwrap().least();
+    let refused = open(OperatorChoice::Best, Some(most)).run(&large, &mut |_| panic!("something was done")).err();
+    let Some(EngineError::Memory(short)) = refused else { panic!("{refused:?}") };
+    assert_eq!((short.most, short.fits), (most, Some((320, 320))));
+}
 
 /// A thousand changes from one LoRA to another need no more memory than the first hundred.
 #[test]

@@ -6,6 +6,7 @@ use super::batch::{Batch, Wish};
 use super::error::{Error, Result};
 use super::file_kind::FileKind;
 use super::files::read_presets;
+use super::memory::Memory;
 use super::session::Session;
 use super::source::{Reading, words};
 use crate::diagnostic::{Diagnostic, code};
@@ -14,35 +15,39 @@ use crate::plan::check;
 use crate::say;
 
 /// What is to be said of each input: a prompt, or a file of prompts or presets.
-pub fn check(session: &Session, inputs: &[String]) -> Result<Vec<Diagnostic>> {
+pub fn check(session: &Session, inputs: &[String], memory: &Memory<'_>) -> Result<Vec<Diagnostic>> {
     let mut found = session.found.clone();
     for input in inputs {
         let path = Path::new(input);
         found.extend(match path.exists() || is_standard_input(path) {
-            true => of_file(session, path)?,
+            true => of_file(session, path, memory)?,
             false if FileKind::of_name(path).is_some() => {
                 let message = say!("{input}: there is no such file", "{input}: そのファイルはありません");
                 return Err(Error::file(code::NO_FILE, message).after(found));
             }
-            false => of_words(session, input),
+            false => of_words(session, input, memory),
         });
     }
     Ok(found)
 }
 
 /// What would be said of a prompt or a pasted infotext.
-fn of_words(session: &Session, text: &str) -> Vec<Diagnostic> {
+fn of_words(session: &Session, text: &str, memory: &Memory<'_>) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     let asked = words(text, &mut found).and_then(|entry| session.ask(entry, &mut found));
     match asked {
-        Ok(asked) => found.extend(session.plan(&asked).1),
+        Ok(asked) => {
+            let (plans, said) = session.plan(&asked);
+            found.extend(said);
+            found.extend(plans.first().map(|plan| memory.check(plan, &asked.model)).unwrap_or_default());
+        }
         Err(error) => found.extend(error.findings),
     }
     found
 }
 
 /// What would be said of a preset file, or of a prompt file that is drawn.
-fn of_file(session: &Session, path: &Path) -> Result<Vec<Diagnostic>> {
+fn of_file(session: &Session, path: &Path, memory: &Memory<'_>) -> Result<Vec<Diagnostic>> {
     let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
     let is_elements = name.contains("elempresets");
     if is_elements || name.contains("lbwpresets") || name.ends_with(".yaml") || name.ends_with(".yml") {
@@ -51,5 +56,7 @@ fn of_file(session: &Session, path: &Path) -> Result<Vec<Diagnostic>> {
         return Ok(found);
     }
     let wish = Wish { inputs: vec![PathBuf::from(path)], reading: Reading::default(), ..Wish::default() };
-    Ok(Batch::prepare(session, &wish)?.findings())
+    let mut batch = Batch::prepare(session, &wish)?;
+    batch.check_memory(memory);
+    Ok(batch.findings())
 }

@@ -69,7 +69,7 @@ impl Error {
     /// What was found while words were read refuses them: the words are wrong, or nothing but files that they name.
     pub fn refused(findings: Vec<Diagnostic>) -> Self {
         let mut errors = findings.iter().filter(|found| found.severity == Severity::Error).peekable();
-        let of_files = [code::NO_FILE, code::NO_MODEL, code::NO_VAE, code::UNUSABLE_FILE];
+        let of_files = [code::NO_FILE, code::NO_MODEL, code::NO_VAE, code::UNUSABLE_FILE, code::NO_MEMORY];
         let is_of_files = errors.peek().is_some() && errors.all(|found| of_files.contains(&found.code));
         Error { kind: if is_of_files { ErrorKind::File } else { ErrorKind::Words }, findings }
     }
@@ -193,6 +193,9 @@ impl From<EngineError> for Error {
             EngineError::Lora(error) => error.into(),
             EngineError::Checkpoint(error) => error.into(),
             EngineError::Limit(error) => Error::refused(vec![error.diagnostic()]),
+            EngineError::Memory(short) => {
+                Error::new(ErrorKind::Device, code::NO_MEMORY, error.said()).help(short.help())
+            }
             EngineError::Family { .. } => Error::words(code::BAD_PLAN, error.said()),
             EngineError::Stopped => Error::new(ErrorKind::Interrupted, code::INTERRUPTED, error.said()),
             EngineError::Operators(_) => Error::new(ErrorKind::Device, code::NO_DEVICE, error.said()),

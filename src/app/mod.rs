@@ -37,6 +37,7 @@ mod info;
 pub mod lists;
 mod live;
 pub mod lora;
+pub mod memory;
 mod over;
 pub mod preset_files;
 pub mod prompts;
@@ -76,6 +77,7 @@ pub use files::{
 pub use fingerprint::fingerprint;
 pub use info::{audit, info};
 pub use live::{Live, Stop};
+pub use memory::Memory;
 pub use random::{drawn_seed, new_id};
 pub use renderer::{Module, Renderer, Sign, Studios, Watcher};
 pub use session::{Asked, Beside, ListedLora, Pictures, Session};

@@ -9,10 +9,11 @@ use candle_core::Device;
 
 use super::catalogue::ModelFiles;
 use super::error::{Error, ErrorKind, Result};
+use super::memory;
 use super::session::Session;
 use crate::checkpoint::{Checkpoint, cached_sha256, sha256_of_file};
 use crate::diagnostic::{Diagnostic, Said, Text, code};
-use crate::engine::{self, Engine, EngineOptions, Features, InitImage, ModelType, ModelTypeSource, Observer};
+use crate::engine::{self, Engine, EngineOptions, Features, InitImage, ModelType, ModelTypeSource, Observer, Savings};
 use crate::image_io::{self, Existing, Rgb, encode_png, write_file};
 use crate::infotext::{ModelInfo, infotext};
 use crate::lora::{KeyTable, LoraHashes, Network, NetworkModule};
@@ -38,6 +39,8 @@ pub struct EngineSettings {
     pub weights: Held,
     /// Which operators compute.
     pub operators: OperatorChoice,
+    /// How many bytes it may take: [`super::memory::allowed`].
+    pub memory: Option<u64>,
 }
 
 impl Default for EngineSettings {
@@ -49,6 +52,7 @@ impl Default for EngineSettings {
             model_type: None,
             weights: Held::Exact,
             operators: OperatorChoice::default(),
+            memory: None,
         }
     }
 }
@@ -207,6 +211,10 @@ impl Studio {
             found.push(Diagnostic::new(code::DECODED_IN_BANDS, message));
         }
         let networks = self.networks(plan)?;
+        let savings = self.engine.save_memory(plan)?;
+        if savings != Savings::default() && self.said.insert((self.model.clone(), format!("{savings:?}"))) {
+            found.extend(memory::saved(&self.engine.needs(plan)?, savings));
+        }
         for (lora, network) in plan.loras().zip(&networks) {
             if self.said.insert((
                 network.path().to_owned(),
@@ -386,6 +394,7 @@ pub fn open_engine(
         refiner,
         vae,
         weights: settings.weights,
+        memory: settings.memory,
         skip_unused: true,
     };
     let engine = Engine::new(checkpoint, options)?;

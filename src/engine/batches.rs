@@ -15,7 +15,7 @@ pub(super) struct Batch {
 
 impl Batch {
     /// So many texts go through the UNet together: more of them take more memory and no less time.
-    const MOST: usize = 8;
+    pub const MOST: usize = 8;
 
     /// Shorter texts are lengthened by repeating their last vector, all of them to one length.
     pub fn several(conds: &[&Conditioning]) -> candle_core::Result<Vec<Self>> {

@@ -1,5 +1,6 @@
 //! Why a plan did not become an image.
 
+use super::needs::Short;
 use crate::block::Family;
 use crate::checkpoint::CheckpointError;
 use crate::diagnostic::{Said, Text};
@@ -24,6 +25,8 @@ pub enum EngineError {
     #[error(transparent)]
     Operators(#[from] crate::model::OperatorError),
     Limit(#[from] crate::plan::LimitError),
+    /// There is not enough memory for the plan.
+    Memory(Short),
     Family {
         plan: Family,
         checkpoint: Family,
@@ -93,6 +96,7 @@ impl Said for EngineError {
             EngineError::Merge(error) => error.said(),
             EngineError::Operators(error) => error.said(),
             EngineError::Limit(error) => error.said(),
+            EngineError::Memory(short) => short.said(),
             EngineError::Family { plan, checkpoint } => {
                 let (plan, checkpoint) = (plan.label(), checkpoint.label());
                 say!(

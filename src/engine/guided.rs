@@ -13,9 +13,9 @@ use super::prompt::PromptConditioning;
 use super::refiner::Refiner;
 use super::{EngineError, Event, Observer};
 use crate::model::{Progress, Watch};
-use crate::plan::{Moment, PadConds, Pass};
+use crate::plan::{Moment, PadConds, Pass, Segment};
 use crate::sampling::{Error, Guided, Predictions, Step};
-use crate::text::Conditioning;
+use crate::text::{CHUNK, Conditioning};
 
 /// What the model and the step callback both touch.
 pub(super) struct Shared<'a> {
@@ -232,6 +232,25 @@ impl GuidedUnet<'_> {
         let output = output.map_err(|error| Error::caller(EngineError::from(error)))?;
         (0..batch.count).map(|i| Ok(output.narrow(0, i, 1)?)).collect()
     }
+}
+
+/// How many texts of `pass` go through the UNet together at most, in how many calls a step asks for all of them, and about how many
+/// tokens the longest has: those of words are counted by their letters.
+pub(super) fn texts_of(pass: &Pass) -> (usize, usize, usize) {
+    const LETTERS_OF_A_TOKEN: usize = 4;
+    let letters = |schedule: &[Segment]| {
+        let of = |segment: &Segment| segment.pieces.iter().map(|piece| piece.text.len()).sum::<usize>();
+        schedule.iter().map(of).max().unwrap_or(0)
+    };
+    let chunks = |schedule: &[Segment]| (letters(schedule) / LETTERS_OF_A_TOKEN).div_ceil(CHUNK - 2).max(1);
+    let positive = pass.positive.iter().map(|part| chunks(&part.schedule)).max().unwrap_or(1);
+    let negative = chunks(&pass.negative);
+    let guides = usize::from(pass.settings.cfg_scale != 1.0 || pass.settings.sampler.uses_uncond());
+    let together = if positive == negative { guides } else { 0 };
+    let calls = (pass.positive.len() + together).div_ceil(Batch::MOST) + guides - together;
+    let changes = pass.positive.iter().map(|part| part.schedule.len()).max().unwrap_or(1);
+    let texts = (pass.positive.len() + together).min(Batch::MOST);
+    (texts, calls.max(changes).min(2), CHUNK * positive.max(negative))
 }
 
 /// `crossattn` with as many whole `empty` prompts behind it as fit into `length`.

@@ -21,7 +21,9 @@ mod event;
 mod guided;
 mod image;
 mod init_image;
+mod memory;
 mod model;
+mod needs;
 mod networks;
 mod over;
 mod parameterization;
@@ -34,6 +36,7 @@ pub use error::EngineError;
 pub use event::{Event, Observer, unobserved};
 pub use image::{from_rgb8, to_rgb8};
 pub use init_image::InitImage;
+pub use needs::{Needs, Savings, Short, amount};
 pub use parameterization::{ModelType, ModelTypeSource};
 pub use preview::{Preview, Previewer};
 pub use prompt::PromptConditioning;
@@ -83,6 +86,8 @@ pub struct EngineOptions {
     /// How our kernels on the CPU hold the weights. With [`Held::Half`] those of the text encoders are given back when a prompt
     /// has been encoded, and are read again for the next one.
     pub weights: Held,
+    /// How many bytes it may take; `None` is as many as it likes. What is saved for it costs time and changes nothing else.
+    pub memory: Option<u64>,
     /// Whether the negative prompt is left out where it has no effect, at CFG 1. webui evaluates it all the same.
     pub skip_unused: bool,
 }
@@ -101,6 +106,7 @@ impl Default for EngineOptions {
             refiner: None,
             vae: None,
             weights: Held::default(),
+            memory: None,
             skip_unused: true,
         }
     }
@@ -127,6 +133,8 @@ pub struct Engine {
     refiner: Option<Model>,
     /// Whether only one of the two checkpoints' weights are in memory.
     takes_turns: bool,
+    /// [`EngineOptions::memory`].
+    memory: Option<u64>,
     vae: Arc<Vae>,
     /// Of a VAE in a file of its own.
     vae_weights: Option<Weights>,
@@ -176,7 +184,8 @@ impl Engine {
             device: options.device,
             model,
             refiner,
-            takes_turns: options.weights == Held::Exact,
+            takes_turns: options.weights == Held::Exact || options.memory.is_some(),
+            memory: options.memory,
             vae: Arc::new(vae),
             vae_weights,
             upscalers: Upscalers::new(options.upscalers, operators.exact()),
@@ -274,6 +283,7 @@ impl Engine {
 
     /// Runs `plan`, pass by pass.
     pub fn run(&mut self, plan: &Plan, observer: Observer<'_>) -> Result<Image, EngineError> {
+        self.save_memory(plan)?;
         self.load_decoder()?;
         let (latent, over) = self.draw(plan, observer)?;
         self.finish(&latent, over.as_ref(), observer)

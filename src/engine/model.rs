@@ -29,7 +29,7 @@ pub(super) struct Model {
     text: TextEncoders,
     device: Device,
     /// Whether the text encoders' weights are given back after each use.
-    unloads_text: bool,
+    pub unloads_text: bool,
     conditioning: prompt::Cache,
     /// The encoding of an empty prompt, once a plan has asked for it.
     empty: Option<Tensor>,
@@ -97,7 +97,7 @@ impl Model {
         text.chain([self.architecture.unet.prefix]).collect()
     }
 
-    fn text_prefixes(&self) -> impl Iterator<Item = &'static str> {
+    pub(super) fn text_prefixes(&self) -> impl Iterator<Item = &'static str> {
         self.architecture.text.iter().map(|encoder| encoder.prefix)
     }
 

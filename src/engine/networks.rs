@@ -101,6 +101,12 @@ impl Networks {
         Ok(active)
     }
 
+    /// Bytes of the files of the networks of `pass`.
+    pub(super) fn bytes(&mut self, pass: &Pass) -> Result<u64, EngineError> {
+        let size = |path: &std::path::Path| std::fs::metadata(path).map_or(0, |file| file.len());
+        pass.loras.iter().map(|lora| Ok(size(self.network(lora)?.path()))).sum()
+    }
+
     /// Tells apart all states of the text encoders that plans can bring about.
     pub(super) fn text_signature(&mut self, pass: &Pass) -> Result<String, EngineError> {
         let mut signature = String::new();

@@ -34,6 +34,11 @@ impl Attention {
         }
     }
 
+    /// The number of heads.
+    pub fn heads(&self) -> usize {
+        self.heads
+    }
+
     /// Of a context (b, m, context_dim): (b, m, channels) each.
     pub fn keys_and_values(&self, context: &Tensor) -> Result<(Tensor, Tensor)> {
         Ok((self.to_k.forward(context)?, self.to_v.forward(context)?))

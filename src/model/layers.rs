@@ -55,6 +55,16 @@ impl Linear {
         self.fused(x, Some(residual))
     }
 
+    /// Values that go in.
+    pub fn inputs(&self) -> usize {
+        self.weight.shape().map_or(0, |shape| shape.inputs)
+    }
+
+    /// Values that come out, before an activation that makes one of two.
+    pub fn outputs(&self) -> usize {
+        self.weight.shape().map_or(0, |shape| shape.outputs)
+    }
+
     /// A number that changes with the parameters.
     pub fn version(&self) -> u64 {
         // Versions only grow, and so does their sum.
@@ -179,6 +189,16 @@ impl Conv3x3 {
         Conv3x3 { kind, ..Conv3x3::new(b, prefix, channels, channels) }
     }
 
+    /// Channels that go in.
+    pub fn inputs(&self) -> usize {
+        self.weight.shape().map_or(0, |shape| shape.inputs)
+    }
+
+    /// Channels that come out.
+    pub fn outputs(&self) -> usize {
+        self.weight.shape().map_or(0, |shape| shape.outputs)
+    }
+
     /// (b, h, w, inputs) → (b, h', w', outputs)
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         self.fused(x, Fused::NOTHING)
@@ -205,6 +225,11 @@ impl Conv3x3 {
 pub struct Conv1x1(Linear);
 
 impl Conv1x1 {
+    /// Channels that come out.
+    pub fn outputs(&self) -> usize {
+        self.0.outputs()
+    }
+
     /// `PREFIX.weight` (outputs, inputs, 1, 1) and `PREFIX.bias`.
     pub fn new(b: &mut Builder, prefix: &str, inputs: usize, outputs: usize) -> Self {
         let weight = b.kernel(&format!("{prefix}.weight"), outputs, inputs, 1);

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use super::ops::LowRank;
 use super::watch::{ModelError, Watch};
-use super::weights::{Param, Weights, at_once};
+use super::weights::{Weights, at_once};
 use crate::checkpoint::FileError;
 use crate::diagnostic::{Said, Text};
 use crate::lora::{Network, NetworkModule};
@@ -79,10 +79,14 @@ impl Said for MergeError {
 
 /// The contributions to each parameter now in force.
 #[derive(Default)]
-pub(super) struct Ledger(BTreeMap<String, Vec<Contribution>>);
+pub(super) struct Ledger(BTreeMap<String, Sum>);
 
+/// What is added to one parameter, in the order of the networks' files.
+pub(super) type Sum = Arc<[Contribution]>;
+
+/// What one module of a network adds.
 #[derive(Clone)]
-struct Contribution {
+pub(super) struct Contribution {
     network: Arc<Network>,
     module: usize,
     part: Part,
@@ -115,7 +119,11 @@ impl Weights {
         let changed: Vec<String> = changed.cloned().collect();
         watch.expect(changed.len());
         for names in changed.chunks(at_once()) {
-            let made = names.par_iter().try_for_each(|name| self.make(name, wanted.get(name)));
+            let put = |name: &String| {
+                let added = wanted.get(name).cloned().unwrap_or_default();
+                self.get(name).map_or(Ok(()), |param| param.put(added))
+            };
+            let made = names.par_iter().try_for_each(put);
             for name in names {
                 self.ledger.0.remove(name);
                 match (&made, wanted.remove(name)) {
@@ -129,38 +137,15 @@ impl Weights {
         }
         Ok(changed.len())
     }
-
-    /// Gives a parameter the checkpoint's value, with contributions if there are any.
-    fn make(&self, name: &str, contributions: Option<&Vec<Contribution>>) -> Result<(), MergeError> {
-        let Some(param) = self.get(name) else { return Ok(()) };
-        let Some(contributions) = contributions else {
-            param.reset();
-            return Ok(());
-        };
-        if let Some(changes) = low_rank(contributions)?
-            && param.merge(&changes)?
-        {
-            return Ok(());
-        }
-        let base = param.base()?;
-        Ok(param.set(&merged(&base, contributions)?)?)
-    }
-
-    /// Gives back the memory of the parameters whose name starts with `prefix`, but for those that LoRAs change. They are read
-    /// again at their next use.
-    pub fn unload(&self, prefix: &str) {
-        let unchanged = |p: &&Arc<Param>| p.name().starts_with(prefix) && !self.ledger.0.contains_key(p.name());
-        self.params().filter(unchanged).for_each(|p| p.reset());
-    }
 }
 
 /// Contributions by parameter, without those that add nothing.
-fn contributions(active: &[ActiveNetwork]) -> BTreeMap<String, Vec<Contribution>> {
+fn contributions(active: &[ActiveNetwork]) -> BTreeMap<String, Sum> {
     // Sums must not depend on the order in which LoRAs are named.
     let mut active: Vec<_> = active.iter().collect();
     active.sort_by(|a, b| a.network.path().cmp(b.network.path()));
 
-    let mut wanted: BTreeMap<String, Vec<Contribution>> = BTreeMap::new();
+    let mut wanted: BTreeMap<&str, Vec<Contribution>> = BTreeMap::new();
     for ActiveNetwork { network, factors, exact } in active {
         for (module, (m, factor)) in network.modules().iter().zip(factors).enumerate() {
             let product = Factor { strength: factor.strength * factor.ratio, ratio: 1.0 };
@@ -168,19 +153,19 @@ fn contributions(active: &[ActiveNetwork]) -> BTreeMap<String, Vec<Contribution>
             let add = |part, factor| Contribution { network: network.clone(), module, part, factor, exact: *exact };
             let weight = if scales_all { product } else { *factor };
             if weight.strength != 0.0 {
-                wanted.entry(m.target().tensor.clone()).or_default().push(add(Part::Weight, weight));
+                wanted.entry(&m.target().tensor).or_default().push(add(Part::Weight, weight));
             }
             let bias = if *exact { product } else { *factor };
             if let Some(tensor) = m.target().bias.as_ref().filter(|_| m.has_bias() && bias.strength != 0.0) {
-                wanted.entry(tensor.clone()).or_default().push(add(Part::Bias, bias));
+                wanted.entry(tensor).or_default().push(add(Part::Bias, bias));
             }
         }
     }
-    wanted
+    wanted.into_iter().map(|(name, added)| (name.to_owned(), added.into())).collect()
 }
 
 /// The contributions as products of small matrices, if all of them are.
-fn low_rank(contributions: &[Contribution]) -> Result<Option<Vec<LowRank>>, MergeError> {
+pub(super) fn low_rank(contributions: &[Contribution]) -> Result<Option<Vec<LowRank>>, MergeError> {
     contributions.iter().map(|c| c.low_rank().map_err(|source| c.failed(source))).collect()
 }
 
@@ -209,7 +194,7 @@ impl Contribution {
 }
 
 /// `base` with all contributions added.
-fn merged(base: &Tensor, contributions: &[Contribution]) -> Result<Tensor, MergeError> {
+pub(super) fn merged(base: &Tensor, contributions: &[Contribution]) -> Result<Tensor, MergeError> {
     let mut value = base.clone();
     for contribution in contributions {
         let Contribution { part, factor, exact, .. } = contribution;

@@ -10,6 +10,7 @@ pub mod esrgan;
 mod layers;
 mod ledger;
 mod merging;
+mod meter;
 pub mod ops;
 mod unet;
 #[doc(hidden)]
@@ -27,7 +28,7 @@ pub use layers::Tiling;
 pub use layers::{LayerNorm, Linear};
 pub use ledger::{ActiveNetwork, Factor, MergeError};
 pub use ops::{Held, OperatorChoice, OperatorError, Operators, Precision};
-pub use unet::{Unet, timestep_embedding};
+pub use unet::{Asked, Unet, timestep_embedding};
 pub use vae::Vae;
 pub use watch::{ModelError, Progress, Tap, Watch, Watched};
 pub use weights::{Param, Weights};

@@ -3,6 +3,10 @@
 //! Its levels, depths and widths are those of the [`Architecture`](super::Architecture). A level ends with a block that halves the
 //! resolution on the way down, and with a doubling in its last block on the way up.
 
+mod memory;
+
+pub use memory::Asked;
+
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -192,7 +196,10 @@ impl Unet {
             let (_, height, width, _) = skip.dims4()?;
             // webui resizes the decoder's feature where an odd size was rounded on the way down.
             h = Tensor::cat(&[&self.operators.resize_nearest(&h, height, width)?, &skip], 3)?;
-            h = block.transformer.forward(&block.residual.forward(&h, &emb)?, context, merges)?;
+            // What is not needed any more is given back before the next is made.
+            drop(skip);
+            h = block.residual.forward(&h, &emb)?;
+            h = block.transformer.forward(&h, context, merges)?;
             if let Some(conv) = &block.upsample {
                 h = conv.forward(&h)?;
             }
@@ -247,8 +254,8 @@ impl ResBlock {
 
     /// x (b, h, w, inputs) and SiLU of the embedding (b, time_dim) → (b, h, w, outputs)
     fn forward(&self, x: &Tensor, emb: &Tensor) -> Result<Tensor> {
-        let h = self.conv1.forward_shifted(&self.norm1.forward_silu(x)?, &self.emb.forward(emb)?)?;
-        let h = self.norm2.forward_silu(&h)?;
+        let mut h = self.conv1.forward_shifted(&self.norm1.forward_silu(x)?, &self.emb.forward(emb)?)?;
+        h = self.norm2.forward_silu(&h)?;
         match &self.skip {
             Some(skip) => self.conv2.forward_onto(&skip.forward(x)?, &h),
             None => self.conv2.forward_onto(x, &h),
@@ -311,8 +318,8 @@ impl Transformer {
     fn forward(&self, x: &Tensor, context: &Tensor, merges: Merges) -> Result<Tensor> {
         let Some(layers) = &self.0 else { return Ok(x.clone()) };
         let (batch, height, width, channels) = x.dims4()?;
-        let h = layers.norm.forward(x)?.reshape((batch, height * width, channels))?;
-        let mut h = layers.proj_in.forward(&h)?;
+        let mut h = layers.norm.forward(x)?.reshape((batch, height * width, channels))?;
+        h = layers.proj_in.forward(&h)?;
         for block in &layers.blocks {
             h = block.forward(&h, context, merges.of((height, width)))?;
         }
@@ -346,21 +353,23 @@ impl TransformerBlock {
     }
 
     fn forward(&self, x: &Tensor, context: &Tensor, merge: Option<Merge>) -> Result<Tensor> {
-        let h = self.norm1.forward(x)?;
+        let mut h = self.norm1.forward(x)?;
         let merging = merge.map(|merge| Merging::new(x, merge.size, merge.ratio)).transpose()?.flatten();
-        let x = match merging {
+        let mut x = match merging {
             None => {
                 let (k, v) = self.self_attention.keys_and_values(&h)?;
                 self.self_attention.forward_onto(x, &h, &k, &v)?
             }
             Some(merging) => {
-                let h = merging.merge(&h)?;
+                h = merging.merge(&h)?;
                 let (k, v) = self.self_attention.keys_and_values(&h)?;
                 (x + merging.unmerge(&self.self_attention.forward(&h, &k, &v)?)?)?
             }
         };
-        let x = self.cross_attention.forward_onto(&x, &self.norm2.forward(&x)?, context)?;
-        let h = self.ff_in.forward(&self.norm3.forward(&x)?)?;
+        h = self.norm2.forward(&x)?;
+        x = self.cross_attention.forward_onto(&x, &h, context)?;
+        h = self.norm3.forward(&x)?;
+        h = self.ff_in.forward(&h)?;
         self.ff_out.forward_onto(&x, &h)
     }
 }

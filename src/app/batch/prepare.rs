@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::app::catalogue::ModelFiles;
 use crate::app::error::{Error, Result, refuses};
+use crate::app::memory::Memory;
 use crate::app::prompts::no_plan;
 use crate::app::renderer::Renderer;
 use crate::app::session::{Asked, Pictures, Session};
@@ -165,6 +166,15 @@ impl<'s> Batch<'s> {
             };
             self.found.extend(found.into_iter().map(|diagnostic| Finding { place: place.clone(), diagnostic }));
             self.drawn.extend(Some(line).filter(|_| is_good));
+        }
+    }
+
+    /// Whether the pictures of each line fit into the memory they may take.
+    pub fn check_memory(&mut self, memory: &Memory<'_>) {
+        for line in &self.drawn {
+            let Ok(pictures) = line.pictures(self.session, 0) else { continue };
+            let said = memory.check(pictures.first(), &line.model).into_iter();
+            self.found.extend(said.map(|diagnostic| Finding { place: line.place().clone(), diagnostic }));
         }
     }
 

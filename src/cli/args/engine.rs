@@ -38,6 +38,12 @@ pub struct EngineArgs {
             "重みの持ち方。f32 は正確です (16 ビットのファイルの重みは 16 ビットのまま、LoRA で変わる重みは 32 ビット)。f16 は変わる重みも丸め、\
              メモリーが半分になります。CPU のみ"))]
     pub weights: WeightsArg,
+    #[arg(long, value_name = "8g|500m|auto", hide_short_help = true,
+        help = tell("How much memory may be taken; auto is what is free now. What has to be saved for it costs time and changes no picture; \
+                what does not fit even so is refused before the first step [default: as much as it takes]",
+            "使ってよいメモリーの量。auto は今空いている分。節約は時間がかかるだけで画像は変わりません。それでも収まらないものは最初のステップの前に\
+             断ります [既定: 必要なだけ]"))]
+    pub memory: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -91,9 +97,11 @@ impl EngineArgs {
             let e = e.said();
             app::Error::words(code::NO_DEVICE, say!("--precision: {e}", "--precision: {e}", with e))
         })?;
+        let memory = self.memory.as_deref().map(|text| app::memory::allowed(text, &device)).transpose()?;
         Ok(EngineSettings {
             operators,
             device,
+            memory,
             lora_keys: match self.lora_keys {
                 LoraKeysArg::Webui => KeyTable::Webui,
                 LoraKeysArg::Lenient => KeyTable::Lenient,

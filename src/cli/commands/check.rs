@@ -2,8 +2,8 @@
 
 use clap::Args;
 
-use crate::app::{Caller, Error, Session, check};
-use crate::cli::args::{PlaceArgs, SettingsArgs};
+use crate::app::{Caller, Error, Memory, Session, check};
+use crate::cli::args::{EngineArgs, PlaceArgs, SettingsArgs};
 use crate::cli::exit::CommandResult;
 use crate::cli::language::tell;
 use crate::cli::terminal::Terminal;
@@ -28,12 +28,14 @@ pub struct CheckArgs {
     pub settings: SettingsArgs,
     #[command(flatten)]
     pub places: PlaceArgs,
+    #[command(flatten)]
+    pub engine: EngineArgs,
 }
 
 pub fn run(args: &CheckArgs, terminal: Terminal) -> CommandResult {
     let caller = Caller { patch: args.settings.patch()?, is_default: false, strict: args.strict };
     let session = Session::open(&args.places.places(), caller)?;
-    let found = check(&session, &args.inputs)?;
+    let found = check(&session, &args.inputs, &Memory::new(&session, args.engine.settings()?))?;
     if args.json {
         found.iter().try_for_each(|d| terminal.line(d.to_json(terminal.language)))?;
     } else {

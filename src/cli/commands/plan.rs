@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use crate::app::memory::Needs;
 use crate::app::prompts::{PromptJobs, ask_texts_or_files, jobs};
 use crate::app::show::{self, Bars};
-use crate::app::{self, Asked, Session};
-use crate::cli::args::{PlaceArgs, PromptArgs};
+use crate::app::{self, Asked, ErrorKind, Job, Memory, Session};
+use crate::cli::args::{EngineArgs, PlaceArgs, PromptArgs};
 use crate::cli::exit::CommandResult;
 use crate::cli::language::tell;
 use crate::cli::terminal::Terminal;
-use crate::diagnostic::{Diagnostic, code, escaped};
+use crate::diagnostic::{Diagnostic, Severity, code, escaped};
 
 #[derive(Debug, Args)]
 pub struct PlanArgs {
@@ -32,6 +33,8 @@ pub struct PlanArgs {
     pub prompt: PromptArgs,
     #[command(flatten)]
     pub places: PlaceArgs,
+    #[command(flatten)]
+    pub engine: EngineArgs,
 }
 
 pub fn run(args: &PlanArgs, terminal: Terminal) -> CommandResult {
@@ -42,19 +45,47 @@ pub fn run(args: &PlanArgs, terminal: Terminal) -> CommandResult {
     }
     let (jobs, found) = jobs(&session, &asked, found)?;
     terminal.say_all(&found);
-    print(&jobs, &session, args.json, terminal)
+    let memory = Memory::new(&session, args.engine.settings()?);
+    let mut said = Vec::new();
+    let mut needs = |job: &Job| {
+        for finding in memory.check(&job.plan, &job.model) {
+            match finding.severity {
+                Severity::Error => return Err(app::Error { kind: ErrorKind::Device, findings: vec![finding] }),
+                _ if said.contains(&finding) => {}
+                _ => {
+                    terminal.say(&finding);
+                    said.push(finding);
+                }
+            }
+        }
+        if args.json { Ok(None) } else { Ok(memory.of(&job.plan, &job.model).transpose()?.map(|(needs, _)| needs)) }
+    };
+    print(&jobs, &session, &mut needs, args.json, terminal)
 }
 
-/// Prints plans, each as one line of JSON or as a table with what the LoRA files hold.
-pub fn print(jobs: &PromptJobs<'_>, session: &Session, json: bool, terminal: Terminal) -> CommandResult {
+/// What a picture takes of memory, where it is known; an error where that is more than it may.
+pub type NeedsOf<'a> = &'a mut dyn FnMut(&Job) -> app::Result<Option<Needs>>;
+
+/// Prints plans, each as one line of JSON or as a table with what the LoRA files hold, and what they take of memory.
+pub fn print(
+    jobs: &PromptJobs<'_>,
+    session: &Session,
+    needs: NeedsOf<'_>,
+    json: bool,
+    terminal: Terminal,
+) -> CommandResult {
     let mut model = None;
     jobs.iter().try_for_each(|job| {
         let job = job?;
+        let needs = needs(&job)?;
         if json {
             return terminal.line(app::json(&job.plan));
         }
         if model.replace(job.model.clone()) != Some(job.model.clone()) {
             terminal.print(terminal.words(&show::model(&job.model, session)))?;
+        }
+        if let Some(needs) = &needs {
+            terminal.sentence(&app::memory::taken(needs))?;
         }
         terminal.print(&show::plan(&job.plan, session, bars(), terminal.language))
     })

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use crate::app::prompts::{PromptJobs, ask, check_files, could_be_drawn_into, draw_into, drawn_seeds, jobs};
-use crate::app::{Jobs, Renderer, Session};
+use crate::app::{Job, Jobs, Renderer, Session};
 use crate::cli::args::{Drawer, EngineArgs, OutputArgs, PlaceArgs, PromptArgs, ViaArgs};
 use crate::cli::exit::CommandResult;
 use crate::cli::language::tell;
@@ -49,7 +49,11 @@ pub fn draw(
     if dry_run {
         could_be_drawn_into(output.output.as_deref(), jobs.count())?;
         terminal.say_all(&check_files(&jobs, &mut *renderer)?);
-        return super::plan::print(&jobs, &session, output.json, terminal);
+        let mut needs = |job: &Job| match renderer.studios() {
+            Some(studios) if !output.json => Ok(Some(studios.get(&job.model)?.engine.needs(&job.plan)?)),
+            _ => Ok(None),
+        };
+        return super::plan::print(&jobs, &session, &mut needs, output.json, terminal);
     }
     terminal.say_all(&drawn_seeds(&asked, &jobs).into_iter().collect::<Vec<_>>());
     asked.iter().flat_map(|asked| asked.pictures.clone()).for_each(|picture| renderer.add_picture(picture));

@@ -7,7 +7,13 @@ use std::sync::Arc;
 
 use candle_core::{D, DType, Device, Result, Tensor};
 
-use super::{Activation, Conv3x3, Fused, Held, LowRank, Moments, Operators, Stored, Weight, check_attention, nearest};
+use super::{
+    Activation, Conv3x3, Fused, Held, LowRank, Moments, Operators, Stored, Weight, Work, Workspace, check_attention,
+    nearest,
+};
+
+/// Scores are computed for as many queries at a time as keep them below this many values.
+const SCORES: usize = 1 << 25;
 
 /// candle's operators on one device.
 #[derive(Debug, Clone)]
@@ -133,8 +139,6 @@ impl Operators for Candle {
     }
 
     fn attention(&self, q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, causal: bool) -> Result<Tensor> {
-        /// Scores are computed for as many queries at a time as keep them below this many values.
-        const SCORES: usize = 1 << 25;
         check_attention(q, k, v, heads)?;
         let (batch, queries, channels) = q.dims3()?;
         let (_, keys, _) = k.dims3()?;
@@ -215,6 +219,28 @@ impl Operators for Candle {
             Tensor::new(places, &self.device)
         };
         x.contiguous()?.index_select(&places(h, height)?, 1)?.index_select(&places(w, width)?, 2)
+    }
+
+    fn workspace(&self, work: Work) -> Workspace {
+        let (size, wide) = (self.dtype.size_in_bytes(), self.wide().size_in_bytes());
+        match work {
+            // Turned and with a border; on a card each pixel with its neighbours, as it is multiplied; the product before it is turned
+            // back.
+            Work::Conv3x3 { from, to, inputs, outputs } => {
+                let neighbours = if self.device.is_cpu() { 0 } else { 9 * to };
+                Workspace::beside((2 * from + neighbours) * inputs + to * outputs, size)
+            }
+            // The product before what is fused to it.
+            Work::Linear { rows, outputs, .. } => Workspace::beside(rows * outputs, size),
+            // Queries, keys and values by heads; scores, and what softmax makes of them.
+            Work::Attention { images, queries, keys, heads, channels } => {
+                let scores = (images * heads * keys * queries).min(SCORES.max(images * heads * keys));
+                let by_heads = images * channels * (3 * queries + 3 * keys);
+                Workspace::beside(by_heads * size + scores * (2 * wide + size), 1)
+            }
+            // Centred, squared and scaled.
+            Work::Norm { values } => Workspace::beside(3 * values, wide),
+        }
     }
 }
 

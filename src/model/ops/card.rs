@@ -35,6 +35,15 @@ impl Said for CardError {
     }
 }
 
+/// Bytes that are free on a device, where it can be asked.
+pub fn free_memory(device: &Device) -> Option<u64> {
+    match device {
+        #[cfg(feature = "cuda")]
+        Device::Cuda(card) => card.cuda_stream().context().mem_get_info().ok().map(|(free, _)| free as u64),
+        _ => None,
+    }
+}
+
 /// The card of this number, if this program was built for cards and it is there.
 pub fn card(number: usize) -> Result<Device, CardError> {
     #[cfg(feature = "cuda")]

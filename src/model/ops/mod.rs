@@ -16,9 +16,10 @@ mod moments;
 #[cfg(test)]
 mod tests;
 mod weight;
+mod workspace;
 
 pub use candle::Candle;
-pub use card::{CardError, card};
+pub use card::{CardError, card, free_memory};
 pub use choice::{OperatorChoice, OperatorError, Precision};
 pub use cpu::{Cpu, Isa};
 #[cfg(feature = "cuda")]
@@ -26,6 +27,7 @@ pub use cuda::Cuda;
 pub use fused::{Activation, Conv3x3, Fused};
 pub use moments::Moments;
 pub use weight::{Held, LowRank, NumberType, Order, Shape, Stored, Weight};
+pub use workspace::{Work, Workspace};
 
 use std::sync::Arc;
 
@@ -82,6 +84,14 @@ pub trait Operators: Send + Sync {
 
     /// (b, h, w, c) → (b, height, width, c): pixel i comes from ⌊i·h/height⌋, as torch's `nearest`.
     fn resize_nearest(&self, x: &Tensor, height: usize, width: usize) -> Result<Tensor>;
+
+    /// What `work` takes beside its operands and its result.
+    fn workspace(&self, work: Work) -> Workspace;
+
+    /// Bytes of one number of a weight that lies in its file as `number`; `changed` where something is added to it.
+    fn size_in_weights(&self, _number: NumberType, _changed: bool, _held: Held) -> usize {
+        self.dtype().size_in_bytes()
+    }
 }
 
 /// Checks the shapes of an attention.

@@ -1,8 +1,10 @@
 //! The autoencoder between images and latents, channels last, always in f32 (in f16 SDXL's overflows).
 
 mod bands;
+mod memory;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use candle_core::{Result, Tensor};
 
@@ -23,6 +25,8 @@ pub struct Vae {
     /// Channels at the lowest resolution.
     width: usize,
     tiling: Tiling,
+    /// Whether all pictures are made of bands.
+    saves: AtomicBool,
 }
 
 /// Pictures of so many pixels are decoded band by band, where the decoder is wide.
@@ -39,7 +43,8 @@ impl Vae {
         b.exactly(|b| {
             let encoder = b.has(&format!("{prefix}encoder.conv_in.weight")).then(|| Encoder::new(b, prefix));
             let width = b.dim(&format!("{prefix}decoder.conv_in.weight"), 0);
-            Vae { decoder: Decoder::new(b, prefix), encoder, scale, width, tiling: b.tiling().clone() }
+            let (decoder, tiling) = (Decoder::new(b, prefix), b.tiling().clone());
+            Vae { decoder, encoder, scale, width, tiling, saves: AtomicBool::new(false) }
         })
     }
 
@@ -47,20 +52,32 @@ impl Vae {
     ///
     /// Large pictures are [made of bands](Vae::is_in_bands).
     pub fn decode(&self, latent: &Tensor, watch: &mut Watch<'_>) -> Watched<Tensor> {
-        let first = self.first_in_bands(8 * latent.dim(2)?, 8 * latent.dim(3)?);
+        let first = self.first_in_bands(8 * latent.dim(2)?, 8 * latent.dim(3)?, self.saves());
         self.decode_in_bands(latent, first, BAND, watch)
     }
 
     /// Whether a picture of this size is decoded some rows at a time, in less memory and more time; its values are the same.
     pub fn is_in_bands(&self, height: usize, width: usize) -> bool {
-        self.first_in_bands(height, width) < self.decoder.levels.len()
+        self.first_in_bands(height, width, self.saves()) < self.decoder.levels.len()
     }
 
-    fn first_in_bands(&self, height: usize, width: usize) -> usize {
+    /// From now on makes all pictures of bands, not only those that take gigabytes otherwise.
+    pub fn set_saves(&self, saves: bool) {
+        self.saves.store(saves, Ordering::Relaxed);
+    }
+
+    fn saves(&self) -> bool {
+        self.saves.load(Ordering::Relaxed)
+    }
+
+    fn first_in_bands(&self, height: usize, width: usize, saves: bool) -> usize {
         let levels = &self.decoder.levels;
         let shrunk = |level: usize| 1 << (levels.len() - 1 - level);
         let values = |level: usize| height / shrunk(level) * (width / shrunk(level)) * self.decoder.inputs(level);
-        let is_large = |level: &usize| height * width >= LARGE && values(*level) > WHOLE;
+        let is_large = |level: &usize| match saves {
+            false => height * width >= LARGE && values(*level) > WHOLE,
+            true => *level > 0 && values(*level) > 4 * BAND,
+        };
         (0..levels.len()).find(is_large).unwrap_or(levels.len())
     }
 
@@ -294,8 +311,8 @@ impl ResBlock {
     }
 
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let h = self.conv1.forward(&self.norm1.forward_silu(x)?)?;
-        let h = self.norm2.forward_silu(&h)?;
+        let mut h = self.conv1.forward(&self.norm1.forward_silu(x)?)?;
+        h = self.norm2.forward_silu(&h)?;
         match &self.shortcut {
             Some(shortcut) => self.conv2.forward_onto(&shortcut.forward(x)?, &h),
             None => self.conv2.forward_onto(x, &h),

@@ -57,6 +57,12 @@ pub(super) fn attention(isa: Isa, q: &Tensor, k: &Tensor, v: &Tensor, heads: usi
     tensor(y, (batch, queries, channels))
 }
 
+/// Values that keys and values are packed into: of so many heads of all images, each `width` wide.
+pub(super) fn packed(isa: Isa, heads: usize, keys: usize, width: usize) -> usize {
+    let panel = isa.panel();
+    heads * (keys.next_multiple_of(panel) * width + keys * width.next_multiple_of(panel))
+}
+
 #[derive(Clone, Copy)]
 struct Sizes {
     keys: usize,

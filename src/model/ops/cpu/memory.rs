@@ -61,7 +61,11 @@ impl<T: Pod> DerefMut for Memory<T> {
 pub(super) fn with_transformed<T>(len: usize, work: impl FnOnce(&mut [f32]) -> T) -> T {
     static KEPT: Mutex<Vec<f32>> = Mutex::new(Vec::new());
     let mut values = KEPT.lock().map(|mut kept| std::mem::take(&mut *kept)).unwrap_or_default();
-    values.resize(values.len().max(len), 0.0);
+    if values.len() < len {
+        // What there was is given back first, and nothing of it is copied.
+        drop(values);
+        values = vec![0.0; len];
+    }
     let result = work(&mut values[..len]);
     if let Ok(mut kept) = KEPT.lock() {
         *kept = values;

@@ -37,7 +37,7 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Result, Tensor};
 
-use super::{Conv3x3, Fused, Held, LowRank, Moments, NumberType, Operators, Stored, Weight};
+use super::{Conv3x3, Fused, Held, LowRank, Moments, NumberType, Operators, Stored, Weight, Work, Workspace};
 
 /// Our operators with the instructions of one path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,5 +120,30 @@ impl Operators for Cpu {
 
     fn resize_nearest(&self, x: &Tensor, height: usize, width: usize) -> Result<Tensor> {
         resize::resize_nearest(x, height, width)
+    }
+
+    fn workspace(&self, work: Work) -> Workspace {
+        const SIZE: usize = size_of::<f32>();
+        match work {
+            Work::Conv3x3 { to, inputs, outputs, .. } => {
+                let kernels = narrow::kernels(self.0, inputs, outputs);
+                Workspace::kept(kernels.unwrap_or(winograd::transformed(to, inputs)), SIZE)
+            }
+            Work::Linear { rows, rows_of_image, inputs, outputs } => {
+                Workspace::kept(strassen::sums(rows, rows_of_image, inputs, outputs), SIZE)
+            }
+            Work::Attention { images, keys, heads, channels, .. } => {
+                Workspace::beside(attention::packed(self.0, images * heads, keys, channels / heads.max(1)), SIZE)
+            }
+            Work::Norm { .. } => Workspace::default(),
+        }
+    }
+
+    fn size_in_weights(&self, number: NumberType, changed: bool, held: Held) -> usize {
+        match held {
+            Held::Half => NumberType::F16.size(),
+            Held::Exact if changed => NumberType::F32.size(),
+            Held::Exact => number.size(),
+        }
     }
 }

@@ -10,7 +10,7 @@ use super::jobs::in_turn;
 use super::memory::with_transformed;
 use super::panels::Panels;
 use super::patches::{Patches, SQUARE};
-use super::simd::{MR, Simd, Sums, Task};
+use super::simd::{Isa, MR, Simd, Sums, Task};
 use super::winograd::{GAP, INPUTS, Inputs, POINTS, transform_kernels, transform_sums};
 use rayon::prelude::*;
 
@@ -23,6 +23,13 @@ const HELD: usize = 3 << 15;
 /// Whether the transformed kernels are few enough.
 pub(super) fn is_narrow(weight: &Panels) -> bool {
     weight.count() * kernel(weight) * POINTS <= KERNELS
+}
+
+/// How many values of transformed kernels are held for a convolution, if it is made this way.
+pub(super) fn kernels(isa: Isa, inputs: usize, outputs: usize) -> Option<usize> {
+    let panel = isa.panel();
+    let values = outputs.div_ceil(panel) * (inputs * panel + GAP) * POINTS;
+    (values <= KERNELS).then_some(values)
 }
 
 /// Values of the kernels of a panel at a point, with the gap behind them.

@@ -71,6 +71,14 @@ pub(super) fn pays(rows: usize, weight: &Panels) -> bool {
     has_quarters(rows, weight) && rows >= LEAST.0 && shape.inputs >= LEAST.1 && shape.outputs >= LEAST.2
 }
 
+/// About how many values of sums are held for a product, if it is made this way.
+pub(super) fn sums(rows: usize, rows_of_image: usize, inputs: usize, outputs: usize) -> usize {
+    match rows_of_image >= LEAST.0 && inputs >= LEAST.1 && outputs >= LEAST.2 {
+        true => (PRODUCTS * (rows / 2) * (inputs / 2)).min(HELD),
+        false => 0,
+    }
+}
+
 fn has_quarters(rows: usize, weight: &Panels) -> bool {
     let inputs = weight.shape().inputs;
     weight.shape().taps == 1 && [rows, inputs, weight.count()].iter().all(|count| count.is_multiple_of(2))

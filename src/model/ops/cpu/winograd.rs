@@ -55,6 +55,11 @@ pub(super) fn winograd(patches: &Patches<'_>, weight: &Panels, finish: Finish<'_
     }
 }
 
+/// About how many values of transformed inputs are held for a convolution to so many pixels.
+pub(super) fn transformed(pixels: usize, inputs: usize) -> usize {
+    (pixels.div_ceil(SQUARE * SQUARE) * POINTS * inputs).min(HELD)
+}
+
 /// A transformation of the rows of a square matrix and then of the columns. Not a function: what is called by way of a closure
 /// or a pointer is compiled without the path's instructions.
 macro_rules! both_ways {

@@ -15,7 +15,9 @@ use candle_core::{D, DType, Device, Result, Tensor};
 pub use device::open;
 use launch::{Argument, Kernels};
 
-use super::{Candle, Conv3x3, Fused, Held, LowRank, Moments, Operators, Stored, Weight, check_attention};
+use super::{
+    Candle, Conv3x3, Fused, Held, LowRank, Moments, Operators, Stored, Weight, Work, Workspace, check_attention,
+};
 
 /// Values of the rows of a convolution's matrix that are made at a time: 512 MiB of f16.
 const COLUMNS: usize = 1 << 28;
@@ -367,5 +369,22 @@ impl Operators for Cuda {
 
     fn resize_nearest(&self, x: &Tensor, height: usize, width: usize) -> Result<Tensor> {
         self.candle.resize_nearest(x, height, width)
+    }
+
+    fn workspace(&self, work: Work) -> Workspace {
+        let size = self.dtype.size_in_bytes();
+        match work {
+            // The matrix of its rows, and the product before what is fused to it.
+            Work::Conv3x3 { to, inputs, outputs, .. } => {
+                Workspace::beside((9 * to * inputs).min(COLUMNS) + to * outputs, size)
+            }
+            Work::Linear { rows, outputs, .. } => Workspace::beside(rows * outputs, size),
+            // Queries, keys, values and the result by heads; scores.
+            Work::Attention { images, queries, keys, heads, channels } => {
+                let scores = (images * heads * keys * queries).min(SCORES.max(images * heads * keys));
+                Workspace::beside(images * channels * (3 * queries + 2 * keys) + scores, size)
+            }
+            Work::Norm { .. } => Workspace::default(),
+        }
     }
 }

@@ -1,0 +1,146 @@
+//! How much memory pictures take, and how much they may: for words before anything is drawn.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use candle_core::Device;
+
+use super::catalogue::ModelFiles;
+use super::error::{Error, ErrorKind, Result};
+use super::session::Session;
+use super::studio::{EngineSettings, open_engine};
+use crate::diagnostic::{Diagnostic, Text, code};
+pub use crate::engine::Needs;
+use crate::engine::{Engine, EngineError, Savings, amount};
+use crate::model::ops::free_memory;
+use crate::plan::Plan;
+use crate::say;
+
+/// The bytes that `text` allows: `8g`, `500m`, or `auto`, which is what is free on `device` now.
+pub fn allowed(text: &str, device: &Device) -> Result<u64> {
+    if text == "auto" {
+        return free(device).ok_or_else(|| {
+            let message = say!(
+                "--memory auto: how much is free here cannot be found out",
+                "--memory auto: 空きメモリーの量を調べられません"
+            );
+            Error::new(ErrorKind::Device, code::NO_MEMORY, message)
+                .help(say!("say how much: `--memory 8g`", "`--memory 8g` のように量を指定してください"))
+        });
+    }
+    let lower = text.trim().to_ascii_lowercase();
+    let number = lower.trim_end_matches("ib").trim_end_matches('b');
+    let (number, unit) = match (number.strip_suffix('g'), number.strip_suffix('m')) {
+        (Some(number), _) => (number, 30),
+        (_, Some(number)) => (number, 20),
+        _ => ("", 0),
+    };
+    match number.trim().parse::<f64>() {
+        Ok(number) if number > 0.0 && number < 1e6 => Ok((number * f64::from(1u32 << unit)) as u64),
+        _ => {
+            let message =
+                say!("--memory {text}: this is no amount of memory", "--memory {text}: メモリーの量ではありません");
+            Err(Error::words(code::USAGE, message).help(say!(
+                "write `8g`, `500m`, or `auto` for what is free",
+                "`8g`、`500m`、または空いている分を使う `auto` と書いてください"
+            )))
+        }
+    }
+}
+
+/// What is free on `device`.
+fn free(device: &Device) -> Option<u64> {
+    if !device.is_cpu() {
+        return free_memory(device);
+    }
+    // Linux tells in files; a crate that asks other systems, too, would have every crate built anew for one number.
+    let read = |path: &str| std::fs::read_to_string(path).ok();
+    let line =
+        read("/proc/meminfo")?.lines().find_map(|line| Some(line.strip_prefix("MemAvailable:")?.trim().to_owned()))?;
+    let available = line.trim_end_matches("kB").trim().parse::<u64>().ok()? << 10;
+    // Inside of a container less may be had than the machine has.
+    let group = read("/proc/self/cgroup").and_then(|text| Some(text.trim().strip_prefix("0::")?.to_owned()));
+    let of_group = |name| read(&format!("/sys/fs/cgroup{}/{name}", group.as_deref()?))?.trim().parse::<u64>().ok();
+    let within = of_group("memory.max").zip(of_group("memory.current")).map(|(most, now)| most.saturating_sub(now));
+    Some(available.min(within.unwrap_or(u64::MAX)))
+}
+
+/// Of each checkpoint's pictures, told by an engine that reads headers alone.
+pub struct Memory<'s> {
+    session: &'s Session,
+    settings: EngineSettings,
+    engines: Mutex<HashMap<ModelFiles, Option<Engine>>>,
+}
+
+impl<'s> Memory<'s> {
+    /// What pictures take that are drawn with these settings.
+    pub fn new(session: &'s Session, settings: EngineSettings) -> Self {
+        Memory { session, settings, engines: Mutex::default() }
+    }
+
+    /// What is to be said of `plan`: that it takes too much, or what is saved. Nothing where there is no limit.
+    pub fn check(&self, plan: &Plan, model: &ModelFiles) -> Vec<Diagnostic> {
+        match self.settings.memory.and_then(|_| self.of(plan, model)) {
+            None => Vec::new(),
+            Some(Ok((needs, savings))) => saved(&needs, savings).into_iter().collect(),
+            Some(Err(error)) => error.findings,
+        }
+    }
+
+    /// What `plan` takes and what is saved; nothing where its files cannot be opened, which is told elsewhere.
+    pub fn of(&self, plan: &Plan, model: &ModelFiles) -> Option<Result<(Needs, Savings)>> {
+        if self.session.catalogue.remote.is_some() {
+            return None;
+        }
+        let mut engines = self.engines.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = || {
+            let mut embeddings = self.session.embeddings.clone();
+            open_engine(model, self.session, &mut embeddings, &self.settings).ok().map(|(engine, _)| engine)
+        };
+        let engine = engines.entry(model.clone()).or_insert_with(open).as_mut()?;
+        let needs = engine.needs(plan).ok()?;
+        match engine.save_memory(plan) {
+            Ok(savings) => Some(Ok((needs, savings))),
+            Err(error @ EngineError::Memory(_)) => Some(Err(error.into())),
+            Err(_) => None,
+        }
+    }
+}
+
+/// What a picture takes: a line.
+pub fn taken(needs: &Needs) -> Text {
+    let [all, weights, step, picture] =
+        [needs.all(), needs.text + needs.unet + needs.vae, needs.step, needs.picture].map(amount);
+    say!(
+        "memory: about {all} (weights {weights}, a step {step}, between latents and pictures {picture})",
+        "メモリー: 約 {all} (重み {weights}、1 ステップ {step}、潜在画像と画像の変換 {picture})"
+    )
+}
+
+/// What is saved, and what that costs; nothing where nothing is.
+pub fn saved(needs: &Needs, savings: Savings) -> Option<Diagnostic> {
+    let bands = savings.bands.then(|| say!("the picture is decoded some rows at a time", "画像を数行ずつ復号します"));
+    let text = savings.text.then(|| {
+        say!(
+            "the text encoders' weights are read again for each prompt",
+            "テキストエンコーダーの重みをプロンプトごとに読み直します"
+        )
+    });
+    let unet = savings.unet.map(|kept| {
+        let share = 100 - (100 * kept.min(needs.unet)) / needs.unet.max(1);
+        say!(
+            "{share} % of the UNet's weights are read again at each step",
+            "UNet の重みの {share} % をステップごとに読み直します"
+        )
+    });
+    let all: Vec<Text> = [bands, text, unet].into_iter().flatten().collect();
+    (!all.is_empty()).then(|| {
+        let what = Text::join(all, "; ");
+        let message = say!(
+            "to get along with the memory: {what}. The picture is the same, and takes longer",
+            "メモリーに収めるため: {what}。画像は同じで、時間が長くかかります",
+            with what
+        );
+        Diagnostic::new(code::SAVES_MEMORY, message)
+    })
+}
