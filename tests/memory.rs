@@ -68,7 +68,8 @@ fn memory_is_known_before_the_first_step() {
     };
     // Tables that are made once.
     draw(&mut open(OperatorChoice::Best, None), &plan("red house"));
-    for (operators, side) in [(OperatorChoice::Cpu(Cpu::best().isa()), 256), (OperatorChoice::Candle(DType::F32), 128)] {
+    for (operators, side) in [(OperatorChoice::Cpu(Cpu::best().isa()), 256), (OperatorChoice::Candle(DType::F32), 128)]
+    {
         for (width, prompt) in [
             (side, "red house"),
             (side + 64, "red house AND blue star AND green circle"),

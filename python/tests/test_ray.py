@@ -167,7 +167,7 @@ def test_what_a_node_lacks_is_told_with_node_line_and_advice(
     with pytest.raises(lbw.LbwError) as caught:
         batch(str(file), out=str(tmp_path / "bad"), num_workers=1, retries=1, model="shapes-xl", **SIZE)
     told = str(caught.value)
-    assert "3 of 6 pictures failed" in told and "prompts.jsonl:1: on node" in told and "no LoRA called `home`" in told
+    assert "3 of 6 pictures failed" in told and "prompts.jsonl:1 and 2 more: on node" in told and "no LoRA called `home`" in told
     assert "= help: " in told and "same files" in told
     assert len(list((tmp_path / "bad").glob("*.png"))) == 3
 
