@@ -203,7 +203,13 @@ impl Studio {
             }
         }
         self.engine.open_upscalers(plan)?;
-        if self.engine.decodes_in_bands(plan) && self.said.insert((self.model.clone(), "bands".to_owned())) {
+        let savings = self.engine.save_memory(plan)?;
+        if savings != Savings::default() && self.said.insert((self.model.clone(), format!("{savings:?}"))) {
+            found.extend(memory::saved(&self.engine.needs(plan)?, savings));
+        }
+        // Bands for want of memory have been said.
+        let is_large = !savings.bands && self.engine.decodes_in_bands(plan);
+        if is_large && self.said.insert((self.model.clone(), "bands".to_owned())) {
             let message = say!(
                 "a picture of this size is decoded some rows at a time: the same picture in less memory, but slower",
                 "この大きさの画像は数行ずつ復号します。同じ画像が少ないメモリーで得られますが、遅くなります"
@@ -211,10 +217,6 @@ impl Studio {
             found.push(Diagnostic::new(code::DECODED_IN_BANDS, message));
         }
         let networks = self.networks(plan)?;
-        let savings = self.engine.save_memory(plan)?;
-        if savings != Savings::default() && self.said.insert((self.model.clone(), format!("{savings:?}"))) {
-            found.extend(memory::saved(&self.engine.needs(plan)?, savings));
-        }
         for (lora, network) in plan.loras().zip(&networks) {
             if self.said.insert((
                 network.path().to_owned(),

@@ -101,7 +101,7 @@ impl Model {
         Ok(needs)
     }
 
-    /// The tensors that LoRAs of `pass` change at any step.
+    /// The tensors that LoRAs of `pass` may change at some step: all that they have something for, whatever the weights of its block.
     fn changed(&mut self, pass: &Pass) -> Result<HashSet<String>, EngineError> {
         let mut changed = HashSet::new();
         for active in self.networks.active(pass, 0, Scope::TextEncoding)? {

@@ -41,13 +41,6 @@ impl Meter {
     }
 }
 
-impl Room<'_> {
-    /// Bytes of the tensor.
-    pub fn bytes(&self) -> u64 {
-        self.bytes
-    }
-}
-
 impl Drop for Room<'_> {
     fn drop(&mut self) {
         self.meter.now.set(self.meter.now.get() - self.bytes);
@@ -138,7 +131,7 @@ mod tests {
         };
         meter.keeps(2);
         meter.keeps(1);
-        assert_eq!((x.bytes(), meter.most()), (3, 17));
+        assert_eq!((x.bytes, meter.most()), (3, 17));
         let _z = meter.room(20);
         assert_eq!(meter.most(), 25);
     }

@@ -169,12 +169,20 @@ impl<'s> Batch<'s> {
         }
     }
 
-    /// Whether the pictures of each line fit into the memory they may take.
+    /// Whether the pictures of each line fit into the memory they may take. What is saved is said once.
     pub fn check_memory(&mut self, memory: &Memory<'_>) {
+        let mut saved = Vec::new();
         for line in &self.drawn {
             let Ok(pictures) = line.pictures(self.session, 0) else { continue };
-            let said = memory.check(pictures.first(), &line.model).into_iter();
-            self.found.extend(said.map(|diagnostic| Finding { place: line.place().clone(), diagnostic }));
+            for diagnostic in memory.check(pictures.first(), &line.model) {
+                if diagnostic.severity != Severity::Error {
+                    if saved.contains(&diagnostic) {
+                        continue;
+                    }
+                    saved.push(diagnostic.clone());
+                }
+                self.found.push(Finding { place: line.place().clone(), diagnostic });
+            }
         }
     }
 

@@ -8,12 +8,12 @@ use clap::Args;
 use crate::app::memory::Needs;
 use crate::app::prompts::{PromptJobs, ask_texts_or_files, jobs};
 use crate::app::show::{self, Bars};
-use crate::app::{self, Asked, ErrorKind, Job, Memory, Session};
+use crate::app::{self, Asked, Job, Memory, Session};
 use crate::cli::args::{EngineArgs, PlaceArgs, PromptArgs};
 use crate::cli::exit::CommandResult;
 use crate::cli::language::tell;
 use crate::cli::terminal::Terminal;
-use crate::diagnostic::{Diagnostic, Severity, code, escaped};
+use crate::diagnostic::{Diagnostic, code, escaped};
 
 #[derive(Debug, Args)]
 pub struct PlanArgs {
@@ -45,20 +45,18 @@ pub fn run(args: &PlanArgs, terminal: Terminal) -> CommandResult {
     }
     let (jobs, found) = jobs(&session, &asked, found)?;
     terminal.say_all(&found);
-    let memory = Memory::new(&session, args.engine.settings()?);
+    let settings = args.engine.settings()?;
+    let is_asked = !args.json || settings.memory.is_some();
+    let memory = Memory::new(&session, settings);
     let mut said = Vec::new();
     let mut needs = |job: &Job| {
-        for finding in memory.check(&job.plan, &job.model) {
-            match finding.severity {
-                Severity::Error => return Err(app::Error { kind: ErrorKind::Device, findings: vec![finding] }),
-                _ if said.contains(&finding) => {}
-                _ => {
-                    terminal.say(&finding);
-                    said.push(finding);
-                }
-            }
+        let taken = if is_asked { memory.of(&job.plan, &job.model).transpose()? } else { None };
+        let finding = taken.as_ref().and_then(|(needs, savings)| app::memory::saved(needs, *savings));
+        if let Some(finding) = finding.filter(|finding| !said.contains(finding)) {
+            terminal.say(&finding);
+            said.push(finding);
         }
-        if args.json { Ok(None) } else { Ok(memory.of(&job.plan, &job.model).transpose()?.map(|(needs, _)| needs)) }
+        Ok(taken.map(|(needs, _)| needs))
     };
     print(&jobs, &session, &mut needs, args.json, terminal)
 }

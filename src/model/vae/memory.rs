@@ -29,13 +29,9 @@ impl Vae {
                 h = blocks.iter().fold(h, |h, block| block.walk(images, h));
             } else {
                 images = larger;
-                // The small image is given back while the large one grows; a few bands are on their way.
+                // A few bands are on their way. The small image counts as a whole, though it is given back while the large one grows.
                 let _on_their_way = meter.room(OF_A_BAND * BAND as u64 * images.number());
-                let small = h.bytes();
-                let made = images.of(last.outputs);
-                // Half of it is there before half of the other has gone.
-                h = made;
-                let _overlap = meter.room(small / 4);
+                h = images.of(last.outputs);
             }
             up = next.as_ref();
         }
