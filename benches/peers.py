@@ -211,22 +211,30 @@ def lora(path):
     write(path, shapes, lambda name, shape: (0.0, 0.02) if shape else (16.0, 0.0))
 
 
+def diffusers_networks():
+    """diffusers' UNet and VAE of SDXL's size."""
+    from diffusers import AutoencoderKL, UNet2DConditionModel
+
+    unet = UNet2DConditionModel(
+        sample_size=128, block_out_channels=WIDTHS, layers_per_block=2, cross_attention_dim=CONTEXT, attention_head_dim=[5, 10, 20],
+        transformer_layers_per_block=[1, 2, 10], down_block_types=["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"],
+        up_block_types=["CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"], use_linear_projection=True, addition_embed_type="text_time",
+        addition_time_embed_dim=256, projection_class_embeddings_input_dim=VECTOR)
+    vae = AutoencoderKL(block_out_channels=[128, 256, 512, 512], down_block_types=["DownEncoderBlock2D"] * 4,
+                        up_block_types=["UpDecoderBlock2D"] * 4, latent_channels=4, layers_per_block=2)
+    return unet, vae
+
+
 def diffusers_worker(sizes, rounds, dtype):
     """Measures diffusers in this process and prints JSON."""
     import resource
 
     import torch
-    from diffusers import AutoencoderKL, UNet2DConditionModel
 
     torch.manual_seed(0)
     kind = getattr(torch, dtype)
-    unet = UNet2DConditionModel(
-        sample_size=128, block_out_channels=WIDTHS, layers_per_block=2, cross_attention_dim=CONTEXT, attention_head_dim=[5, 10, 20],
-        transformer_layers_per_block=[1, 2, 10], down_block_types=["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"],
-        up_block_types=["CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"], use_linear_projection=True, addition_embed_type="text_time",
-        addition_time_embed_dim=256, projection_class_embeddings_input_dim=VECTOR).to(kind).eval()
-    vae = AutoencoderKL(block_out_channels=[128, 256, 512, 512], down_block_types=["DownEncoderBlock2D"] * 4,
-                        up_block_types=["UpDecoderBlock2D"] * 4, latent_channels=4, layers_per_block=2).eval()
+    unet, vae = diffusers_networks()
+    unet, vae = unet.to(kind).eval(), vae.eval()
     report = {}
     with torch.inference_mode():
         def evaluate(width, height, batch):

@@ -7,7 +7,8 @@
 # bf16.
 #
 # Needs bash, cargo, g++ and python3 with pip. `build.sh check` instead runs `cargo check`, and `build.sh tests` builds the unit tests
-# as target/gpu/tests: with LBW_TEST_DEVICE=cuda they hold the card's operators to the same expressions as all others.
+# as target/gpu/tests: with LBW_TEST_DEVICE=cuda they hold the card's operators to the same expressions as all others. `build.sh card`
+# builds benches/card.rs as target/gpu/card.
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -80,6 +81,12 @@ if [ "${1:-}" = tests ]; then
     shift
     cargo test --release --manifest-path "$tree/Cargo.toml" --features cuda --lib --no-run "$@" 2>&1 | tee "$work/tests.log"
     strip -o "$work/tests" "$(sed -n 's/.*Executable unittests.*(\(.*\))/\1/p' "$work/tests.log")"
+    exit
+fi
+if [ "${1:-}" = card ]; then
+    shift
+    cargo bench --manifest-path "$tree/Cargo.toml" --features cuda --bench card --no-run "$@" 2>&1 | tee "$work/card.log"
+    strip -o "$work/card" "$(sed -n 's/.*Executable benches.*(\(.*\))/\1/p' "$work/card.log")"
     exit
 fi
 cargo build --release --manifest-path "$tree/Cargo.toml" --features cuda --bin lbw "$@"

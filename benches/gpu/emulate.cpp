@@ -1,12 +1,15 @@
-// The kernels of `src/model/ops/cuda/kernels.cu` on a CPU, held to the same expressions in f64: `benches/gpu/emulate.sh`, needs g++.
+// The kernels of `src/model/ops/cuda` on a CPU, held to the same expressions in f64: `benches/gpu/emulate.sh`, needs g++.
 //
-// A thread of the system stands for each thread of a block, a barrier for `__syncthreads`; blocks run one after the other.
+// A thread of the system stands for each thread of a block, a barrier for `__syncthreads`; blocks run one after the other. What a warp
+// does together (products of the tensor cores, matrices out of shared memory) waits for a barrier of its 32 threads.
 
 #include <algorithm>
 #include <barrier>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
+#include <memory>
 #include <random>
 #include <thread>
 #include <vector>
@@ -24,6 +27,7 @@ std::barrier<> *barrier;
 #define __global__
 #define __device__
 #define __shared__ static
+#define __launch_bounds__(threads)
 
 struct float2 { float x, y; };
 inline float2 make_float2(float x, float y) { return {x, y}; }
@@ -33,8 +37,66 @@ inline float __half2float(__half v) { return (float)v; }
 inline __half __float2half(float v) { return (__half)v; }
 inline unsigned long long min(unsigned long long a, unsigned long long b) { return a < b ? a : b; }
 static float2 dynamic_memory[8192];
+struct __half2 { __half x, y; };
+inline __half2 __floats2half2_rn(float x, float y) { return {(__half)x, (__half)y}; }
 
 #include "kernels.h"
+
+// What the lanes of each warp show each other.
+struct Lane { unsigned a[4], b[2]; const __half *row; float value; };
+static Lane lanes[32][32];
+std::barrier<> *warps[32];
+
+static Lane *together_in_warp(Lane own) {
+  Lane *warp = lanes[threadIdx.x / 32];
+  warps[threadIdx.x / 32]->arrive_and_wait();
+  warp[threadIdx.x % 32] = own;
+  warps[threadIdx.x / 32]->arrive_and_wait();
+  return warp;
+}
+inline float half_of(unsigned pair, int which) {
+  __half halves[2];
+  memcpy(halves, &pair, 4);
+  return halves[which];
+}
+inline unsigned pair_of(__half first, __half second) {
+  __half halves[2] = {first, second};
+  unsigned pair;
+  memcpy(&pair, halves, 4);
+  return pair;
+}
+
+// As PTX lays `mma.m16n8k16` and `ldmatrix` out among the lanes.
+inline void multiply(float *d, const unsigned *a, unsigned b0, unsigned b1) {
+  Lane *warp = together_in_warp({{a[0], a[1], a[2], a[3]}, {b0, b1}, nullptr, 0});
+  int g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
+  for (int i = 0; i < 4; i++)
+    for (int k = 0; k < 16; k++) {
+      int row = g + i / 2 * 8, column = 2 * t + i % 2;
+      d[i] += half_of(warp[row % 8 * 4 + k % 8 / 2].a[row / 8 + k / 8 * 2], k % 2) * half_of(warp[column * 4 + k % 8 / 2].b[k / 8], k % 2);
+    }
+}
+inline void matrices(unsigned *to, const __half *row) {
+  Lane *warp = together_in_warp({{}, {}, row, 0});
+  int g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
+  for (int m = 0; m < 4; m++) to[m] = pair_of(warp[8 * m + g].row[2 * t], warp[8 * m + g].row[2 * t + 1]);
+}
+inline void matrices_across(unsigned *to, const __half *row) {
+  Lane *warp = together_in_warp({{}, {}, row, 0});
+  int g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
+  for (int m = 0; m < 4; m++) to[m] = pair_of(warp[8 * m + 2 * t].row[g], warp[8 * m + 2 * t + 1].row[g]);
+}
+inline void bring(__half *to, const __half *from, bool is_there) {
+  if ((size_t)to % 16) std::abort();
+  is_there ? memcpy(to, from, 16) : memset(to, 0, 16);
+}
+inline void sent() {}
+template <int left> void arrived() {}
+inline float other(float v, int bits) { return together_in_warp({{}, {}, nullptr, v})[threadIdx.x % 32 ^ bits].value; }
+inline float power_of_two(float v) { return std::exp2(v); }
+
+#define EMULATED
+#include "attention.h"
 
 // A kernel whose threads wait for each other.
 template <typename F> void blocks(unsigned x, unsigned y, unsigned threads, F kernel) {
@@ -44,6 +106,8 @@ template <typename F> void blocks(unsigned x, unsigned y, unsigned threads, F ke
     for (unsigned i = 0; i < x; i++) {
       std::barrier<> here(threads);
       barrier = &here;
+      vector<std::unique_ptr<std::barrier<>>> of_warps;
+      for (unsigned warp = 0; warp < threads / 32; warp++) warps[warp] = of_warps.emplace_back(new std::barrier<>(32)).get();
       vector<std::thread> all;
       for (unsigned t = 0; t < threads; t++)
         all.emplace_back([&, t] {
@@ -172,11 +236,12 @@ template <typename T> void norms(double tolerance) {
         auto weight = noise<float>(c), bias = noise<float>(c);
         vector<float2> slabs(images * count * groups), moments(images * groups);
         vector<T> to(x.size());
-        blocks(count, images, 32, [&] { slab_moments<T>(x.data(), slabs.data(), positions, c, groups, slab); });
+        auto slabs_of = members == 10 ? slab_moments<T, 4> : slab_moments<T, 1>;
+        blocks(count, images, 32, [&] { slabs_of(x.data(), slabs.data(), positions, c, groups, slab); });
         blocks(groups, images, THREADS,
                [&] { group_moments(slabs.data(), moments.data(), count, positions, members, groups, slab, 1e-5f); });
         over(x.size() / 4, [&] {
-          group_norm<T, 4>(x.data(), to.data(), x.size() / 4, (Count)positions * c, c, groups, moments.data(), weight.data(), bias.data(), silu);
+          group_norm<T, 4>(x.data(), to.data(), x.size() / 4, positions, c, groups, moments.data(), weight.data(), bias.data(), silu);
         });
         for (size_t i = 0; i < x.size(); i++) {
           int channel = i % c, image = i / c / positions;
@@ -216,6 +281,32 @@ template <typename T, int N> void softmaxes(int width, double tolerance) {
   }
 }
 
+template <int D, int M, int C> void attentions(int queries, int keys, int width, bool causal) {
+  int images = 2, heads = 2, row = heads * width;
+  float scale = 1 / std::sqrt((float)width);
+  auto q = noise<__half>(images * queries * row, 6), k = noise<__half>(images * keys * row), v = noise<__half>(images * keys * row);
+  vector<__half> to(q.size());
+  int rows = WARPS * 16 * M;
+  blocks((queries + rows - 1) / rows, images * heads, ATTENTION_THREADS, [&] {
+    attention<D, M, C>(q.data(), k.data(), v.data(), to.data(), queries, keys, heads, width, scale * (float)M_LOG2E, causal);
+  });
+  for (int image = 0; image < images; image++)
+    for (int head = 0; head < heads; head++)
+      for (int i = 0; i < queries; i++) {
+        auto at = [&](const vector<__half> &of, int tokens, int token) { return &of[(image * tokens + token) * row + head * width]; };
+        vector<double> shares(keys), expected(width);
+        double sum = 0;
+        for (int j = 0; j < keys; j++) {
+          double score = 0;
+          for (int c = 0; c < width; c++) score += (double)at(q, queries, i)[c] * (double)at(k, keys, j)[c];
+          sum += shares[j] = causal && j > i ? 0 : std::exp(score * scale);
+        }
+        for (int j = 0; j < keys; j++)
+          for (int c = 0; c < width; c++) expected[c] += shares[j] / sum * (double)at(v, keys, j)[c];
+        for (int c = 0; c < width; c++) close("attention", at(to, queries, i)[c], expected[c], 2e-3);
+      }
+}
+
 template <typename T> void all(const char *name, double tolerance) {
   convolutions<T>();
   heads<T>();
@@ -231,4 +322,9 @@ template <typename T> void all(const char *name, double tolerance) {
 int main() {
   all<float>("f32", 3e-6);
   all<__half>("f16", 1.5e-3);
+  attentions<64, 2, 32>(9, 77, 64, false);
+  attentions<48, 2, 64>(130, 130, 40, true);
+  attentions<80, 2, 64>(33, 65, 80, true);
+  attentions<160, 1, 32>(70, 33, 160, false);
+  std::printf("attention agrees, furthest %g\n", furthest);
 }

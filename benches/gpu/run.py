@@ -14,6 +14,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 import peers  # noqa: E402  (what writes the full-size checkpoint)
+import pictures  # noqa: E402
 
 STARTED = time.monotonic()
 TABLE = []
@@ -50,14 +51,14 @@ class Memory:
 
 
 def programs(path, work):
-    """lbw and, where they are there, its unit tests beside it: of a folder or of a tar file."""
+    """lbw, its unit tests and the bench of its operators, of a folder or of a tar file; `None` for what is not there."""
     path = pathlib.Path(path)
     if not path.is_dir():
         with tarfile.open(path) as packed:
             packed.extractall(work, filter="data")
         path = work
-    tests = path / "tests"
-    return (path / "lbw").resolve(), tests.resolve() if tests.exists() else None
+    there = [(path / name).resolve() for name in ("lbw", "tests", "card")]
+    return [program if program.exists() else None for program in there]
 
 
 class Run:
@@ -65,7 +66,8 @@ class Run:
         self.work = pathlib.Path(os.environ.get("LBW_GPU_WORK", "/tmp/lbw-gpu"))
         self.work.mkdir(parents=True, exist_ok=True)
         self.end = STARTED + a.seconds
-        self.lbw, self.tests = programs(a.programs, self.work)
+        self.only = a.only.split(",")
+        self.lbw, self.tests, self.card = programs(a.programs, self.work)
         self.memory = Memory()
 
     def call(self, *arguments, kernels="", limit=None, quiet=True):
@@ -80,6 +82,8 @@ class Run:
 
     def step(self, what, needs, work):
         """One step; a failure is printed, and the next goes on."""
+        if not any(word in what for word in self.only):
+            return None
         left = self.end - time.monotonic()
         if left < needs:
             return number(what, f"left out: {left:.0f} s were left, {needs} are needed")
@@ -107,7 +111,7 @@ class Run:
         number("operators against f64, ours and the card's", next((x for x in reversed(lines) if "test result" in x), lines[-1:]))
 
     def speed(self):
-        done = subprocess.run([self.tests, "speed", "--ignored", "--nocapture"], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([self.card], capture_output=True, text=True, timeout=60)
         print(done.stdout + done.stderr[-2000:], flush=True)
 
     def picture(self):
@@ -171,7 +175,29 @@ class Run:
         if report["lora"]:
             blocks = {block["block"]: round(block["seconds"], 3) for block in report["lora"]["reweight"]}
             number(f"{name}: merge, again, one block", f"{report['lora']['merge']:.2f}, {report['lora']['merge_again']:.2f}, {blocks} s")
-        number(f"{name}: peak of the card's memory", f"{max(memory)} MiB; host {report['peak_memory'] / 2**20:.0f} MiB")
+        number(f"{name}: peak of the card's memory", f"{max(memory)} MiB; host {report['peak_memory'] / 2**20:.0f} MiB; of tensors "
+               f"{[size['card'] for size in report['sizes']]}, with the LoRA {report['card']}")
+
+    def saved(self):
+        """A picture of SDXL's size with a LoRA, with less and less memory: what was said of it, what it took, the same bytes."""
+        idle, least = self.memory.during(lambda: self.call("red house", "--device", "cuda", "--steps", 1, "-o", self.work / "idle.png", "--quiet"))
+        number("the card's memory with the built-in model, which is hardly more than CUDA's own", f"{max(least)} MiB")
+        common = ["a cat <lora:rank32:1>", "--model", self.model, "--lora-dir", self.loras, "--device", "cuda", "--width", 1024, "--height", 1024,
+                  "--steps", 4, "--seed", 1]
+        amounts = (None, "8g", "6g", "4g")
+        for amount in amounts:
+            limit = ["--memory", amount] if amount else []
+            said = [line for line in self.call("plan", *common, *limit).splitlines() if "memory" in line]
+            to, started = self.work / f"saved-{amount}.png", time.monotonic()
+            _, memory = self.memory.during(lambda: self.call(*common, *limit, "-o", to, "--quiet", limit=60))
+            number(f"1024², 4 steps, --memory {amount}", f"{time.monotonic() - started:.1f} s, peak {max(memory)} MiB; said: {' '.join(said)}")
+        whole, *less = (pictures.read(self.work / f"saved-{amount}.png") for amount in amounts)
+        number("largest difference of a byte, less memory against all of it", f"{[int(abs(whole - other).max()) for other in less]}")
+
+    def diffusers(self, *more):
+        command = [sys.executable, HERE / "diffusers_peer.py", *more]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=max(5, min(130, self.end - time.monotonic())))
+        number(f"diffusers {' '.join(more)}", done.stdout.strip() or done.stderr[-600:])
 
     def flat(self):
         tags = ["<lora:house:1:lbw=XLOUT>", "<lora:night:1:lbw=XLALL>", "<lora:overcooked:0.7>", ""]
@@ -198,21 +224,27 @@ def main():
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("programs")
     p.add_argument("--seconds", type=float, default=270)
-    run = Run(p.parse_args())
+    p.add_argument("--only", default="", help="steps whose names hold one of these words, separated by commas")
+    a = p.parse_args()
+    run = Run(a)
     run.step("the machine", 5, run.machine)
     run.step("one picture", 10, run.picture)
     for precision, kernels in (("f32", ""), ("f16", ""), ("f16", "candle")):
         run.step(f"compare {precision} {kernels}", 10, lambda: run.compare(precision, kernels))
     if run.tests:
         run.step("operators", 20, run.operators)
+    if run.card:
         run.step("operators' speed", 20, run.speed)
     run.step("writing a checkpoint of SDXL's size", 30, run.full_size)
     run.step("bench f16", 40, lambda: run.bench("f16", "", "512x512,1024x1024"))
     run.step("bench f16, candle's operators", 30, lambda: run.bench("f16", "candle", "1024x1024", ["--skip-vae"], lora=False))
     run.step("bench f32", 30, lambda: run.bench("f32", "", "1024x1024", ["--skip-vae"], lora=False))
+    run.step("less memory", 60, run.saved)
+    run.step("diffusers", 30, run.diffusers)
     run.step("changing LoRAs", 20, run.flat)
     run.step("50 pictures", 40, run.pictures)
-    run.step("analyze", 40, run.analyze)
+    run.step("diffusers, compiled", 100, lambda: run.diffusers("--compile"))
+    run.step("analyze", 50, run.analyze)
     print("\n| what | |\n|---|---|")
     for what, value in TABLE:
         print(f"| {what} | {value} |")

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # What is to be run where there is a card, shortest first: benches/gpu/run.sh [PROGRAMS]
 #
-# PROGRAMS is the folder where `build.sh` has put lbw, and `build.sh tests` the unit tests (target/gpu), or a tar file of both. Prints a line for
+# PROGRAMS is the folder where `build.sh`, `build.sh tests` and `build.sh card` have put what they build (target/gpu), or a tar file of it;
+# `--only WORDS` behind it runs the steps whose names hold one of these words. Prints a line for
 # every number as it comes, and a table at the end. Needs python3 with numpy, NVIDIA's driver and its libraries cublas and curand, which
 # may be those of PyPI. SECONDS_LEFT (270) is how long it may take: what no longer fits is left out, and said.
 set -euo pipefail
@@ -13,4 +14,4 @@ print(":".join(sorted({lib for folder in folders if folder for lib in glob.glob(
 PYTHON
 )
 export LD_LIBRARY_PATH="$libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
-exec python3 -u "$root/benches/gpu/run.py" --seconds "${SECONDS_LEFT:-270}" "${1:-$root/target/gpu}"
+exec python3 -u "$root/benches/gpu/run.py" --seconds "${SECONDS_LEFT:-270}" "${@:-$root/target/gpu}"

@@ -51,7 +51,8 @@ pub fn allowed(text: &str, device: &Device) -> Result<u64> {
 /// What is free on `device`.
 fn free(device: &Device) -> Option<u64> {
     if !device.is_cpu() {
-        return free_memory(device);
+        // Its driver takes a part for kernels and libraries when they are first used.
+        return free_memory(device).map(|bytes| bytes / 16 * 15);
     }
     // Linux tells in files; a crate that asks other systems, too, would have every crate built anew for one number.
     let read = |path: &str| std::fs::read_to_string(path).ok();

@@ -14,6 +14,7 @@ use super::session::Session;
 use super::studio::{EngineSettings, open_engine};
 use crate::diagnostic::{Diagnostic, Text, code};
 use crate::engine::{Engine, Event, unobserved};
+use crate::model::ops::{CardPeak, card_peak};
 use crate::plan::{Plan, Request, Sampler, Settings, lower};
 use crate::preset::PresetSet;
 use crate::say;
@@ -54,6 +55,7 @@ pub struct Report {
     lora: Option<LoraReport>,
     difference: Option<Difference>,
     peak_memory: Option<u64>,
+    card: Option<CardPeak>,
 }
 
 #[derive(Debug, Serialize)]
@@ -62,6 +64,8 @@ struct SizeReport {
     height: u32,
     unet: Vec<UnetReport>,
     vae_decode: Option<f64>,
+    /// The most of a card's memory until then.
+    card: Option<CardPeak>,
 }
 
 /// One evaluation of the UNet for all of a batch together.
@@ -109,7 +113,7 @@ pub fn measure(
     let (engine, found) = open_engine(&model, session, &mut EmbeddingFiles::default(), settings)?;
     found.into_iter().for_each(&mut *say);
     let precision = engine.precision().name();
-    let mut bench = Bench { engine, rounds: wish.rounds, say };
+    let mut bench = Bench { engine, device: &settings.device, rounds: wish.rounds, say };
     let open = started.elapsed().as_secs_f64();
     if let Some(name) = &lora {
         // A wrong name is said now, not after minutes.
@@ -124,7 +128,7 @@ pub fn measure(
     bench.say(say!("loaded in {seconds} s", "読み込み {seconds} 秒"));
     let measured = sizes.iter().map(|size| bench.size(*size, wish)).collect::<Result<_>>()?;
     let lora = lora.map(|name| bench.lora(&name)).transpose()?;
-    let peak_memory = peak_memory();
+    let (peak_memory, card) = (peak_memory(), card_peak(&settings.device));
     drop(bench);
     let size = sizes.first().copied().filter(|_| wish.compare);
     Ok(Report {
@@ -142,11 +146,13 @@ pub fn measure(
         lora,
         difference: size.map(|size| compare(session, settings, size)).transpose()?,
         peak_memory,
+        card,
     })
 }
 
 struct Bench<'a> {
     engine: Engine,
+    device: &'a Device,
     rounds: u32,
     say: &'a mut dyn FnMut(Diagnostic),
 }
@@ -183,7 +189,8 @@ impl Bench<'_> {
             unet.push(UnetReport { batch, seconds });
             vae_decode = vae_decode.min(decode);
         }
-        Ok(SizeReport { width, height, unet, vae_decode: (!wish.skip_vae).then_some(vae_decode) })
+        let card = card_peak(self.device);
+        Ok(SizeReport { width, height, unet, vae_decode: (!wish.skip_vae).then_some(vae_decode), card })
     }
 
     /// Median time of an evaluation of the UNet, and the time of the VAE.
@@ -315,7 +322,7 @@ impl Report {
         let mut seconds = |what: Text, seconds: f64| lines.push(row(&what, &format!("{seconds:>9.3} s")));
         seconds(say!("open and load the weights", "重みを開いて読み込む"), self.open + self.load);
         seconds(say!("text encoders, prompt and negative prompt", "テキストエンコーダー (両プロンプト)"), self.text);
-        for SizeReport { width, height, unet, vae_decode } in &self.sizes {
+        for SizeReport { width, height, unet, vae_decode, .. } in &self.sizes {
             for UnetReport { batch, seconds: time } in unet {
                 let what = say!(
                     "UNet {width}x{height}, one evaluation, batch {batch}",
@@ -351,6 +358,11 @@ impl Report {
         if let Some(bytes) = self.peak_memory {
             let gigabytes = format!("{:>9.2} GB", bytes as f64 / 1e9);
             lines.push(row(&say!("peak memory", "最大メモリー"), &gigabytes));
+        }
+        if let Some(CardPeak { used, held }) = self.card {
+            let [used, held] = [used, held].map(|bytes| format!("{:.2}", bytes as f64 / 1e9));
+            let what = say!("peak memory of the card, used and held", "GPU の最大メモリー (使用・確保)");
+            lines.push(row(&what, &format!("{used:>9} · {held} GB")));
         }
         Answer::new(serde_json::to_value(self).unwrap_or_default(), Text::join(lines, ""))
     }

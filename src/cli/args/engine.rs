@@ -40,9 +40,9 @@ pub struct EngineArgs {
     pub weights: WeightsArg,
     #[arg(long, value_name = "8g|500m|auto", hide_short_help = true,
         help = tell("How much memory may be taken; auto is what is free now. What has to be saved for it costs time and changes no picture; \
-                what does not fit even so is refused before the first step [default: as much as it takes]",
+                what does not fit even so is refused before the first step [default: auto on a GPU of NVIDIA's, else as much as it takes]",
             "使ってよいメモリーの量。auto は今空いている分。節約は時間がかかるだけで画像は変わりません。それでも収まらないものは最初のステップの前に\
-             断ります [既定: 必要なだけ]"))]
+             断ります [既定: NVIDIA の GPU では auto、それ以外では必要なだけ]"))]
     pub memory: Option<String>,
 }
 
@@ -97,7 +97,9 @@ impl EngineArgs {
             let e = e.said();
             app::Error::words(code::NO_DEVICE, say!("--precision: {e}", "--precision: {e}", with e))
         })?;
-        let memory = self.memory.as_deref().map(|text| app::memory::allowed(text, &device)).transpose()?;
+        // A card's memory ends where it ends: pictures that need less of it are drawn so without being asked.
+        let memory = self.memory.as_deref().or(device.is_cuda().then_some("auto"));
+        let memory = memory.map(|text| app::memory::allowed(text, &device)).transpose()?;
         Ok(EngineSettings {
             operators,
             device,

@@ -27,8 +27,8 @@ impl Said for CardError {
                 say!("NVIDIA's driver is not installed here", "NVIDIA のドライバーがインストールされていません")
             }
             CardError::NoLibrary { name } => say!(
-                "NVIDIA's library {name} is not found; `pip install nvidia-cublas nvidia-curand` brings it, and LD_LIBRARY_PATH says where it is",
-                "NVIDIA のライブラリー {name} が見つかりません。`pip install nvidia-cublas nvidia-curand` で入り、場所は LD_LIBRARY_PATH で指定します"
+                "NVIDIA's library {name} is not found; `pip install nvidia-cublas nvidia-curand` brings it: beside an lbw from pip it is found, elsewhere LD_LIBRARY_PATH says where it is",
+                "NVIDIA のライブラリー {name} が見つかりません。`pip install nvidia-cublas nvidia-curand` で入ります。lbw も pip で入れた場所なら見つかり、それ以外では LD_LIBRARY_PATH で場所を指定します"
             ),
             CardError::Card(error) => error.said(),
         }
@@ -41,6 +41,39 @@ pub fn free_memory(device: &Device) -> Option<u64> {
         #[cfg(feature = "cuda")]
         Device::Cuda(card) => card.cuda_stream().context().mem_get_info().ok().map(|(free, _)| free as u64),
         _ => None,
+    }
+}
+
+/// The most memory of a card that was in use at once, in bytes.
+#[derive(Debug, Clone, Copy, serde::Serialize)]
+pub struct CardPeak {
+    /// By tensors.
+    pub used: u64,
+    /// Held for them, with what lies between them.
+    pub held: u64,
+}
+
+/// What this program has taken of a card so far; nothing for other devices.
+pub fn card_peak(device: &Device) -> Option<CardPeak> {
+    match device {
+        #[cfg(feature = "cuda")]
+        Device::Cuda(card) => {
+            let (used, held) = super::cuda::peak(card.cuda_stream().context().ordinal()).ok()?;
+            Some(CardPeak { used, held })
+        }
+        _ => None,
+    }
+}
+
+/// Whether a card's memory that was freed stays with the program, which is faster, or is at hand for all sizes and programs.
+pub fn keep_freed(device: &Device, keeps: bool) -> candle_core::Result<()> {
+    match device {
+        #[cfg(feature = "cuda")]
+        Device::Cuda(card) => super::cuda::keep_freed(card.cuda_stream().context().ordinal(), keeps),
+        _ => {
+            let _ = keeps;
+            Ok(())
+        }
     }
 }
 

@@ -19,6 +19,9 @@ template <> __device__ inline __half narrow<__half>(float v) { return __float2ha
 // Neighbouring values that are read and written at once.
 template <typename T, int N> struct alignas(sizeof(T) * N) Pack { T v[N]; };
 
+// a / by: a division of 64 bits takes many times what one of 32 bits does.
+__device__ inline Count divided(Count a, int by) { return a >> 32 ? a / by : (unsigned)a / (unsigned)by; }
+
 __device__ inline Count here() { return (Count)blockIdx.x * blockDim.x + threadIdx.x; }
 
 struct Sum { __device__ float operator()(float a, float b) const { return a + b; } };
@@ -43,13 +46,12 @@ __device__ inline void columns(const V *x, V *to, Count first, Count pixels, int
                                int out_width, int stride, int before, int doubles, int wraps) {
   Count i = here();
   if (i >= pixels * 9 * channels) return;
-  int c = i % channels;
-  Count row = i / channels;
-  int tap = row % 9;
-  Count pixel = first + row / 9;
-  int column = pixel % out_width * stride + tap % 3 - before;
-  int line = pixel / out_width % out_height * stride + tap / 3 - before;
-  Count image = pixel / out_width / out_height;
+  Count row = divided(i, channels), pixel = divided(row, 9);
+  int c = i - row * channels, tap = row - pixel * 9;
+  pixel += first;
+  Count out_line = divided(pixel, out_width), image = divided(out_line, out_height);
+  int column = (int)(pixel - out_line * out_width) * stride + tap % 3 - before;
+  int line = (int)(out_line - image * out_height) * stride + tap / 3 - before;
   int lines = height << doubles, across = width << doubles;
   if (wraps) {
     line = (line + lines) % lines;
@@ -100,12 +102,12 @@ enum { NONE, SILU, GELU, QUICK_GELU, GEGLU };
 // `y` has `inputs` values in a row, the result `outputs`, half of them for GEGLU; operands that are null are left out.
 template <typename T, int N>
 __device__ inline void finish(const T *y, T *to, Count packs, int inputs, int outputs, int activation, const float *bias,
-                              const T *shift, Count rows_of_image, const float *slope, const T *residual) {
+                              const T *shift, int rows_of_image, const float *slope, const T *residual) {
   typedef Pack<T, N> P;
   Count i = here();
   if (i >= packs) return;
-  Count at = i * N, row = at / outputs;
-  int column = at % outputs;
+  Count at = i * N, row = divided(at, outputs);
+  int column = at - row * outputs;
   const T *from = y + row * inputs + column;
   P first = *(const P *)from, second = first, left = first, result;
   if (activation == GEGLU) second = *(const P *)(from + outputs);
@@ -114,7 +116,7 @@ __device__ inline void finish(const T *y, T *to, Count packs, int inputs, int ou
     int c = column + k;
     float v = wide(first.v[k]);
     if (bias) v += bias[c];
-    if (shift) v += wide(shift[row / rows_of_image * inputs + c]);
+    if (shift) v += wide(shift[divided(row, rows_of_image) * inputs + c]);
     if (slope && v < 0) v *= slope[c];
     if (activation == SILU) v *= sigmoid(v);
     if (activation == GELU) v = gelu(v);
@@ -128,7 +130,7 @@ __device__ inline void finish(const T *y, T *to, Count packs, int inputs, int ou
 
 #define FINISH(T, N, NAME)                                                                                                       \
   extern "C" __global__ void NAME(const T *y, T *to, Count packs, int inputs, int outputs, int activation, const float *bias,    \
-                                  const T *shift, Count rows_of_image, const float *slope, const T *residual) {                  \
+                                  const T *shift, int rows_of_image, const float *slope, const T *residual) {                  \
     finish<T, N>(y, to, packs, inputs, outputs, activation, bias, shift, rows_of_image, slope, residual);                        \
   }
 FINISH(float, 4, finish_f32_4)
@@ -138,23 +140,41 @@ FINISH(__half, 1, finish_f16_1)
 
 // ---- Group norm: moments of slabs of positions, then of groups, then the values.
 
-// Mean of each group of a slab, and its sum of squares about that mean. A block for each slab of each image; `of_channels` has two
-// values for each channel.
-template <typename T>
+// Mean of each group of a slab, and its sum of squares about that mean. A block for each slab of each image. Each thread sums N
+// channels over every so many positions: `of_channels` has two values for each channel of each of these lines.
+template <typename T, int N>
 __device__ inline void slab_moments(const T *x, float2 *to, Count positions, int channels, int groups, int slab) {
+  typedef Pack<T, N> P;
   extern __shared__ float2 of_channels[];
   Count from = (Count)blockIdx.x * slab;
   int count = positions - from < slab ? positions - from : slab;
+  int packs = channels / N, lines = max(1, (int)blockDim.x / packs);
   const T *rows = x + (blockIdx.y * positions + from) * channels;
-  for (int c = threadIdx.x; c < channels; c += blockDim.x) {
+  for (int i = threadIdx.x; i < packs * lines; i += blockDim.x) {
+    int line = i / packs, c = i % packs * N;
     // About the first value: squares of what is far from 0 lose the digits that make the variance.
-    float about = wide(rows[c]), sum = 0, squares = 0;
-    for (int p = 0; p < count; p++) {
-      float v = wide(rows[(Count)p * channels + c]) - about;
-      sum += v;
-      squares += v * v;
+    P about = *(const P *)(rows + c);
+    float sum[N] = {}, squares[N] = {};
+#pragma unroll 4
+    for (int p = line; p < count; p += lines) {
+      P pack = *(const P *)(rows + (Count)p * channels + c);
+#pragma unroll
+      for (int k = 0; k < N; k++) {
+        float v = wide(pack.v[k]) - wide(about.v[k]);
+        sum[k] += v;
+        squares[k] += v * v;
+      }
     }
-    of_channels[c] = make_float2(about + sum / count, squares - sum / count * sum);
+    for (int k = 0; k < N; k++) of_channels[line * channels + c + k] = make_float2(sum[k], squares[k]);
+  }
+  __syncthreads();
+  for (int c = threadIdx.x; c < channels; c += blockDim.x) {
+    float2 of = of_channels[c];
+    for (int line = 1; line < lines; line++) {
+      of.x += of_channels[line * channels + c].x;
+      of.y += of_channels[line * channels + c].y;
+    }
+    of_channels[c] = make_float2(wide(rows[c]) + of.x / count, of.y - of.x / count * of.x);
   }
   __syncthreads();
   int members = channels / groups;
@@ -188,14 +208,14 @@ extern "C" __global__ void group_moments(const float2 *slabs, float2 *to, int co
 }
 
 template <typename T, int N>
-__device__ inline void group_norm(const T *x, T *to, Count packs, Count of_image, int channels, int groups, const float2 *moments,
+__device__ inline void group_norm(const T *x, T *to, Count packs, int positions, int channels, int groups, const float2 *moments,
                                   const float *weight, const float *bias, int silu) {
   typedef Pack<T, N> P;
   Count i = here();
   if (i >= packs) return;
-  Count at = i * N;
-  int column = at % channels, members = channels / groups;
-  const float2 *of = moments + at / of_image * groups;
+  Count at = i * N, row = divided(at, channels);
+  int column = at - row * channels, members = channels / groups;
+  const float2 *of = moments + (row < positions ? 0 : divided(row, positions)) * groups;
   P pack = *(const P *)(x + at);
   for (int k = 0; k < N; k++) {
     float2 m = of[(column + k) / members];
@@ -211,7 +231,7 @@ __device__ inline void scaled_silu(const T *x, T *to, Count packs, int channels,
   typedef Pack<T, N> P;
   Count i = here();
   if (i >= packs) return;
-  int column = i * N % channels;
+  int column = i * N - divided(i * N, channels) * channels;
   P pack = *(const P *)(x + i * N);
   for (int k = 0; k < N; k++) {
     float v = wide(pack.v[k]) * scale[column + k] + shift[column + k];
@@ -220,18 +240,23 @@ __device__ inline void scaled_silu(const T *x, T *to, Count packs, int channels,
   *(P *)(to + i * N) = pack;
 }
 
+#define SLAB_MOMENTS(T, N, NAME)                                                                                                \
+  extern "C" __global__ void NAME(const T *x, float2 *to, Count positions, int channels, int groups, int slab) {                \
+    slab_moments<T, N>(x, to, positions, channels, groups, slab);                                                                \
+  }
+SLAB_MOMENTS(float, 4, slab_moments_f32_4)
+SLAB_MOMENTS(float, 1, slab_moments_f32_1)
+SLAB_MOMENTS(__half, 8, slab_moments_f16_8)
+SLAB_MOMENTS(__half, 1, slab_moments_f16_1)
+
 #define GROUP_NORM(T, NAME, SUFFIX)                                                                                              \
-  extern "C" __global__ void slab_moments_##SUFFIX(const T *x, float2 *to, Count positions, int channels, int groups,           \
-                                                   int slab) {                                                                   \
-    slab_moments<T>(x, to, positions, channels, groups, slab);                                                                   \
-  }                                                                                                                              \
-  extern "C" __global__ void group_norm_##SUFFIX##_4(const T *x, T *to, Count packs, Count of_image, int channels, int groups,  \
+  extern "C" __global__ void group_norm_##SUFFIX##_4(const T *x, T *to, Count packs, int positions, int channels, int groups,  \
                                                      const float2 *moments, const float *weight, const float *bias, int silu) { \
-    group_norm<T, 4>(x, to, packs, of_image, channels, groups, moments, weight, bias, silu);                                     \
+    group_norm<T, 4>(x, to, packs, positions, channels, groups, moments, weight, bias, silu);                                     \
   }                                                                                                                              \
-  extern "C" __global__ void group_norm_##SUFFIX##_1(const T *x, T *to, Count packs, Count of_image, int channels, int groups,  \
+  extern "C" __global__ void group_norm_##SUFFIX##_1(const T *x, T *to, Count packs, int positions, int channels, int groups,  \
                                                      const float2 *moments, const float *weight, const float *bias, int silu) { \
-    group_norm<T, 1>(x, to, packs, of_image, channels, groups, moments, weight, bias, silu);                                     \
+    group_norm<T, 1>(x, to, packs, positions, channels, groups, moments, weight, bias, silu);                                     \
   }                                                                                                                              \
   extern "C" __global__ void scaled_silu_##SUFFIX##_4(const T *x, T *to, Count packs, int channels, const float *scale,         \
                                                       const float *shift) {                                                      \

@@ -1,14 +1,28 @@
-//! Kernels of `kernels.cu` by name, and what they are given.
+//! Kernels by name, and what they are given.
 
 use candle_core::cuda_backend::WrapErr;
 use candle_core::cuda_backend::cudarc::driver::{DevicePtr, LaunchConfig, PushKernelArg};
 use candle_core::{CudaDevice, DType, Result, Storage, Tensor};
 use half::f16;
 
-/// The kernels, as the build compiled them: for the oldest card that is served, which the driver compiles on for the one that is there.
-const PTX: &str = include_str!(concat!(env!("OUT_DIR"), "/kernels.ptx"));
+/// Kernels of one source, as the build compiled them: for the oldest card that is served, which the driver compiles on for the one that
+/// is there.
+struct Module {
+    name: &'static str,
+    ptx: &'static str,
+}
+
+/// `kernels.cu`
+const KERNELS: Module = Module { name: "lbw", ptx: include_str!(concat!(env!("OUT_DIR"), "/kernels.ptx")) };
+/// `attention.cu`
+const ATTENTION: Module =
+    Module { name: "lbw_attention", ptx: include_str!(concat!(env!("OUT_DIR"), "/attention.ptx")) };
+/// The compute capability that `attention.cu` wants.
+const TENSOR_CORES: i32 = 8;
 /// Threads of a block, as `kernels.cu` has it where a block sums.
 const THREADS: u32 = 128;
+/// Threads of a block that sums a slab.
+pub(super) const SLAB_THREADS: usize = 256;
 
 /// What a kernel is given.
 #[derive(Debug, Clone, Copy)]
@@ -51,36 +65,51 @@ impl Argument {
 pub(super) struct Kernels {
     card: CudaDevice,
     suffix: &'static str,
+    /// Of the compute capability, the part before the point.
+    generation: i32,
 }
 
 impl Kernels {
     pub(super) fn new(card: &CudaDevice, suffix: &'static str) -> Self {
-        Kernels { card: card.clone(), suffix }
+        // A card that does not say is taken for an old one.
+        let generation = card.cuda_stream().context().compute_capability().map_or(0, |(generation, _)| generation);
+        Kernels { card: card.clone(), suffix, generation }
+    }
+
+    /// Whether the card has what `attention.cu` wants.
+    pub(super) fn has_attention(&self) -> bool {
+        self.generation >= TENSOR_CORES
+    }
+
+    /// A kernel of `attention.cu`, a block for each place of a grid.
+    pub(super) fn attention(&self, name: &str, grid: (usize, usize), arguments: &[Argument]) -> Result<()> {
+        self.launch(&ATTENTION, name, grid, THREADS, 0, arguments)
     }
 
     /// A thread for each of `count`. `{}` in a name stands for the type.
     pub(super) fn over(&self, name: &str, count: usize, arguments: &[Argument]) -> Result<()> {
         const BLOCK: u32 = 256;
-        self.launch(name, (count.div_ceil(BLOCK as usize), 1), BLOCK, 0, arguments)
+        self.launch(&KERNELS, name, (count.div_ceil(BLOCK as usize), 1), BLOCK, 0, arguments)
     }
 
     /// A block for each of `count`.
     pub(super) fn rows(&self, name: &str, count: usize, arguments: &[Argument]) -> Result<()> {
-        self.launch(name, (count, 1), THREADS, 0, arguments)
+        self.launch(&KERNELS, name, (count, 1), THREADS, 0, arguments)
     }
 
     /// A block for each place of a grid.
     pub(super) fn grid(&self, name: &str, grid: (usize, usize), arguments: &[Argument]) -> Result<()> {
-        self.launch(name, grid, THREADS, 0, arguments)
+        self.launch(&KERNELS, name, grid, THREADS, 0, arguments)
     }
 
     /// A large block for each place of a grid, with so many bytes of shared memory.
     pub(super) fn slabs(&self, name: &str, grid: (usize, usize), shared: usize, arguments: &[Argument]) -> Result<()> {
-        self.launch(name, grid, 256, shared, arguments)
+        self.launch(&KERNELS, name, grid, SLAB_THREADS as u32, shared, arguments)
     }
 
     fn launch(
         &self,
+        module: &Module,
         name: &str,
         grid: (usize, usize),
         block: u32,
@@ -91,7 +120,7 @@ impl Kernels {
             return Ok(());
         }
         let size = |of: usize| u32::try_from(of).map_err(candle_core::Error::wrap);
-        let function = self.card.get_or_load_custom_func(&name.replace("{}", self.suffix), "lbw", PTX)?;
+        let function = self.card.get_or_load_custom_func(&name.replace("{}", self.suffix), module.name, module.ptx)?;
         // Kept as the kernel's parameters have them, until it has been launched.
         let numbers: Vec<(u64, i32, f32)> = arguments
             .iter()
@@ -115,7 +144,7 @@ impl Kernels {
             block_dim: (block, 1, 1),
             shared_mem_bytes: size(shared)?,
         };
-        // SAFETY: the arguments are those of the kernel in `kernels.cu`, in its order; each caller has checked that its tensors have the
+        // SAFETY: the arguments are those of the kernel in its source, in its order; each caller has checked that its tensors have the
         // shapes that it tells the kernel, and the kernel stays within them.
         unsafe { builder.launch(config) }.w()?;
         Ok(())

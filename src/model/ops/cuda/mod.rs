@@ -1,19 +1,18 @@
-//! Operators for NVIDIA's cards: products are cuBLAS's, what lies between them is in kernels of our own (`kernels.cu`).
+//! Operators for NVIDIA's cards: products are cuBLAS's, what lies between them is in kernels of our own (`kernels.cu`), and so is all of
+//! attention in f16 (`attention.cu`).
 //!
 //! They differ from [candle's](super::Candle) in what they read and write, not in what they compute: a convolution reads
 //! channels-last data once, what is fused to a product is one pass, softmax and norms are f32 inside whatever goes in and out.
 
 mod device;
 mod launch;
-#[cfg(test)]
-mod tests;
 
 use std::sync::Arc;
 
 use candle_core::{D, DType, Device, Result, Tensor};
 
-pub use device::open;
-use launch::{Argument, Kernels};
+pub use device::{keep_freed, open, peak};
+use launch::{Argument, Kernels, SLAB_THREADS};
 
 use super::{
     Candle, Conv3x3, Fused, Held, LowRank, Moments, Operators, Stored, Weight, Work, Workspace, check_attention,
@@ -27,6 +26,23 @@ const SCORES: usize = 1 << 28;
 const SLABS: usize = 128;
 /// Positions of a slab, at least.
 const SLAB: usize = 16;
+
+/// A kernel of `attention.cu`.
+struct Attention {
+    name: &'static str,
+    /// Values of a head, at most.
+    width: usize,
+    /// Queries of a block.
+    queries: usize,
+}
+
+/// All of them, as that file ends.
+const ATTENTIONS: [Attention; 4] = [
+    Attention { name: "attention_48", width: 48, queries: 128 },
+    Attention { name: "attention_64", width: 64, queries: 128 },
+    Attention { name: "attention_80", width: 80, queries: 128 },
+    Attention { name: "attention_160", width: 160, queries: 64 },
+];
 
 /// Ours and cuBLAS's, on one card.
 pub struct Cuda {
@@ -91,7 +107,7 @@ impl Cuda {
                 Argument::Int(activation as usize),
                 Argument::maybe(bias, DType::F32)?,
                 Argument::maybe(shift.as_ref(), self.dtype)?,
-                Argument::Count(rows / images.max(1)),
+                Argument::Int(rows / images.max(1)),
                 Argument::maybe(slope, DType::F32)?,
                 Argument::maybe(residual.as_ref(), self.dtype)?,
             ],
@@ -156,6 +172,43 @@ impl Cuda {
         Ok(to)
     }
 
+    /// Whether `attention.cu` computes heads of so many values.
+    fn attends(&self, width: usize) -> bool {
+        let widest = ATTENTIONS[ATTENTIONS.len() - 1].width;
+        self.dtype == DType::F16 && self.kernels.has_attention() && width.is_multiple_of(8) && width <= widest
+    }
+
+    /// Attention by `attention.cu`, which has no scores in memory; nothing where it cannot be.
+    fn attended(&self, [q, k, v]: [&Tensor; 3], heads: usize, causal: bool) -> Result<Option<Tensor>> {
+        let (batch, queries, channels) = q.dims3()?;
+        let (keys, width) = (k.dim(1)?, channels / heads);
+        let Some(kernel) = ATTENTIONS.iter().find(|kernel| width <= kernel.width) else { return Ok(None) };
+        let [q, k, v] = [q.contiguous()?, k.contiguous()?, v.contiguous()?];
+        let operands = [Argument::of(&q, self.dtype)?, Argument::of(&k, self.dtype)?, Argument::of(&v, self.dtype)?];
+        if !self.attends(width) || !operands.iter().all(|operand| operand.is_aligned(16)) {
+            return Ok(None);
+        }
+        let to = self.room(&[batch, queries, channels], self.dtype)?;
+        let [q, k, v] = operands;
+        self.kernels.attention(
+            kernel.name,
+            (queries.div_ceil(kernel.queries), batch * heads),
+            &[
+                q,
+                k,
+                v,
+                Argument::of(&to, self.dtype)?,
+                Argument::Int(queries),
+                Argument::Int(keys),
+                Argument::Int(heads),
+                Argument::Int(width),
+                Argument::Float(std::f32::consts::LOG2_E / (width as f32).sqrt()),
+                Argument::Int(usize::from(causal)),
+            ],
+        )?;
+        Ok(Some(to))
+    }
+
     /// Softmax of scores (images·heads, queries, keys) in their place, of the queries from `first` on.
     fn softmax(&self, scores: &Tensor, causal: bool, first: usize) -> Result<()> {
         let (_, queries, keys) = scores.dims3()?;
@@ -198,9 +251,10 @@ impl Operators for Cuda {
         }
     }
 
-    fn weight(&self, stored: Stored<'_>, changes: &[LowRank], held: Held) -> Result<Weight> {
+    fn weight(&self, stored: Stored<'_>, changes: &[LowRank], _: Held) -> Result<Weight> {
         let shape = stored.shape;
-        match (self.candle.weight(stored, changes, held)?, shape.taps) {
+        let _turn = self.candle.turn(!changes.is_empty() || shape.taps == 9);
+        match (self.candle.made(stored, changes)?, shape.taps) {
             // (outputs, taps, inputs), as the rows of `columns` are.
             (Weight::Tensor(kernel), 9) => {
                 let kernel = kernel.permute((0, 2, 3, 1))?.contiguous()?;
@@ -233,6 +287,9 @@ impl Operators for Cuda {
 
     fn attention(&self, q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, causal: bool) -> Result<Tensor> {
         check_attention(q, k, v, heads)?;
+        if let Some(attended) = self.attended([q, k, v], heads, causal)? {
+            return Ok(attended);
+        }
         let (batch, queries, channels) = q.dims3()?;
         let (_, keys, _) = k.dims3()?;
         let width = channels / heads;
@@ -293,12 +350,15 @@ impl Operators for Cuda {
         let slabs = self.room(&[images, count, groups, 2], DType::F32)?;
         let moments = self.room(&[images, groups, 2], DType::F32)?;
         let to = self.room(x.dims(), self.dtype)?;
+        let from = Argument::of(&x, self.dtype)?;
+        let packed = 16 / self.dtype.size_in_bytes();
+        let packed = if channels.is_multiple_of(packed) && from.is_aligned(16) { packed } else { 1 };
         self.kernels.slabs(
-            "slab_moments_{}",
+            &format!("slab_moments_{{}}_{packed}"),
             (count, images),
-            8 * channels,
+            size_of::<[f32; 2]>() * channels.max(packed * SLAB_THREADS),
             &[
-                Argument::of(&x, self.dtype)?,
+                from,
                 Argument::of(&slabs, DType::F32)?,
                 Argument::Count(positions),
                 Argument::Int(channels),
@@ -329,7 +389,7 @@ impl Operators for Cuda {
                 Argument::of(&x, self.dtype)?,
                 Argument::of(&to, self.dtype)?,
                 Argument::Count(packs),
-                Argument::Count(positions * channels),
+                Argument::Int(positions),
                 Argument::Int(channels),
                 Argument::Int(groups),
                 Argument::of(&moments, DType::F32)?,
@@ -379,6 +439,7 @@ impl Operators for Cuda {
                 Workspace::beside((9 * to * inputs).min(COLUMNS) + to * outputs, size)
             }
             Work::Linear { rows, outputs, .. } => Workspace::beside(rows * outputs, size),
+            Work::Attention { heads, channels, .. } if self.attends(channels / heads.max(1)) => Workspace::default(),
             // Queries, keys, values and the result by heads; scores.
             Work::Attention { images, queries, keys, heads, channels } => {
                 let scores = (images * heads * keys * queries).min(SCORES.max(images * heads * keys));

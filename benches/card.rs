@@ -1,8 +1,14 @@
-//! What operators take on a card, at the shapes of SDXL's UNet at 1024×1024 and batch 2: `cargo test -- --ignored --nocapture speed`.
+//! Claim: on an NVIDIA card the operators are well ahead of candle's, and near the card's limit where they are products.
+//!
+//! At the shapes of SDXL's UNet at 1024×1024 and batch 2, and of attention in SD1's. `benches/gpu/build.sh card` builds it, `run.sh` runs
+//! it.
 
 use std::time::Instant;
 
-use super::super::*;
+use candle_core::{DType, Result, Tensor};
+use lbw::model::ops::{
+    Activation, Candle, Conv3x3, Cuda, Fused, Held, NumberType, Operators, Order, Shape, Stored, Weight, card,
+};
 
 /// Repetitions of which the mean is told.
 const ROUNDS: u32 = 10;
@@ -70,11 +76,19 @@ impl Bench<'_> {
             let what = format!("conv 3×3 {side}² {inputs}→{outputs}");
             self.time(&what, operations, || set.conv3x3(&x, &w, Conv3x3::Same, fused));
         }
-        for (tokens, keys, heads) in [(4096, 4096, 10), (1024, 1024, 20), (4096, 77, 10), (1024, 77, 20)] {
-            let q = self.values(&[2, tokens, 64 * heads]);
-            let (k, v) = (self.values(&[2, keys, 64 * heads]), self.values(&[2, keys, 64 * heads]));
-            let operations = 4.0 * (2 * tokens * keys * 64 * heads) as f64;
-            let what = format!("attention {tokens}×{keys}, {heads} heads");
+        for (tokens, keys, heads, width) in [
+            (4096, 4096, 10, 64),
+            (1024, 1024, 20, 64),
+            (4096, 77, 10, 64),
+            (1024, 77, 20, 64),
+            (4096, 4096, 8, 40),
+            (1024, 1024, 8, 80),
+            (256, 256, 8, 160),
+        ] {
+            let q = self.values(&[2, tokens, width * heads]);
+            let (k, v) = (self.values(&[2, keys, width * heads]), self.values(&[2, keys, width * heads]));
+            let operations = 4.0 * (2 * tokens * keys * width * heads) as f64;
+            let what = format!("attention {tokens}×{keys}, {heads} heads of {width}");
             self.time(&what, operations, || set.attention(&q, &k, &v, heads, false));
         }
         for (side, channels) in [(128, 320), (128, 960), (64, 640), (32, 1280)] {
@@ -90,9 +104,7 @@ impl Bench<'_> {
     }
 }
 
-#[test]
-#[ignore = "prints how long operators take on a card"]
-fn speed() {
+fn main() {
     let card = card(0).unwrap();
     for dtype in [DType::F16, DType::F32] {
         let (ours, candle) = (Cuda::new(&card, dtype).unwrap(), Candle::new(&card, dtype));
