@@ -7,7 +7,6 @@ use super::model::Model;
 use super::needs::{Needs, Savings, Short};
 use super::networks::Scope;
 use super::{Engine, EngineError};
-use crate::model::ops::keep_freed;
 use crate::model::{Asked, Vae};
 use crate::plan::{HiresUpscaler, Pass, Plan, Start};
 
@@ -40,7 +39,6 @@ impl Engine {
             let fits = self.size_that_fits(plan, most)?;
             return Err(EngineError::Memory(Short { least: needs.least(), most, fits }));
         };
-        keep_freed(&self.device, savings == Savings::default())?;
         self.vae.set_saves(savings.bands);
         let models = std::iter::once(&mut self.model).chain(&mut self.refiner);
         models.into_iter().try_for_each(|model| model.save(plan, savings))?;

@@ -3,7 +3,7 @@
 //! Of 16 bits are weights, activations and the products of linear layers, convolutions and attention. Softmax and the
 //! statistics of norms are computed in f32 at least: in 16 bits their long sums lose all digits.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use candle_core::{D, DType, Device, Result, Tensor};
 
@@ -20,53 +20,17 @@ const SCORES: usize = 1 << 25;
 pub struct Candle {
     device: Device,
     dtype: DType,
-    making: Arc<Mutex<()>>,
 }
 
 impl Candle {
     /// Activations and weights have the type `dtype`.
     pub fn new(device: &Device, dtype: DType) -> Self {
-        Candle { device: device.clone(), dtype, making: Arc::default() }
+        Candle { device: device.clone(), dtype }
     }
 
     /// The type of sums that are long.
     fn wide(&self) -> DType {
         if self.dtype == DType::F64 { DType::F64 } else { DType::F32 }
-    }
-
-    /// Its turn to make a weight on a device with memory of its own, where that takes memory beside it: many threads at once would take as
-    /// much as all of the weights, and leave holes between them.
-    pub(super) fn turn(&self, takes_memory: bool) -> Option<MutexGuard<'_, ()>> {
-        let waits = takes_memory && !self.device.is_cpu();
-        waits.then(|| self.making.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// A weight with what is added to it.
-    pub(super) fn made(&self, stored: Stored<'_>, changes: &[LowRank]) -> Result<Weight> {
-        stored.check(changes)?;
-        let shape = stored.shape;
-        let dims = [shape.outputs, shape.row()];
-        // Uploaded as the file has it: half the bytes, where they have 16 bits.
-        let mut value = Tensor::from_raw_buffer(stored.bytes, stored.number.dtype(), &dims, &self.device)?;
-        if !changes.is_empty() {
-            value = value.to_dtype(self.wide())?;
-        }
-        for LowRank { rows, rank, up, down } in
-            changes.iter().filter(|change| change.rank > 0 && !change.rows.is_empty())
-        {
-            let up = Tensor::from_slice(up, (rows.len(), *rank), &self.device)?.to_dtype(self.wide())?;
-            let down = Tensor::from_slice(down, (*rank, shape.row()), &self.device)?.to_dtype(self.wide())?;
-            let changed = (value.narrow(0, rows.start, rows.len())? + up.matmul(&down)?)?;
-            value = match rows.len() == shape.outputs {
-                true => changed,
-                false => value.slice_assign(&[rows.clone(), 0..shape.row()], &changed)?,
-            };
-        }
-        let value = value.to_dtype(self.dtype)?;
-        Ok(Weight::Tensor(match shape.taps {
-            9 => value.reshape((shape.outputs, shape.inputs, 3, 3))?,
-            _ => value,
-        }))
     }
 
     /// What is fused to a product, over its last axis.
@@ -117,12 +81,34 @@ impl Operators for Candle {
     }
 
     fn exact(&self) -> Arc<dyn Operators> {
-        Arc::new(Candle::new(&self.device, DType::F32))
+        Arc::new(Candle { device: self.device.clone(), dtype: DType::F32 })
     }
 
     fn weight(&self, stored: Stored<'_>, changes: &[LowRank], _: Held) -> Result<Weight> {
-        let _turn = self.turn(!changes.is_empty());
-        self.made(stored, changes)
+        stored.check(changes)?;
+        let shape = stored.shape;
+        let dims = [shape.outputs, shape.row()];
+        // Uploaded as the file has it: half the bytes, where they have 16 bits.
+        let mut value = Tensor::from_raw_buffer(stored.bytes, stored.number.dtype(), &dims, &self.device)?;
+        if !changes.is_empty() {
+            value = value.to_dtype(self.wide())?;
+        }
+        for LowRank { rows, rank, up, down } in
+            changes.iter().filter(|change| change.rank > 0 && !change.rows.is_empty())
+        {
+            let up = Tensor::from_slice(up, (rows.len(), *rank), &self.device)?.to_dtype(self.wide())?;
+            let down = Tensor::from_slice(down, (*rank, shape.row()), &self.device)?.to_dtype(self.wide())?;
+            let changed = (value.narrow(0, rows.start, rows.len())? + up.matmul(&down)?)?;
+            value = match rows.len() == shape.outputs {
+                true => changed,
+                false => value.slice_assign(&[rows.clone(), 0..shape.row()], &changed)?,
+            };
+        }
+        let value = value.to_dtype(self.dtype)?;
+        Ok(Weight::Tensor(match shape.taps {
+            9 => value.reshape((shape.outputs, shape.inputs, 3, 3))?,
+            _ => value,
+        }))
     }
 
     fn linear(&self, x: &Tensor, weight: &Weight, fused: Fused<'_>) -> Result<Tensor> {

@@ -65,18 +65,6 @@ pub fn card_peak(device: &Device) -> Option<CardPeak> {
     }
 }
 
-/// Whether a card's memory that was freed stays with the program, which is faster, or is at hand for all sizes and programs.
-pub fn keep_freed(device: &Device, keeps: bool) -> candle_core::Result<()> {
-    match device {
-        #[cfg(feature = "cuda")]
-        Device::Cuda(card) => super::cuda::keep_freed(card.cuda_stream().context().ordinal(), keeps),
-        _ => {
-            let _ = keeps;
-            Ok(())
-        }
-    }
-}
-
 /// The card of this number, if this program was built for cards and it is there.
 pub fn card(number: usize) -> Result<Device, CardError> {
     #[cfg(feature = "cuda")]

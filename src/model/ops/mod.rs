@@ -19,7 +19,7 @@ mod weight;
 mod workspace;
 
 pub use candle::Candle;
-pub use card::{CardError, CardPeak, card, card_peak, free_memory, keep_freed};
+pub use card::{CardError, CardPeak, card, card_peak, free_memory};
 pub use choice::{OperatorChoice, OperatorError, Precision};
 pub use cpu::{Cpu, Isa};
 #[cfg(feature = "cuda")]

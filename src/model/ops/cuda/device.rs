@@ -33,7 +33,7 @@ pub fn open(number: usize) -> std::result::Result<Device, CardError> {
     if let Device::Cuda(card) = &device {
         // SAFETY: there is one stream, which orders all uses of all memory.
         unsafe { card.disable_event_tracking() };
-        keep_freed(number, true)?;
+        keep_memory(number)?;
     }
     Ok(device)
 }
@@ -58,14 +58,14 @@ fn is_beside(library: &str) -> bool {
     loaded.map(std::mem::forget).is_some()
 }
 
-/// Whether memory that was freed stays with the program. Giving it back to the driver at each step, as is its habit, costs more than the
-/// step's small kernels; keeping it, pieces of other sizes lie between those in use.
-pub fn keep_freed(number: usize, keeps: bool) -> Result<()> {
-    let mut most: u64 = if keeps { u64::MAX } else { 0 };
+/// Memory that was freed stays with the program: giving it back to the driver at each step, as is its habit, costs more than the
+/// step's small kernels.
+fn keep_memory(number: usize) -> Result<()> {
+    let mut all = u64::MAX;
     let pool = pool(number)?;
     let threshold = sys::CUmemPool_attribute_enum::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
     // SAFETY: the value is the 64 bits that this attribute has, and lives as long as the call runs.
-    unsafe { sys::cuMemPoolSetAttribute(pool, threshold, (&raw mut most).cast()).result().w() }
+    unsafe { sys::cuMemPoolSetAttribute(pool, threshold, (&raw mut all).cast()).result().w() }
 }
 
 /// The most bytes of the card of this number that were in use at once, and the most that were held for that.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use candle_core::{D, DType, Device, Result, Tensor};
 
-pub use device::{keep_freed, open, peak};
+pub use device::{open, peak};
 use launch::{Argument, Kernels, SLAB_THREADS};
 
 use super::{
@@ -251,10 +251,9 @@ impl Operators for Cuda {
         }
     }
 
-    fn weight(&self, stored: Stored<'_>, changes: &[LowRank], _: Held) -> Result<Weight> {
+    fn weight(&self, stored: Stored<'_>, changes: &[LowRank], held: Held) -> Result<Weight> {
         let shape = stored.shape;
-        let _turn = self.candle.turn(!changes.is_empty() || shape.taps == 9);
-        match (self.candle.made(stored, changes)?, shape.taps) {
+        match (self.candle.weight(stored, changes, held)?, shape.taps) {
             // (outputs, taps, inputs), as the rows of `columns` are.
             (Weight::Tensor(kernel), 9) => {
                 let kernel = kernel.permute((0, 2, 3, 1))?.contiguous()?;
