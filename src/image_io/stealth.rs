@@ -38,8 +38,10 @@ fn first_columns(file: &mut (impl BufRead + Seek), bits: usize) -> Option<Bits> 
     }
     let (width, height) = (reader.info().width as usize, reader.info().height as usize);
     let width = width.min(bits.div_ceil(height));
+    // Where the first column has room for all of it, the rows below say nothing: most pictures hide nothing, and are not unpacked.
     let mut kept = Vec::new();
-    while let Some(row) = reader.next_row().ok()? {
+    for _ in 0..height.min(bits) {
+        let Some(row) = reader.next_row().ok()? else { break };
         kept.extend(row.data().chunks_exact(channels).take(width).map(lowest));
     }
     Some(Bits { bits: kept, width, height })
@@ -144,10 +146,13 @@ mod tests {
             (b"stealth_rgbinfo", text.as_bytes(), 3),
             (b"stealth_rgbcomp", packed.as_slice(), 4),
         ] {
-            let (pixels, height) = hide(mark, payload, channels, 17);
-            assert_eq!(of_pixels(&pixels, 17, height, channels).as_deref(), Some(text));
-            // Cut short, or of a length beyond the picture, it is no text.
-            assert_eq!(of_pixels(&pixels[..17 * (height / 2) * channels], 17, height / 2, channels), None);
+            // In wide pictures the mark takes several columns, in high ones a part of the first.
+            for width in [17, 2] {
+                let (pixels, height) = hide(mark, payload, channels, width);
+                assert_eq!(of_pixels(&pixels, width, height, channels).as_deref(), Some(text));
+                // Cut short, or of a length beyond the picture, it is no text.
+                assert_eq!(of_pixels(&pixels[..width * (height / 2) * channels], width, height / 2, channels), None);
+            }
         }
         assert_eq!(of_pixels(&[255; 4000], 25, 40, 4), None);
     }

@@ -2,35 +2,23 @@
 //!
 //! Nothing is imported or called. A name that a pickle asks for is one of [`Global`], known here by what it makes of its
 //! arguments, or the pickle is refused. Values are plain numbers or indices, containers lie in one list, so neither nesting
-//! nor cycles can exhaust the stack, and the whole is bounded by [`PICKLE_VALUES`].
+//! nor cycles can exhaust the stack, and the whole is bounded by [`PICKLE_VALUES`](crate::files::limits::PICKLE_VALUES).
+
+mod globals;
+mod stack;
 
 use std::collections::HashMap;
 
 use safetensors::tensor::Dtype;
 
 use super::error::PickleProblem;
-use crate::files::limits::{PICKLE_VALUES, TENSOR_HEADER};
+use crate::files::limits::TENSOR_HEADER;
 use crate::say;
+pub(super) use globals::Global;
+use globals::known;
+use stack::underflow;
 
 type Result<T> = std::result::Result<T, PickleProblem>;
-
-/// What a pickle may ask for by name.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Global {
-    /// `torch.FloatStorage` and its like, of numbers of this type; `None` for bytes without a type.
-    Storage(Option<Dtype>),
-    /// `torch.float16` and its like.
-    Type(Dtype),
-    RebuildTensor,
-    RebuildTypedTensor,
-    RebuildParameter,
-    Size,
-    Dict,
-    /// A class whose attributes are all that counts.
-    Object,
-    /// What is of no use here: sets, devices, numpy's scalars.
-    Ignored,
-}
 
 /// A tensor as a pickle describes it.
 #[derive(Debug, Clone, Copy)]
@@ -439,100 +427,6 @@ impl<'b> Pickle<'b> {
     }
 
     // ---- Stack and containers -----------------------------------------------------------------------------------------
-
-    fn push(&mut self, value: Value) {
-        self.stack.push(value);
-    }
-
-    fn pop(&mut self) -> Result<Value> {
-        self.stack.pop().ok_or_else(underflow)
-    }
-
-    fn pop_many(&mut self, count: usize) -> Result<Vec<Value>> {
-        let at = self.stack.len().checked_sub(count).ok_or_else(underflow)?;
-        Ok(self.stack.split_off(at))
-    }
-
-    fn pop_to_mark(&mut self) -> Result<Vec<Value>> {
-        let mark = self.stack.iter().rposition(|v| matches!(v, Value::Mark)).ok_or_else(underflow)?;
-        let items = self.stack.split_off(mark + 1);
-        self.stack.pop();
-        Ok(items)
-    }
-
-    fn new_list(&mut self, items: Vec<Value>) {
-        self.containers.push(Container::List(items));
-        self.push(Value::List(self.containers.len() - 1));
-    }
-
-    fn new_dict(&mut self, pairs: Vec<(Value, Value)>, is_object: bool) {
-        self.containers.push(Container::Dict { pairs, is_object });
-        self.push(Value::Dict(self.containers.len() - 1));
-    }
-
-    fn append(&mut self, new: Vec<Value>) -> Result<()> {
-        self.count(new.len())?;
-        if let Value::List(at) = *self.stack.last().ok_or_else(underflow)?
-            && let Some(Container::List(items)) = self.containers.get_mut(at)
-        {
-            items.extend(new);
-        }
-        Ok(())
-    }
-
-    fn set_items(&mut self, new: Vec<Value>) -> Result<()> {
-        self.count(new.len())?;
-        let new = pairs(new)?;
-        if let Value::Dict(at) = *self.stack.last().ok_or_else(underflow)?
-            && let Some(Container::Dict { pairs, .. }) = self.containers.get_mut(at)
-        {
-            pairs.extend(new);
-        }
-        Ok(())
-    }
-
-    /// Counts values that a container takes.
-    fn count(&mut self, new: usize) -> Result<()> {
-        self.made = self.made.saturating_add(new);
-        if self.made > PICKLE_VALUES {
-            Err(PickleProblem::TooMuch(say!("more than {PICKLE_VALUES} values", "{PICKLE_VALUES} 個を超える値")))
-        } else {
-            Ok(())
-        }
-    }
-
-    // ---- Bytes --------------------------------------------------------------------------------------------------------
-
-    fn take<const N: usize>(&mut self) -> Result<[u8; N]> {
-        let bytes = self.bytes.get(self.at..).and_then(|b| b.first_chunk()).copied().ok_or(PickleProblem::CutShort)?;
-        self.at += N;
-        Ok(bytes)
-    }
-
-    fn take_slice(&mut self, length: usize) -> Result<&'b [u8]> {
-        let end = self.at.checked_add(length).ok_or(PickleProblem::CutShort)?;
-        let bytes = self.bytes.get(self.at..end).ok_or(PickleProblem::CutShort)?;
-        self.at = end;
-        Ok(bytes)
-    }
-
-    fn skip(&mut self, length: usize) -> Result<()> {
-        self.take_slice(length).map(drop)
-    }
-
-    /// What stands before the next line feed, which is passed.
-    fn line(&mut self) -> Result<&'b str> {
-        const LONGEST: usize = 4096;
-        let rest = self.bytes.get(self.at..).unwrap_or_default();
-        let end = rest.iter().take(LONGEST).position(|b| *b == b'\n').ok_or(PickleProblem::CutShort)?;
-        self.at += end + 1;
-        std::str::from_utf8(&rest[..end])
-            .map_err(|_| PickleProblem::Damaged(say!("a name that is no text", "文字列でない名前")))
-    }
-}
-
-fn underflow() -> PickleProblem {
-    PickleProblem::Damaged(say!("it takes values that it never made", "作っていない値を使っています"))
 }
 
 fn pairs(items: Vec<Value>) -> Result<Vec<(Value, Value)>> {
@@ -540,69 +434,4 @@ fn pairs(items: Vec<Value>) -> Result<Vec<(Value, Value)>> {
         return Err(PickleProblem::Damaged(say!("a key without a value", "値のないキー")));
     };
     Ok(pairs.iter().map(|[key, value]| (*key, *value)).collect())
-}
-
-/// The names that files of tensors ask for; the same that webui's own check lets through, and torch's newer ones.
-fn known(module: &str, name: &str) -> Option<Global> {
-    Some(match (module, name) {
-        ("torch._utils", "_rebuild_tensor_v2" | "_rebuild_tensor") => Global::RebuildTensor,
-        ("torch._utils", "_rebuild_tensor_v3") => Global::RebuildTypedTensor,
-        ("torch._utils", "_rebuild_parameter" | "_rebuild_parameter_with_state") => Global::RebuildParameter,
-        ("torch", "Size") => Global::Size,
-        ("collections", "OrderedDict" | "defaultdict") => Global::Dict,
-        ("torch.nn.modules.container", "ParameterDict") => Global::Object,
-        ("pytorch_lightning.callbacks" | "pytorch_lightning.callbacks.model_checkpoint", "ModelCheckpoint")
-        | ("pytorch_lightning.callbacks", "model_checkpoint")
-        | ("__builtin__" | "builtins", "set")
-        | ("torch", "device")
-        | ("numpy", "dtype" | "ndarray")
-        | ("numpy.core.multiarray" | "numpy._core.multiarray", "scalar" | "_reconstruct")
-        | ("_codecs", "encode") => Global::Ignored,
-        ("numpy.dtypes", name) if name.ends_with("DType") => Global::Ignored,
-        ("torch.storage", "UntypedStorage" | "_UntypedStorage") | ("torch", "UntypedStorage") => Global::Storage(None),
-        ("torch" | "torch.cuda", _) => match name.strip_suffix("Storage") {
-            Some(kind) => Global::Storage(Some(storage_type(kind)?)),
-            None => Global::Type(named_type(name)?),
-        },
-        _ => return None,
-    })
-}
-
-fn storage_type(name: &str) -> Option<Dtype> {
-    Some(match name {
-        "Float" => Dtype::F32,
-        "Half" => Dtype::F16,
-        "BFloat16" => Dtype::BF16,
-        "Double" => Dtype::F64,
-        "Long" => Dtype::I64,
-        "Int" => Dtype::I32,
-        "Short" => Dtype::I16,
-        "Char" => Dtype::I8,
-        "Byte" => Dtype::U8,
-        "Bool" => Dtype::BOOL,
-        _ => return None,
-    })
-}
-
-fn named_type(name: &str) -> Option<Dtype> {
-    Some(match name {
-        "float32" | "float" => Dtype::F32,
-        "float16" | "half" => Dtype::F16,
-        "bfloat16" => Dtype::BF16,
-        "float64" | "double" => Dtype::F64,
-        "int64" => Dtype::I64,
-        "int32" => Dtype::I32,
-        "int16" => Dtype::I16,
-        "int8" => Dtype::I8,
-        "uint8" => Dtype::U8,
-        "uint16" => Dtype::U16,
-        "uint32" => Dtype::U32,
-        "uint64" => Dtype::U64,
-        "bool" => Dtype::BOOL,
-        "float8_e4m3fn" => Dtype::F8_E4M3,
-        "float8_e5m2" => Dtype::F8_E5M2,
-        "float8_e4m3fnuz" => Dtype::F8_E4M3FNUZ,
-        "float8_e5m2fnuz" => Dtype::F8_E5M2FNUZ,
-        _ => return None,
-    })
 }
