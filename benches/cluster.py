@@ -25,6 +25,9 @@ import ray
 import lbw
 import lbw.ray
 
+sys.path.append(str(Path(__file__).parent.parent / "python" / "tests"))
+from processes import drawers
+
 LORAS = ["house", "night", "overcooked"]
 
 
@@ -133,22 +136,6 @@ def deaths(count: int) -> None:
             "bytes as one machine draws them, nothing temporary left"
         )
         cluster.shutdown()
-
-
-def drawers() -> list[int]:
-    """The processes of lbw that actors have started, by /proc."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                words = (entry / "cmdline").read_bytes().split(b"\0")
-                parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
-                of_parent = Path(f"/proc/{parent}/cmdline").read_bytes()
-            except (OSError, ValueError):
-                continue
-            if b"worker" in words and of_parent.startswith(b"ray::Drawer"):
-                found.append(int(entry.name))
-    return found
 
 
 def drive(address: str, file: str, out: str) -> None:

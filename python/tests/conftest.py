@@ -1,7 +1,8 @@
-"""One studio for all tests that only draw, and an object store."""
+"""One studio for all tests that only draw, a cluster, and an object store."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -23,6 +24,22 @@ SIZE: dict[str, Any] = {"width": 64, "height": 64, "steps": 2}
 def studio() -> Iterator[lbw.Studio]:
     with lbw.Studio(**SIZE) as studio:
         yield studio
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Any]:
+    """A cluster whose first node draws nothing: tests add those that do."""
+    ray = pytest.importorskip("ray")
+    from ray.cluster_utils import Cluster
+
+    # Workers are as important as whatever else runs on this machine.
+    os.environ["RAY_worker_niceness"] = "0"
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "resources": {"head": 4}})
+    ray.init(address=cluster.address, log_to_driver=False)
+    yield cluster
+    ray.shutdown()
+    cluster.shutdown()
 
 
 @pytest.fixture(scope="session")

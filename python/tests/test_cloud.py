@@ -1,4 +1,4 @@
-"""``lbw batch`` in a bucket. Wants a program with the feature, which CI does not build: it takes minutes more.
+"""``lbw batch`` in a bucket. Wants a program with the feature, as ``.ci/python`` installs one.
 
     cargo build --features cloud
     LBW_CLOUD_BINARY=target/debug/lbw pytest python/tests/test_cloud.py
@@ -6,9 +6,13 @@
 
 from __future__ import annotations
 
+import http.client
+import http.server
 import json
 import os
 import subprocess
+import threading
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +39,11 @@ def batch(s3: str, tmp_path: Path) -> Any:
     keys = {"AWS_ACCESS_KEY_ID": "me", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": s3}
     size = ["--width", "64", "--height", "64", "--steps", "2"]
 
-    def start(*words: str) -> subprocess.Popen[str]:
+    def start(*words: str, **environment: str) -> subprocess.Popen[str]:
         more = [] if words[0] in ("status", "verify") else [str(prompts), *size]
         return subprocess.Popen(
             [str(BINARY), "batch", *words, *more, "--json"],
-            env={**os.environ, **keys},
+            env={**os.environ, **keys, **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -96,7 +100,71 @@ def test_workers_share_a_bucket_and_may_die(batch: Any, s3: str, tmp_path: Path)
     assert {name: store.read(name) for name in expected} == expected
 
 
+def refused(process: subprocess.Popen[str], what: str) -> str:
+    """The one message of a run that could do nothing."""
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 3 and err.count("error[") == 1 and what in err, (out, err)
+    return err
+
+
 def test_a_bucket_that_is_not_there_is_told(batch: Any) -> None:
-    process = batch("-o", "s3://none/night")
-    err = process.communicate(timeout=300)[1]
-    assert process.returncode == 3 and "s3://none/night" in err, err
+    assert "there is no such bucket; make it" in refused(batch("-o", "s3://none/night"), "s3://none/night")
+
+
+def test_a_store_that_does_not_answer_is_told(batch: Any) -> None:
+    assert "AWS_ENDPOINT_URL" in refused(batch("-o", "s3://lbw/silent", AWS_ENDPOINT_URL="http://127.0.0.1:9"), "does not answer")
+
+
+def test_keys_that_the_store_does_not_know_are_told(batch: Any, s3: str) -> None:
+    def check(after: str) -> None:
+        """So many more requests are let through whatever their keys are."""
+        urllib.request.urlopen(urllib.request.Request(f"{s3}/moto-api/reset-auth", after.encode(), method="POST"))
+
+    check("0")
+    try:
+        told = refused(batch("-o", "s3://lbw/foreign"), "InvalidAccessKeyId")
+    finally:
+        check("inf")
+    assert "the store refuses" in told and "AWS_SECRET_ACCESS_KEY" in told
+
+
+class Full(http.server.BaseHTTPRequestHandler):
+    """The store, but no room for more than two pictures."""
+
+    store = ""
+    room = 2
+
+    def answer(self) -> None:
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        if self.command == "PUT" and self.path.endswith(".png"):
+            if Full.room == 0:
+                error = b"<Error><Code>XMinioStorageFull</Code><Message>no free drive space</Message></Error>"
+                return self.send(507, {"content-length": str(len(error))}, error)
+            Full.room -= 1
+        connection = http.client.HTTPConnection(self.store)
+        connection.request(self.command, self.path, body or None, dict(self.headers))
+        answer = connection.getresponse()
+        self.send(answer.status, dict(answer.getheaders()), answer.read())
+
+    def send(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Nobody reads it."""
+
+    do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = answer
+
+
+def test_a_store_that_is_full_is_told_and_the_rest_is_drawn_when_it_has_room(batch: Any, s3: str) -> None:
+    Full.store = s3.removeprefix("http://")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Full) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        told = refused(batch("-o", "s3://lbw/full", AWS_ENDPOINT_URL=f"http://127.0.0.1:{server.server_port}"), "no free drive space")
+        server.shutdown()
+    assert "the store is full" in told and "make room" in told and "the same command goes on" in told
+    assert len(drawn(ended(batch("-o", "s3://lbw/full")))) == PICTURES - 2
+    assert ended(batch("verify", "s3://lbw/full")) == []

@@ -17,30 +17,18 @@ import pytest
 
 import lbw
 
-ray = pytest.importorskip("ray")
+pytest.importorskip("ray")
 
 import lbw.ray  # noqa: E402
 from lbw.ray import Failure, Summary, _drawer, batch  # noqa: E402
+
+from processes import drawers  # noqa: E402
 
 #: Small and quick: there are many.
 SIZE: dict[str, Any] = {"width": 64, "height": 64, "steps": 1}
 
 #: How many pictures there are.
 PICTURES = 12
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
-    from ray.cluster_utils import Cluster
-
-    # Workers are as important as whatever else runs on this machine.
-    os.environ["RAY_worker_niceness"] = "0"
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "resources": {"head": 4}})
-    ray.init(address=cluster.address, log_to_driver=False)
-    yield cluster
-    ray.shutdown()
-    cluster.shutdown()
 
 
 def prompts(folder: Path) -> Path:
@@ -70,22 +58,6 @@ def assert_as_one_machine_draws(file: Path, out: Path) -> None:
     assert [row["line"] for row in rows] == list(range(1, PICTURES + 1))
 
 
-def children_named_lbw() -> list[int]:
-    """The processes of lbw that workers of Ray have started, by /proc."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                words = (entry / "cmdline").read_bytes().split(b"\0")
-                parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
-                of_parent = Path(f"/proc/{parent}/cmdline").read_bytes()
-            except (OSError, ValueError):
-                continue
-            if b"worker" in words and words[0].endswith(b"lbw") and of_parent.startswith(b"ray::Drawer"):
-                found.append(int(entry.name))
-    return found
-
-
 def test_workers_and_nodes_may_die(cluster: Any, tmp_path: Path) -> None:
     """One process of lbw is killed, then a whole node; then the driver, whose run is started again."""
     nodes = [cluster.add_node(num_cpus=2) for _ in range(2)]
@@ -95,7 +67,7 @@ def test_workers_and_nodes_may_die(cluster: Any, tmp_path: Path) -> None:
     def kill(summary: Summary) -> None:
         if summary.drawn >= 2 and not killed:
             killed.append("process")
-            os.kill(children_named_lbw()[0], signal.SIGKILL)
+            os.kill(drawers()[0], signal.SIGKILL)
         if summary.drawn >= 5 and len(killed) == 1:
             killed.append("node")
             cluster.remove_node(nodes.pop())
@@ -186,6 +158,64 @@ def test_what_a_node_lacks_is_told_with_node_line_and_advice(
     assert "home" in trouble.message and trouble.findings[0].code == "E0218" and trouble.line is not None
     cluster.remove_node(bad)
     cluster.remove_node(good[0])
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """What to set for a node so that its pictures find no room: a disk of its own or, where nobody may mount one, a limit."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=4k,nr_inodes=9", "none", str(disk)]
+    if os.geteuid() == 0 and subprocess.run(command, capture_output=True).returncode == 0:
+        # Ray has files of its own.
+        yield {"TMPDIR": str(disk), "RAY_TMPDIR": "/tmp"}
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+    else:
+        limited = tmp_path / "limited"
+        limited.write_text(f"#!/bin/sh\ntrap '' XFSZ\nulimit -f 1\nexec {lbw.binary()} \"$@\"\n")
+        limited.chmod(0o755)
+        yield {"LBW_BINARY": str(limited)}
+
+
+def test_a_node_whose_disk_is_full_is_told_and_others_draw(cluster: Any, tmp_path: Path, full_disk: dict[str, str]) -> None:
+    file, out = prompts(tmp_path), tmp_path / "out"
+    bad = cluster.add_node(num_cpus=1, env_vars=full_disk)
+    with pytest.raises(lbw.LbwError) as caught:
+        batch(str(file), out=str(out), num_workers=1, retries=0, **SIZE)
+    told = str(caught.value)
+    assert f"{PICTURES} of {PICTURES} pictures failed" in told and told.count("on node") == 1, told
+    assert f"prompts.jsonl:1 and {PICTURES - 1} more: on node" in told and "room on its disk" in told, told
+    assert "No space left" in told or "File too large" in told, told
+    good = cluster.add_node(num_cpus=1)
+    summary = batch(str(file), out=str(out), num_workers=2, **SIZE)
+    assert (summary.drawn, summary.failed) == (PICTURES, [])
+    assert_as_one_machine_draws(file, out)
+    cluster.remove_node(bad)
+    cluster.remove_node(good)
+
+
+@pytest.mark.parametrize("name, place", [("Lora/home", "prompts.jsonl:1 and 1 more: on node"), ("Stable-diffusion/shapes-xl", "on node")])
+def test_a_file_that_is_broken_on_one_node_is_told_and_others_draw(
+    cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, place: str
+) -> None:
+    """A LoRA that was copied by half, and a checkpoint."""
+    whole, broken = (webui(tmp_path / folder, {"house": "home"}) for folder in ("whole", "broken"))
+    file, out = tmp_path / "prompts.jsonl", tmp_path / "out"
+    file.write_text("\n".join(json.dumps({"prompt": "house <lora:home:1>", "seed": n}) for n in range(2)))
+    monkeypatch.setenv("LBW_WEBUI_DIR", str(whole))
+    path = broken / "models" / f"{name}.safetensors"
+    os.truncate(path, path.stat().st_size // 2)
+    bad = cluster.add_node(num_cpus=1, env_vars={"LBW_WEBUI_DIR": str(broken)})
+    with pytest.raises(lbw.LbwError) as caught:
+        batch(str(file), out=str(out), num_workers=1, retries=0, model="shapes-xl", **SIZE)
+    told = str(caught.value)
+    assert place in told and told.count("on node") == 1 and path.name in told and "help: " in told, told
+    assert caught.value.findings
+    good = cluster.add_node(num_cpus=1, env_vars={"LBW_WEBUI_DIR": str(whole)})
+    summary = batch(str(file), out=str(out), num_workers=2, model="shapes-xl", **SIZE)
+    assert (summary.drawn, summary.failed) == (2, [])
+    cluster.remove_node(bad)
+    cluster.remove_node(good)
 
 
 def test_studies_are_those_of_one_machine(cluster: Any, tmp_path: Path) -> None:

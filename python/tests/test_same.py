@@ -1,10 +1,13 @@
-"""One prompt file, whoever draws it. That a cluster draws the same is in ``test_ray.py``."""
+"""One prompt file, whoever draws it."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 import lbw
 
@@ -19,7 +22,12 @@ def rows(folder: Path) -> dict[str, dict[str, object]]:
     return {row["file"]: row for row in lines}
 
 
-def test_the_command_line_python_and_another_host_draw_the_same(studio: lbw.Studio, tmp_path: Path) -> None:
+def test_the_command_line_python_another_host_and_a_cluster_draw_the_same(
+    studio: lbw.Studio, cluster: Any, tmp_path: Path
+) -> None:
+    pytest.importorskip("ray")
+    import lbw.ray
+
     file = tmp_path / "prompts.jsonl"
     prompts = [
         {"prompt": "red house <lora:house:1:1:lbw=XLOUT>", "seed": 3},
@@ -46,3 +54,9 @@ def test_the_command_line_python_and_another_host_draw_the_same(studio: lbw.Stud
     for name, picture in pictures.items():
         assert here[name]["id"] == picture.id
         assert (tmp_path / "here" / name).read_bytes() == picture.bytes == (tmp_path / "there" / name).read_bytes(), name
+
+    node = cluster.add_node(num_cpus=1)
+    assert lbw.ray.batch(str(file), out=str(tmp_path / "ray"), num_workers=1, **SIZE).drawn == len(pictures)
+    cluster.remove_node(node)
+    by_id = {f"{picture.id}.png": picture.bytes for picture in pictures.values()}
+    assert {path.name: path.read_bytes() for path in (tmp_path / "ray").glob("*.png")} == by_id

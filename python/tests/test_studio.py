@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -131,6 +132,36 @@ def test_an_analysis_is_rows(studio: lbw.Studio, tmp_path: Path) -> None:
     assert {"percent", "effect_delta_e", "guilt", "sentence"} <= set(analysis.blocks[0])
     assert seen[-1] == (4, 4) and "IN04" in analysis.text
     assert (tmp_path / "report" / "analysis.html").is_file()
+
+
+def test_a_plot_is_that_of_the_command_line(studio: lbw.Studio, tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    prompt = "red circle <lora:house:1:1:lbw=XYZ>"
+    axes: dict[str, Any] = {"x": "Block ID=IN04,OUT00", "y": "values=0,1"}
+    plot = studio.xyz(
+        prompt, seed=1, output=tmp_path / "plot", on_picture=lambda number, of: seen.append((number, of)), **axes
+    )
+    flags = [f"--{name}={value}" for name, value in {**SIZE, **axes}.items()]
+    subprocess.run([lbw.binary(), "xyz", prompt, "--seed=1", *flags, "-o", tmp_path / "cli", "-q"], check=True)
+    of_python, of_cli = ({path.name: path.read_bytes() for path in (tmp_path / name).rglob("*.*")} for name in ("plot", "cli"))
+    assert of_python == of_cli
+    assert plot.grids == (of_cli["grid.png"],)
+    cells = plot.data["grids"][0]["cells"]
+    # A block that keeps its weight is the same picture whichever it is.
+    assert (plot.data["x"]["values"], cells[1][0]) == (["IN04", "OUT00"], cells[1][1])
+    assert len({*cells[0], cells[1][0]}) == 3 and {number for number, _ in seen} == {1, 2, 3}
+    with pytest.raises(lbw.WordsError, match="IN44"):
+        studio.xyz(prompt, x="Block ID=IN44", y="values=0,1")
+
+
+def test_memory_is_what_is_taken_at_most(studio: lbw.Studio) -> None:
+    with lbw.Studio(memory="200m", **SIZE) as small:
+        assert small.draw("red circle", seed=1).bytes == studio.draw("red circle", seed=1).bytes
+    with lbw.Studio(memory="1m", **SIZE) as smaller:
+        with pytest.raises(lbw.FileError, match="1 MB is the most"):
+            smaller.draw("red circle", seed=1)
+    with pytest.raises(lbw.WordsError, match="--memory much"):
+        lbw.Studio(memory="much")
 
 
 def test_a_killed_worker_is_an_exception() -> None:

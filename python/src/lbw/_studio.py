@@ -15,7 +15,7 @@ from ._batch import Batch
 from ._errors import Finding, LbwError, WordsError
 from ._picture import Picture, texts
 from ._plan import Plan, planned
-from ._study import Analysis, Plot, Study
+from ._study import Analysis, Plot, Study, Wish
 from ._worker import Step, Worker
 
 Path = str | os.PathLike[str]
@@ -32,6 +32,8 @@ class Studio:
 
     Names go as on the command line: ``model`` is a file, or a name within ``webui_dir``; without one the built-in model draws. ``settings``
     hold for everything that does not say otherwise (``steps=30``), ``flags`` are any other flags of ``lbw worker``.
+    ``memory`` is the most that it may take (``"8g"``, ``"500m"``; ``"auto"`` is what is free): the picture is the same and takes longer, and
+    what does not fit even so is a :class:`FileError` before its first step.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Studio:
         webui_dir: Path | None = None,
         presets: Sequence[Path] = (),
         device: str | None = None,
+        memory: str | None = None,
         language: str | None = None,
         flags: Sequence[str] = (),
         **settings: object,
@@ -54,6 +57,7 @@ class Studio:
             "embeddings-dir": list(embeddings_dirs),
             "presets": list(presets),
             "device": device,
+            "memory": memory,
             "lang": language,
             "model": model,
             "vae": vae,
@@ -201,8 +205,8 @@ class Studio:
     ) -> Analysis:
         """The Effective Block Analyzer: draws the picture with each block of the LoRA that is marked ``lbw=XYZ`` (or named) off,
         and compares. ``output`` is a folder for the report's page, its pictures and tables."""
-        wish = {"lora": lora, "blocks": blocks, "seeds": seeds, "quick": quick, "toward": toward, "verify_prompts": list(verify_prompts)}
-        with self._study("analyze", wish, _request(prompt, settings), on_picture) as study:
+        wish = Wish.analyze(lora, blocks, seeds, quick, toward, verify_prompts)
+        with self._study(wish, _request(prompt, settings), on_picture) as study:
             return study.analyzed(output)
 
     def xyz(
@@ -221,19 +225,14 @@ class Studio:
     ) -> Plot:
         """An XYZ plot; axes as ``lbw xyz`` takes them (``x="Block ID=IN05,OUT03", y="values=0,1"``). ``output`` is a folder for the
         pictures of the cells and the grids."""
-        wish = {"x": x, "y": y, "z": z, "base": base, "cell_size": cell_size, "max_cells": max_cells}
-        with self._study("xyz", wish, _request(prompt, settings), on_picture) as study:
+        wish = Wish.xyz(x, y, z, base, cell_size, max_cells)
+        with self._study(wish, _request(prompt, settings), on_picture) as study:
             return study.plotted(output)
 
     def _study(
-        self,
-        kind: str,
-        wish: Mapping[str, object],
-        request: Mapping[str, object],
-        on_picture: Callable[[int, int], object] | None = None,
+        self, wish: Wish, request: Mapping[str, object], on_picture: Callable[[int, int], object] | None = None
     ) -> Study:
-        name = f"{kind}-{next(self._names)}"
-        return Study(self._worker, kind, {**wish, "folder": name}, request, os.path.join(self._folder.name, name), on_picture)
+        return Study(self._worker, wish, request, self._folder.name, f"{wish.kind}-{next(self._names)}", on_picture)
 
     def _plans(self, job: Mapping[str, Any]) -> list[Plan]:
         found: list[Finding] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
@@ -13,8 +13,31 @@ from ._errors import Finding
 from ._plan import Plan, planned
 from ._worker import Worker
 
-#: What a study that was begun has in its folder, by kind: the same command goes on with it.
-BEGUN = {"analyze": "request.json", "xyz": "xyz.json"}
+
+@dataclass(frozen=True)
+class Wish:
+    """What a study is asked for."""
+
+    kind: str
+    begun: str
+    """What a study that was begun has in its folder: the same command goes on with it."""
+    options: Mapping[str, object]
+    """As the worker takes them; what is ``None`` is the worker's to say."""
+
+    @classmethod
+    def analyze(
+        cls, lora: str | None, blocks: str | None, seeds: int, quick: bool, toward: str | None, verify_prompts: Sequence[str]
+    ) -> Wish:
+        """The Effective Block Analyzer."""
+        options = {"lora": lora, "blocks": blocks, "seeds": seeds, "quick": quick, "toward": toward}
+        return cls("analyze", "request.json", {**options, "verify_prompts": list(verify_prompts)})
+
+    @classmethod
+    def xyz(
+        cls, x: str | None, y: str | None, z: str | None, base: str | None, cell_size: int | None, max_cells: int | None
+    ) -> Wish:
+        """An XYZ plot."""
+        return cls("xyz", "xyz.json", {"x": x, "y": y, "z": z, "base": base, "cell_size": cell_size, "max_cells": max_cells})
 
 
 @dataclass(frozen=True)
@@ -71,13 +94,13 @@ class Study:
     def __init__(
         self,
         worker: Worker,
-        kind: str,
-        wish: Mapping[str, object],
+        wish: Wish,
         request: Mapping[str, object],
-        folder: str,
+        parent: str,
+        name: str,
         on_picture: Callable[[int, int], object] | None = None,
     ) -> None:
-        self.kind, self.folder = kind, folder
+        self.folder, self._name = os.path.join(parent, name), name
         self._worker, self._wish, self._request, self._on_picture = worker, wish, dict(request), on_picture
 
     def __enter__(self) -> Study:
@@ -135,5 +158,6 @@ class Study:
         return tuple(found), done
 
     def _work(self, more: Mapping[str, object], hear: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
-        wish = {name: value for name, value in self._wish.items() if value is not None}
-        return self._worker.work({self.kind: wish, "request": self._request, **more}, hear)
+        wish = {name: value for name, value in self._wish.options.items() if value is not None}
+        job = {self._wish.kind: {**wish, "folder": self._name}, "request": self._request}
+        return self._worker.work({**job, **more}, hear)

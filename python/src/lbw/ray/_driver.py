@@ -114,8 +114,8 @@ def batch(
     **studio: Any,
 ) -> Summary:
     """Draws a prompt file — a path, or an address that pyarrow or fsspec know — into the folder ``out``, with ``num_workers`` actors of
-    ``num_cpus`` and ``num_gpus`` each. ``model`` and what else :class:`lbw.Studio` takes (``lora_dirs``, ``steps``, ``device``) hold on
-    every node; of files with an address each node keeps a copy, in ``stage_dir``.
+    ``num_cpus`` and ``num_gpus`` each. ``model`` and what else :class:`lbw.Studio` takes (``lora_dirs``, ``steps``, ``device``, ``memory``: of
+    each worker) hold on every node; of files with an address each node keeps a copy, in ``stage_dir``.
 
     JSON Lines (``.jsonl``) are planned a thousand lines at a time while others are drawn; other files as a whole, before the first
     picture. What is wrong with the words raises :class:`lbw.WordsError`; with ``keep_going`` the good lines are drawn. A worker, a node

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import ray
 
 from .._studio import Studio
-from .._study import BEGUN, Analysis, Plot, Study
+from .._study import Analysis, Plot, Study, Wish
 from ._driver import Summary, Workers
 from ._jobs import Piece
 from ._stage import staged
@@ -41,9 +41,9 @@ def analyze(
     """:meth:`lbw.Studio.analyze` with the pictures of the blocks drawn by a cluster, as :func:`batch` does. The folder ``out`` becomes what
     one machine makes, and the same command goes on in it. What a suggestion (``toward``) tries one after the other is drawn by the driver.
     """
-    wish = {"lora": lora, "blocks": blocks, "seeds": seeds, "quick": quick, "toward": toward, "verify_prompts": list(verify_prompts)}
+    wish = Wish.analyze(lora, blocks, seeds, quick, toward, verify_prompts)
     workers = Workers(num_workers, num_cpus, num_gpus, resources, retries, stage_dir, on_progress)
-    return _drawn("analyze", wish, prompt, out, model, workers, studio, Study.analyzed)
+    return _drawn(wish, prompt, out, model, workers, studio, Study.analyzed)
 
 
 def xyz(
@@ -68,14 +68,13 @@ def xyz(
 ) -> Plot:
     """:meth:`lbw.Studio.xyz` with the cells drawn by a cluster, as :func:`batch` does. The folder ``out`` becomes what one machine makes,
     and the same command goes on in it."""
-    wish = {"x": x, "y": y, "z": z, "base": base, "cell_size": cell_size, "max_cells": max_cells}
+    wish = Wish.xyz(x, y, z, base, cell_size, max_cells)
     workers = Workers(num_workers, num_cpus, num_gpus, resources, retries, stage_dir, on_progress)
-    return _drawn("xyz", wish, prompt, out, model, workers, studio, Study.plotted)
+    return _drawn(wish, prompt, out, model, workers, studio, Study.plotted)
 
 
 def _drawn(
-    kind: str,
-    wish: Mapping[str, object],
+    wish: Wish,
     prompt: str,
     out: str,
     model: str | None,
@@ -88,14 +87,14 @@ def _drawn(
     options = {**studio, **({} if model is None else {"model": model})}
     store = Store(out)
     store.sweep()
-    with Studio(**staged(options, workers.stage_dir)) as planner, planner._study(kind, wish, {"prompt": prompt}) as study:
-        begun = os.path.join(study.folder, BEGUN[kind])
-        known = store.read(BEGUN[kind])
+    with Studio(**staged(options, workers.stage_dir)) as planner, planner._study(wish, {"prompt": prompt}) as study:
+        begun = os.path.join(study.folder, wish.begun)
+        known = store.read(wish.begun)
         if known is not None:
             _write(begun, known)
         plans = study.plans()
         if known is None:
-            store.write(BEGUN[kind], _read(begun))
+            store.write(wish.begun, _read(begun))
         piece = Piece(1, plans, {str(plan.id) for plan in plans})
         workers.draw(iter([piece]), options, out, store, has_manifest=False).check()
         cells = {f"cells/{plan.cell}" for plan in plans}
@@ -105,7 +104,7 @@ def _drawn(
         for folder, _, names in os.walk(study.folder):
             for path in (os.path.join(folder, name) for name in sorted(names)):
                 name = os.path.relpath(path, study.folder).replace(os.sep, "/")
-                if name not in cells and name != BEGUN[kind]:
+                if name not in cells and name != wish.begun:
                     store.write(name, _read(path))
     store.sweep()
     return result

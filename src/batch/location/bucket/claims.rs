@@ -129,13 +129,16 @@ impl Claims {
 
     /// Puts a claim of this worker, if `mode` lets it.
     async fn put(&self, key: &Key, mode: PutMode) -> Result<bool, Error> {
+        let is_new = matches!(mode, PutMode::Create);
         let mut held = self.held.lock().await;
         match self.objects.store().put_opts(key, self.mark(), PutOptions::from(mode)).await {
             Ok(put) => {
                 held.insert(key.clone(), put.into());
                 Ok(true)
             }
-            Err(Error::AlreadyExists { .. } | Error::Precondition { .. } | Error::NotFound { .. }) => Ok(false),
+            Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => Ok(false),
+            // The claim is gone. Of a new one it says that there is no such bucket.
+            Err(Error::NotFound { .. }) if !is_new => Ok(false),
             Err(error) => Err(error),
         }
     }
