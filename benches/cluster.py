@@ -1,7 +1,7 @@
 """What a Ray cluster costs beside the drawing. Wants the wheel with its extra: pip install dist/*.whl[ray].
 
     python benches/cluster.py plans 10000000      memory of the driver, time for each job and until the first, with workers that draw nothing
-    python benches/cluster.py pictures 60 2       the time of two workers of Ray beside that of two `lbw batch --claim`
+    python benches/cluster.py pictures 60 2 30    60 pictures of 30 steps: the time of two workers of Ray beside that of two `lbw batch --claim`
     python benches/cluster.py deaths 60           two nodes and four workers; a process, a node and the driver are killed, and the driver begins anew
 """
 
@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("RAY_worker_niceness", "0")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -68,19 +69,21 @@ def plans(count: int) -> None:
         )
 
 
-def pictures(count: int, workers: int) -> None:
+def pictures(count: int, workers: int, steps: int) -> None:
+    settings: dict[str, Any] = {"width": 384, "height": 384, "steps": steps}
     threads = max(1, (os.cpu_count() or 1) // workers)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "prompts.jsonl")
         write(file, count)
         command = [lbw.binary(), "batch", str(file), "--claim", "-q", "-o", folder + "/batch"]
+        command += [f"--{name}={value}" for name, value in settings.items()]
         environment = {**os.environ, "RAYON_NUM_THREADS": str(threads)}
         begun = time.monotonic()
         started = [subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) for _ in range(workers)]
         assert all(process.wait() == 0 for process in started)
         alone = time.monotonic() - begun
         ray.init(num_cpus=threads * workers, log_to_driver=False)
-        summary = lbw.ray.batch(str(file), out=folder + "/ray", num_workers=workers, num_cpus=threads)
+        summary = lbw.ray.batch(str(file), out=folder + "/ray", num_workers=workers, num_cpus=threads, **settings)
         assert summary.drawn == count
         print(
             f"{count} pictures, {workers} workers of {threads} threads: lbw batch {alone:.1f} s, Ray {summary.seconds:.1f} s "
@@ -89,7 +92,7 @@ def pictures(count: int, workers: int) -> None:
 
 
 #: Small and quick: there are many.
-TINY = {"width": 64, "height": 64, "steps": 1}
+TINY: dict[str, Any] = {"width": 64, "height": 64, "steps": 1}
 
 
 def deaths(count: int) -> None:
@@ -152,8 +155,8 @@ if __name__ == "__main__":
     match sys.argv[1:]:
         case ["plans", count]:
             plans(int(count))
-        case ["pictures", count, workers]:
-            pictures(int(count), int(workers))
+        case ["pictures", count, workers, steps]:
+            pictures(int(count), int(workers), int(steps))
         case ["deaths", count]:
             deaths(int(count))
         case ["drive", address, file, out]:

@@ -128,8 +128,8 @@ fn the_claim_of_a_dead_worker_is_taken_over() {
         std::thread::yield_now();
     }
     // It dies: what it held stays, and changes no more.
-    std::mem::forget(held);
     living.0.runtime.block_on(living.0.claims.let_go(&key));
+    drop(held);
     let eager = worker(&store, Pace { lease: Duration::ZERO, ..CALM });
     let patient = worker(&store, CALM);
     assert!(patient.claim("a", "a.png").unwrap().is_none());
