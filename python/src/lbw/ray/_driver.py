@@ -271,7 +271,7 @@ class _Run:
         if not piece.plans:
             return
         self._open_pieces.append(piece)
-        self._waiting.extend(bundles(piece, self._num_workers))
+        self._waiting.extend(bundles(piece))
 
     def _start(self) -> None:
         if self._starts_left <= 0:
@@ -287,7 +287,12 @@ class _Run:
             if bundle is None:
                 continue
             self._idle.remove(worker)
+            # Towards the end there are fewer for each, so that all workers have some to the end.
+            share = max(1, sum(len(waiting.plans) for waiting in self._waiting) // (2 * self._num_workers))
             self._waiting.remove(bundle)
+            if bundle.plans[share:]:
+                self._waiting.appendleft(replace(bundle, plans=bundle.plans[share:]))
+                bundle = replace(bundle, plans=bundle.plans[:share])
             if worker.key is not None and worker.key != bundle.key:
                 self.summary.changes += 1
             worker.key, worker.bundle = bundle.key, bundle

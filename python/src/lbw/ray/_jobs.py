@@ -15,6 +15,9 @@ from . import _store
 #: Lines that are planned at once.
 _LINES = 1000
 
+#: Pictures that a worker is given at once: fewer would be more messages.
+_TOGETHER = 8
+
 #: The largest file that cannot be read line by line.
 _WHOLE = 64 << 20
 
@@ -56,12 +59,10 @@ def pieces(studio: Studio, prompts: str, seed_base: int, keep_going: bool) -> It
         yield piece
 
 
-def bundles(piece: Piece, num_workers: int, most: int = 8) -> Iterator[Bundle]:
-    """A piece as work: few pictures each, so that all workers have some to the end."""
-    plans = in_order(piece.plans)
-    size = max(1, min(most, len(plans) // (4 * num_workers)))
-    for key, same in itertools.groupby(plans, key=lambda plan: plan.key):
-        while together := tuple(itertools.islice(same, size)):
+def bundles(piece: Piece) -> Iterator[Bundle]:
+    """A piece as work."""
+    for key, same in itertools.groupby(in_order(piece.plans), key=lambda plan: plan.key):
+        while together := tuple(itertools.islice(same, _TOGETHER)):
             yield Bundle(piece, key, together)
 
 
