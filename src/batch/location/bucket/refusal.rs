@@ -23,9 +23,10 @@ pub(super) fn told(error: Error) -> io::Error {
     };
     let (kind, why) = match error {
         _ if code == "NoSuchBucket" => (ErrorKind::NotFound, no_bucket()),
+        _ if is_full(status, code) => (ErrorKind::StorageFull, full(&what)),
         Error::NotFound { path, .. } => (ErrorKind::NotFound, say!("{path}: not found", "{path}: ありません")),
         Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => (ErrorKind::PermissionDenied, refused(&what)),
-        _ if is_full(status, code) => (ErrorKind::StorageFull, full(&what)),
+        _ if is_elsewhere(&whole, code) => (ErrorKind::NotFound, elsewhere()),
         _ if whole.contains(KEYS_OF_MACHINES) => (ErrorKind::PermissionDenied, no_keys()),
         _ if whole.contains("HTTP error: ") => (ErrorKind::NotConnected, silent(&what)),
         Error::Generic { source, .. } => match source.downcast::<io::Error>() {
@@ -40,6 +41,18 @@ pub(super) fn told(error: Error) -> io::Error {
 /// Whether that is how a store says that it takes no more: HTTP's own number, or the words of MinIO, Ceph and others.
 fn is_full(status: &str, code: &str) -> bool {
     status == "507" || ["QuotaExceeded", "StorageFull"].iter().any(|word| code.contains(word))
+}
+
+/// Whether that is how AWS says that a bucket is in another region.
+fn is_elsewhere(whole: &str, code: &str) -> bool {
+    ["PermanentRedirect", "AuthorizationHeaderMalformed"].contains(&code) || whole.contains("redirect without LOCATION")
+}
+
+fn elsewhere() -> Text {
+    say!(
+        "the bucket is in another region; set AWS_REGION to it",
+        "バケットは別のリージョンにあります。AWS_REGION をそのリージョンにしてください"
+    )
 }
 
 fn no_bucket() -> Text {
@@ -79,4 +92,31 @@ fn silent(what: &str) -> Text {
 
 fn within<'t>(text: &'t str, start: &str, end: &str) -> Option<&'t str> {
     text.split_once(start)?.1.split_once(end).map(|(inner, _)| inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(words: &str) -> io::Error {
+        told(Error::Generic { store: "S3", source: words.into() })
+    }
+
+    #[test]
+    fn what_stores_say_becomes_what_can_be_done() {
+        let words = "Error performing GET - Server returned non-2xx status code: ";
+        let error = |status: &str, code: &str| {
+            of(&format!("{words}{status}: <Error><Code>{code}</Code><Message>why not</Message></Error>"))
+        };
+        assert!(error("400 Bad Request", "AuthorizationHeaderMalformed").to_string().contains("AWS_REGION"));
+        assert!(of("Received redirect without LOCATION, this normally").to_string().contains("AWS_REGION"));
+        assert!(error("404 Not Found", "NoSuchBucket").to_string().contains("there is no such bucket"));
+        assert_eq!(error("403 Forbidden", "QuotaExceeded").kind(), ErrorKind::StorageFull);
+        assert_eq!(of(&format!("{words}507 Insufficient Storage: ")).kind(), ErrorKind::StorageFull);
+        assert_eq!(error("503 Slow Down", "SlowDown").to_string(), "SlowDown: why not");
+        // What lbw itself says of an object goes through as it is.
+        let own = io::Error::new(ErrorKind::FileTooLarge, say!("too large", "大きすぎます"));
+        let own = told(Error::Generic { store: "S3", source: Box::new(own) });
+        assert_eq!((own.kind(), own.to_string().as_str()), (ErrorKind::FileTooLarge, "too large"));
+    }
 }
