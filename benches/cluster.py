@@ -2,6 +2,7 @@
 
     python benches/cluster.py plans 10000000      memory of the driver, time for each job and until the first, with workers that draw nothing
     python benches/cluster.py pictures 60 2 30    60 pictures of 30 steps: the time of two workers of Ray beside that of two `lbw batch --claim`
+    python benches/cluster.py beside 24 30        one worker of each at the same time, where a machine is not quiet enough for that
     python benches/cluster.py deaths 60           two nodes and four workers; a process, a node and the driver are killed, and the driver begins anew
 """
 
@@ -14,6 +15,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -69,25 +71,47 @@ def plans(count: int) -> None:
         )
 
 
+def alone(file: Path, folder: str, settings: dict[str, Any], threads: int) -> subprocess.Popen[bytes]:
+    """A worker without Ray, started."""
+    command = [lbw.binary(), "batch", str(file), "--claim", "-q", "-o", folder + "/batch"]
+    command += [f"--{name}={value}" for name, value in settings.items()]
+    environment = {**os.environ, "RAYON_NUM_THREADS": str(threads)}
+    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+
+
+def beside(count: int, steps: int) -> None:
+    settings: dict[str, Any] = {"width": 384, "height": 384, "steps": steps}
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "prompts.jsonl")
+        write(file, count)
+        ray.init(num_cpus=1, log_to_driver=False)
+        took: list[float] = []
+        begun = time.monotonic()
+        process = alone(file, folder, settings, 1)
+        waiter = threading.Thread(target=lambda: took.extend([process.wait(), time.monotonic() - begun]))
+        waiter.start()
+        summary = lbw.ray.batch(str(file), out=folder + "/ray", num_workers=1, **settings)
+        waiter.join()
+        assert summary.drawn == count and took[0] == 0
+        print(f"{count} pictures each at the same time: lbw batch {took[1]:.1f} s, Ray {summary.seconds:.1f} s")
+
+
 def pictures(count: int, workers: int, steps: int) -> None:
     settings: dict[str, Any] = {"width": 384, "height": 384, "steps": steps}
     threads = max(1, (os.cpu_count() or 1) // workers)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "prompts.jsonl")
         write(file, count)
-        command = [lbw.binary(), "batch", str(file), "--claim", "-q", "-o", folder + "/batch"]
-        command += [f"--{name}={value}" for name, value in settings.items()]
-        environment = {**os.environ, "RAYON_NUM_THREADS": str(threads)}
         begun = time.monotonic()
-        started = [subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) for _ in range(workers)]
-        assert all(process.wait() == 0 for process in started)
-        alone = time.monotonic() - begun
+        started = [alone(file, folder, settings, threads) for _ in range(workers)]
+        assert all([process.wait() == 0 for process in started])
+        without = time.monotonic() - begun
         ray.init(num_cpus=threads * workers, log_to_driver=False)
         summary = lbw.ray.batch(str(file), out=folder + "/ray", num_workers=workers, num_cpus=threads, **settings)
         assert summary.drawn == count
         print(
-            f"{count} pictures, {workers} workers of {threads} threads: lbw batch {alone:.1f} s, Ray {summary.seconds:.1f} s "
-            f"({100 * (summary.seconds / alone - 1):+.1f} %), {alone * workers / count:.2f} s a picture, {summary.changes} changes of LoRAs"
+            f"{count} pictures, {workers} workers of {threads} threads: lbw batch {without:.1f} s, Ray {summary.seconds:.1f} s "
+            f"({100 * (summary.seconds / without - 1):+.1f} %), {without * workers / count:.2f} s a picture, {summary.changes} changes of LoRAs"
         )
 
 
@@ -157,6 +181,8 @@ if __name__ == "__main__":
             plans(int(count))
         case ["pictures", count, workers, steps]:
             pictures(int(count), int(workers), int(steps))
+        case ["beside", count, steps]:
+            beside(int(count), int(steps))
         case ["deaths", count]:
             deaths(int(count))
         case ["drive", address, file, out]:
