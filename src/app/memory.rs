@@ -9,7 +9,7 @@ use super::catalogue::ModelFiles;
 use super::error::{Error, ErrorKind, Result};
 use super::session::Session;
 use super::studio::{EngineSettings, open_engine};
-use crate::diagnostic::{Diagnostic, Text, code};
+use crate::diagnostic::{Diagnostic, Language, Text, code};
 pub use crate::engine::Needs;
 use crate::engine::{Engine, EngineError, Savings, amount};
 use crate::model::ops::free_memory;
@@ -18,7 +18,8 @@ use crate::say;
 
 /// The bytes that `text` allows: `8g`, `500m`, or `auto`, which is what is free on `device` now.
 pub fn allowed(text: &str, device: &Device) -> Result<u64> {
-    if text == "auto" {
+    let lower = text.trim().to_ascii_lowercase();
+    if lower == "auto" {
         return free(device).ok_or_else(|| {
             let message = say!(
                 "--memory auto: how much is free here cannot be found out",
@@ -28,15 +29,12 @@ pub fn allowed(text: &str, device: &Device) -> Result<u64> {
                 .help(say!("say how much: `--memory 8g`", "`--memory 8g` のように量を指定してください"))
         });
     }
-    let lower = text.trim().to_ascii_lowercase();
-    let number = lower.trim_end_matches("ib").trim_end_matches('b');
-    let (number, unit) = match (number.strip_suffix('g'), number.strip_suffix('m')) {
-        (Some(number), _) => (number, 30),
-        (_, Some(number)) => (number, 20),
-        _ => ("", 0),
-    };
-    match number.trim().parse::<f64>() {
-        Ok(number) if number > 0.0 && number < 1e6 => Ok((number * f64::from(1u32 << unit)) as u64),
+    const UNITS: [(&str, u32); 6] = [("gib", 30), ("gb", 30), ("g", 30), ("mib", 20), ("mb", 20), ("m", 20)];
+    const MOST: f64 = 1e18;
+    let parts = UNITS.iter().find_map(|(unit, power)| Some((lower.strip_suffix(unit)?, f64::from(1u32 << power))));
+    let bytes = parts.and_then(|(number, unit)| Some(number.trim().parse::<f64>().ok()? * unit));
+    match bytes {
+        Some(bytes) if bytes >= 1.0 && bytes < MOST => Ok(bytes as u64),
         _ => {
             let message =
                 say!("--memory {text}: this is no amount of memory", "--memory {text}: メモリーの量ではありません");
@@ -136,10 +134,13 @@ pub fn saved(needs: &Needs, savings: Savings) -> Option<Diagnostic> {
     });
     let all: Vec<Text> = [bands, text, unet].into_iter().flatten().collect();
     (!all.is_empty()).then(|| {
-        let what = Text::join(all, "; ");
+        let joined = |language, between: &str| {
+            all.iter().map(|text| text.in_language(language)).collect::<Vec<_>>().join(between)
+        };
+        let what = Text::new(joined(Language::En, "; "), joined(Language::Ja, "。"));
         let message = say!(
-            "to get along with the memory: {what}. The picture is the same, and takes longer",
-            "メモリーに収めるため: {what}。画像は同じで、時間が長くかかります",
+            "to get along with the memory: {what}. It takes longer, and a byte of the picture may differ by 1",
+            "メモリーに収めるため: {what}。時間が長くかかり、画像のバイトが 1 だけ違うことがあります",
             with what
         );
         Diagnostic::new(code::SAVES_MEMORY, message)

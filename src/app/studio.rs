@@ -486,6 +486,7 @@ pub fn device(name: &str) -> Result<Device> {
     let absent = |why: Text| {
         let message = say!("--device {name}: {why}", "--device {name} は使えません: {why}", with why);
         Error::new(ErrorKind::Device, code::NO_DEVICE, message)
+            .help(say!("`--device cpu` draws without it, in f32", "`--device cpu` なら CPU だけで (f32 で) 描けます"))
     };
     let wrong = || {
         let message = say!(
@@ -497,6 +498,9 @@ pub fn device(name: &str) -> Result<Device> {
     match name.split_once(':').unwrap_or((name, "0")) {
         ("cpu", _) => Ok(Device::Cpu),
         ("cuda", n) => card(n.parse().map_err(|_| wrong())?).map_err(|e| absent(e.said())),
+        ("metal", _) if cfg!(not(feature = "metal")) => {
+            Err(absent(say!("this lbw was built without Metal", "この lbw は Metal なしでビルドされています")))
+        }
         ("metal", _) => Device::new_metal(0).map_err(|e| absent(e.said())),
         _ => Err(wrong()),
     }

@@ -714,11 +714,11 @@ codes! {
 
     E0719 NO_MEMORY "a picture takes more memory than it may"
     "`--memory 8g` (or `auto`: what is free) is the most that lbw may take. To stay below it lbw decodes pictures some rows at a time, \
-     reads the text encoders' weights again for each prompt, and at last those of the UNet again at each step: the same picture, in more \
-     time. What does not fit even so is refused before the first step. `lbw plan` says what a picture takes."
+     reads the text encoders' weights again for each prompt, and at last those of the UNet again at each step: in more time, the same \
+     picture but for bytes that differ by 1. What does not fit even so is refused before the first step. `lbw plan` says what a picture takes."
     "画像が、使ってよいメモリーに収まりません"
     "`--memory 8g` (または空いている分を使う `auto`) は lbw が使ってよいメモリーの上限です。収めるために lbw は、画像を数行ずつ復号し、テキスト\
-     エンコーダーの重みをプロンプトごとに読み直し、最後に UNet の重みをステップごとに読み直します。画像は同じで、時間が長くなります。それでも収まらないものは\
+     エンコーダーの重みをプロンプトごとに読み直し、最後に UNet の重みをステップごとに読み直します。時間が長くなり、画像のバイトが 1 だけ違うことがあります。それでも収まらないものは\
      最初のステップの前に断ります。画像が使う量は `lbw plan` に示されます。"
 
     E0720 BAD_CONFIG "the user's configuration cannot be used"
@@ -741,11 +741,11 @@ codes! {
     "貼り付けたハッシュで同名のファイルから選びました"
     "プロンプトの名前の LoRA が複数あり、infotext の `Lora hashes` がどれであるかを示していました。"
     N0723 SAVES_MEMORY "memory is saved"
-    "`--memory` says how much lbw may take. What is done to stay below it changes no picture: the VAE decodes some rows at a time, the text \
+    "`--memory` says how much lbw may take. What is done to stay below it changes a byte of a picture by 1 at most: the VAE decodes some rows at a time, the text \
      encoders' weights are read again for each prompt, and some of the UNet's at each step. A smaller picture, fewer LoRAs or `--weights f16` \
      (whose pictures differ a little) take less."
     "メモリーを節約します"
-    "`--memory` は lbw が使ってよいメモリーの量です。収めるためにすることで画像は変わりません。VAE は数行ずつ復号し、テキストエンコーダーの重みはプロンプトごとに、\
+    "`--memory` は lbw が使ってよいメモリーの量です。収めるためにすることで画像のバイトが変わっても 1 までです。VAE は数行ずつ復号し、テキストエンコーダーの重みはプロンプトごとに、\
      UNet の重みの一部はステップごとに読み直します。小さい画像、少ない LoRA、`--weights f16` (画像が少し変わります) なら使う量が減ります。"
     N0801 SEED "the seed that is drawn with"
     "With this seed and the same settings, the same picture comes again: give it as `--seed`."

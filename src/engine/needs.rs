@@ -24,7 +24,7 @@ pub struct Needs {
     pub largest: u64,
 }
 
-/// How a plan gets along with the memory there is. The picture is the same.
+/// How a plan gets along with the memory there is. A byte of the picture may differ by 1.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Savings {
     /// The picture is decoded in bands.
@@ -130,6 +130,7 @@ impl Short {
 pub fn amount(bytes: u64) -> String {
     match bytes >> 30 {
         0 => format!("{} MB", bytes.div_ceil(1 << 20)),
-        _ => format!("{:.1} GB", bytes as f64 / f64::from(1 << 30)),
+        // Rounded up, as the advice is: what is said to be taken must not look like what is there.
+        _ => format!("{:.1} GB", bytes.saturating_mul(10).div_ceil(1 << 30) as f64 / 10.0),
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::app::api::{FieldError, Refusal, plain_number};
 use crate::app::{Error, ErrorKind};
-use crate::diagnostic::{Diagnostic, Language, Severity, Style};
+use crate::diagnostic::{Diagnostic, Language, Severity, Style, code};
 
 /// JSON. Numbers without a fraction are written without one, for clients whose fields are whole numbers.
 pub fn json(value: Value) -> Response {
@@ -135,6 +135,8 @@ impl Failure {
     pub fn app(error: &Error, language: Language) -> Self {
         let status = match error.kind {
             ErrorKind::Words => StatusCode::UNPROCESSABLE_ENTITY,
+            // A smaller picture can be had.
+            _ if error.findings.iter().any(|found| found.code == code::NO_MEMORY) => StatusCode::UNPROCESSABLE_ENTITY,
             ErrorKind::Interrupted => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };

@@ -32,7 +32,7 @@ class Studio:
 
     Names go as on the command line: ``model`` is a file, or a name within ``webui_dir``; without one the built-in model draws. ``settings``
     hold for everything that does not say otherwise (``steps=30``), ``flags`` are any other flags of ``lbw worker``.
-    ``memory`` is the most that it may take (``"8g"``, ``"500m"``; ``"auto"`` is what is free): the picture is the same and takes longer, and
+    ``memory`` is the most that it may take (``"8g"``, ``"500m"``; ``"auto"`` is what is free): the picture takes longer and differs by 1 of 255 at most, and
     what does not fit even so is a :class:`FileError` before its first step.
     """
 

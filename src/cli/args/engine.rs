@@ -39,9 +39,9 @@ pub struct EngineArgs {
              メモリーが半分になります。CPU のみ"))]
     pub weights: WeightsArg,
     #[arg(long, value_name = "8g|500m|auto", hide_short_help = true,
-        help = tell("How much memory may be taken; auto is what is free now. What has to be saved for it costs time and changes no picture; \
+        help = tell("How much memory may be taken; auto is what is free now. What has to be saved for it costs time and changes a byte of the picture by 1 at most; \
                 what does not fit even so is refused before the first step [default: auto on a GPU of NVIDIA's, else as much as it takes]",
-            "使ってよいメモリーの量。auto は今空いている分。節約は時間がかかるだけで画像は変わりません。それでも収まらないものは最初のステップの前に\
+            "使ってよいメモリーの量。auto は今空いている分。節約は時間がかかり、画像のバイトが変わっても 1 までです。それでも収まらないものは最初のステップの前に\
              断ります [既定: NVIDIA の GPU では auto、それ以外では必要なだけ]"))]
     pub memory: Option<String>,
 }
@@ -82,8 +82,9 @@ impl EngineArgs {
             PrecisionArg::F16 => Precision::F16,
             PrecisionArg::Bf16 => Precision::Bf16,
         });
-        let operators: Result<OperatorChoice, _> = operators.parse().map_err(|e| {
-            let message = say!("LBW_KERNELS={operators}: {e}", "LBW_KERNELS={operators}: {e}");
+        let operators = operators.parse::<OperatorChoice>().map_err(|e| {
+            let e = e.said();
+            let message = say!("LBW_KERNELS={operators}: {e}", "LBW_KERNELS={operators}: {e}", with e);
             app::Error::new(app::ErrorKind::Device, code::NO_DEVICE, message)
         });
         // It is opened at once: what is not there is told before anything is read or drawn.

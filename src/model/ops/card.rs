@@ -24,7 +24,10 @@ impl Said for CardError {
                 "この lbw は CUDA なしでビルドされています。benches/gpu/build.sh で CUDA 対応版をビルドできます"
             ),
             CardError::NoDriver => {
-                say!("NVIDIA's driver is not installed here", "NVIDIA のドライバーがインストールされていません")
+                say!(
+                    "NVIDIA's driver (580 or newer) is not installed here",
+                    "NVIDIA のドライバー (580 以降) がインストールされていません"
+                )
             }
             CardError::NoLibrary { name } => say!(
                 "NVIDIA's library {name} is not found; `pip install nvidia-cublas nvidia-curand` brings it: beside an lbw from pip it is found, elsewhere LD_LIBRARY_PATH says where it is",
