@@ -29,6 +29,7 @@ impl Easel<'_> {
     /// Draws what is not there yet; gives the files.
     pub fn draw(&mut self, plans: Vec<(String, Plan)>) -> Result<Vec<PathBuf>> {
         let jobs = self.jobs(plans)?;
+        self.renderer.fits(&jobs)?;
         let (work, outer) = (&mut self.work, &mut *self.sink);
         let mut count = |event: Event<'_>| {
             match &event {

@@ -57,6 +57,10 @@ pub trait Renderer {
     fn id(&mut self, plan: &Plan, model: &ModelFiles) -> Result<String>;
     /// What is surprising about the files of a plan; an error where they are of no use.
     fn check(&mut self, plan: &Plan, model: &ModelFiles) -> Result<Vec<Diagnostic>>;
+    /// Refuses jobs that take more memory than they may, before the first of them is drawn.
+    fn fits(&mut self, _: &[Job]) -> Result<()> {
+        Ok(())
+    }
     /// Draws.
     fn draw(&mut self, job: &Job, watcher: Watcher<'_>) -> Result<Picture>;
     /// The first digits of the checkpoint's hash; nothing where it is not known.
@@ -154,6 +158,13 @@ impl Renderer for Studios {
     fn check(&mut self, plan: &Plan, model: &ModelFiles) -> Result<Vec<Diagnostic>> {
         let found = self.get(model)?.check(plan)?;
         Ok([self.take_found(), found].concat())
+    }
+
+    fn fits(&mut self, jobs: &[Job]) -> Result<()> {
+        for job in jobs {
+            self.get(&job.model)?.engine.save_memory(&job.plan)?;
+        }
+        Ok(())
     }
 
     fn draw(&mut self, job: &Job, watcher: Watcher<'_>) -> Result<Picture> {

@@ -114,6 +114,7 @@ impl Prepared {
                 sink.event(Event::Found(&found));
             }
         }
+        renderer.fits(&jobs)?;
         let ids: Vec<&str> = jobs.iter().map(|job| job.id.as_str()).collect();
         let record = record(&axes, &plot, &ids);
         let id = jobs.first().map(|job| job_id(&job.plan, [record.to_string().as_str()].into_iter()));

@@ -16,6 +16,7 @@ mod language;
 mod lists;
 mod lora;
 mod lora_surgery;
+mod memory;
 mod models;
 mod over;
 mod pasted;
