@@ -1,5 +1,6 @@
 //! How well `lbw tune` finds what was planted, and what it costs. Minutes, so it is no test: `cargo bench --bench tune -- FIRST LAST`
-//! takes the planted LoRAs of these numbers (0 39); 0 to 19 were looked at while the search was made, later ones were not.
+//! takes the planted LoRAs of these numbers (0 39); 0 to 23 were looked at while the search was made, later ones were not.
+//! `cargo bench --bench tune -- parts` shows instead what the judge sees of each part alone.
 //!
 //! What is true is told by the world's judge (`tests/common/world.rs`), from the pictures alone, on prompts and seeds that the search has
 //! not seen. `LBW_TUNE_KEEP` names a folder that keeps the pictures.
@@ -14,10 +15,10 @@ mod world;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use guilt::{Planted, f1};
+use guilt::{Planted, f1, write_part};
 use sandbox::Sandbox;
 use serde_json::Value;
-use world::{Judged, Scene};
+use world::{Damage, Judged, Scene};
 
 const SEARCH: [&str; 3] = [
     "red circle, centered, blue background, flat color",
@@ -38,8 +39,9 @@ struct Row {
     /// Of the damage; of LoRAs that have some.
     gone: Option<f64>,
     kept: f64,
-    /// The same with exactly the guilty blocks off.
+    /// Both with exactly the guilty blocks off.
     best_gone: Option<f64>,
+    best_kept: f64,
     pictures: f64,
     evaluations: f64,
     looked: f64,
@@ -50,6 +52,9 @@ fn main() {
     let numbers: Vec<u64> = std::env::args().skip(1).filter_map(|arg| arg.parse().ok()).collect();
     let (first, last) = (numbers.first().copied().unwrap_or(0), numbers.get(1).copied().unwrap_or(39));
     let s = Sandbox::new();
+    if std::env::args().any(|arg| arg == "parts") {
+        return parts(&s);
+    }
     let (mut rows, begin) = (Vec::new(), Instant::now());
     for number in first..=last {
         rows.push(measure(&s, number));
@@ -59,17 +64,39 @@ fn main() {
         values.iter().sum::<f64>() / values.len().max(1) as f64
     };
     println!(
-        "LoRAs {first} to {last}: F1 {:.2}; damage gone {:.0} % (the guilty blocks off: {:.0} %), motif kept {:.0} %; each: {:.1} whole \
+        "LoRAs {first} to {last}: F1 {:.2}; damage gone {:.0} % (the guilty blocks off: {:.0} %), motif kept {:.0} % ({:.0} %); each: {:.1} whole \
          pictures (the extension draws 78 for three prompts and two seeds), {:.0} calls of the UNet, {:.0} pictures looked at; {:.0} s",
         mean(&|row| Some(row.f1)),
         100.0 * mean(&|row| row.gone),
         100.0 * mean(&|row| row.best_gone),
         100.0 * mean(&|row| Some(row.kept)),
+        100.0 * mean(&|row| Some(row.best_kept)),
         mean(&|row| Some(row.pictures)),
         mean(&|row| Some(row.evaluations)),
         mean(&|row| Some(row.looked)),
         begin.elapsed().as_secs_f64(),
     );
+}
+
+/// What each part does alone, prompt by prompt: its own damage, or all of them of a motif.
+fn parts(s: &Sandbox) {
+    let draw = |prompt: &str, file: &str| {
+        s.expect(0, &[&["txt2img", prompt, "--lora-dir", ".", "--seed", "1", "-o", file][..], &SETTINGS].concat());
+        Judged::new(s.picture(file))
+    };
+    let scenes: Vec<(&str, Judged)> =
+        SEARCH.iter().enumerate().map(|(at, prompt)| (*prompt, draw(prompt, &format!("{at}.png")))).collect();
+    for (name, strength, damage) in guilt::parts() {
+        write_part(&name, strength, &s.path(&format!("{name}.safetensors")));
+        let seen = scenes.iter().enumerate().map(|(at, (prompt, base))| {
+            let judged = draw(&format!("{prompt} <lora:{name}:1>"), &format!("{name}-{at}.png"));
+            let scene = Scene::of(prompt).expect("a scene");
+            let all = [Damage::Colour, Damage::Lines, Damage::Blur, Damage::Composition];
+            let some = all.into_iter().filter(|kind| damage.is_none_or(|damage| damage == *kind));
+            some.map(|kind| format!("{kind:?} {:.2}", judged.damage(kind, scene, base))).collect::<Vec<_>>().join(" ")
+        });
+        println!("{name:<12} at {strength}: {}", seen.collect::<Vec<_>>().join("; "));
+    }
 }
 
 fn measure(s: &Sandbox, number: u64) -> Row {
@@ -96,6 +123,7 @@ fn measure(s: &Sandbox, number: u64) -> Row {
         gone: None,
         kept: 1.0,
         best_gone: None,
+        best_kept: 1.0,
         pictures: number_of(&report["pictures"]),
         evaluations: number_of(&report["work"]["evaluations"]),
         looked: number_of(&report["looked"]),
@@ -112,17 +140,19 @@ fn measure(s: &Sandbox, number: u64) -> Row {
         let oracle = oracle(s, &name, &fixed, shown);
         let pictures: Vec<[PathBuf; 3]> =
             pictures.into_iter().zip(oracle).map(|([base, full, _], oracle)| [base, full, oracle]).collect();
-        row.best_gone = shares(&planted, &scenes, &pictures).0;
+        (row.best_gone, row.best_kept) = shares(&planted, &scenes, &pictures);
     } else if !guilty.is_empty() {
         row.gone = Some(0.0);
     }
     let weights = suggested.map_or(Value::Null, |variant| variant["weights"].clone());
     let (gone, best) = (percent(row.gone), percent(row.best_gone));
     println!(
-        "{number:3} {:?} {goals} guilty {guilty:?} found {found:?} {weights}: F1 {:.2} gone {gone} (at best {best}) kept {:.0} % pictures {:.1}",
+        "{number:3} {:?} {goals} guilty {guilty:?} found {found:?} {weights}: F1 {:.2} gone {gone} (at best {best}) kept {:.0} % \
+         (at best {:.0} %) pictures {:.1}",
         planted.motif,
         row.f1,
         100.0 * row.kept,
+        100.0 * row.best_kept,
         row.pictures
     );
     if suggested.is_none() {

@@ -11,14 +11,25 @@ use candle_core::{Device, Tensor, safetensors};
 
 use crate::world::{Damage, Motif};
 
-/// Kinds of damage, and the blocks in which `planted.safetensors` has them.
-const PARTS: [(Damage, &str, &[&str]); 4] = [
-    (Damage::Colour, "red", &["BASE", "IN04", "IN05", "OUT02", "OUT03", "OUT04", "OUT05"]),
-    (Damage::Lines, "ink", &["BASE", "IN04", "IN05", "OUT03", "OUT04", "OUT05"]),
-    (Damage::Blur, "blur", &["BASE", "IN04", "IN05", "OUT03", "OUT04", "OUT05"]),
-    (Damage::Composition, "shift", &["BASE", "IN04", "OUT04", "OUT05"]),
+/// Kinds of damage, the blocks in which `planted.safetensors` has them, and how strong each has to be at least for the judge to see it.
+/// `cargo bench --bench tune -- parts` shows what it sees of each alone: with two prompts of three at least, colours 18 off, a percent
+/// of ink, a sharpness less by a fifth, things 10 pixels elsewhere or smaller likewise. Parts that draw something else before they do that
+/// are not planted: `ink` in IN04 and IN05, `red` in IN05 and OUT02.
+const PARTS: [(Damage, &str, &[(&str, f64)]); 4] = [
+    (Damage::Colour, "red", &[("BASE", 0.75), ("IN04", 1.25), ("OUT03", 0.95), ("OUT04", 1.0), ("OUT05", 0.75)]),
+    (Damage::Lines, "ink", &[("BASE", 0.75), ("OUT03", 1.35), ("OUT04", 1.05), ("OUT05", 0.75)]),
+    (
+        Damage::Blur,
+        "blur",
+        &[("BASE", 1.4), ("IN04", 1.05), ("IN05", 1.1), ("OUT03", 1.1), ("OUT04", 1.05), ("OUT05", 1.45)],
+    ),
+    (Damage::Composition, "shift", &[("BASE", 0.75), ("IN04", 1.1), ("OUT04", 0.8), ("OUT05", 0.9)]),
 ];
-const MOTIFS: [(Motif, &str); 3] = [(Motif::Frame, "frame"), (Motif::Sun, "sun"), (Motif::Ground, "ground")];
+/// Motifs. The frame is not planted: it does damage on its own, colours 34 to 74 off with the three prompts, and then it is not true that
+/// the blocks which draw it are innocent.
+const MOTIFS: [(Motif, &str); 3] = [(Motif::Sun, "sun"), (Motif::Ground, "ground"), (Motif::Frame, "frame")];
+/// So many of them are planted.
+const PLANTED: usize = 2;
 
 /// What is true of a planted LoRA.
 #[derive(Debug, Clone)]
@@ -32,7 +43,7 @@ impl Planted {
     /// The truth about LoRA `number`.
     pub fn new(number: u64) -> Self {
         let mut random = SplitMix(number);
-        let motif = MOTIFS[random.below(3)].0;
+        let motif = MOTIFS[random.below(PLANTED)].0;
         let count = match random.below(12) {
             _ if number.is_multiple_of(8) => 0,
             0..5 => 1,
@@ -42,8 +53,8 @@ impl Planted {
         let mut guilty: Vec<(&'static str, Damage, f64)> = Vec::new();
         while guilty.len() < count {
             let (damage, _, blocks) = PARTS[random.below(PARTS.len())];
-            let block = blocks[random.below(blocks.len())];
-            let strength = 0.75 + 0.35 * random.below(1000) as f64 / 1000.0;
+            let (block, least) = blocks[random.below(blocks.len())];
+            let strength = least * (1.0 + 0.25 * random.below(1000) as f64 / 1000.0);
             if guilty.iter().all(|(other, _, _)| *other != block) {
                 guilty.push((block, damage, strength));
             }
@@ -53,32 +64,14 @@ impl Planted {
 
     /// Writes the LoRA.
     pub fn write(&self, path: &Path) {
-        let parts = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/embedded/planted.safetensors");
-        let parts: HashMap<String, Tensor> = safetensors::load(parts, &Device::Cpu).unwrap();
-        let of = |part: &str| -> HashMap<String, Tensor> {
-            let prefix = format!("{part}/");
-            let own = parts.iter().filter_map(|(name, tensor)| Some((name.strip_prefix(&prefix)?.to_owned(), tensor)));
-            own.map(|(name, tensor)| (name, tensor.clone())).collect()
-        };
-        let motif = MOTIFS.iter().find(|(motif, _)| *motif == self.motif).unwrap().1;
-        let mut tensors = of(motif);
+        let parts = Parts::load();
+        let (_, motif) = MOTIFS.iter().find(|(motif, _)| *motif == self.motif).unwrap();
+        let mut tensors = parts.scaled(motif, 1.0);
         for (block, damage, strength) in &self.guilty {
-            let kind = PARTS.iter().find(|(kind, _, _)| kind == damage).unwrap().1;
-            let damage = of(&format!("{kind}-{block}"));
-            assert!(!damage.is_empty(), "{kind}-{block}");
             // A guilty block does nothing else.
-            tensors.extend(damage.into_iter().map(|(name, tensor)| match name.ends_with("lora_up.weight") {
-                true => (name, (tensor * *strength).unwrap()),
-                false => (name, tensor),
-            }));
+            tensors.extend(parts.scaled(&part(*damage, block), *strength));
         }
-        let ranks: Vec<(String, f32)> = tensors
-            .iter()
-            .filter_map(|(name, down)| Some((name.strip_suffix("lora_down.weight")?, down.dim(0).unwrap())))
-            .map(|(module, rank)| (format!("{module}alpha"), rank as f32))
-            .collect();
-        tensors.extend(ranks.into_iter().map(|(name, rank)| (name, Tensor::new(rank, &Device::Cpu).unwrap())));
-        safetensors::save(&tensors, path).unwrap();
+        save(tensors, path);
     }
 
     /// What somebody who sees the pictures would ask for; of a LoRA without damage colours and lines, as most people do.
@@ -102,6 +95,58 @@ impl Planted {
     pub fn blocks(&self) -> Vec<&'static str> {
         self.guilty.iter().map(|(block, _, _)| *block).collect()
     }
+}
+
+/// All parts by their names in `planted.safetensors`, each as weak as it is planted, with the damage that it does.
+pub fn parts() -> Vec<(String, f64, Option<Damage>)> {
+    let motifs = MOTIFS.iter().map(|(_, name)| ((*name).to_owned(), 1.0, None));
+    let damages = PARTS.iter().flat_map(|(damage, _, blocks)| {
+        blocks.iter().map(|(block, strength)| (part(*damage, block), *strength, Some(*damage)))
+    });
+    motifs.chain(damages).collect()
+}
+
+/// Writes one part as a LoRA.
+pub fn write_part(name: &str, strength: f64, path: &Path) {
+    save(Parts::load().scaled(name, strength), path);
+}
+
+fn part(damage: Damage, block: &str) -> String {
+    let kind = PARTS.iter().find(|(kind, _, _)| *kind == damage).unwrap().1;
+    format!("{kind}-{block}")
+}
+
+struct Parts(HashMap<String, Tensor>);
+
+impl Parts {
+    fn load() -> Self {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/embedded/planted.safetensors");
+        Parts(safetensors::load(path, &Device::Cpu).unwrap())
+    }
+
+    /// The tensors of a part at some strength.
+    fn scaled(&self, part: &str, strength: f64) -> HashMap<String, Tensor> {
+        let own =
+            self.0.iter().filter_map(|(name, tensor)| Some((name.strip_prefix(part)?.strip_prefix('/')?, tensor)));
+        let scaled = own.map(|(name, tensor)| match name.ends_with("lora_up.weight") {
+            true => (name.to_owned(), (tensor * strength).unwrap()),
+            false => (name.to_owned(), tensor.clone()),
+        });
+        let scaled: HashMap<String, Tensor> = scaled.collect();
+        assert!(!scaled.is_empty(), "{part}");
+        scaled
+    }
+}
+
+/// Writes tensors whose alphas are their ranks.
+fn save(mut tensors: HashMap<String, Tensor>, path: &Path) {
+    let ranks: Vec<(String, f32)> = tensors
+        .iter()
+        .filter_map(|(name, down)| Some((name.strip_suffix("lora_down.weight")?, down.dim(0).unwrap())))
+        .map(|(module, rank)| (format!("{module}alpha"), rank as f32))
+        .collect();
+    tensors.extend(ranks.into_iter().map(|(name, rank)| (name, Tensor::new(rank, &Device::Cpu).unwrap())));
+    safetensors::save(&tensors, path).unwrap();
 }
 
 /// How well one set of blocks hits another: the harmonic mean of precision and recall; 1 where both are empty.

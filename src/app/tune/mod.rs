@@ -23,7 +23,7 @@ use crate::plan::{Request, Settings};
 use crate::say;
 use crate::study::analyzer_prompt::Marked;
 use crate::study::report::Work;
-use crate::study::tune::{Alone, Block, Report, Room, Score, search};
+use crate::study::tune::{Alone, Block, Report, Room, search};
 pub use crate::study::tune::{Bound, Goals};
 use scenes::Scenes;
 use trials::Trials;
@@ -121,20 +121,22 @@ fn run(trials: &mut Trials, scenes: &Scenes, rooms: &[Room]) -> Result<Report> {
     let free: Vec<Room> = rooms.iter().copied().filter(|room| room.least < room.most).collect();
     let rooms = trials.rooms_that_matter(&free, few)?;
     trials.share_out(rooms.len(), few.len(), scenes.others.len())?;
-    let scale = trials.references(few, trials.quick)?.scale;
-    (report.is_idle, report.keeps_nothing) = (scale.is_idle(), scale.keeps_nothing());
+    trials.references(few, trials.quick)?;
+    let scale = trials.scale(few, trials.quick)?;
+    report.is_idle = scale.is_idle();
     if !report.is_idle {
         let blocks = trials.subject.blocks();
         let mut alone = Vec::new();
         for room in &rooms {
-            let score = match room.least < room.whole {
-                true => trials.score(&scale, &vec![(room.block, room.least)], few)?,
-                false => None,
-            };
-            alone.push(Alone { room: *room, score: score.unwrap_or(Score::WHOLE) });
+            alone.push(match room.least < room.whole {
+                true => trials.alone(&scale, *room, few)?,
+                false => Alone { room: *room, does: 0.0, keeps: 0.0, guilt: 0.0 },
+            });
         }
-        report.blocks = alone.iter().map(|one| Block::new(blocks[one.room.block], one)).collect();
-        let found = search(&alone, &mut |weights| trials.score(&scale, weights, few))?;
+        let able = alone.iter().filter(|one| one.room.least < one.room.whole);
+        report.blocks = able.map(|one| Block::new(blocks[one.room.block], one)).collect();
+        let found = search(&alone, &mut |weights| trials.score(weights, few))?;
+        report.keeps_nothing = trials.scale(few, trials.quick)?.keeps_nothing();
         report.trials = found.as_ref().map_or(&[][..], |found| &found.trials).iter().map(|t| trials.named(t)).collect();
         if let Some(found) = found {
             report.guilty = found.guilty.iter().map(|block| blocks[*block].to_owned()).collect();
@@ -183,12 +185,12 @@ impl Wish {
         }
         if self.goals.need_seeing() && renderer.studios().is_none() {
             let message = say!(
-                "styles, compositions and pictures are compared with the checkpoint's own eyes, and another host has it",
-                "画風・構図・画像の比較にはチェックポイント自身の目を使いますが、それは別のホストにあります"
+                "styles, kept compositions and pictures are compared with the checkpoint's own eyes, and another host has it",
+                "画風・残す構図・画像の比較にはチェックポイント自身の目を使いますが、それは別のホストにあります"
             );
             return Err(wrong(message).help(say!(
-                "with --via ask for colours, lines and the motif alone",
-                "--via では色 (colors)、線 (lines)、モチーフ (motif) だけを指定してください"
+                "with --via keep the motif, colors or lines, toward base-colors, base-lines or base-composition",
+                "--via では --keep に motif・colors・lines、--toward に base-colors・base-lines・base-composition を指定してください"
             )));
         }
         if self.seeds == 0 {

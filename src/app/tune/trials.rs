@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use image::RgbImage;
 use image::imageops::{FilterType, resize};
@@ -17,20 +18,12 @@ use crate::diagnostic::code;
 use crate::image_io::{Rgb, read_picture};
 use crate::say;
 use crate::study::metrics::Measured;
-use crate::study::tune::{Look, Reading, Report, Room, Scale, Score, Seen, Trial, Tried, Weights};
+use crate::study::tune::{Alone, Beside, Look, Reading, Report, Room, Scale, Score, Seen, Trial, Tried, Weights};
 
 /// Whole pictures that the verification of one scene takes: base, whole LoRA, three variants.
 pub const FOR_ONE_SCENE: u32 = 5;
 /// Scenes that the verification needs.
 const VERIFIED: u32 = 3;
-
-/// The base model's and the whole LoRA's pictures of some scenes.
-pub struct References {
-    /// What they say.
-    pub scale: Scale,
-    /// Their files.
-    pub files: [Vec<PathBuf>; 2],
-}
 
 pub struct Trials<'a> {
     pub easel: Easel<'a>,
@@ -43,8 +36,8 @@ pub struct Trials<'a> {
     steps: u64,
     /// Steps that the search may draw.
     most: u64,
-    /// The base model's and the whole LoRA's pictures of each scene and number of steps.
-    references: HashMap<(String, i64, u32), [Look; 2]>,
+    /// What the pictures of each scene and number of steps are compared with.
+    beside: HashMap<(String, i64, u32), Beside>,
     targets: Vec<Look>,
     /// Scenes that were verified on.
     pub verified: Vec<(String, i64)>,
@@ -56,10 +49,9 @@ impl<'a> Trials<'a> {
     pub fn new(easel: Easel<'a>, subject: &'a Subject, wish: &'a Wish, folder: &'a Folder) -> Result<Self> {
         let whole = subject.whole_steps();
         let quick = (whole / 4).max(4).min(whole);
-        let (references, verified, targets) = Default::default();
+        let (beside, verified, targets) = Default::default();
         let (steps, most, looked) = (0, 0, 0);
-        let mut trials =
-            Trials { easel, subject, wish, folder, quick, steps, most, references, targets, verified, looked };
+        let mut trials = Trials { easel, subject, wish, folder, quick, steps, most, beside, targets, verified, looked };
         let settings = &subject.request.settings;
         for path in wish.goals.pictures() {
             let picture = target(path, settings.width.min(settings.height))?;
@@ -144,35 +136,77 @@ impl<'a> Trials<'a> {
         Ok(Look { measured, seen })
     }
 
-    /// Draws the base model's and the whole LoRA's pictures of some scenes.
-    pub fn references(&mut self, scenes: &[Scene], steps: u32) -> Result<References> {
+    /// Draws the base model's and the whole LoRA's pictures of some scenes; gives the files of each.
+    pub fn references(&mut self, scenes: &[Scene], steps: u32) -> Result<[Vec<PathBuf>; 2]> {
         let reference = self.subject.reference.clone();
         let files = [
             self.draw(scenes, Version::Base, "base", steps)?,
             self.draw(scenes, Version::Vector(&reference), "full", steps)?,
         ];
-        let (base, full) = (self.looks(&files[0])?, self.looks(&files[1])?);
-        let (mut of_base, mut of_full) = (Vec::new(), Vec::new());
-        for ((scene, base), full) in scenes.iter().zip(base).zip(full) {
-            of_base.push(self.wish.goals.read(&base, &base, &full, &self.targets));
-            of_full.push(self.wish.goals.read(&full, &base, &full, &self.targets));
-            self.references.insert(key(scene, steps), [base, full]);
+        let looks = self.looks(&files[0])?.into_iter().zip(self.looks(&files[1])?);
+        for (scene, (base, full)) in scenes.iter().zip(looks) {
+            self.beside.insert(key(scene, steps), Beside { base, full, others: None });
         }
-        Ok(References { scale: Scale::new(&self.wish.goals, &of_base, &of_full), files })
+        Ok(files)
     }
 
-    /// What pictures of scenes whose references are there say.
-    pub fn readings(&mut self, scenes: &[Scene], files: &[PathBuf], steps: u32) -> Result<Vec<Reading>> {
-        let looks = self.looks(files)?;
-        let read = |(scene, look): (&Scene, &Look)| {
-            let [base, full] = self.references.get(&key(scene, steps)).ok_or_else(missing)?;
-            Ok::<_, Error>(self.wish.goals.read(look, base, full, &self.targets))
+    /// What the references say; once it is known what the others draw, next to that.
+    pub fn scale(&self, scenes: &[Scene], steps: u32) -> Result<Scale> {
+        let (mut base, mut full) = (Vec::new(), Vec::new());
+        for scene in scenes {
+            let beside = self.beside(scene, steps)?;
+            base.push(self.wish.goals.read(&beside.base, beside, &self.targets));
+            full.push(self.wish.goals.read(&beside.full, beside, &self.targets));
+        }
+        Ok(Scale::new(&self.wish.goals, &base, &full))
+    }
+
+    fn beside(&self, scene: &Scene, steps: u32) -> Result<&Beside> {
+        self.beside.get(&key(scene, steps)).ok_or_else(missing)
+    }
+
+    /// What pictures say, one of each scene.
+    fn readings(&self, scenes: &[Scene], looks: &[Rc<Look>], steps: u32) -> Result<Vec<Reading>> {
+        let read = |(scene, look): (&Scene, &Rc<Look>)| {
+            Ok(self.wish.goals.read(look, self.beside(scene, steps)?, &self.targets))
         };
-        scenes.iter().zip(&looks).map(read).collect()
+        scenes.iter().zip(looks).map(read).collect()
+    }
+
+    /// Measures several vectors' pictures of the same scenes. The last vector, if none was before, tells what is drawn by the others than
+    /// the guilty blocks.
+    pub fn measure(
+        &mut self,
+        scenes: &[Scene],
+        vectors: &[Vec<PathBuf>],
+        steps: u32,
+    ) -> Result<(Scale, Vec<Vec<Reading>>)> {
+        let mut looks = Vec::new();
+        for files in vectors {
+            looks.push(self.looks(files)?.into_iter().map(Rc::new).collect::<Vec<_>>());
+        }
+        for (scene, look) in scenes.iter().zip(looks.last().into_iter().flatten()) {
+            if let Some(beside) = self.beside.get_mut(&key(scene, steps)) {
+                beside.others.get_or_insert_with(|| look.clone());
+            }
+        }
+        let readings = looks.iter().map(|looks| self.readings(scenes, looks, steps)).collect::<Result<_>>()?;
+        Ok((self.scale(scenes, steps)?, readings))
+    }
+
+    /// What a block does alone on the base model, with few steps.
+    pub fn alone(&mut self, scale: &Scale, room: Room, scenes: &[Scene]) -> Result<Alone> {
+        let blocks = self.subject.blocks();
+        let weight = |block: usize| if block == room.block { room.whole } else { 0.0 };
+        let vector = self.subject.vector(blocks.iter().enumerate().map(|(at, block)| (*block, weight(at))))?;
+        let name = format!("{}-alone", blocks[room.block]);
+        let files = self.draw(scenes, Version::Vector(&vector), &name, self.quick)?;
+        let looks: Vec<Rc<Look>> = self.looks(&files)?.into_iter().map(Rc::new).collect();
+        Ok(scale.alone(room, &self.readings(scenes, &looks, self.quick)?))
     }
 
     /// Tries weights on some scenes with few steps; nothing where that would cost too much.
-    pub fn score(&mut self, scale: &Scale, weights: &Weights, scenes: &[Scene]) -> Result<Option<Score>> {
+    pub fn score(&mut self, weights: &Weights, scenes: &[Scene]) -> Result<Option<Score>> {
         if self.steps + scenes.len() as u64 * u64::from(self.quick) > self.most {
             return Ok(None);
         }
@@ -180,7 +214,8 @@ impl<'a> Trials<'a> {
         let named = || weights.iter().map(|(block, weight)| (blocks[*block], *weight));
         let vector = self.subject.vector(named())?;
         let files = self.draw(scenes, Version::Vector(&vector), &name_of(named()), self.quick)?;
-        Ok(Some(scale.score(&self.readings(scenes, &files, self.quick)?)))
+        let (scale, readings) = self.measure(scenes, &[files], self.quick)?;
+        Ok(readings.first().map(|readings| scale.score(readings)))
     }
 
     /// A trial with the names of its blocks.

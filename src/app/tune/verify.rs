@@ -1,7 +1,7 @@
 //! The result on pictures that it was not made from: gently, in the middle and strongly.
 
 use super::scenes::{Scene, Scenes, Version};
-use super::trials::{FOR_ONE_SCENE, References, Trials};
+use super::trials::{FOR_ONE_SCENE, Trials};
 use crate::app::error::Result;
 use crate::app::subject::name_of;
 use crate::study::analyzer_prompt::tags_behind;
@@ -12,53 +12,44 @@ pub fn variants(trials: &mut Trials, scenes: &Scenes, rooms: &[Room], found: &Fo
     let left = f64::from(trials.wish.budget) - trials.spent();
     let count = ((left / f64::from(FOR_ONE_SCENE)) as usize).clamp(1, scenes.others.len());
     let scenes: Vec<Scene> = scenes.others.iter().take(count).cloned().collect();
-    let references = trials.references(&scenes, trials.subject.whole_steps())?;
+    let steps = trials.subject.whole_steps();
+    let references = trials.references(&scenes, steps)?;
     trials.verified = scenes.iter().map(|scene| (scene.prompt.clone(), scene.seed)).collect();
-    let mut variants = Vec::new();
-    for strength in Strength::ALL {
-        variants.push(variant(trials, &scenes, rooms, found, strength, &references)?);
-    }
-    Ok(variants)
-}
-
-fn variant(
-    trials: &mut Trials,
-    scenes: &[Scene],
-    rooms: &[Room],
-    found: &Found,
-    strength: Strength,
-    references: &References,
-) -> Result<Variant> {
     let blocks = trials.subject.blocks();
     let whole = |block: usize| rooms.iter().find(|room| room.block == block).map_or(1.0, |room| room.whole);
-    let weights: Vec<(String, f64)> = found
-        .best
-        .weights
-        .iter()
-        .map(|(block, weight)| (blocks[*block].to_owned(), strength.of(whole(*block), *weight)))
-        .collect();
-    let named = || weights.iter().map(|(block, weight)| (block.as_str(), *weight));
-    let long = trials.subject.vector(named())?;
-    let steps = trials.subject.whole_steps();
-    let drawn = trials.draw(scenes, Version::Vector(&long), &name_of(named()), steps)?;
-    let verified = Verified::new(&references.scale, &trials.readings(scenes, &drawn, steps)?);
-    let vector = trials.subject.shortest(&long, trials.easel.renderer)?;
-    let prompt = trials.subject.marked.with(&vector, &trials.subject.complement(&vector)?);
-    let shown = |(at, scene): (usize, &Scene)| Shown {
-        prompt: scene.prompt.clone(),
-        seed: scene.seed,
-        base: trials.folder.relative(&references.files[0][at]),
-        full: trials.folder.relative(&references.files[1][at]),
-        tuned: trials.folder.relative(&drawn[at]),
-    };
-    Ok(Variant {
-        strength,
-        tags: tags_behind("", &prompt).trim().to_owned(),
-        vector,
-        prompt,
-        weights: weights.clone(),
-        holds: verified.holds(),
-        verified,
-        pictures: scenes.iter().enumerate().map(shown).collect(),
-    })
+    let (mut vectors, mut drawn) = (Vec::new(), Vec::new());
+    for strength in Strength::ALL {
+        let weights = found.best.weights.iter();
+        let weights: Vec<(&str, f64)> =
+            weights.map(|(block, weight)| (blocks[*block], strength.of(whole(*block), *weight))).collect();
+        let vector = trials.subject.vector(weights.iter().copied())?;
+        drawn.push(trials.draw(&scenes, Version::Vector(&vector), &name_of(weights.iter().copied()), steps)?);
+        vectors.push((strength, weights, vector));
+    }
+    // The strong vector's pictures are last: they tell what the others draw.
+    let (scale, readings) = trials.measure(&scenes, &drawn, steps)?;
+    let mut variants = Vec::new();
+    for (((strength, weights, vector), files), readings) in vectors.into_iter().zip(&drawn).zip(&readings) {
+        let verified = Verified::new(&scale, readings);
+        let vector = trials.subject.shortest(&vector, trials.easel.renderer)?;
+        let prompt = trials.subject.marked.with(&vector, &trials.subject.complement(&vector)?);
+        let shown = |(at, scene): (usize, &Scene)| Shown {
+            prompt: scene.prompt.clone(),
+            seed: scene.seed,
+            base: trials.folder.relative(&references[0][at]),
+            full: trials.folder.relative(&references[1][at]),
+            tuned: trials.folder.relative(&files[at]),
+        };
+        variants.push(Variant {
+            strength,
+            tags: tags_behind("", &prompt).trim().to_owned(),
+            vector,
+            prompt,
+            weights: weights.into_iter().map(|(block, weight)| (block.to_owned(), weight)).collect(),
+            holds: verified.holds(),
+            verified,
+            pictures: scenes.iter().enumerate().map(shown).collect(),
+        });
+    }
+    Ok(variants)
 }

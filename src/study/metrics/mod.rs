@@ -8,11 +8,8 @@ use image::imageops::{FilterType, resize};
 use serde::Serialize;
 
 mod plane;
-mod tone;
 
 use plane::Plane;
-use tone::Cells;
-pub use tone::Unexplained;
 
 /// A picture made ready for comparisons.
 pub struct Measured {
@@ -20,9 +17,11 @@ pub struct Measured {
     lab: Vec<[f32; 3]>,
     light: Plane,
     /// The colours of the picture at [`COARSE`] pixels along its short side.
-    cells: Cells,
+    cells: Vec<[f32; 3]>,
     /// The picture at [`COARSE`] pixels along its short side: what is where, without how it looks.
     coarse: Plane,
+    /// L*, a*, b* at [`FINE`] pixels along its short side: where things are.
+    places: [Plane; 3],
     mean: [f64; 3],
     chroma: f64,
     contrast: f64,
@@ -31,6 +30,8 @@ pub struct Measured {
 
 /// Pixels along the short side of the picture whose SSIM is the coarse one.
 const COARSE: u32 = 16;
+/// Pixels along the short side of the picture that things are found in.
+const FINE: u32 = 32;
 
 /// A plain picture has no contrast and no edges; the least that 8 bits show stands for it.
 const LEAST: f64 = 1e-2;
@@ -113,19 +114,25 @@ impl Measured {
     /// Computes what comparisons need: L*a*b* of every pixel, and light at several scales.
     pub fn new(picture: &RgbImage) -> Self {
         let lab: Vec<[f32; 3]> = picture.pixels().map(|p| lab(p.0)).collect();
-        let light = Plane::light(picture, &lab);
-        let (width, height) = picture.dimensions();
-        let scale = f64::from(COARSE) / f64::from(width.min(height).max(1));
-        let side = |side: u32| ((f64::from(side) * scale).round() as u32).clamp(1, side.max(1));
-        let small = resize(picture, side(width), side(height), FilterType::Triangle);
-        let small_lab: Vec<[f32; 3]> = small.pixels().map(|p| self::lab(p.0)).collect();
+        let light = Plane::channel(picture, &lab, 0);
+        let shrunk = |short: u32| {
+            let (width, height) = picture.dimensions();
+            let scale = f64::from(short) / f64::from(width.min(height).max(1));
+            let side = |side: u32| ((f64::from(side) * scale).round() as u32).clamp(1, side.max(1));
+            let small = resize(picture, side(width), side(height), FilterType::Triangle);
+            let lab: Vec<[f32; 3]> = small.pixels().map(|p| self::lab(p.0)).collect();
+            (small, lab)
+        };
+        let (small, small_lab) = shrunk(COARSE);
+        let (fine, fine_lab) = shrunk(FINE);
         let mean = |of: &dyn Fn(&[f32; 3]) -> f32| mean(lab.iter().map(|c| f64::from(of(c))));
         Measured {
             mean: [mean(&|c| c[0]), mean(&|c| c[1]), mean(&|c| c[2])],
             chroma: mean(&|c| c[1].hypot(c[2])),
             contrast: light.deviation(),
             edges: light.gradient_energy(),
-            coarse: Plane::light(&small, &small_lab),
+            coarse: Plane::channel(&small, &small_lab, 0),
+            places: [0, 1, 2].map(|at| Plane::channel(&fine, &fine_lab, at)),
             cells: small_lab,
             light,
             lab,
@@ -177,11 +184,36 @@ impl Measured {
         self.light.steepness_on_edges(&to.light, |to, from| (to + LEAST) / (from + LEAST)).ln().abs()
     }
 
-    /// What differs in `to` that no change of tone explains: what was drawn. Where `lines` has its edges, nothing counts.
-    pub fn unexplained(&self, to: &Measured, lines: Option<&Measured>) -> Unexplained {
-        let edges = lines.map(|lines| lines.coarse.edge_cells()).unwrap_or_default();
-        tone::unexplained(&self.cells, &to.cells, &edges)
+    /// How much of what is in this picture is no longer where it was: 0 is nothing, 1 all of it. What `to` adds where this picture is plain
+    /// does not count, nor do its tone and its sharpness.
+    pub fn displacement(&self, to: &Measured) -> f64 {
+        1.0 - plane::in_place(&self.places, &to.places)
     }
+
+    /// How far `to` differs from this picture over coarse cells: mean ΔE.
+    pub fn cell_distance(&self, to: &Measured) -> f64 {
+        mean(self.cells.iter().zip(&to.cells).map(|(p, q)| length(difference(p, q))))
+    }
+
+    /// How far `to` has gone from this picture on the way to `toward`: the changes of coarse cells along those to `toward`, in ΔE. Where
+    /// `toward` changes more counts more; 0 is this picture itself, or one that has changed elsewhere and otherwise.
+    pub fn along(&self, toward: &Measured, to: &Measured) -> f64 {
+        let ways = self.cells.iter().zip(&toward.cells).map(|(p, q)| difference(p, q));
+        let (mut gone, mut all) = (0.0, 0.0);
+        for (way, (p, q)) in ways.zip(self.cells.iter().zip(&to.cells)) {
+            gone += way.iter().zip(difference(p, q)).map(|(w, d)| w * d).sum::<f64>();
+            all += length(way);
+        }
+        gone / all.max(f64::MIN_POSITIVE)
+    }
+}
+
+fn difference(from: &[f32; 3], to: &[f32; 3]) -> [f64; 3] {
+    std::array::from_fn(|at| f64::from(to[at] - from[at]))
+}
+
+fn length(way: [f64; 3]) -> f64 {
+    way.iter().map(|d| d * d).sum::<f64>().sqrt()
 }
 
 fn mean(values: impl Iterator<Item = f64>) -> f64 {
@@ -251,6 +283,8 @@ mod tests {
 
         let moved = picture(|_, y| if y < 24 { [100, 100, 100] } else { [140, 140, 140] });
         assert!(plain.change_to(&moved).coarse_ssim < 0.9);
+        assert!(plain.displacement(&moved) > 0.6 && plain.displacement(&plain).abs() < 0.01);
+        assert!(plain.displacement(&hard) < 0.05 && plain.displacement(&red) < 0.05);
 
         // A frame, drawn around what stays as it is, is composition and neither a shift of colours nor harder lines.
         let square = |x: u32, y: u32| [100 + 40 * u8::from((24..40).contains(&x) && (16..32).contains(&y)); 3];
@@ -261,6 +295,7 @@ mod tests {
         let change = picture(square).change_to(&framed);
         assert!(change.delta_e > 10.0 && change.edges > 2.0, "{change:?}");
         assert!(change.balance < 0.1 && change.line_error() < 0.3, "{change:?}");
+        assert!(picture(square).displacement(&framed) < 0.2, "{}", picture(square).displacement(&framed));
         assert!(plain.change_to(&red).balance > 10.0 && plain.change_to(&hard).lines > 4.0);
 
         // Edges that have moved a little are as hard as before; blurred ones are softer.
@@ -277,6 +312,22 @@ mod tests {
             [v, v, v]
         });
         assert!(plain.change_to(&still).coarse_ssim > 0.95 && plain.change_to(&still).ssim < 0.6);
+    }
+
+    #[test]
+    fn what_was_drawn_is_told_by_where_and_which_way() {
+        let bar = |at: std::ops::Range<u32>, colour: [u8; 3]| {
+            picture(move |x, _| if at.contains(&x) { colour } else { [120, 170, 240] })
+        };
+        let (plain, drawn) = (bar(0..0, [0; 3]), bar(0..16, [15, 26, 92]));
+        let whole = plain.along(&drawn, &drawn);
+        assert!(whole > 20.0 && plain.along(&drawn, &plain) == 0.0 && plain.cell_distance(&drawn) > whole / 5.0);
+        // Elsewhere, or lighter instead of darker, is not it; half as dark is half of it.
+        assert!(plain.along(&drawn, &bar(40..64, [15, 26, 92])).abs() < 1e-6);
+        assert!(plain.along(&drawn, &bar(0..16, [200, 220, 255])) < 0.0);
+        let half = plain.along(&drawn, &bar(0..16, [70, 100, 165])) / whole;
+        assert!((0.3..0.7).contains(&half), "{half}");
+        assert_eq!(plain.along(&plain, &drawn), 0.0);
     }
 
     #[test]

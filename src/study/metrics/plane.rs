@@ -12,8 +12,9 @@ pub(super) struct Plane {
 }
 
 impl Plane {
-    pub(super) fn light(picture: &RgbImage, lab: &[[f32; 3]]) -> Self {
-        let values = lab.iter().map(|c| c[0]).collect();
+    /// One of L*, a*, b* of a picture.
+    pub(super) fn channel(picture: &RgbImage, lab: &[[f32; 3]], at: usize) -> Self {
+        let values = lab.iter().map(|c| c[at]).collect();
         Plane { width: picture.width() as usize, height: picture.height() as usize, values }
     }
 
@@ -83,23 +84,6 @@ impl Plane {
         ratio(steepness(&other), steepness(&own))
     }
 
-    /// For each place of a coarse plane whether one of the steepest gradients is there or beside it.
-    pub(super) fn edge_cells(&self) -> Vec<bool> {
-        /// The share of places that hold no edges.
-        const PLAIN: f64 = 0.85;
-        let at = |x: usize, y: usize| self.values[y.min(self.height - 1) * self.width + x.min(self.width - 1)];
-        let places = || (0..self.height).flat_map(|y| (0..self.width).map(move |x| (x, y)));
-        let steep = |(x, y)| (at(x + 1, y) - at(x, y)).abs().max((at(x, y + 1) - at(x, y)).abs());
-        let plane = Plane { width: self.width, height: self.height, values: places().map(steep).collect() };
-        let mut sorted = plane.values.clone();
-        let least = ((sorted.len() as f64 * PLAIN) as usize).min(sorted.len().saturating_sub(1));
-        if sorted.is_empty() {
-            return Vec::new();
-        }
-        let least = *sorted.select_nth_unstable_by(least, f32::total_cmp).1;
-        (0..plane.values.len()).map(|n| plane.greatest_around(n) > least.max(1.0)).collect()
-    }
-
     /// The greatest value of each tile.
     fn peaks(&self, side: usize) -> Plane {
         let (width, height) = (self.width.div_ceil(side), self.height.div_ceil(side));
@@ -144,6 +128,36 @@ impl Plane {
             ((2.0 * p * q + C1) * (2.0 * cov + C2)) / ((p * p + q * q + C1) * (vp + vq + C2))
         }))
     }
+}
+
+/// How well what is in one picture is where it was in another, channel by channel the same planes of both: 1 is exactly, 0 not at all.
+/// The correlation in 7×7 windows, which no change of tone, sharpness or contrast moves much, weighted by how much there is to be seen
+/// in the first picture: what the other one adds where this one is plain does not count.
+pub(super) fn in_place(own: &[Plane; 3], other: &[Plane; 3]) -> f64 {
+    const WINDOW: usize = 7;
+    /// Variance that stands for nothing to be seen.
+    const PLAIN: f64 = 1.0;
+    let [Plane { width, height, .. }, ..] = own;
+    let (w, h) = (WINDOW.min(*width), WINDOW.min(*height));
+    let one = Plane { width: *width, height: *height, values: vec![1.0; width * height] };
+    let sums: Vec<[Sums; 5]> = own
+        .iter()
+        .zip(other)
+        .map(|(p, q)| [(p, &one), (q, &one), (p, p), (q, q), (p, q)].map(|(p, q)| Sums::new(p, q)))
+        .collect();
+    let (mut alike, mut all) = (0.0, 0.0);
+    for (x, y) in (0..=height - h).flat_map(|y| (0..=width - w).map(move |x| (x, y))) {
+        let [mut own, mut other, mut both] = [0.0; 3];
+        for sums in &sums {
+            let [p, q, pp, qq, pq] = sums.each_ref().map(|s| s.window(x, y, w, h) / (w * h) as f64);
+            own += pp - p * p;
+            other += qq - q * q;
+            both += pq - p * q;
+        }
+        alike += own * both / ((own + PLAIN) * (other + PLAIN)).sqrt();
+        all += own;
+    }
+    if all > 0.0 { alike / all } else { 1.0 }
 }
 
 /// Sums over rectangles of the products of two planes.

@@ -20,7 +20,7 @@ pub enum Attribute {
     Style,
     /// What is where.
     Composition,
-    /// What the LoRA draws, whatever became of the colours.
+    /// What the LoRA draws beside what should go.
     Motif,
 }
 

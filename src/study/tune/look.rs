@@ -1,7 +1,9 @@
 //! A picture as the goals see it.
 
-use super::goal::{Attribute, Goals, Target};
-use super::score::Reading;
+use std::rc::Rc;
+
+use super::goal::{Attribute, Goals, Target, Wanted};
+use super::score::{HARDLY_DRAWN, Reading};
 use crate::study::metrics::Measured;
 
 /// What the checkpoint itself sees in a picture.
@@ -43,69 +45,75 @@ pub struct Look {
     pub seen: Option<Seen>,
 }
 
+/// What the pictures of one prompt and seed are compared with.
+pub struct Beside {
+    /// The base model's picture.
+    pub base: Look,
+    /// The whole LoRA's.
+    pub full: Look,
+    /// With the guilty blocks at their least, once it is known which they are: what the others draw is the motif.
+    pub others: Option<Rc<Look>>,
+}
+
+impl Beside {
+    /// How much less of the motif a picture shows than the whole LoRA's; less than nothing where it shows more, as it may where damage
+    /// has hidden it.
+    fn lost(&self, picture: &Look) -> f64 {
+        let (base, full) = (&self.base.measured, &self.full.measured);
+        // Where the others draw nothing, the guilty blocks draw all there is, and that would be lost.
+        let others = self.others.as_ref().map(|others| &others.measured);
+        let motif = others.filter(|others| base.cell_distance(others) >= HARDLY_DRAWN).unwrap_or(full);
+        base.along(motif, full) - base.along(motif, &picture.measured)
+    }
+}
+
 impl Goals {
     /// Whether the checkpoint has to look at the pictures.
     pub fn need_seeing(&self) -> bool {
-        let is_seen = |attribute: &Attribute| matches!(attribute, Attribute::Style | Attribute::Composition);
+        let is_seen = |wanted: &Wanted<Attribute>| matches!(wanted.what, Attribute::Style | Attribute::Composition);
         self.pictures().next().is_some()
-            || self.keep.iter().any(|wanted| is_seen(&wanted.what))
-            || self.toward.iter().any(|wanted| matches!(&wanted.what, Target::Base(what) if is_seen(what)))
+            || self.keep.iter().any(is_seen)
+            || self.toward.iter().any(|wanted| wanted.what == Target::Base(Attribute::Style))
     }
 
-    /// What one picture says. `base` and `full` are the base model's and the whole LoRA's of the same prompt and seed, `targets`
-    /// the pictures that the goals name, in their order.
-    pub fn read(&self, picture: &Look, base: &Look, full: &Look, targets: &[Look]) -> Reading {
+    /// What one picture says. `targets` are the pictures that the goals name, in their order.
+    pub fn read(&self, picture: &Look, beside: &Beside, targets: &[Look]) -> Reading {
         let mut targets = targets.iter();
         let mut of_target = || targets.next().map_or(0.0, |target| distance(Attribute::Style, target, picture));
         let mut errors = Vec::new();
         for wanted in &self.toward {
             errors.push(match wanted.what {
-                Target::Base(attribute) => distance(attribute, base, picture),
+                Target::Base(attribute) => distance(attribute, &beside.base, picture),
                 Target::Picture(_) => of_target(),
             });
         }
         errors.extend(self.away.iter().map(|_| of_target()));
-        let lost = self.keep.iter().map(|wanted| self.lost(wanted.what, base, picture, full)).collect();
-        Reading { errors, lost }
+        let lost = |wanted: &Wanted<Attribute>| match wanted.what {
+            Attribute::Motif => beside.lost(picture),
+            // What the LoRA has drawn belongs to it, and the base model's things are not all there is.
+            Attribute::Composition => seen(&beside.full, picture, Seen::content_distance),
+            attribute => distance(attribute, &beside.full, picture),
+        };
+        Reading { errors, lost: self.keep.iter().map(lost).collect() }
     }
+}
 
-    fn wants(&self, what: Attribute) -> bool {
-        self.toward.iter().any(|wanted| wanted.what == Target::Base(what))
-    }
-
-    /// What is measured where this is to be kept: a motif that may move is told by its looks.
-    pub fn told_by(&self, kept: Attribute) -> Attribute {
-        match kept {
-            Attribute::Motif if self.wants(Attribute::Composition) => Attribute::Style,
-            kept => kept,
-        }
-    }
-
-    /// How far a picture is from the whole LoRA's in what is kept.
-    fn lost(&self, attribute: Attribute, base: &Look, picture: &Look, full: &Look) -> f64 {
-        match self.told_by(attribute) {
-            // What the goals ask to be undone is no loss: neither the tone nor, where the base model has its lines, those.
-            Attribute::Motif => {
-                let lines = self.wants(Attribute::Lines).then_some(&base.measured);
-                picture.measured.unexplained(&full.measured, lines)
-            }
-            told_by => distance(told_by, full, picture),
-        }
+/// How far two pictures are from each other by what the checkpoint sees; 0 where it has not looked.
+fn seen(from: &Look, to: &Look, distance: fn(&Seen, &Seen) -> f64) -> f64 {
+    match (&from.seen, &to.seen) {
+        (Some(from), Some(to)) => distance(from, to),
+        _ => 0.0,
     }
 }
 
 /// How far two pictures are from each other in one thing; 0 where they are equal.
 fn distance(attribute: Attribute, from: &Look, to: &Look) -> f64 {
-    let seen = |of: fn(&Seen, &Seen) -> f64| match (&from.seen, &to.seen) {
-        (Some(from), Some(to)) => of(from, to),
-        _ => 0.0,
-    };
     match attribute {
         Attribute::Colors => from.measured.tone_shift(&to.measured),
         Attribute::Lines => from.measured.edge_shift(&to.measured),
-        Attribute::Style => seen(Seen::style_distance),
-        Attribute::Composition => seen(Seen::content_distance),
-        Attribute::Motif => to.measured.unexplained(&from.measured, None),
+        Attribute::Style => seen(from, to, Seen::style_distance),
+        Attribute::Composition => from.measured.displacement(&to.measured),
+        Attribute::Motif => from.measured.cell_distance(&to.measured),
     }
 }
 

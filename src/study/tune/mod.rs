@@ -11,7 +11,7 @@ mod verified;
 mod words;
 
 pub use goal::{Attribute, Bound, Goals, Target, Wanted};
-pub use look::{Look, Seen};
+pub use look::{Beside, Look, Seen};
 pub use report::{Block, Report, Shown, Strength, Tried, Variant};
 pub use score::{Reading, Scale, Score};
 pub use search::{Alone, Found, Room, Trial, Weights, search};

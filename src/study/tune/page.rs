@@ -33,17 +33,17 @@ impl Report {
                 self.variant(&mut page, variant)?;
             }
         }
-        page.heading(&say!("Each block alone at its least weight", "ブロックを一つずつ最小の重みにすると"));
+        page.heading(&say!("Each block alone, without the others", "ブロックを一つだけ使うと"));
         for block in &self.blocks {
-            let score = block.score;
             let numbers = [
-                (say!("gone", "消えた割合"), format!("{:+.0} %", score.gone * 100.0)),
-                (say!("kept", "残った割合"), format!("{:.0} %", score.kept * 100.0)),
+                (say!("of what should go", "なくしたいもののうち"), format!("{:.0} %", block.does * 100.0)),
+                (say!("of what should stay", "残したいもののうち"), format!("{:.0} %", block.keeps * 100.0)),
+                (say!("guilt (from 1 on it counts)", "原因の度合い (1 以上が候補)"), format!("{:.2}", block.guilt)),
             ];
             page.card(
                 &block.id,
                 |page| {
-                    page.bar(score.gone * 100.0);
+                    page.bar(block.does * 100.0);
                     page.numbers(&numbers);
                 },
                 |_| Ok(()),
@@ -113,11 +113,10 @@ impl Report {
         let words = |text: Text| text.in_language(self.language).to_owned();
         let mut said = Vec::new();
         for block in &self.blocks {
-            let (id, gone, kept) = (&block.id, block.score.gone * 100.0, block.score.kept * 100.0);
-            let weight = block.weight;
+            let (id, does, guilt) = (&block.id, block.does * 100.0, block.guilt);
             said.push(words(say!(
-                "{id:<5} at {weight}: {gone:>4.0} % gone, {kept:>4.0} % kept",
-                "{id:<5} を {weight}: {gone:>4.0} % 消え、{kept:>4.0} % 残る"
+                "{id:<5} alone: {does:>4.0} % of what should go, guilt {guilt:.2}",
+                "{id:<5} だけ: なくしたいものの {does:>4.0} %、原因の度合い {guilt:.2}"
             )));
         }
         said.push(String::new());

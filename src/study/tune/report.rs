@@ -41,7 +41,7 @@ pub struct Report {
     pub is_idle: bool,
     /// Whether the whole LoRA hardly does what should stay, so that nothing speaks against lowering it.
     pub keeps_nothing: bool,
-    /// What each block does.
+    /// What each block does alone; of blocks that may be less than whole.
     pub blocks: Vec<Block>,
     /// The blocks that do what should go, the worst first.
     pub guilty: Vec<String>,
@@ -55,21 +55,26 @@ pub struct Report {
     pub sentence: String,
 }
 
-/// A block at its least weight, all others as they were, on the pictures of the search.
+/// A block alone on the base model, on the pictures of the search.
 #[derive(Debug, Clone, Serialize)]
 pub struct Block {
     /// `IN04`.
     pub id: String,
     /// Its weight.
     pub weight: f64,
-    /// What goes and what stays.
-    pub score: Score,
+    /// How much of what should go it does alone: 1 is as much as the whole LoRA.
+    pub does: f64,
+    /// How much of what should stay it does alone.
+    pub keeps: f64,
+    /// What it does of what should go, against what is worth a change: from 1 on it is guilty, if the search agrees.
+    pub guilt: f64,
 }
 
 impl Block {
     /// Under its name.
     pub fn new(id: &str, alone: &Alone) -> Self {
-        Block { id: id.to_owned(), weight: alone.room.least, score: alone.score }
+        let Alone { room, does, keeps, guilt } = *alone;
+        Block { id: id.to_owned(), weight: room.whole, does, keeps, guilt }
     }
 }
 
@@ -154,7 +159,7 @@ impl Report {
 
     /// Writes what came of it.
     pub fn conclude(&mut self) {
-        self.format = 1;
+        self.format = 2;
         self.suggested = self.suggested().map(|variant| variant.strength);
         self.sentence = super::words::sentence(self).in_language(self.language).to_owned();
     }

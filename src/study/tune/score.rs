@@ -3,13 +3,14 @@
 use serde::Serialize;
 
 use super::goal::{Attribute, Goals, Target};
+use super::search::{Alone, Room};
 
 /// What one picture says, next to the base model's and the whole LoRA's of the same prompt and seed.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Reading {
     /// The distance from each thing to come nearer to, then from each to get away from.
     pub errors: Vec<f64>,
-    /// The distance from the whole LoRA in each thing that is kept.
+    /// How much less of each thing that is kept there is than with the whole LoRA, or how far it is from that.
     pub lost: Vec<f64>,
 }
 
@@ -20,8 +21,8 @@ pub struct Scale {
     /// What the base model's and the whole LoRA's pictures say, scene by scene.
     base: Vec<Reading>,
     full: Vec<Reading>,
-    /// Whether what should go is worth a change at all, error by error.
-    counts: Vec<bool>,
+    /// From where on each error is worth a change; nothing where the whole LoRA's is not.
+    counts: Vec<Option<f64>>,
     /// Whether the base model lacks what should stay, thing by thing.
     keeps: Vec<bool>,
 }
@@ -31,20 +32,35 @@ pub struct Scale {
 pub struct Score {
     /// How much of what should go is gone: 0 with the whole LoRA, 1 where nothing is left, negative where it has grown.
     pub gone: f64,
-    /// How much of what should stay is kept: 1 with the whole LoRA, 0 where it is as without.
+    /// How much of what should stay is kept: 1 with the whole LoRA and where there is more of it, 0 where it is as without.
     pub kept: f64,
     /// The standard error of what [`Score::value`] gains over the pictures.
     pub doubt: f64,
 }
 
-/// Distances below these are not worth a change: just noticeable, or no more than another prompt's chance.
+/// A block's share of how far the whole LoRA changes a style that is worth a change.
+const SHARE: f64 = 0.25;
+
+/// Less than this, in ΔE over coarse cells, is nothing that was drawn.
+pub const HARDLY_DRAWN: f64 = 0.5;
+
+/// Distances below these are not worth a change. What a block draws moves the others, too: a frame, or ground below, by up to two thirds of
+/// these, so that more than that is a change of its own.
 fn least(attribute: Attribute) -> f64 {
     match attribute {
-        Attribute::Colors => 2.0,
-        Attribute::Lines => 0.1,
+        Attribute::Colors => 6.0,
+        Attribute::Lines => 0.15,
         Attribute::Style => 0.002,
+        Attribute::Composition => 0.27,
+        Attribute::Motif => HARDLY_DRAWN,
+    }
+}
+
+/// The same of what is kept, where that is told otherwise: compositions by what the checkpoint sees.
+fn hardly_kept(attribute: Attribute) -> f64 {
+    match attribute {
         Attribute::Composition => 0.02,
-        Attribute::Motif => 0.5,
+        other => least(other),
     }
 }
 
@@ -52,24 +68,52 @@ impl Scale {
     /// From what the whole LoRA's pictures (`full`) and the base model's say.
     pub fn new(goals: &Goals, base: &[Reading], full: &[Reading]) -> Self {
         let toward = goals.toward.iter().map(|wanted| match wanted.what {
-            Target::Base(attribute) => least(attribute),
-            Target::Picture(_) => least(Attribute::Style),
+            Target::Base(attribute) => attribute,
+            Target::Picture(_) => Attribute::Style,
         });
-        let away = goals.away.iter().map(|_| least(Attribute::Style));
-        let counts = toward.chain(away).enumerate().map(|(at, least)| mean(full, |r| r.errors[at]) >= least).collect();
-        let keep = goals.keep.iter().map(|wanted| least(goals.told_by(wanted.what)));
+        let counts = toward.chain(goals.away.iter().map(|_| Attribute::Style)).enumerate();
+        let counts = counts.map(|(at, attribute)| {
+            let (base, full) = (mean(base, |r| r.errors[at]), mean(full, |r| r.errors[at]));
+            // Any other picture has another style, so a part of the way has to be gone.
+            let share = if attribute == Attribute::Style { SHARE * (full - base).abs() } else { 0.0 };
+            (full >= least(attribute)).then_some(least(attribute).max(share))
+        });
+        let counts = counts.collect();
+        let keep = goals.keep.iter().map(|wanted| hardly_kept(wanted.what));
         let keeps = keep.enumerate().map(|(at, least)| mean(base, |r| r.lost[at]) >= least).collect();
         Scale { goals: goals.clone(), base: base.to_vec(), full: full.to_vec(), counts, keeps }
     }
 
     /// Whether there is anything that could go.
     pub fn is_idle(&self) -> bool {
-        !self.counts.contains(&true)
+        self.counts.iter().all(Option::is_none)
     }
 
     /// Whether the whole LoRA hardly does what should stay.
     pub fn keeps_nothing(&self) -> bool {
         !self.keeps.contains(&true)
+    }
+
+    /// What a block does alone, from pictures with it and without the others.
+    pub fn alone(&self, room: Room, readings: &[Reading]) -> Alone {
+        let nearer = self.goals.toward.len();
+        // What the pictures went away from the base model's, in the direction that is not wanted.
+        let went = |of: &[Reading], at: usize| {
+            let way = mean(of, |r| r.errors[at]) - mean(&self.base, |r| r.errors[at]);
+            if at < nearer { way } else { -way }
+        };
+        let counts = || self.counts.iter().enumerate().filter_map(|(at, least)| Some((at, (*least)?)));
+        let shares: Vec<f64> = counts()
+            .map(|(at, least)| (at, went(&self.full, at), least))
+            .filter(|(_, whole, least)| whole >= least)
+            .map(|(at, whole, _)| went(readings, at) / whole)
+            .collect();
+        Alone {
+            room,
+            does: shares.iter().sum::<f64>() / shares.len().max(1) as f64,
+            keeps: self.score(readings).kept,
+            guilt: counts().map(|(at, least)| went(readings, at) / least).fold(0.0, f64::max),
+        }
     }
 
     /// What pictures with one vector say together, one of each scene in their order.
@@ -98,11 +142,11 @@ impl Scale {
         let nearer = self.goals.toward.len();
         let gone = self.counts.iter().enumerate().map(|(at, counts)| {
             let left = share(&|r| r.errors[at], &self.full);
-            counts.then_some(if at < nearer { 1.0 - left } else { (left - 1.0).min(1.0) })
+            counts.map(|_| if at < nearer { 1.0 - left } else { (left - 1.0).min(1.0) })
         });
         let weights = self.goals.toward.iter().map(|w| w.weight).chain(self.goals.away.iter().map(|w| w.weight));
         let kept = self.keeps.iter().enumerate();
-        let kept = kept.map(|(at, keeps)| keeps.then(|| 1.0 - share(&|r| r.lost[at], &self.base)));
+        let kept = kept.map(|(at, keeps)| keeps.then(|| 1.0 - share(&|r| r.lost[at], &self.base).max(0.0)));
         Score {
             gone: weighted(gone.zip(weights), 0.0),
             kept: weighted(kept.zip(self.goals.keep.iter().map(|w| w.weight)), 1.0),
@@ -159,6 +203,23 @@ mod tests {
         let some = scale.score(&[reading(5.0, 1.0, 0.3, 2.0)]);
         assert!((some.gone - (3.0 * 0.75 + 0.0 + 0.5) / 5.0).abs() < 1e-9 && some.kept == 0.75, "{some:?}");
         assert!(some.value() > 0.0 && all.value() > some.value() - 0.5);
+    }
+
+    #[test]
+    fn a_block_is_guilty_where_it_alone_does_what_should_go() {
+        let (base, full) = (reading(0.0, 0.0, 0.4, 8.0), reading(20.0, 1.0, 0.2, 0.0));
+        let scale = Scale::new(&goals(), from_ref(&base), from_ref(&full));
+        let room = Room { block: 7, whole: 1.0, least: 0.0, most: 1.0 };
+        let alone = |reading: Reading| scale.alone(room, &[reading]);
+        let all = alone(full);
+        assert!((all.does - 1.0).abs() < 1e-9 && all.keeps == 1.0 && all.guilt >= 20.0 / 6.0, "{all:?}");
+        let none = alone(base);
+        assert_eq!((none.does, none.keeps, none.guilt), (0.0, 0.0, 0.0));
+        // A little of the colours, and it draws half of what should stay.
+        let some = alone(reading(3.0, 0.0, 0.4, 4.0));
+        assert!(some.guilt == 0.5 && some.keeps == 0.5 && (some.does - 0.05).abs() < 1e-9, "{some:?}");
+        // The ugly picture comes nearer.
+        assert!(alone(reading(0.0, 0.0, 0.3, 8.0)).guilt > 1.0);
     }
 
     #[test]
