@@ -11,11 +11,14 @@ use candle_core::{Device, Tensor, safetensors};
 
 use crate::world::{Damage, Motif};
 
+/// Blocks, and how strong a part has to be in each.
+type Blocks = &'static [(&'static str, f64)];
+
 /// Kinds of damage, the blocks in which `planted.safetensors` has them, and how strong each has to be at least for the judge to see it.
 /// `cargo bench --bench tune -- parts` shows what it sees of each alone: with two prompts of three at least, colours 18 off, a percent
 /// of ink, a sharpness less by a fifth, things 10 pixels elsewhere or smaller likewise. Parts that draw something else before they do that
 /// are not planted: `ink` in IN04 and IN05, `red` in IN05 and OUT02.
-const PARTS: [(Damage, &str, &[(&str, f64)]); 4] = [
+const PARTS: [(Damage, &str, Blocks); 4] = [
     (Damage::Colour, "red", &[("BASE", 0.75), ("IN04", 1.25), ("OUT03", 0.95), ("OUT04", 1.0), ("OUT05", 0.75)]),
     (Damage::Lines, "ink", &[("BASE", 0.75), ("OUT03", 1.35), ("OUT04", 1.05), ("OUT05", 0.75)]),
     (
