@@ -197,5 +197,5 @@ fn shares(planted: &Planted, scenes: &[Scene], pictures: &[[PathBuf; 3]]) -> (Op
         })
         .collect();
     let mean = gone.iter().sum::<f64>() / gone.len().max(1) as f64;
-    ((!gone.is_empty()).then_some(mean), (motif(2) / motif(1).max(1e-9)).min(1.0))
+    ((!gone.is_empty()).then_some(mean), (motif(2) / motif(1).max(1e-9)).clamp(0.0, 1.0))
 }
