@@ -47,7 +47,8 @@ fn is_there(library: &str) -> bool {
 /// Once loaded, they are found by their names.
 fn is_beside(library: &str) -> bool {
     let folders = |under: PathBuf| std::fs::read_dir(under).into_iter().flatten().flatten().map(|entry| entry.path());
-    let Some(root) = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.parent()?.to_owned())) else {
+    let Some(root) = std::fs::read_link("/proc/self/exe").ok().and_then(|exe| Some(exe.parent()?.parent()?.to_owned()))
+    else {
         return false;
     };
     let packages = folders(root.join("lib")).flat_map(|python| folders(python.join("site-packages/nvidia")));
