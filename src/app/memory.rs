@@ -34,7 +34,7 @@ pub fn allowed(text: &str, device: &Device) -> Result<u64> {
     let parts = UNITS.iter().find_map(|(unit, power)| Some((lower.strip_suffix(unit)?, f64::from(1u32 << power))));
     let bytes = parts.and_then(|(number, unit)| Some(number.trim().parse::<f64>().ok()? * unit));
     match bytes {
-        Some(bytes) if bytes >= 1.0 && bytes < MOST => Ok(bytes as u64),
+        Some(bytes) if (1.0..MOST).contains(&bytes) => Ok(bytes as u64),
         _ => {
             let message =
                 say!("--memory {text}: this is no amount of memory", "--memory {text}: メモリーの量ではありません");
