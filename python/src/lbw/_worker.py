@@ -62,7 +62,8 @@ class Worker:
             stderr=subprocess.PIPE,
         )
         # What nobody reads would stop it some day.
-        threading.Thread(target=self._listen, name="lbw-stderr", daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, name="lbw-stderr", daemon=True)
+        self._listener.start()
         try:
             ready = self._event()
             if ready["event"] == "failed":
@@ -148,6 +149,8 @@ class Worker:
             code = self._process.wait(5)
         except subprocess.TimeoutExpired:
             return WorkerDied("lbw says nothing more")
+        # Its last words may still be on the way; a process of its own that holds them open is not waited for.
+        self._listener.join(5)
         said = "\n".join(self._said)
         if code in (2, 3):
             return error_of(code, said, ())
