@@ -288,3 +288,23 @@ def test_wrong_words_are_told_before_anything_is_drawn(cluster: Any, tmp_path: P
     with pytest.raises(lbw.LbwError, match="choose another one"):
         batch(str(tmp_path / "other.txt"), out=str(out), **SIZE)
     cluster.remove_node(node)
+
+
+def test_what_cannot_begin_leaves_nothing(cluster: Any, tmp_path: Path) -> None:
+    file, out = tmp_path / "prompts.txt", tmp_path / "out"
+    file.write_text("--prompt star --seed 1\n")
+    with pytest.raises(lbw.FileError, match="nope.txt: there is no such file"):
+        batch(tmp_path / "nope.txt", out=out, **SIZE)
+    with pytest.raises(ValueError, match="num_workers"):
+        batch(file, out=out, num_workers=0, **SIZE)
+    with pytest.raises(lbw.LbwError, match="stpes"):
+        batch(file, out=out, stpes=3)
+    with pytest.raises(lbw.FileError, match="foo://"):
+        batch(file, out="foo://x/y", **SIZE)
+    assert not (out / "run.json").exists()
+    file.write_bytes("--prompt 星\n".encode("cp932"))
+    with pytest.raises(lbw.WordsError, match="prompts.txt:1: this is not UTF-8"):
+        batch(file, out=out, **SIZE)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(lbw.FileError):
+        batch(file, out=tmp_path / "file", **SIZE)

@@ -164,6 +164,43 @@ def test_memory_is_what_is_taken_at_most(studio: lbw.Studio) -> None:
         lbw.Studio(memory="much")
 
 
+def test_what_cannot_be_asked_is_told_and_never_waited_for(studio: lbw.Studio, tmp_path: Path) -> None:
+    for settings in ({"cfg_scale": float("nan")}, {"seed": {1}}):
+        (name,) = settings
+        with pytest.raises(lbw.WordsError, match=name):
+            studio.draw("x", **settings)
+        with pytest.raises(lbw.WordsError, match=name):
+            studio.batch([{"prompt": "x", **settings}])
+    with pytest.raises(lbw.WordsError, match="prompt"):
+        studio.draw("a\ud800b")
+    for wrong in (None, b"x", ["x"]):
+        with pytest.raises(TypeError, match="a prompt is a text"):
+            studio.draw(wrong)  # type: ignore[arg-type]
+    with pytest.raises(lbw.LbwError, match="the studio is at work"):
+        studio.draw("x", on_step=lambda step: studio.plan("y"))
+    picture = studio.draw("x", seed=1)
+    with pytest.raises(ValueError, match=".jpg"):
+        picture.save(tmp_path / "a.jpg")
+    with pytest.raises(TypeError, match="flags"):
+        lbw.Studio(flags="--steps=1")
+    with lbw.Studio(lora_dirs=tmp_path):
+        pass
+
+
+def test_a_closed_studio_is_told() -> None:
+    studio = lbw.Studio()
+    studio.close()
+    with pytest.raises(lbw.WorkerDied, match="closed"), studio:
+        pass
+
+
+def test_what_is_not_lbw_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    for program in ("/nonexistent", os.devnull, "/bin/echo"):
+        monkeypatch.setenv("LBW_BINARY", program)
+        with pytest.raises(lbw.LbwError, match="LBW_BINARY"):
+            lbw.Studio()
+
+
 def test_a_killed_worker_is_an_exception() -> None:
     with lbw.Studio(width=64, height=64) as studio:
         killer = threading.Timer(0.5, os.kill, (studio.pid, signal.SIGKILL))

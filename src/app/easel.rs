@@ -12,7 +12,9 @@ use crate::diagnostic::code;
 use crate::engine::{self, Features};
 use crate::plan::Plan;
 use crate::say;
+use crate::study::metrics::Measured;
 use crate::study::report::Work;
+use crate::study::tune::{Look, Seen};
 
 /// Who draws, with what, and where to.
 pub struct Easel<'a> {
@@ -57,7 +59,7 @@ impl Easel<'_> {
     }
 
     /// What the checkpoint itself sees in a picture; nothing where another host has it.
-    pub fn see(&mut self, picture: &image::RgbImage) -> Result<Option<Features>> {
+    fn see(&mut self, picture: &image::RgbImage) -> Result<Option<Features>> {
         let Some(studios) = self.renderer.studios() else { return Ok(None) };
         let sink = &mut *self.sink;
         let features = studios.get(self.model)?.see(picture, &mut |event| match sink.event(Event::Engine(&event)) {
@@ -65,6 +67,13 @@ impl Easel<'_> {
             Flow::Go | Flow::Finish => ControlFlow::Continue(()),
         });
         features.map(Some)
+    }
+
+    /// A picture, measured; `sees` says whether the checkpoint looks at it, too.
+    pub fn look(&mut self, picture: &image::RgbImage, sees: bool) -> Result<Look> {
+        let seen = if sees { self.see(picture)? } else { None };
+        let seen = seen.map(|Features { content, channels, style }| Seen { content, channels, style });
+        Ok(Look { measured: Measured::new(picture), seen })
     }
 
     /// Says what is surprising about the files of a plan.

@@ -21,6 +21,7 @@
 pub mod analyze;
 mod answer;
 pub mod api;
+pub mod atlas;
 pub mod batch;
 pub mod bench;
 mod catalogue;
@@ -45,6 +46,7 @@ mod random;
 pub mod referee;
 mod renderer;
 mod saved_preset;
+mod scene;
 mod session;
 mod settings;
 pub mod show;

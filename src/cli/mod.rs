@@ -108,6 +108,7 @@ fn run_command(args: Vec<OsString>, terminal: Terminal) -> CommandResult {
         #[cfg(feature = "serve")]
         Command::Serve(args) => serve::run(&args, terminal),
         Command::Analyze(args) => analyze::run(&args, terminal),
+        Command::Atlas(args) => atlas::run(&args, terminal),
         Command::Tune(args) => tune::run(&args, terminal),
         Command::Upscale(args) => upscale::run(&args, terminal),
         Command::Completions(args) => completions::run(&args, terminal),

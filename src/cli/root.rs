@@ -157,6 +157,13 @@ pub enum Command {
         ),
     )]
     Tune(Box<tune::TuneArgs>),
+    #[command(
+        about = tell(
+            "A map of what each block of a LoRA does, alone and in each third of the steps",
+            "LoRA の各ブロックが、単独で、ステップの 3 分の 1 ごとに何をするかの地図"
+        ),
+    )]
+    Atlas(Box<atlas::AtlasArgs>),
     #[command(about = tell("Make finished pictures larger (webui's Extras)", "できあがった画像を大きくします (webui の Extras)"))]
     Upscale(upscale::UpscaleArgs),
     #[command(hide = true, about = tell("Print what a shell needs to complete commands, flags and names", "コマンド・フラグ・名前をシェルで補完するためのスクリプトを出力します"))]

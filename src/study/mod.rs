@@ -3,6 +3,7 @@
 
 pub mod analyzer;
 pub mod analyzer_prompt;
+pub mod atlas;
 pub mod grid;
 pub mod metrics;
 mod page;

@@ -6,6 +6,7 @@ mod planted;
 mod sandbox;
 
 mod analyze;
+mod atlas;
 mod batch;
 mod bench;
 mod book;

@@ -39,7 +39,10 @@ class Picture:
     @property
     def image(self) -> Image:
         """The pixels, for which Pillow has to be installed (``pip install lbw[image]``)."""
-        from PIL import Image
+        try:
+            from PIL import Image
+        except ImportError:
+            raise ImportError("pixels are Pillow's: pip install lbw[image]") from None
 
         with Image.open(io.BytesIO(self.bytes)) as image:
             image.load()
@@ -47,6 +50,9 @@ class Picture:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the PNG; it is whole or absent at any moment."""
+        ending = os.path.splitext(os.fspath(path))[1]
+        if ending.lower() in (".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"):
+            raise ValueError(f"these are the bytes of a PNG, with its plan and infotext, and not {ending}: `.image.save(…)` writes others")
         write_whole(path, self.bytes)
 
     def _repr_png_(self) -> _Bytes:

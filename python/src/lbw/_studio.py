@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from ._batch import Batch
-from ._errors import Finding, LbwError, WordsError
+from ._errors import Finding, LbwError, WordsError, WorkerDied
 from ._picture import Picture, texts
 from ._plan import Plan, planned
 from ._study import Analysis, Plot, Study, Wish
@@ -41,10 +41,10 @@ class Studio:
         model: Path | None = None,
         *,
         vae: Path | None = None,
-        lora_dirs: Sequence[Path] = (),
-        embeddings_dirs: Sequence[Path] = (),
+        lora_dirs: Path | Sequence[Path] = (),
+        embeddings_dirs: Path | Sequence[Path] = (),
         webui_dir: Path | None = None,
-        presets: Sequence[Path] = (),
+        presets: Path | Sequence[Path] = (),
         device: str | None = None,
         memory: str | None = None,
         language: str | None = None,
@@ -53,9 +53,9 @@ class Studio:
     ) -> None:
         named: dict[str, object] = {
             "webui-dir": webui_dir,
-            "lora-dir": list(lora_dirs),
-            "embeddings-dir": list(embeddings_dirs),
-            "presets": list(presets),
+            "lora-dir": _paths(lora_dirs),
+            "embeddings-dir": _paths(embeddings_dirs),
+            "presets": _paths(presets),
             "device": device,
             "memory": memory,
             "lang": language,
@@ -63,6 +63,8 @@ class Studio:
             "vae": vae,
             **settings,
         }
+        if isinstance(flags, str):
+            raise TypeError(f"flags is a list of words, [{flags!r}]")
         _sweep()
         self._folder = tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-")
         self._names = itertools.count(1)
@@ -84,6 +86,8 @@ class Studio:
         return self._worker.pid
 
     def __enter__(self) -> Studio:
+        if self._worker.is_closed:
+            raise WorkerDied("this studio is closed")
         self._token = _open.set(self)
         return self
 
@@ -248,7 +252,7 @@ class Studio:
         return [planned(event, tuple(found)) for event in events]
 
 
-def plan(prompt: str, *, model: Path | None = None, lora_dirs: Sequence[Path] = (), **settings: object) -> Plan:
+def plan(prompt: str, *, model: Path | None = None, lora_dirs: Path | Sequence[Path] = (), **settings: object) -> Plan:
     """What would be drawn of a prompt or a pasted infotext, with the files of the ``with Studio(…)`` that it stands in, or with those
     that are named. What is wrong with it is a :class:`WordsError` with its places."""
     studio = _open.get()
@@ -259,6 +263,8 @@ def plan(prompt: str, *, model: Path | None = None, lora_dirs: Sequence[Path] = 
 
 
 def _request(prompt: str, settings: Mapping[str, object]) -> dict[str, object]:
+    if not isinstance(prompt, str):
+        raise TypeError(f"a prompt is a text, and not {type(prompt).__name__}")
     return {**settings, "prompt": prompt}
 
 
@@ -270,6 +276,10 @@ def _flags(named: Mapping[str, object]) -> list[str]:
                 text = str(one).lower() if isinstance(one, bool) else os.fspath(one) if isinstance(one, os.PathLike) else str(one)
                 flags.append(f"--{name.replace('_', '-')}={text}")
     return flags
+
+
+def _paths(some: Path | Sequence[Path]) -> list[Path]:
+    return [some] if isinstance(some, (str, os.PathLike)) else list(some)
 
 
 def _sweep() -> None:

@@ -16,10 +16,13 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
 
-from ._errors import Finding, LbwError, WorkerDied, error_of
+from ._errors import Finding, LbwError, WordsError, WorkerDied, error_of
 
 #: How many of the last lines that the worker writes to standard error are kept for an exception.
 _LINES = 20
+
+#: Where another program is meant to be lbw.
+_CURE = "see what LBW_BINARY names, or install the package as a wheel"
 
 
 @dataclass(frozen=True)
@@ -53,14 +56,19 @@ class Worker:
 
     def __init__(self, flags: Sequence[str]) -> None:
         self._lock = threading.RLock()
+        self._hears = False
         self._tags = itertools.count(1)
         self._said: deque[str] = deque(maxlen=_LINES)
-        self._process = subprocess.Popen(
-            [binary(), "worker", "--stdio", *flags],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
+        self._program = binary()
+        try:
+            self._process = subprocess.Popen(
+                [self._program, "worker", "--stdio", *flags],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+        except OSError as error:
+            raise LbwError(f"{self._program} cannot be started ({error.strerror}): {_CURE}") from None
         # What nobody reads would stop it some day.
         self._listener = threading.Thread(target=self._listen, name="lbw-stderr", daemon=True)
         self._listener.start()
@@ -79,6 +87,11 @@ class Worker:
         """The process."""
         return self._process.pid
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether it takes no more jobs."""
+        return self._process.stdin is None or self._process.stdin.closed
+
     def work(self, job: Mapping[str, Any], hear: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
         """Does a job: ``hear`` is told of its events, and the last one is returned."""
         last = {"done", "end", "analyzed", "plotted"}
@@ -87,18 +100,24 @@ class Worker:
                 raise _error(event)
             if event["event"] in last:
                 return event
-            hear(event)
+            self._hears = True
+            try:
+                hear(event)
+            finally:
+                self._hears = False
         raise AssertionError("events end with an exception")
 
     def events(self, job: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """The events of a job, without an end."""
         with self._lock:
+            if self._hears:
+                raise LbwError("the studio is at work on what this is told about: ask it when that is done, or another studio")
             tag = next(self._tags)
             self._send({**job, "tag": tag})
             while True:
                 event = self._event()
                 # Whoever left a job in its middle left events behind.
-                if event.get("tag") == tag:
+                if event.get("tag") == tag or (event["event"] == "failed" and event.get("tag") is None):
                     yield event
 
     def close(self, wait: float = 10.0) -> None:
@@ -119,7 +138,7 @@ class Worker:
             process.stdout.close()
 
     def _send(self, job: Mapping[str, Any]) -> None:
-        line = json.dumps(job, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace") + b"\n"
+        line = _line(job)
         stdin = self._process.stdin
         if stdin is None or stdin.closed:
             raise WorkerDied("this studio is closed")
@@ -134,7 +153,11 @@ class Worker:
         line = b"" if stdout is None or stdout.closed else stdout.readline()
         if not line.endswith(b"\n"):
             raise self._died()
-        event: dict[str, Any] = json.loads(line)
+        try:
+            event: dict[str, Any] = json.loads(line)
+            event["event"]
+        except (ValueError, TypeError, KeyError):
+            raise LbwError(f"{self._program} is not lbw: {_CURE}") from None
         return event
 
     def _listen(self) -> None:
@@ -156,6 +179,26 @@ class Worker:
             return error_of(code, said, ())
         how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
         return WorkerDied(f"lbw ended {how}" + (f":\n{said}" if said else ""))
+
+
+def _line(job: Mapping[str, Any]) -> bytes:
+    """A job as the worker takes it. What JSON has no word for, a missing number of pandas for example, is told by its name."""
+
+    def written(value: object) -> bytes:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8")
+
+    try:
+        return written(job) + b"\n"
+    except (ValueError, TypeError):
+        request = job.get("request")
+        for name, value in (request if isinstance(request, Mapping) else job).items():
+            try:
+                written(value)
+            except UnicodeEncodeError:
+                raise WordsError(f"{name}: {value!r} is no text that can be written") from None
+            except (ValueError, TypeError):
+                raise WordsError(f"{name}: {value!r} is no value that a setting can have") from None
+        raise
 
 
 def _error(event: Mapping[str, Any]) -> LbwError:

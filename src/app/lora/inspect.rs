@@ -1,11 +1,12 @@
 //! What a LoRA file is, and how large its deltas are block by block.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
 use super::chart;
 use crate::app::answer::Answer;
+use crate::app::atlas::{self, Atlas};
 use crate::app::error::{Error, Result};
 use crate::checkpoint::TensorFile;
 use crate::diagnostic::{Text, code};
@@ -47,6 +48,36 @@ impl Inspected<'_> {
     pub fn write_chart(&self, file: &Path) -> Result<()> {
         let title = self.path.file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default();
         Ok(write_file(file, chart::svg(&title, &self.deltas).as_bytes(), Existing::Keep)?)
+    }
+
+    /// All of it, with what one or two atlases say; the first has to be of this LoRA.
+    pub fn with_atlases(&self, files: &[PathBuf]) -> Result<Answer> {
+        let mut answer = self.answer();
+        let atlases = files.iter().map(|file| atlas::open(file)).collect::<Result<Vec<_>>>()?;
+        let is_this = |atlas: &Atlas| atlas.loras.iter().any(|lora| lora.hash.as_ref() == Some(&self.hashes.sha256));
+        if let (Some(first), Some(file)) = (atlases.first().filter(|first| !is_this(first)), files.first()) {
+            let (file, path) = (file.display(), self.path.display());
+            let names = first.loras.iter().map(|lora| lora.name.as_str()).collect::<Vec<_>>().join(", ");
+            let message = say!(
+                "{file}: the atlas is of {names}, and not of the file {path}",
+                "{file}: {names} のアトラスで、ファイル {path} のものではありません"
+            );
+            return Err(Error::words(code::OTHER_FOLDER, message)
+                .help(say!("`lbw atlas` makes one of this file", "`lbw atlas` でこのファイルのアトラスを作れます")));
+        }
+        let mut text = vec![std::mem::take(&mut answer.text)];
+        let lines = |texts: Vec<Text>| Text::join(texts.into_iter().map(|text| text.then(&Text::same("\n"))), "");
+        for atlas in &atlases {
+            text.extend([Text::same("\n"), atlas.table(), lines(atlas.paragraphs())]);
+        }
+        answer.json["atlases"] = json!(atlases);
+        if let [first, second] = atlases.as_slice() {
+            let comparison = atlas::compare(first, second);
+            text.extend([Text::same("\n"), lines(comparison.paragraphs())]);
+            answer.json["comparison"] = json!(comparison);
+        }
+        answer.text = Text::join(text, "");
+        Ok(answer)
     }
 
     /// All of it.

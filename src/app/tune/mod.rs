@@ -15,13 +15,12 @@ use super::error::{Error, Result};
 use super::folder::Folder;
 use super::renderer::Renderer;
 use super::saved_preset::SavedPreset;
+use super::scene::one_setting;
 use super::session::{Asked, Session};
 use super::store::read_cell;
 use super::subject::Subject;
-use crate::diagnostic::{Language, Source, Text, code};
-use crate::plan::{Request, Settings};
+use crate::diagnostic::{Language, Text, code};
 use crate::say;
-use crate::study::analyzer_prompt::Marked;
 use crate::study::report::Work;
 use crate::study::tune::{Alone, Block, Report, Room, search};
 pub use crate::study::tune::{Bound, Goals};
@@ -78,19 +77,14 @@ pub struct Tuned {
 /// Searches, verifies, and writes the report.
 pub fn tune(
     session: Arc<Session>,
-    mut asked: Vec<Asked>,
+    asked: Vec<Asked>,
     wish: &Wish,
     renderer: &mut dyn Renderer,
     sink: &mut dyn Sink,
 ) -> Result<Tuned> {
     wish.check(renderer)?;
-    // The first prompt with the LoRA says how it is used where a prompt says nothing.
     let lora = wish.lora.as_deref();
-    if let Some(at) = asked.iter().position(|asked| Marked::new(&asked.request.prompt.text, lora).is_ok()) {
-        asked.swap(0, at);
-    }
-    let texts: Vec<String> = asked.iter().map(|asked| asked.request.prompt.text.to_string()).collect();
-    let first = one_setting(asked)?;
+    let (first, texts) = one_setting(asked, lora)?;
     let mut subject = Subject::new(session, first, lora, ["0".to_owned(), "1".to_owned()])?;
     for found in subject.check()? {
         sink.event(Event::Found(&found));
@@ -147,31 +141,6 @@ fn run(trials: &mut Trials, scenes: &Scenes, rooms: &[Room]) -> Result<Report> {
     report.verification = trials.verified.clone();
     report.conclude();
     Ok(report)
-}
-
-/// The first of all that is asked for. The others are drawn with its settings, so theirs may not be different.
-fn one_setting(asked: Vec<Asked>) -> Result<Asked> {
-    let mut asked = asked.into_iter();
-    let Some(first) = asked.next() else {
-        return Err(wrong(say!("there is no prompt", "プロンプトがありません")));
-    };
-    let alike = |request: &Request| Request {
-        prompt: Source::new("prompt", ""),
-        settings: Settings { seed: 0, ..request.settings.clone() },
-        ..request.clone()
-    };
-    let (wanted, mut others) = (alike(&first.request), asked);
-    match others.find(|other| alike(&other.request) != wanted || other.model != first.model) {
-        None => Ok(first),
-        Some(other) => {
-            let prompt = &other.request.prompt.text;
-            let message = say!(
-                "`{prompt}`: all prompts are drawn with the same settings, and these are others",
-                "`{prompt}`: すべてのプロンプトは同じ設定で描きますが、この設定は違います"
-            );
-            Err(Error::words(code::STUDY, message))
-        }
-    }
 }
 
 impl Wish {

@@ -1,26 +1,7 @@
 //! Prompts with seeds: those that are searched with, and those that the result is verified on.
 
-use crate::app::error::Result;
+use crate::app::scene::Scene;
 use crate::app::subject::{Subject, other_seeds};
-use crate::plan::Plan;
-use crate::study::analyzer_prompt::{Marked, tags_behind};
-
-/// A prompt and a seed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Scene {
-    /// As it was given, with the LoRA's tag or without.
-    pub prompt: String,
-    pub seed: i64,
-}
-
-/// What is drawn of a scene.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Version<'a> {
-    /// Without the LoRA.
-    Base,
-    /// With this vector.
-    Vector(&'a str),
-}
 
 /// All scenes.
 pub struct Scenes {
@@ -46,24 +27,5 @@ impl Scenes {
         let others = other_seeds(seed(seeds)).flat_map(|seed| verify.iter().map(move |text| (seed, text)));
         let others = others.map(|(seed, text)| Scene { prompt: text.clone(), seed }).collect();
         Scenes { search, others }
-    }
-}
-
-impl Scene {
-    /// The prompt with the LoRA under test at a vector, or without it.
-    pub fn text(&self, subject: &Subject, lora: Option<&str>, version: Version<'_>) -> Result<String> {
-        let edit = |marked: &Marked| match version {
-            Version::Base => Ok(marked.without(&subject.complement(&subject.reference)?)),
-            Version::Vector(vector) => Ok::<_, crate::app::Error>(marked.with(vector, &subject.complement(vector)?)),
-        };
-        match Marked::new(&self.prompt, lora) {
-            Ok(own) if own.names == subject.marked.names => edit(&own),
-            _ => Ok(tags_behind(&self.prompt, &edit(&subject.marked)?)),
-        }
-    }
-
-    /// The plan of it, with all steps or fewer.
-    pub fn plan(&self, subject: &Subject, lora: Option<&str>, version: Version<'_>, steps: u32) -> Result<Plan> {
-        subject.plan_with(self.text(subject, lora, version)?, self.seed, steps)
     }
 }

@@ -8,17 +8,16 @@ use image::RgbImage;
 use image::imageops::{FilterType, resize};
 
 use super::Wish;
-use super::scenes::{Scene, Version};
 use crate::app::easel::{Easel, missing};
 use crate::app::error::{Error, Result};
 use crate::app::folder::Folder;
+use crate::app::scene::{Scene, Version, that_matter};
 use crate::app::store::read_cell;
-use crate::app::subject::{Subject, factors, name_of};
+use crate::app::subject::{Subject, name_of};
 use crate::diagnostic::code;
 use crate::image_io::{Rgb, read_picture};
 use crate::say;
-use crate::study::metrics::Measured;
-use crate::study::tune::{Alone, Beside, Look, Reading, Report, Room, Scale, Score, Seen, Trial, Tried, Weights};
+use crate::study::tune::{Alone, Beside, Look, Reading, Report, Room, Scale, Score, Trial, Tried, Weights};
 
 /// Whole pictures that the verification of one scene takes: base, whole LoRA, three variants.
 pub const FOR_ONE_SCENE: u32 = 5;
@@ -64,21 +63,11 @@ impl<'a> Trials<'a> {
     /// The rooms of the blocks in which the LoRA does anything at all.
     pub fn rooms_that_matter(&mut self, rooms: &[Room], few: &[Scene]) -> Result<Vec<Room>> {
         let Some(scene) = few.first() else { return Ok(Vec::new()) };
-        let (subject, lora) = (self.subject, self.lora());
-        let plan = |vector: &str| scene.plan(subject, lora, Version::Vector(vector), self.quick);
-        let full = plan(&subject.reference)?;
-        self.easel.check(&full)?;
-        let networks = self.easel.renderer.modules(&full, &subject.model)?;
-        let (blocks, of_full) = (subject.blocks(), factors(&full, &networks));
-        let mut matter = Vec::new();
-        for room in rooms {
-            // Any other weight shows whether the LoRA has weights there.
-            let other = subject.vector([(blocks[room.block], room.whole + 1.0)].into_iter())?;
-            if factors(&plan(&other)?, &networks) != of_full {
-                matter.push(*room);
-            }
-        }
-        Ok(matter)
+        let (subject, lora, steps) = (self.subject, self.lora(), self.quick);
+        let blocks = rooms.iter().map(|room| (room.block, room.whole));
+        let plan = |vector: &str| scene.plan(subject, lora, Version::Vector(vector), steps);
+        let matter = that_matter(&mut self.easel, subject, blocks, plan)?;
+        Ok(rooms.iter().filter(|room| matter.contains(&room.block)).copied().collect())
     }
 
     /// Sees that the work can be done at all, and leaves as much of it for the verification as that needs.
@@ -123,17 +112,9 @@ impl<'a> Trials<'a> {
     }
 
     fn look(&mut self, picture: &RgbImage) -> Result<Look> {
-        let measured = Measured::new(picture);
-        let seen = match self.wish.goals.need_seeing() {
-            false => None,
-            true => self.easel.see(picture)?.map(|features| Seen {
-                content: features.content,
-                channels: features.channels,
-                style: features.style,
-            }),
-        };
-        self.looked += usize::from(seen.is_some());
-        Ok(Look { measured, seen })
+        let look = self.easel.look(picture, self.wish.goals.need_seeing())?;
+        self.looked += usize::from(look.seen.is_some());
+        Ok(look)
     }
 
     /// Draws the base model's and the whole LoRA's pictures of some scenes; gives the files of each.
@@ -200,7 +181,7 @@ impl<'a> Trials<'a> {
         let weight = |block: usize| if block == room.block { room.whole } else { 0.0 };
         let vector = self.subject.vector(blocks.iter().enumerate().map(|(at, block)| (*block, weight(at))))?;
         let name = format!("{}-alone", blocks[room.block]);
-        let files = self.draw(scenes, Version::Vector(&vector), &name, self.quick)?;
+        let files = self.draw(scenes, Version::Alone(&vector, None), &name, self.quick)?;
         let looks: Vec<Rc<Look>> = self.looks(&files)?.into_iter().map(Rc::new).collect();
         Ok(scale.alone(room, &self.readings(scenes, &looks, self.quick)?))
     }

@@ -1,8 +1,9 @@
 //! The result on pictures that it was not made from: gently, in the middle and strongly.
 
-use super::scenes::{Scene, Scenes, Version};
+use super::scenes::Scenes;
 use super::trials::{FOR_ONE_SCENE, Trials};
 use crate::app::error::Result;
+use crate::app::scene::{Scene, Version};
 use crate::app::subject::name_of;
 use crate::study::analyzer_prompt::tags_behind;
 use crate::study::tune::{Found, Room, Shown, Strength, Variant, Verified};

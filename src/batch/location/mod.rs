@@ -68,6 +68,14 @@ pub trait Held: Debug {
 /// The location that `path` names: a folder, or a bucket as `s3://bucket/folder`.
 pub fn location(path: &Path) -> io::Result<Rc<dyn Location>> {
     let Some((scheme, rest)) = path.to_str().and_then(|text| text.split_once("://")) else {
+        // A slash too few, and not a folder of this name.
+        if let Some(rest) = path.to_str().and_then(|text| text.strip_prefix("s3:")) {
+            let (path, rest) = (path.display(), rest.trim_start_matches('/'));
+            return Err(unsupported(say!(
+                "{path}: a bucket is written s3://{rest}",
+                "{path}: バケットは s3://{rest} と書きます"
+            )));
+        }
         return Ok(Rc::new(folder::Folder::new(path)));
     };
     match scheme {

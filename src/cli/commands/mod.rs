@@ -1,6 +1,7 @@
 //! One file per command: arguments to a wish, the application's answer to words.
 
 pub mod analyze;
+pub mod atlas;
 pub mod batch;
 pub mod bench;
 pub mod check;

@@ -120,6 +120,23 @@ impl<'a, E> Page<'a, E> {
         self.html += "</dl>";
     }
 
+    /// A table whose cells are the darker, the nearer their number comes to 1.
+    pub fn map(&mut self, heads: &[Text], rows: &[(String, Vec<(String, f64)>)]) {
+        self.html += "<div class=map><table><tr>";
+        for head in heads {
+            let head = self.words(head);
+            let _ = write!(self.html, "<th>{head}</th>");
+        }
+        for (name, cells) in rows {
+            let _ = write!(self.html, "</tr><tr><th>{}</th>", escaped(name));
+            for (words, depth) in cells {
+                let depth = 70.0 * depth.clamp(0.0, 1.0);
+                let _ = write!(self.html, "<td style=\"--depth:{depth:.0}%\">{}</td>", escaped(words));
+            }
+        }
+        self.html += "</tr></table></div>";
+    }
+
     /// A picture that grows.
     pub fn shot(&mut self, file: &str, sets: Sets<'_>, caption: &Text) -> Result<(), E> {
         let (small, caption) = (small(&(self.picture)(file)?), self.words(caption));

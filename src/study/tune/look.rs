@@ -107,7 +107,7 @@ fn seen(from: &Look, to: &Look, distance: fn(&Seen, &Seen) -> f64) -> f64 {
 }
 
 /// How far two pictures are from each other in one thing; 0 where they are equal.
-fn distance(attribute: Attribute, from: &Look, to: &Look) -> f64 {
+pub fn distance(attribute: Attribute, from: &Look, to: &Look) -> f64 {
     match attribute {
         Attribute::Colors => from.measured.tone_shift(&to.measured),
         Attribute::Lines => from.measured.edge_shift(&to.measured),

@@ -46,7 +46,7 @@ pub const HARDLY_DRAWN: f64 = 0.5;
 
 /// Distances below these are not worth a change. What is drawn moves colours, lines and places a little, too: alone on the embedded model,
 /// blocks that draw a sun or the ground do so by at most 5.0, 0.12 and 0.13 (5 steps), and blocks with planted damage by more than these.
-fn least(attribute: Attribute) -> f64 {
+pub fn least(attribute: Attribute) -> f64 {
     match attribute {
         Attribute::Colors => 6.0,
         Attribute::Lines => 0.15,

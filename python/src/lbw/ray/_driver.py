@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import random
 import time
 from collections import deque
@@ -20,7 +21,7 @@ from .._studio import Studio
 from ._drawer import Drawer
 from ._jobs import Bundle, Piece, bundles, pieces
 from ._stage import staged
-from ._store import Store, name
+from ._store import Store, is_there, name
 
 _log = logging.getLogger("lbw.ray")
 
@@ -98,9 +99,9 @@ class Summary:
 
 
 def batch(
-    prompts: str,
+    prompts: str | os.PathLike[str],
     *,
-    out: str,
+    out: str | os.PathLike[str],
     model: str | None = None,
     num_workers: int = 2,
     num_cpus: float = 1,
@@ -121,17 +122,21 @@ def batch(
     picture. What is wrong with the words raises :class:`lbw.WordsError`; with ``keep_going`` the good lines are drawn. A worker, a node
     or the driver may die: what they had is drawn by others, or when the same command is started again. What a node cannot do — a missing
     LoRA, a full disk — others do; after ``retries`` it raises :class:`lbw.LbwError` when everything else is done, with node, line and advice.
-    With ``dry_run`` everything happens but the drawing and the writing.
+    With ``dry_run`` everything happens but the drawing and the writing. One run at a time has a folder: two at once draw the same
+    pictures, each of which becomes the same file.
     """
+    prompts, out = os.fspath(prompts), os.fspath(out)
+    options = {**studio, **({} if model is None else {"model": model})}
+    workers = Workers(num_workers, num_cpus, num_gpus, resources, retries, stage_dir, on_progress)
+    is_there(prompts)
+    store = Store(out)
     if not ray.is_initialized():
         ray.init()
-    options = {**studio, **({} if model is None else {"model": model})}
-    store = Store(out)
-    seed_base = _seed_base(store, prompts, dry_run)
-    if not dry_run:
-        store.sweep()
-    workers = Workers(num_workers, num_cpus, num_gpus, resources, retries, stage_dir, on_progress)
     with Studio(**staged(options, stage_dir)) as planner:
+        # Nothing is begun that cannot be.
+        seed_base = _seed_base(store, prompts, dry_run)
+        if not dry_run:
+            store.sweep()
         work = pieces(planner, prompts, seed_base, keep_going)
         summary = workers.draw(work, options, out, None if dry_run else store)
     if not dry_run:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from .._batch import in_order
+from .._errors import WordsError
 from .._plan import Plan
 from .._studio import Studio
 from . import _store
@@ -72,15 +73,23 @@ def _texts(prompts: str) -> Iterator[tuple[int, str]]:
     if not _store.name(prompts).lower().endswith((".jsonl", ".ndjson")):
         # What a line means may depend on the others.
         if _store.size(prompts) > _WHOLE:
-            raise ValueError(f"{_store.name(prompts)}: a file of more than {_WHOLE >> 20} MiB has to be JSON Lines, .jsonl")
-        yield 1, b"".join(all_lines).decode("utf-8-sig")
+            raise WordsError(f"{_store.name(prompts)}: a file of more than {_WHOLE >> 20} MiB has to be JSON Lines, .jsonl")
+        yield 1, _text(b"".join(all_lines), prompts, 1)
         return
     first_line = 1
     while some := list(itertools.islice(all_lines, _LINES)):
-        text = b"".join(some).decode("utf-8-sig")
+        text = _text(b"".join(some), prompts, first_line)
         if text.strip():
             yield first_line, text
         first_line += len(some)
+
+
+def _text(data: bytes, prompts: str, first_line: int) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = first_line + data[: error.start].count(b"\n")
+        raise WordsError(f"{_store.name(prompts)}:{line}: this is not UTF-8: save the file as UTF-8") from None
 
 
 def _mixed(seed_base: int, line: int) -> int:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from pyarrow import fs as arrow
 
+from .._errors import FileError
 from .._picture import write_whole
 
 #: Where local files are written before they have their names.
@@ -41,15 +42,20 @@ class Store:
                 return data
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise FileError(f"{self.path(name)}: {error.strerror or error}") from error
 
     def write(self, name: str, data: bytes) -> None:
         """Writes a file, whole or not at all: object stores show what is complete, and file systems what has its name."""
         path = self.path(name)
-        if self._is_local:
-            write_whole(path, data, os.path.join(self._root, _TEMPORARY))
-            return
-        with self._fs.open_output_stream(path) as stream:
-            stream.write(data)
+        try:
+            if self._is_local:
+                write_whole(path, data, os.path.join(self._root, _TEMPORARY))
+                return
+            with self._fs.open_output_stream(path) as stream:
+                stream.write(data)
+        except OSError as error:
+            raise FileError(f"{path}: {error.strerror or error}") from error
 
     def sweep(self) -> None:
         """Removes what killed workers left half written."""
@@ -92,6 +98,17 @@ def files(uri: str) -> list[tuple[str, int, str]]:
     return sorted((name, size, str(mtime)) for name, size, mtime in names)
 
 
+def is_there(uri: str) -> None:
+    """An exception where there is no such file."""
+    filesystem, path = _resolve(uri)
+    try:
+        kind = filesystem.get_file_info(path).type
+    except OSError as error:
+        raise FileError(f"{name(uri)}: {error}") from error
+    if kind != arrow.FileType.File:
+        raise FileError(f"{name(uri)}: there is no such file")
+
+
 def size(uri: str) -> int:
     """Bytes of a file."""
     filesystem, path = _resolve(uri)
@@ -119,6 +136,10 @@ def _resolve(uri: str) -> tuple[Any, str]:
             import fsspec
         except ImportError:
             raise error from None
-        remote, path = fsspec.core.url_to_fs(uri)
+        try:
+            remote, path = fsspec.core.url_to_fs(uri)
+        except (ValueError, ImportError) as why:
+            scheme = uri.split("://")[0]
+            raise FileError(f"{scheme}://…: neither pyarrow ({error}) nor fsspec ({why}) can open it") from None
         filesystem = arrow.PyFileSystem(arrow.FSSpecHandler(remote))
     return filesystem, path

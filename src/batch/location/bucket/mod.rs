@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
-use object_store::aws::AmazonS3Builder;
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::path::Path as Key;
 use object_store::{
     Attribute, Attributes, ClientOptions, Error, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
@@ -68,8 +68,13 @@ impl Bucket {
     /// `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`, `AWS_ENDPOINT_URL`, or what the machine of a cloud is given.
     pub(super) fn s3(rest: &str) -> io::Result<Self> {
         let (bucket, folder) = rest.split_once('/').unwrap_or((rest, ""));
+        is_name(bucket, folder)?;
         let retry = RetryConfig { max_retries: 5, retry_timeout: Duration::from_secs(30), ..RetryConfig::default() };
-        let store = AmazonS3Builder::from_env()
+        let settings = AmazonS3Builder::from_env();
+        if let Some(address) = settings.get_config_value(&AmazonS3ConfigKey::Endpoint) {
+            is_address(&address)?;
+        }
+        let store = settings
             .with_bucket_name(bucket)
             .with_retry(retry)
             .with_http_connector(Connector)
@@ -88,6 +93,39 @@ impl Bucket {
         runtime.spawn(async move { beating.beat().await });
         let address = address.to_owned();
         Ok(Bucket(Arc::new(Inner { address, objects, pace, claims, known: Mutex::default(), runtime })))
+    }
+}
+
+/// What would be no key of an object, or would be another one than it looks like.
+fn is_name(bucket: &str, folder: &str) -> io::Result<()> {
+    let why = if bucket.is_empty() {
+        say!("s3://BUCKET/FOLDER: the bucket's name is missing", "s3://バケット/フォルダー: バケット名がありません")
+    } else if folder.trim_end_matches('/').split('/').any(|part| [".", ".."].contains(&part))
+        || folder.trim_end_matches('/').contains("//")
+        || folder.starts_with('/')
+    {
+        say!(
+            "s3://{bucket}/{folder}: a folder in a bucket has no part that is empty, `.` or `..`",
+            "s3://{bucket}/{folder}: バケット内のフォルダーには空の部分や `.`、`..` を書けません"
+        )
+    } else {
+        return Ok(());
+    };
+    Err(io::Error::new(io::ErrorKind::InvalidInput, why))
+}
+
+/// What would not be the address of a server.
+fn is_address(address: &str) -> io::Result<()> {
+    let host = ["http://", "https://"].iter().find_map(|scheme| address.strip_prefix(scheme));
+    match host.is_some_and(|host| !host.is_empty() && !host.starts_with(['/', ':'])) {
+        true => Ok(()),
+        false => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            say!(
+                "AWS_ENDPOINT_URL is `{address}`, and an address begins with http:// or https:// and a host",
+                "AWS_ENDPOINT_URL が `{address}` ですが、アドレスは http:// か https:// とホスト名で始まります"
+            ),
+        )),
     }
 }
 

@@ -24,10 +24,19 @@ pub(super) fn told(error: Error) -> io::Error {
     let (kind, why) = match error {
         _ if code == "NoSuchBucket" => (ErrorKind::NotFound, no_bucket()),
         _ if is_full(status, code) => (ErrorKind::StorageFull, full(&what)),
+        Error::NotFound { path, .. } if !status.is_empty() && code.is_empty() => (ErrorKind::NotFound, no_store(&path)),
         Error::NotFound { path, .. } => (ErrorKind::NotFound, say!("{path}: not found", "{path}: ありません")),
         Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => (ErrorKind::PermissionDenied, refused(&what)),
         _ if is_elsewhere(&whole, code) => (ErrorKind::NotFound, elsewhere()),
-        _ if whole.contains(KEYS_OF_MACHINES) => (ErrorKind::PermissionDenied, no_keys()),
+        _ if whole.contains(KEYS_OF_MACHINES)
+            || whole.contains("Missing AccessKeyId")
+            || whole.contains("Missing SecretAccessKey") =>
+        {
+            (ErrorKind::PermissionDenied, no_keys())
+        }
+        _ if whole.contains("InvalidContentType") => (ErrorKind::NotConnected, no_tls()),
+        _ if whole.contains("extract metadata from headers") => (ErrorKind::NotFound, no_store(&what)),
+        _ if status.starts_with('5') && code.is_empty() => (ErrorKind::Other, ailing(&what)),
         _ if whole.contains("HTTP error: ") => (ErrorKind::NotConnected, silent(&what)),
         Error::Generic { source, .. } => match source.downcast::<io::Error>() {
             Ok(own) => return *own,
@@ -45,7 +54,9 @@ fn is_full(status: &str, code: &str) -> bool {
 
 /// Whether that is how AWS says that a bucket is in another region.
 fn is_elsewhere(whole: &str, code: &str) -> bool {
-    ["PermanentRedirect", "AuthorizationHeaderMalformed"].contains(&code) || whole.contains("redirect without LOCATION")
+    ["PermanentRedirect", "AuthorizationHeaderMalformed"].contains(&code)
+        || whole.contains("redirect without LOCATION")
+        || whole.contains("status code: 301")
 }
 
 fn elsewhere() -> Text {
@@ -78,8 +89,29 @@ fn full(what: &str) -> Text {
 
 fn no_keys() -> Text {
     say!(
-        "there are no keys for the store; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-        "ストアのキーがありません。AWS_ACCESS_KEY_ID と AWS_SECRET_ACCESS_KEY を設定してください"
+        "there are no keys for the store; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (profiles in ~/.aws are not read)",
+        "ストアのキーがありません。AWS_ACCESS_KEY_ID と AWS_SECRET_ACCESS_KEY を設定してください (~/.aws のプロファイルは読みません)"
+    )
+}
+
+fn no_store(what: &str) -> Text {
+    say!(
+        "that is no answer of a store ({what}); see that AWS_ENDPOINT_URL is the address of one",
+        "ストアの応答ではありません ({what})。AWS_ENDPOINT_URL がストアのアドレスか確かめてください"
+    )
+}
+
+fn no_tls() -> Text {
+    say!(
+        "the store answers without TLS; write http:// instead of https:// in AWS_ENDPOINT_URL",
+        "ストアが TLS なしで応答しました。AWS_ENDPOINT_URL を https:// ではなく http:// にしてください"
+    )
+}
+
+fn ailing(what: &str) -> Text {
+    say!(
+        "the store has trouble of its own ({what}); start the same command again later",
+        "ストア側の障害です ({what})。後で同じコマンドを実行してください"
     )
 }
 
@@ -111,6 +143,12 @@ mod tests {
         assert!(error("400 Bad Request", "AuthorizationHeaderMalformed").to_string().contains("AWS_REGION"));
         assert!(of("Received redirect without LOCATION, this normally").to_string().contains("AWS_REGION"));
         assert!(error("404 Not Found", "NoSuchBucket").to_string().contains("there is no such bucket"));
+        assert!(of(&format!("{words}301 Moved Permanently: ")).to_string().contains("AWS_REGION"));
+        assert!(
+            of(&format!("{words}502 Bad Gateway: ")).to_string().contains("(HTTP 502); start the same command again")
+        );
+        assert!(of("Missing AccessKeyId").to_string().contains("there are no keys"));
+        assert!(of("HTTP error: received corrupt message of type InvalidContentType").to_string().contains("http://"));
         assert_eq!(error("403 Forbidden", "QuotaExceeded").kind(), ErrorKind::StorageFull);
         assert_eq!(of(&format!("{words}507 Insufficient Storage: ")).kind(), ErrorKind::StorageFull);
         assert_eq!(error("503 Slow Down", "SlowDown").to_string(), "SlowDown: why not");

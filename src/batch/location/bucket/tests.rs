@@ -151,3 +151,17 @@ fn a_manifest_is_not_written_over_another() {
     two.replace(b"two").unwrap();
     assert!(one.replace(b"one again").is_err());
 }
+
+#[test]
+fn names_and_addresses_that_cannot_be_are_told() {
+    for (bucket, folder) in [("", "x"), ("b", "a//b"), ("b", "a/../b"), ("b", "./c"), ("b", "/x")] {
+        assert!(is_name(bucket, folder).is_err(), "{bucket} {folder}");
+    }
+    for (bucket, folder) in [("b", ""), ("b", "a/b/"), ("b", "a b/ü.x")] {
+        assert!(is_name(bucket, folder).is_ok(), "{bucket} {folder}");
+    }
+    for address in ["127.0.0.1:9000", "http://", "https:///x", "http://:80", "minio"] {
+        assert!(is_address(address).unwrap_err().to_string().contains("AWS_ENDPOINT_URL"), "{address}");
+    }
+    assert!(is_address("http://minio:9000").is_ok());
+}

@@ -25,6 +25,12 @@ pub struct InspectArgs {
         help = tell("Write the norms of the blocks as a chart (SVG); one LoRA", "ブロックのノルムをグラフ (SVG) に書きます。LoRA は一つだけ"),
     )]
     chart: Option<PathBuf>,
+    #[arg(
+        long, value_name = "FILE|DIR",
+        help = tell("Show what `lbw atlas` found about it; a second one is compared with the first; one LoRA",
+            "`lbw atlas` の結果を添えます。二つ目は一つ目と比べます。LoRA は一つだけ"),
+    )]
+    atlas: Vec<PathBuf>,
     #[arg(long, help = tell("Print the result as JSON", "結果を JSON で出力します"))]
     json: bool,
     #[command(flatten)]
@@ -34,6 +40,11 @@ pub struct InspectArgs {
 pub fn run(args: &InspectArgs, terminal: Terminal) -> CommandResult {
     if args.chart.is_some() && args.loras.len() > 1 {
         let message = say!("--chart draws one LoRA", "--chart で描けるのは LoRA 一つです");
+        return Err(Error::words(code::USAGE, message).into());
+    }
+    if !args.atlas.is_empty() && (args.loras.len() > 1 || args.atlas.len() > 2) {
+        let message =
+            say!("--atlas shows one LoRA, and two atlases at most", "--atlas は LoRA 一つに、アトラスは二つまでです");
         return Err(Error::words(code::USAGE, message).into());
     }
     let (mut session, mut failed) = (None, Vec::new());
@@ -56,5 +67,8 @@ fn look(name: &str, args: &InspectArgs, session: &mut Option<Session>) -> app::R
     if let Some(chart) = &args.chart {
         inspected.write_chart(chart)?;
     }
-    Ok(inspected.answer())
+    match args.atlas.as_slice() {
+        [] => Ok(inspected.answer()),
+        atlases => inspected.with_atlases(atlases),
+    }
 }

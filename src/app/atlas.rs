@@ -1,0 +1,253 @@
+//! What each block of a LoRA does on a checkpoint, alone and in each third of the steps: drawn and measured, without a goal.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::draw::{Event, Sink};
+use super::easel::{Easel, missing};
+use super::error::{Error, Result};
+use super::folder::Folder;
+use super::lora;
+use super::renderer::Renderer;
+use super::scene::{Scene, Version, one_setting, that_matter};
+use super::session::{Asked, Session};
+use super::store::read_cell;
+use super::subject::Subject;
+use crate::diagnostic::{Language, code};
+use crate::files;
+use crate::files::limits::TEXT;
+use crate::lora::LoraHashes;
+use crate::say;
+use crate::study::analyzer_prompt::tags_behind;
+pub use crate::study::atlas::{Atlas, compare};
+use crate::study::atlas::{Block, Measure, Named, read};
+use crate::study::report::Work;
+use crate::study::tune::{Attribute, Look};
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub struct Wish {
+    /// The LoRA, where none is marked lbw=XYZ.
+    pub lora: Option<String>,
+    /// How many seeds, counting up, every prompt is drawn with.
+    pub seeds: usize,
+    /// Whether with all steps, and not with a quarter of them.
+    pub whole: bool,
+    /// The folder of the pictures and the atlas; a run that was stopped goes on in it.
+    pub output: PathBuf,
+    /// The language of the page.
+    pub language: Language,
+}
+
+/// The atlas, and the page that shows it.
+pub struct Drawn {
+    /// What the blocks do.
+    pub atlas: Atlas,
+    /// `atlas.html`.
+    pub page: PathBuf,
+}
+
+/// Draws each block alone, measures, and writes the atlas.
+pub fn atlas(
+    session: Arc<Session>,
+    asked: Vec<Asked>,
+    wish: &Wish,
+    renderer: &mut dyn Renderer,
+    sink: &mut dyn Sink,
+) -> Result<Drawn> {
+    if wish.seeds == 0 {
+        let message = say!("--seeds 0: at least one seed is needed", "--seeds 0: シードは一つ以上要ります");
+        return Err(Error::words(code::STUDY, message));
+    }
+    let lora = wish.lora.as_deref();
+    let (first, texts) = one_setting(asked, lora)?;
+    let mut subject = Subject::new(session, first, lora, ["0".to_owned(), "1".to_owned()])?;
+    for found in subject.check()? {
+        sink.event(Event::Found(&found));
+    }
+    let (steps, parts) = wish.steps(&subject)?;
+    is_open(&subject)?;
+    let folder = Folder::open(&wish.output, &json!({ "atlas": texts }), &mut subject, sink)?;
+    let seed = |n: usize| subject.seed().saturating_add(i64::try_from(n).unwrap_or(i64::MAX));
+    let scene = |text: &String, n| Scene { prompt: text.clone(), seed: seed(n) };
+    let scenes = texts.iter().flat_map(|text| (0..wish.seeds).map(move |n| scene(text, n))).collect();
+    let easel = Easel { renderer, model: &subject.model, cells: folder.cells(), sink, work: Work::default() };
+    let mut easel = Drawing { easel, subject: &subject, lora, scenes, steps, parts };
+    let atlas = easel.draw(&folder, wish.language)?;
+    folder.write("atlas", &atlas, &atlas.page(&mut |name| read_cell(&folder.path(name)))?)?;
+    Ok(Drawn { atlas, page: folder.path("atlas.html") })
+}
+
+/// Reads an atlas: its file, or the folder that it lies in.
+pub fn open(path: &Path) -> Result<Atlas> {
+    let file = if path.is_dir() { path.join("atlas.json") } else { path.to_owned() };
+    let text = files::read(&file, TEXT).map_err(|e| Error::reading(&file, &e))?;
+    let atlas: Atlas = serde_json::from_slice(&text).map_err(|e| {
+        let file = file.display();
+        let message = say!("{file}: this is no atlas: {e}", "{file}: アトラスではありません: {e}");
+        Error::file(code::UNUSABLE_FILE, message)
+            .help(say!("`lbw atlas` makes one: atlas.json", "`lbw atlas` が作る atlas.json を指定してください"))
+    })?;
+    let lists =
+        || atlas.blocks.iter().flat_map(|block| block.parts.iter().chain([&block.always])).chain([&atlas.whole]);
+    if atlas.format != Atlas::FORMAT || lists().any(|measures| measures.len() != atlas.attributes.len()) {
+        let file = file.display();
+        let message = say!("{file}: an atlas of another lbw", "{file}: ほかの版の lbw のアトラスです");
+        return Err(Error::file(code::UNUSABLE_FILE, message)
+            .help(say!("`lbw atlas` makes it anew", "`lbw atlas` で作り直してください")));
+    }
+    Ok(atlas)
+}
+
+impl Wish {
+    /// The steps of each picture, and their parts.
+    fn steps(&self, subject: &Subject) -> Result<(u32, Vec<[u32; 2]>)> {
+        const LEAST: u32 = 6;
+        let whole = subject.whole_steps();
+        let steps = if self.whole { whole } else { (whole / 4).max(LEAST).min(whole) };
+        match Atlas::parts_of(steps) {
+            Some(parts) => Ok((steps, parts)),
+            None => {
+                let message = say!(
+                    "--steps {whole}: an atlas needs at least {LEAST}, two for each third",
+                    "--steps {whole}: アトラスには少なくとも {LEAST} ステップ (3 分の 1 ごとに 2) が要ります"
+                );
+                Err(Error::words(code::STUDY, message))
+            }
+        }
+    }
+}
+
+/// An error where a tag has a window of its own: it would stand in the way of the parts.
+fn is_open(subject: &Subject) -> Result<()> {
+    let full = subject
+        .plan_of(subject.marked.with(&subject.reference, &subject.complement(&subject.reference)?), subject.seed())?;
+    let is_meant = |name: &str| subject.marked.names.iter().any(|meant| meant == name);
+    match full.loras().find(|lora| is_meant(&lora.name) && !lora.window.is_always()) {
+        None => Ok(()),
+        Some(lora) => {
+            let name = &lora.name;
+            let message = say!(
+                "the tag of {name} has start=, stop= or step=, and an atlas looks at each third of the steps",
+                "{name} のタグに start=・stop=・step= がありますが、アトラスはステップを三つに分けて調べます"
+            );
+            Err(Error::words(code::STUDY, message).help(say!("take it out of the tag", "タグからそれを外してください")))
+        }
+    }
+}
+
+struct Drawing<'a> {
+    easel: Easel<'a>,
+    subject: &'a Subject,
+    lora: Option<&'a str>,
+    scenes: Vec<Scene>,
+    steps: u32,
+    parts: Vec<[u32; 2]>,
+}
+
+impl Drawing<'_> {
+    fn draw(&mut self, folder: &Folder, language: Language) -> Result<Atlas> {
+        let subject = self.subject;
+        let first = self.scenes.first().cloned().ok_or_else(missing)?;
+        let names = subject.blocks();
+        let all = (0..names.len()).map(|block| (block, 1.0));
+        let (lora, steps) = (self.lora, self.steps);
+        let plan = |vector: &str| first.plan(subject, lora, Version::Vector(vector), steps);
+        let matter = that_matter(&mut self.easel, subject, all, plan)?;
+        let mut versions =
+            vec![("base".to_owned(), Version::Base), ("full".to_owned(), Version::Vector(&subject.reference))];
+        let vectors = matter.iter().map(|block| self.alone(&names, *block)).collect::<Result<Vec<_>>>()?;
+        for (block, vector) in matter.iter().zip(&vectors) {
+            let name = names[*block];
+            versions.push((name.to_owned(), Version::Alone(vector, None)));
+            for [from, to] in self.parts_of(name) {
+                versions.push((format!("{name}-{from}-{to}"), Version::Alone(vector, Some([*from, *to]))));
+            }
+        }
+        let mut plans = Vec::new();
+        for (name, version) in &versions {
+            for scene in &self.scenes {
+                let plan = scene.plan(subject, self.lora, *version, self.steps)?;
+                plans.push((format!("{}-{name}", scene.seed), plan));
+            }
+        }
+        let files = self.easel.draw(plans)?;
+        let mut looks = Vec::new();
+        for files in files.chunks(self.scenes.len()) {
+            looks.push(files.iter().map(|file| self.easel.look(&read_cell(file)?, true)).collect::<Result<Vec<_>>>()?);
+        }
+        let (loras, model) = self.named()?;
+        let picture = |version: usize| folder.relative(&files[version * self.scenes.len()]);
+        let attributes = attributes(&looks);
+        let (base, full) = (&looks[0], &looks[1]);
+        let readings = |version: &Vec<Look>| -> Vec<Vec<f64>> {
+            let scenes = base.iter().zip(full).zip(version);
+            scenes.map(|((base, full), look)| read(&attributes, base, full, look)).collect()
+        };
+        let whole = readings(full);
+        let mut measures = looks.iter().map(|version| Measure::all(&attributes, &readings(version), &whole)).skip(1);
+        let mut next = || measures.next().ok_or_else(missing);
+        let (of_whole, mut at, mut blocks) = (next()?, 2, Vec::new());
+        for block in &matter {
+            let (name, always) = (names[*block], next()?);
+            let parts: Vec<_> = self.parts_of(name).iter().map(|_| next()).collect::<Result<_>>()?;
+            blocks.push(Block { id: name.to_owned(), always, picture: picture(at), parts });
+            at += 1 + self.parts_of(name).len();
+        }
+        let idle = (0..names.len()).filter(|block| !matter.contains(block)).map(|block| names[block].to_owned());
+        let vector = vec!["1"; names.len()].join(",");
+        Ok(Atlas {
+            format: Atlas::FORMAT,
+            language,
+            model,
+            loras,
+            tags: tags_behind("", &subject.marked.with(&vector, &subject.complement(&subject.reference)?))
+                .trim()
+                .to_owned(),
+            scenes: self.scenes.iter().map(|scene| (scene.prompt.clone(), scene.seed)).collect(),
+            steps: self.steps,
+            parts: self.parts.clone(),
+            attributes,
+            whole: of_whole,
+            blocks,
+            idle: idle.collect(),
+            references: [picture(0), picture(1)],
+            work: self.easel.work,
+        })
+    }
+
+    fn alone(&self, names: &[&str], only: usize) -> Result<String> {
+        let weight = |block: usize| if block == only { 1.0 } else { 0.0 };
+        self.subject.vector(names.iter().enumerate().map(|(at, block)| (*block, weight(at))))
+    }
+
+    /// The parts in which a block is drawn: BASE acts on the prompt, before all of them.
+    fn parts_of(&self, name: &str) -> &[[u32; 2]] {
+        if name == "BASE" { &[] } else { &self.parts }
+    }
+
+    fn named(&mut self) -> Result<(Vec<Named>, Named)> {
+        let subject = self.subject;
+        let mut loras = Vec::new();
+        for name in &subject.marked.names {
+            // Where another host draws, the file may be there alone.
+            let hash = match lora::find(name, &subject.session) {
+                Ok(path) => Some(LoraHashes::of_file(&path)?.sha256),
+                Err(_) => None,
+            };
+            loras.push(Named { name: name.clone(), hash });
+        }
+        let stem = subject.model.checkpoint.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+        let hash = self.easel.renderer.model_hash(&subject.model)?;
+        Ok((loras, Named { name: stem.unwrap_or_default(), hash: Some(hash) }))
+    }
+}
+
+/// What can be measured: styles only where the checkpoint has looked.
+fn attributes(looks: &[Vec<Look>]) -> Vec<Attribute> {
+    let sees = looks.iter().flatten().all(|look| look.seen.is_some());
+    let all = [Attribute::Colors, Attribute::Lines, Attribute::Composition, Attribute::Motif, Attribute::Style];
+    all.into_iter().filter(|attribute| sees || *attribute != Attribute::Style).collect()
+}

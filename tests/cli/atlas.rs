@@ -1,0 +1,105 @@
+//! `lbw atlas` as a user runs it, and `lbw lora inspect --atlas`.
+
+use serde_json::Value;
+
+use crate::sandbox::{Sandbox, json};
+
+const SMALL: [&str; 8] = ["--width", "128", "--height", "128", "--sampler", "Euler a", "--cfg-scale", "4"];
+const PROMPT: &str = "yellow star, blue background, thick outline <lora:overcooked:1>";
+
+#[track_caller]
+fn atlas(s: &Sandbox, code: i32, args: &[&str]) -> (String, String) {
+    s.expect(code, &[&["atlas"], args, &SMALL].concat())
+}
+
+fn share(block: &Value, at: usize) -> f64 {
+    block["always"][at]["share"].as_f64().unwrap()
+}
+
+#[test]
+fn blocks_are_drawn_alone_and_in_each_third_of_the_steps() {
+    let s = Sandbox::new();
+    let args = [PROMPT, "--seeds", "1", "--seed", "3", "--steps", "8"];
+    let map = json(&atlas(&s, 0, &[&args[..], &["--json"]].concat()).0);
+    assert_eq!((&map["steps"], &map["parts"]), (&json("6"), &json("[[0,2],[2,4],[4,6]]")));
+    assert_eq!(map["attributes"], json(r#"["colors","lines","composition","motif","style"]"#));
+    assert_eq!(map["scenes"], json(&format!("[[\"{PROMPT}\",3]]")));
+    let blocks = map["blocks"].as_array().unwrap();
+    let of = |id: &str| blocks.iter().find(|block| block["id"] == id).unwrap();
+    // OUT04 was trained to do the damage; BASE has no thirds.
+    let worst = blocks.iter().max_by(|p, q| share(p, 1).total_cmp(&share(q, 1))).unwrap();
+    assert_eq!(worst["id"], "OUT04", "{map}");
+    for block in blocks {
+        let parts = block["parts"].as_array().unwrap();
+        assert_eq!(parts.len(), if block["id"] == "BASE" { 0 } else { 3 }, "{block}");
+        assert!(parts.iter().chain([&block["always"]]).all(|measures| measures.as_array().unwrap().len() == 5));
+        assert!(s.path("lbw-atlas").join(block["picture"].as_str().unwrap()).is_file(), "{block}");
+    }
+    let thirds: Vec<f64> =
+        of("OUT04")["parts"].as_array().unwrap().iter().map(|third| third[1]["share"].as_f64().unwrap()).collect();
+    assert!(thirds.iter().all(|third| *third < share(of("OUT04"), 1)) && thirds[0] > 0.1, "{thirds:?}");
+    // The infotext of a picture says how it was made.
+    let cells = s.names("lbw-atlas/cells");
+    let third = cells.iter().find(|name| name.contains("OUT04-2-4")).unwrap();
+    let (info, _) = s.expect(0, &["info", &format!("lbw-atlas/cells/{third}")]);
+    assert!(info.contains(":step=2-4>"), "{info}");
+
+    let html = s.text("lbw-atlas/atlas.html");
+    assert!(html.contains("<table>") && html.contains("last third") && html.contains("OUT04 alone does"));
+    // What is there is not drawn again; the words, in both languages.
+    let (english, _) = atlas(&s, 0, &args);
+    assert!(english.contains("OUT04 alone does") && english.ends_with("lbw-atlas/atlas.html\n"), "{english}");
+    let (japanese, _) = atlas(&s, 0, &[&args[..], &["--lang", "ja"]].concat());
+    assert!(
+        japanese.contains("OUT04 だけで") && s.text("lbw-atlas/atlas.html").contains("<html lang=ja>"),
+        "{japanese}"
+    );
+    assert_eq!(json(&s.text("lbw-atlas/atlas.json"))["work"]["drawn"], 0);
+
+    // Beside the file, and beside another atlas.
+    let (shown, _) = s.expect(0, &["lora", "inspect", "overcooked", "--atlas", "lbw-atlas"]);
+    assert!(shown.contains("OUT04 alone does") && shown.contains("modules"), "{shown}");
+    let other =
+        [PROMPT, "--seeds", "1", "--seed", "9", "--steps", "6", "-o", "other", "--width", "64", "--height", "64"];
+    s.expect(0, &[&["atlas"], &other[..], &SMALL[4..]].concat());
+    let both = ["lora", "inspect", "overcooked", "--atlas", "lbw-atlas", "--atlas", "other/atlas.json", "--json"];
+    let compared = &s.json(&both)["comparison"];
+    assert_eq!(compared["same"], json("[true,true,true]"));
+    let ranks = compared["ranks"].as_array().unwrap();
+    assert!(
+        ranks.len() == 5 && ranks.iter().all(|rank| rank[1].is_null() || rank[1].as_f64().unwrap().abs() <= 1.0),
+        "{compared}"
+    );
+    let (told, _) = s.expect(0, &both[..7]);
+    assert!(told.contains("ranked alike by"), "{told}");
+    // An atlas of another file.
+    let (_, err) = s.expect(2, &["lora", "inspect", "house", "--atlas", "lbw-atlas"]);
+    assert!(err.contains("the atlas is of overcooked"), "{err}");
+}
+
+#[test]
+fn what_cannot_be_mapped_is_told() {
+    let s = Sandbox::new();
+    s.write("no.json", "{}");
+    s.write("old.json", r#"{"format":0,"model":{"name":"m"},"loras":[],"tags":"","scenes":[],"steps":6,"parts":[],"attributes":[],"whole":[],"blocks":[],"idle":[],"references":["",""]}"#);
+    for (args, words) in [
+        (&[PROMPT, "--steps", "5"][..], "an atlas needs at least 6"),
+        (&[PROMPT, "--seeds", "0"], "at least one seed"),
+        (&["red circle"], "loads no LoRA"),
+        (&["red circle <lora:overcooked:1:stop=3>", "--steps", "8"], "has start=, stop= or step="),
+    ] {
+        let (_, err) = atlas(&s, 2, args);
+        assert!(err.contains(words), "{err}");
+    }
+    for (args, words) in [
+        (&["house", "--atlas", "none"][..], "none"),
+        (&["house", "--atlas", "no.json"], "this is no atlas"),
+        (&["house", "--atlas", "old.json"], "an atlas of another lbw"),
+    ] {
+        let (_, err) = s.expect(3, &[&["lora", "inspect"], args].concat());
+        assert!(err.contains(words), "{err}");
+    }
+    let (_, err) = s.expect(2, &["lora", "inspect", "house", "night", "--atlas", "no.json"]);
+    assert!(err.contains("--atlas shows one LoRA"), "{err}");
+    assert!(!s.path("lbw-atlas").exists());
+}
