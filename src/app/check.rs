@@ -17,6 +17,7 @@ use crate::say;
 /// What is to be said of each input: a prompt, or a file of prompts or presets.
 pub fn check(session: &Session, inputs: &[String], memory: &Memory<'_>) -> Result<Vec<Diagnostic>> {
     let mut found = session.found.clone();
+    found.extend(memory.found());
     for input in inputs {
         let path = Path::new(input);
         found.extend(match path.exists() || is_standard_input(path) {

@@ -77,6 +77,11 @@ impl<'s> Memory<'s> {
         Memory { session, settings, engines: Mutex::default() }
     }
 
+    /// What is to be said of the settings, whatever is drawn.
+    pub fn found(&self) -> Vec<Diagnostic> {
+        self.settings.without_gain()
+    }
+
     /// What is to be said of `plan`: that it takes too much, or what is saved. Nothing where there is no limit.
     pub fn check(&self, plan: &Plan, model: &ModelFiles) -> Vec<Diagnostic> {
         match self.settings.memory.and_then(|_| self.of(plan, model)) {

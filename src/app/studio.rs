@@ -400,7 +400,7 @@ pub fn open_engine(
         skip_unused: true,
     };
     let engine = Engine::new(checkpoint, options)?;
-    let mut found = without_gain(&engine, settings);
+    let mut found = settings.without_gain();
     if let (count @ 1.., Some(example)) = engine.unused_tensors() {
         let path = model.checkpoint.display();
         let message = say!(
@@ -424,30 +424,32 @@ pub fn open_engine(
     Ok((engine, found))
 }
 
-/// Types of numbers that were asked for and cost something without a gain, or have no effect.
-fn without_gain(engine: &Engine, settings: &EngineSettings) -> Vec<Diagnostic> {
-    let (precision, on_cpu) = (engine.precision(), settings.device.is_cpu());
-    let name = precision.name();
-    let mut found = Vec::new();
-    if on_cpu && precision != Precision::F32 {
-        found.push(say!(
+impl EngineSettings {
+    /// Types of numbers that were asked for and cost something without a gain, or have no effect.
+    pub fn without_gain(&self) -> Vec<Diagnostic> {
+        let (precision, on_cpu) = (self.operators.precision(&self.device), self.device.is_cpu());
+        let name = precision.name();
+        let mut found = Vec::new();
+        if on_cpu && precision != Precision::F32 {
+            found.push(say!(
             "computing in {name} on the CPU is slower than in f32 and less exact; it is there to see what a GPU's arithmetic does to a picture",
             "CPU での {name} の計算は f32 より遅く、精度も落ちます。GPU の計算で画像がどう変わるかを見るためのものです"
         ));
-    }
-    if precision == Precision::Bf16 {
-        found.push(say!(
+        }
+        if precision == Precision::Bf16 {
+            found.push(say!(
             "bf16 keeps 8 bits of each number: pictures differ visibly from those of f32; f16 takes as much memory and comes closer",
             "bf16 は数値を 8 ビットの精度で持つため、画像が f32 と目に見えて変わります。f16 なら同じメモリーでより近くなります"
         ));
-    }
-    if settings.weights == Held::Half && !(on_cpu && precision == Precision::F32) {
-        found.push(say!(
+        }
+        if self.weights == Held::Half && !(on_cpu && precision == Precision::F32) {
+            found.push(say!(
             "--weights f16 is for the CPU's own arithmetic: here weights are held in {name} as --precision says, and the text encoders' are given back after use",
             "--weights f16 は CPU 独自の計算のためのものです。ここでは重みを --precision の {name} で持ち、テキストエンコーダーの重みは使うたびに手放します"
         ));
+        }
+        found.into_iter().map(|message| Diagnostic::new(code::NO_GAIN, message)).collect()
     }
-    found.into_iter().map(|message| Diagnostic::new(code::NO_GAIN, message)).collect()
 }
 
 /// How it is known what the network predicts, where that is not the usual.

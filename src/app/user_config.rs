@@ -10,6 +10,7 @@ use super::error::{Error, Result};
 use super::files::read_text;
 use crate::batch::wrong_option;
 use crate::diagnostic::{Diagnostic, Language, Source, Text, code, did_you_mean};
+use crate::model::ops::Precision;
 use crate::say;
 
 /// What a configuration says.
@@ -23,10 +24,14 @@ pub struct UserConfig {
     pub places: Places,
     /// Where plans are executed.
     pub device: Option<String>,
+    /// How much memory may be taken.
+    pub memory: Option<String>,
+    /// The type of number that networks compute in.
+    pub precision: Option<Precision>,
 }
 
 /// The keys, which are called as flags are.
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 13] = [
     "lang",
     "quiet",
     "webui-dir",
@@ -37,6 +42,8 @@ const KEYS: [&str; 11] = [
     "presets",
     "element-presets",
     "device",
+    "memory",
+    "precision",
     "settings",
 ];
 
@@ -123,6 +130,18 @@ impl UserConfig {
                 self.device = Some(text()?.to_owned());
                 return Ok(());
             }
+            "memory" => {
+                self.memory = Some(text()?.to_owned());
+                return Ok(());
+            }
+            "precision" => {
+                let named = [Precision::F32, Precision::F16, Precision::Bf16];
+                let named = named.into_iter().find(|precision| Some(precision.name()) == value.as_str());
+                let wrong =
+                    || Wrong::Value(say!("\"f32\", \"f16\" or \"bf16\"", "\"f32\"、\"f16\"、\"bf16\" のどれか"));
+                self.precision = Some(named.ok_or_else(wrong)?);
+                return Ok(());
+            }
             "lora-dir" => &mut self.places.loras,
             "embeddings-dir" => &mut self.places.embeddings,
             "upscaler-dir" => &mut self.places.upscalers,
@@ -199,10 +218,11 @@ mod tests {
     fn everything_is_taken() {
         let config = read(
             "lang = \"ja\"\nquiet = true\nwebui-dir = \"/w\"\nlora_dir = [\"/a\", \"b\"]\npresets = \"/p.yaml\"\n\
-             device = \"cpu\"\n[settings]\nsteps = 9\n\"Sampler\" = \"Euler a\"\n",
+             device = \"cpu\"\nmemory = \"8g\"\nprecision = \"f32\"\n[settings]\nsteps = 9\n\"Sampler\" = \"Euler a\"\n",
         )
         .unwrap();
         assert_eq!((config.language, config.quiet), (Some(Language::Ja), true));
+        assert_eq!((config.memory.as_deref(), config.precision), (Some("8g"), Some(Precision::F32)));
         assert_eq!(config.places.webui.as_deref(), Some(Path::new("/w")));
         assert_eq!(config.places.loras[0], Path::new("/a"));
         assert!(config.places.loras[1].ends_with("b") && config.places.loras[1].is_absolute(), "beside the file");

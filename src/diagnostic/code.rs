@@ -724,12 +724,14 @@ codes! {
     E0720 BAD_CONFIG "the user's configuration cannot be used"
     "`config.toml` in the folder `lbw` of the system's folder for configurations (on Linux `~/.config/lbw/config.toml`), or the file \
      that `LBW_CONFIG` names, holds what is always meant:\n\n```toml\nwebui-dir = \"~/stable-diffusion-webui\"\nlora-dir = \
-     [\"~/loras\"]\npresets = [\"mine.yaml\"]\nlang = \"ja\"\n\n[settings]\nsampler = \"Euler a\"\nsteps = 28\n```\n\nPaths that \
+     [\"~/loras\"]\npresets = [\"mine.yaml\"]\nlang = \"ja\"\n\n[settings]\nsampler = \"Euler a\"\nsteps = 28\n```\n\nOther keys are quiet, \
+     embeddings-dir, upscaler-dir, styles-file, element-presets, device, memory and precision, as the flags are called. Paths that \
      are relative lie beside the file. `LBW_CONFIG=` (empty) leaves it unread."
     "ユーザーの設定ファイルを使えません"
     "システムの設定用フォルダーにある `lbw/config.toml` (Linux では `~/.config/lbw/config.toml`)、または `LBW_CONFIG` が指すファイルには、\
      いつも使う指定を書けます:\n\n```toml\nwebui-dir = \"~/stable-diffusion-webui\"\nlora-dir = [\"~/loras\"]\npresets = \
-     [\"mine.yaml\"]\nlang = \"ja\"\n\n[settings]\nsampler = \"Euler a\"\nsteps = 28\n```\n\n相対パスはこのファイルのあるフォルダーから\
+     [\"mine.yaml\"]\nlang = \"ja\"\n\n[settings]\nsampler = \"Euler a\"\nsteps = 28\n```\n\nほかのキーは、フラグと同じ名前の quiet、\
+     embeddings-dir、upscaler-dir、styles-file、element-presets、device、memory、precision です。相対パスはこのファイルのあるフォルダーから\
      数えます。`LBW_CONFIG=` (空) で読まないようにできます。"
     N0721 FROM_CONFIG "settings of the user's configuration are in force"
     "What stands under `[settings]` in the user's configuration holds where neither the text nor a flag says anything. `LBW_CONFIG=` \

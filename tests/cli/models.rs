@@ -52,6 +52,18 @@ fn numbers_have_a_type() {
     let mean = off.sum::<f64>() / exact.as_raw().len() as f64;
     assert!(mean > 0.0 && mean < 8.0, "{mean}");
 
+    // Whoever only asks is told, too, and whoever takes warnings for errors is refused.
+    for command in ["plan", "check"] {
+        let words = [command, "red circle", "--precision", "f16"];
+        let (_, err) = s.expect(0, &words);
+        assert!(err.contains("computing in f16 on the CPU is slower"), "{err}");
+        s.expect(2, &[&words[..], &["--strict"]].concat());
+    }
+    // What is always meant stands in the user's configuration.
+    s.write("config.toml", "precision = \"f16\"\nmemory = \"1m\"\n");
+    let (_, err) = expect(3, s.lbw(&["plan", "red circle"]).env("LBW_CONFIG", s.path("config.toml")));
+    assert!(err.contains("W0718") && err.contains("E0719"), "{err}");
+
     let (_, err) = expect(2, s.lbw(&["a", "--precision", "f16"]).env("LBW_KERNELS", "portable"));
     assert!(err.contains("portable computes in f32 only, not in f16"), "{err}");
     let (_, err) = s.expect(2, &["a", "--precision", "bf16", "-o", "x.png"]);

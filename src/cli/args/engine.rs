@@ -82,6 +82,7 @@ impl EngineArgs {
             PrecisionArg::F16 => Precision::F16,
             PrecisionArg::Bf16 => Precision::Bf16,
         });
+        let precision = precision.or(user::config().precision);
         let operators = operators.parse::<OperatorChoice>().map_err(|e| {
             let e = e.said();
             let message = say!("LBW_KERNELS={operators}: {e}", "LBW_KERNELS={operators}: {e}", with e);
@@ -99,7 +100,7 @@ impl EngineArgs {
             app::Error::words(code::NO_DEVICE, say!("--precision: {e}", "--precision: {e}", with e))
         })?;
         // A card's memory ends where it ends: pictures that need less of it are drawn so without being asked.
-        let memory = self.memory.as_deref().or(device.is_cuda().then_some("auto"));
+        let memory = self.memory.as_deref().or(user::config().memory.as_deref()).or(device.is_cuda().then_some("auto"));
         let memory = memory.map(|text| app::memory::allowed(text, &device)).transpose()?;
         Ok(EngineSettings {
             operators,

@@ -43,9 +43,10 @@ pub fn run(args: &PlanArgs, terminal: Terminal) -> CommandResult {
     if args.compare {
         return asked.iter().try_for_each(|asked| compare(asked, &session, args.json, terminal));
     }
+    let settings = args.engine.settings()?;
+    let found = [found, settings.without_gain()].concat();
     let (jobs, found) = jobs(&session, &asked, found)?;
     terminal.say_all(&found);
-    let settings = args.engine.settings()?;
     let is_asked = !args.json || settings.memory.is_some();
     let memory = Memory::new(&session, settings);
     let mut said = Vec::new();
