@@ -101,7 +101,7 @@ pub enum Command {
     Plan(plan::PlanArgs),
     #[command(
         about = tell(
-            "Check prompt and preset files, or prompts, and report everything that is wrong or surprising",
+            "Report what is wrong or surprising in prompts and files of prompts",
             "プロンプトやファイル、プリセットの誤りや意外な点をすべて報告します"
         ),
     )]
@@ -159,8 +159,8 @@ pub enum Command {
     Tune(Box<tune::TuneArgs>),
     #[command(
         about = tell(
-            "A map of what each block of a LoRA does, alone and in each third of the steps",
-            "LoRA の各ブロックが、単独で、ステップの 3 分の 1 ごとに何をするかの地図"
+            "Map what each block of a LoRA does, alone and by thirds of the steps",
+            "LoRA の各ブロックが単独で、3 分の 1 ごとに何をするかの地図"
         ),
     )]
     Atlas(Box<atlas::AtlasArgs>),
