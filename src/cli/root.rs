@@ -101,7 +101,7 @@ pub enum Command {
     Plan(plan::PlanArgs),
     #[command(
         about = tell(
-            "Report what is wrong or surprising in prompts and files of prompts",
+            "Report what is wrong or surprising in prompts and preset files",
             "プロンプトやファイル、プリセットの誤りや意外な点をすべて報告します"
         ),
     )]
