@@ -109,7 +109,7 @@ pub enum Command {
     #[command(
         about = tell(
             "Draw an XYZ plot: a grid of pictures over blocks, weights, presets, seeds and settings",
-            "XYZ プロットを描きます: ブロック・重み・プリセット・シード・設定を変えた画像のグリッド"
+            "XYZ プロット: ブロック・重み・プリセット・シード・設定を変えた画像の格子"
         ),
     )]
     Xyz(Box<xyz::XyzArgs>),
@@ -128,7 +128,7 @@ pub enum Command {
     #[command(about = tell("Explain a diagnostic code", "診断のコードを説明します"))]
     Explain(explain::ExplainArgs),
     #[command(
-        about = tell("Prompt files to PNGs, checked first and resumable", "プロンプトのファイルから PNG を描きます。先に確かめ、途中から再開できます"),
+        about = tell("Prompt files to PNGs, checked first and resumable", "プロンプトのファイルから PNG へ。先に確かめ、途中から再開できます"),
     )]
     Batch(batch::BatchArgs),
     #[command(about = tell("Measure how long the parts of an image take on this machine", "画像の各部分にこのマシンでかかる時間を測ります"))]
