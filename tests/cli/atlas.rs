@@ -19,16 +19,17 @@ fn share(block: &Value, at: usize) -> f64 {
 #[test]
 fn blocks_are_drawn_alone_and_in_each_third_of_the_steps() {
     let s = Sandbox::new();
-    let args = [PROMPT, "--seeds", "1", "--seed", "3", "--steps", "8"];
+    let args = [PROMPT, "--seeds", "1", "--seed", "1", "--steps", "8"];
     let map = json(&atlas(&s, 0, &[&args[..], &["--json"]].concat()).0);
     assert_eq!((&map["steps"], &map["parts"]), (&json("6"), &json("[[0,2],[2,4],[4,6]]")));
     assert_eq!(map["attributes"], json(r#"["colors","lines","composition","motif","style"]"#));
-    assert_eq!(map["scenes"], json(&format!("[[\"{PROMPT}\",3]]")));
+    assert_eq!(map["scenes"], json(&format!("[[\"{PROMPT}\",1]]")));
     let blocks = map["blocks"].as_array().unwrap();
     let of = |id: &str| blocks.iter().find(|block| block["id"] == id).unwrap();
-    // OUT04 was trained to do the damage; BASE has no thirds.
-    let worst = blocks.iter().max_by(|p, q| share(p, 1).total_cmp(&share(q, 1))).unwrap();
-    assert_eq!(worst["id"], "OUT04", "{map}");
+    // `overcooked` was trained in the last blocks and the text encoder.
+    for (id, least, most) in [("BASE", 0.2, 1.0), ("OUT04", 0.2, 1.0), ("M00", 0.0, 0.05), ("OUT00", 0.0, 0.05)] {
+        assert!((least..most).contains(&share(of(id), 0)), "{}", of(id));
+    }
     for block in blocks {
         let parts = block["parts"].as_array().unwrap();
         assert_eq!(parts.len(), if block["id"] == "BASE" { 0 } else { 3 }, "{block}");
@@ -36,8 +37,8 @@ fn blocks_are_drawn_alone_and_in_each_third_of_the_steps() {
         assert!(s.path("lbw-atlas").join(block["picture"].as_str().unwrap()).is_file(), "{block}");
     }
     let thirds: Vec<f64> =
-        of("OUT04")["parts"].as_array().unwrap().iter().map(|third| third[1]["share"].as_f64().unwrap()).collect();
-    assert!(thirds.iter().all(|third| *third < share(of("OUT04"), 1)) && thirds[0] > 0.1, "{thirds:?}");
+        of("OUT04")["parts"].as_array().unwrap().iter().map(|third| third[0]["share"].as_f64().unwrap()).collect();
+    assert!(thirds.iter().all(|third| *third < share(of("OUT04"), 0)) && thirds[2] > thirds[0], "{thirds:?}");
     // The infotext of a picture says how it was made.
     let cells = s.names("lbw-atlas/cells");
     let third = cells.iter().find(|name| name.contains("OUT04-2-4")).unwrap();
