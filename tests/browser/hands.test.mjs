@@ -29,7 +29,21 @@ async function bench(prompt = TAG, options = {}) {
   const opened = await open(browser, server.url, options);
   await opened.page.evaluate(() => document.querySelector('#look-auto').checked && document.querySelector('#look-auto').click());
   await opened.page.fill('#prompt', prompt);
+  await still(opened.page);
   return { ...opened, text: () => opened.page.inputValue('#prompt') };
+}
+
+/** Until nothing moves any more: what the server says of a prompt makes room for itself, and hands do not begin before. */
+async function still(page) {
+  const places = () => page.evaluate(() => JSON.stringify([...document.querySelectorAll('#prompt, .slot, .chip')].map((part) => {
+    const { x, y, width, height } = part.getBoundingClientRect();
+    return [x, y, width, height];
+  })));
+  for (let [before, same] = ['', 0]; same < 8;) {
+    const now = await places();
+    [before, same] = [now, now === before ? same + 1 : 0];
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
 }
 
 async function until(is) {
@@ -126,6 +140,7 @@ test('presets are put in, shown, kept and given away', async () => {
   const { page, text, settle } = await bench();
   const chip = (name) => page.locator('.chip', { hasText: name }).first();
   await chip('XLOUT1').hover();
+  await page.locator('.ghost:not([hidden])').nth(11).waitFor({ state: 'attached' });
   assert.equal(await page.locator('.ghost:not([hidden])').count(), 12, 'its shape is laid over the sliders');
   await chip('XLOUT1').click();
   assert.equal(await text(), '<lora:overcooked:1:lbw=XLOUT1>');
