@@ -158,7 +158,7 @@ impl Drawing<'_> {
         let matter = that_matter(&mut self.easel, subject, all, plan)?;
         let mut versions =
             vec![("base".to_owned(), Version::Base), ("full".to_owned(), Version::Vector(&subject.reference))];
-        let vectors = matter.iter().map(|block| self.alone(&names, *block)).collect::<Result<Vec<_>>>()?;
+        let vectors = matter.iter().map(|block| subject.alone(*block, 1.0)).collect::<Result<Vec<_>>>()?;
         for (block, vector) in matter.iter().zip(&vectors) {
             let name = names[*block];
             versions.push((name.to_owned(), Version::Alone(vector, None)));
@@ -216,11 +216,6 @@ impl Drawing<'_> {
             references: [picture(0), picture(1)],
             work: self.easel.work,
         })
-    }
-
-    fn alone(&self, names: &[&str], only: usize) -> Result<String> {
-        let weight = |block: usize| if block == only { 1.0 } else { 0.0 };
-        self.subject.vector(names.iter().enumerate().map(|(at, block)| (*block, weight(at))))
     }
 
     /// The parts in which a block is drawn: BASE acts on the prompt, before all of them.

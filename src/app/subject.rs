@@ -129,6 +129,12 @@ impl Subject {
         Ok(vector)
     }
 
+    /// The vector of a block alone.
+    pub fn alone(&self, only: usize, weight: f64) -> Result<String> {
+        let of = |block: usize| if block == only { weight } else { 0.0 };
+        self.vector(self.blocks().into_iter().enumerate().map(|(at, block)| (block, of(at))))
+    }
+
     /// The vector in the shortest layout that reaches all blocks in which the LoRAs have weights.
     pub fn shortest(&self, long: &str, renderer: &mut dyn Renderer) -> Result<String> {
         let entries: Vec<&str> = long.split(',').collect();

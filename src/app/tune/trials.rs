@@ -178,8 +178,7 @@ impl<'a> Trials<'a> {
     /// What a block does alone on the base model, with few steps.
     pub fn alone(&mut self, scale: &Scale, room: Room, scenes: &[Scene]) -> Result<Alone> {
         let blocks = self.subject.blocks();
-        let weight = |block: usize| if block == room.block { room.whole } else { 0.0 };
-        let vector = self.subject.vector(blocks.iter().enumerate().map(|(at, block)| (*block, weight(at))))?;
+        let vector = self.subject.alone(room.block, room.whole)?;
         let name = format!("{}-alone", blocks[room.block]);
         let files = self.draw(scenes, Version::Alone(&vector, None), &name, self.quick)?;
         let looks: Vec<Rc<Look>> = self.looks(&files)?.into_iter().map(Rc::new).collect();

@@ -82,7 +82,7 @@ impl Atlas {
     /// What was drawn, and with what.
     pub fn about(&self) -> Vec<Text> {
         let named = |named: &super::Named| match &named.hash {
-            Some(hash) => format!("{} ({})", named.name, &hash[..hash.len().min(10)]),
+            Some(hash) => format!("{} ({})", named.name, hash.chars().take(10).collect::<String>()),
             None => named.name.clone(),
         };
         let (model, steps, scenes) = (named(&self.model), self.steps, self.scenes.len());
@@ -177,5 +177,20 @@ impl Comparison {
             _ => {}
         }
         said
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stranger_s_atlas_may_say_anything() {
+        let text = r#"{"format":1,"model":{"name":"m","hash":"ハッシュハッシュハッシュ"},"loras":[{"name":"l","hash":null}],"tags":"","scenes":[],
+            "steps":6,"parts":[],"attributes":["colors"],"whole":[{"mean":0,"spread":0,"share":null}],
+            "blocks":[{"id":"X","always":[{"mean":0,"spread":0,"share":0}],"parts":[],"picture":""}],"idle":[],"references":["",""]}"#;
+        let atlas: Atlas = serde_json::from_str(text).unwrap();
+        let said = Text::join(atlas.paragraphs(), "\n").then(&atlas.table());
+        assert!(said.contains("l on m (ハッシュハッシュハッ)") && said.contains("hardly changes colors"), "{said}");
     }
 }
