@@ -1,6 +1,7 @@
 //! How well `lbw tune` finds what was planted, and what it costs. Minutes, so it is no test: `cargo bench --bench tune -- FIRST LAST`
 //! takes the planted LoRAs of these numbers (0 39); 0 to 23 were looked at while the search was made, later ones were not.
-//! `cargo bench --bench tune -- parts` shows instead what the judge sees of each part alone.
+//! `cargo bench --bench tune -- parts` shows instead what the judge sees of each part alone, and what is left of the motifs without
+//! blocks; `-- regret FIRST LAST` what the suggestions gain of what the best vector of a grid does.
 //!
 //! What is true is told by the world's judge (`tests/common/world.rs`), from the pictures alone, on prompts and seeds that the search has
 //! not seen. `LBW_TUNE_KEEP` names a folder that keeps the pictures.
@@ -52,8 +53,13 @@ fn main() {
     let numbers: Vec<u64> = std::env::args().skip(1).filter_map(|arg| arg.parse().ok()).collect();
     let (first, last) = (numbers.first().copied().unwrap_or(0), numbers.get(1).copied().unwrap_or(39));
     let s = Sandbox::new();
-    if std::env::args().any(|arg| arg == "parts") {
-        return parts(&s);
+    let asked = |what: &str| std::env::args().any(|arg| arg == what);
+    if asked("parts") {
+        parts(&s);
+        return motifs(&s);
+    }
+    if asked("regret") {
+        return (first..=last).for_each(|number| regret(&s, number));
     }
     let (mut rows, begin) = (Vec::new(), Instant::now());
     for number in first..=last {
@@ -99,7 +105,106 @@ fn parts(s: &Sandbox) {
     }
 }
 
-fn measure(s: &Sandbox, number: u64) -> Row {
+/// What is left of each motif without sets of one to three blocks.
+fn motifs(s: &Sandbox) {
+    let draw = |prompt: &str| {
+        s.expect(0, &[&["txt2img", prompt, "--lora-dir", ".", "--seed", "1", "-o", "x.png"][..], &SETTINGS].concat());
+        Judged::new(s.picture("x.png"))
+    };
+    let blocks = guilt::guilty_blocks();
+    let sets = (0..1usize << blocks.len()).filter(|set| set.count_ones() <= 3);
+    let sets: Vec<Vec<&str>> = sets
+        .map(|set| blocks.iter().enumerate().filter(|(at, _)| set >> at & 1 == 1).map(|(_, block)| *block).collect())
+        .collect();
+    let base = SEARCH.map(draw);
+    for (motif, name) in guilt::motifs() {
+        write_part(name, 1.0, &s.path(&format!("{name}.safetensors")));
+        let drawn = |set: &[&str]| -> f64 {
+            let tag = format!("<lora:{name}:1:1:lbw={}>", without(set));
+            let one = |(at, prompt): (usize, &&str)| draw(&format!("{prompt} {tag}")).motif(motif, &base[at]);
+            SEARCH.iter().enumerate().map(one).sum()
+        };
+        let whole = drawn(&[]);
+        for set in &sets {
+            println!("{name:<7} without {:<20} {:.2}", set.join(", "), drawn(set) / whole);
+        }
+    }
+}
+
+/// How much of what the best vector of a grid gains the suggestion does: five levels of each of the four blocks that alone do most of
+/// what should go, judged by the truth on two scenes that the search has not seen.
+fn regret(s: &Sandbox, number: u64) {
+    const LEVELS: [f64; 5] = [0.0, 0.25, 0.5, 0.75, 1.0];
+    let (planted, name, folder, report) = tuned(s, number);
+    let Some(suggested) = suggested(&report) else { return println!("{number:3} nothing is suggested") };
+    let mut blocks: Vec<(&str, f64)> = report["blocks"]
+        .as_array()
+        .expect("blocks")
+        .iter()
+        .map(|block| (block["id"].as_str().expect("a name"), block["guilt"].as_f64().expect("a number")))
+        .collect();
+    blocks.sort_by(|p, q| q.1.total_cmp(&p.1));
+    blocks.truncate(4);
+    let shown = &suggested["pictures"].as_array().expect("pictures")[..2];
+    let scenes: Vec<Scene> =
+        shown.iter().map(|one| Scene::of(one["prompt"].as_str().expect("a prompt")).expect("a scene")).collect();
+    let file = |one: &Value, what: &str| folder.join(one[what].as_str().expect("a file"));
+    let vectors: Vec<Vec<(&str, f64)>> = (0..LEVELS.len().pow(blocks.len() as u32))
+        .map(|cell| {
+            let level = |at: usize| LEVELS[cell / LEVELS.len().pow(at as u32) % LEVELS.len()];
+            blocks.iter().enumerate().map(|(at, (block, _))| (*block, level(at))).collect()
+        })
+        .collect();
+    let lines = vectors.iter().flat_map(|weights| {
+        let tag = format!("<lora:{name}:1:1:lbw={}>", vector(weights));
+        shown.iter().map(move |one| {
+            format!("--prompt \"{} {tag}\" --seed {}\n", one["prompt"].as_str().expect("a prompt"), one["seed"])
+        })
+    });
+    s.write("grid.txt", lines.collect::<String>());
+    let output = format!("grid-{number}");
+    let asked = ["batch", "grid.txt", "--lora-dir", ".", "-o", &output, "--name", "{line:05}.png", "-q"];
+    s.expect(0, &[&asked[..], &SETTINGS].concat());
+    let value = |pictures: &dyn Fn(usize) -> PathBuf| {
+        let pictures: Vec<[PathBuf; 3]> =
+            shown.iter().enumerate().map(|(at, one)| [file(one, "base"), file(one, "full"), pictures(at)]).collect();
+        let (gone, kept) = shares(&planted, &scenes, &pictures);
+        gone.unwrap_or(0.0) - 0.5 * (1.0 - kept)
+    };
+    let own = value(&|at| file(&shown[at], "tuned"));
+    let cells = (0..vectors.len())
+        .map(|cell| (cell, value(&|at| s.path(&output).join(format!("{:05}.png", cell * shown.len() + at + 1)))));
+    let (best, most) = cells.max_by(|p, q| p.1.total_cmp(&q.1)).expect("a grid");
+    println!(
+        "{number:3} guilty {:?}: {} gains {own:.3}; of {} vectors the best, {:?}, {most:.3}: {:.0} %",
+        planted.blocks(),
+        suggested["weights"],
+        vectors.len(),
+        vectors[best],
+        100.0 * own / most
+    );
+}
+
+/// The vector in which some blocks are off.
+fn without(off: &[&str]) -> String {
+    vector(&off.iter().map(|block| (*block, 0.0)).collect::<Vec<_>>())
+}
+
+/// The vector with these weights.
+fn vector(weights: &[(&str, f64)]) -> String {
+    const BLOCKS: [&str; 12] =
+        ["BASE", "IN04", "IN05", "IN07", "IN08", "M00", "OUT00", "OUT01", "OUT02", "OUT03", "OUT04", "OUT05"];
+    let weight = |block: &str| weights.iter().find(|(other, _)| *other == block).map_or(1.0, |(_, weight)| *weight);
+    BLOCKS.map(|block| weight(block).to_string()).join(",")
+}
+
+/// The variant to take.
+fn suggested(report: &Value) -> Option<&Value> {
+    report["variants"].as_array().expect("variants").iter().find(|v| v["strength"] == report["suggested"])
+}
+
+/// What `lbw tune` says of a planted LoRA: the truth, its name, the folder, and the report.
+fn tuned(s: &Sandbox, number: u64) -> (Planted, String, PathBuf, Value) {
     let (planted, name) = (Planted::new(number), format!("planted-{number}"));
     planted.write(&s.path(&format!("{name}.safetensors")));
     let folder = std::env::var("LBW_TUNE_KEEP").map_or(s.path(&name), |keep| Path::new(&keep).join(&name));
@@ -110,9 +215,12 @@ fn measure(s: &Sandbox, number: u64) -> Row {
     let asked = ["--lora-dir", ".", "--seed", "1", "--seeds", "2", "--toward", &goals, "-o", &output, "--json"];
     let verify: Vec<&str> = VERIFY.iter().flat_map(|prompt| ["--verify-prompt", prompt]).collect();
     let report = s.json(&[&["tune"], &prompts[..], &asked, &verify, &SETTINGS].concat());
-    let guilty = planted.blocks();
-    let suggested =
-        report["variants"].as_array().expect("variants").iter().find(|v| v["strength"] == report["suggested"]);
+    (planted, name, folder, report)
+}
+
+fn measure(s: &Sandbox, number: u64) -> Row {
+    let (planted, name, folder, report) = tuned(s, number);
+    let (goals, guilty, suggested) = (planted.goals(), planted.blocks(), suggested(&report));
     let found: Vec<&str> = match suggested {
         Some(_) => report["guilty"].as_array().expect("blocks").iter().filter_map(Value::as_str).collect(),
         None => Vec::new(),
@@ -128,7 +236,6 @@ fn measure(s: &Sandbox, number: u64) -> Row {
         evaluations: number_of(&report["work"]["evaluations"]),
         looked: number_of(&report["looked"]),
     };
-    let fixed: Vec<String> = guilty.iter().map(|block| format!("{block}=0")).collect();
     if let Some(variant) = suggested {
         let shown = variant["pictures"].as_array().expect("pictures");
         let file = |one: &Value, what: &str| folder.join(one[what].as_str().expect("a file"));
@@ -137,14 +244,17 @@ fn measure(s: &Sandbox, number: u64) -> Row {
         let scenes: Vec<Scene> =
             shown.iter().map(|one| Scene::of(one["prompt"].as_str().expect("a prompt")).expect("a scene")).collect();
         (row.gone, row.kept) = shares(&planted, &scenes, &pictures);
-        let oracle = oracle(s, &name, &fixed, shown);
+        let oracle = oracle(s, &name, &guilty, shown);
         let pictures: Vec<[PathBuf; 3]> =
             pictures.into_iter().zip(oracle).map(|([base, full, _], oracle)| [base, full, oracle]).collect();
         (row.best_gone, row.best_kept) = shares(&planted, &scenes, &pictures);
     } else if !guilty.is_empty() {
         row.gone = Some(0.0);
     }
-    let weights = suggested.map_or(Value::Null, |variant| variant["weights"].clone());
+    let weights = suggested.map_or(String::new(), |variant| {
+        let thirds = if variant["thirds"].is_null() { String::new() } else { format!(" in {}", variant["thirds"]) };
+        format!("{}{thirds}", variant["weights"])
+    });
     let (gone, best) = (percent(row.gone), percent(row.best_gone));
     println!(
         "{number:3} {:?} {goals} guilty {guilty:?} found {found:?} {weights}: F1 {:.2} gone {gone} (at best {best}) kept {:.0} % \
@@ -166,10 +276,8 @@ fn percent(share: Option<f64>) -> String {
 }
 
 /// Pictures with exactly the guilty blocks off, of the same prompts and seeds.
-fn oracle(s: &Sandbox, name: &str, off: &[String], shown: &[Value]) -> Vec<PathBuf> {
-    let weight = |block: &str| if off.iter().any(|o| o.starts_with(block)) { "0" } else { "1" };
-    let blocks = ["BASE", "IN04", "IN05", "IN07", "IN08", "M00", "OUT00", "OUT01", "OUT02", "OUT03", "OUT04", "OUT05"];
-    let vector = blocks.map(weight).join(",");
+fn oracle(s: &Sandbox, name: &str, off: &[&str], shown: &[Value]) -> Vec<PathBuf> {
+    let vector = without(off);
     let mut files = Vec::new();
     for (at, one) in shown.iter().enumerate() {
         let file = format!("{name}-oracle-{at}.png");

@@ -35,6 +35,15 @@ impl SavedPreset {
         Ok(SavedPreset { name: name.to_owned(), is_known: file != own, file })
     }
 
+    /// What a preset cannot hold: the suggestion changes over the steps, and the best vector that does not, if any, is saved instead.
+    pub fn save_level(&self, vector: Option<&str>) -> Result<Diagnostic> {
+        let saved = self.save(vector)?;
+        Ok(saved.note(say!(
+            "a preset is one vector for all steps, and the suggestion changes over them: its tag is in the report",
+            "プリセットは全ステップで同じベクトルですが、提案はステップの途中で変わります。そのタグはレポートにあります"
+        )))
+    }
+
     /// Writes the preset where there is a vector, and says so.
     pub fn save(&self, vector: Option<&str>) -> Result<Diagnostic> {
         let (name, file) = (&self.name, self.file.display());

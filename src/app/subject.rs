@@ -1,5 +1,6 @@
 //! What is analysed: a prompt with a LoRA under test, and the plans of its pictures.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::catalogue::ModelFiles;
@@ -10,9 +11,10 @@ use crate::block::Layout;
 use crate::diagnostic::{Diagnostic, Source, code};
 use crate::infotext::float_text;
 use crate::lora::Strength;
-use crate::plan::{LoraPlan, Plan, Request, Settings};
+use crate::plan::{LoraPlan, Plan, Request, Settings, frames};
 use crate::say;
 use crate::study::analyzer_prompt::Marked;
+use crate::study::tune::Thirds;
 use crate::study::words::Idle;
 use crate::study::xyz_weights::{Run, complement, weights};
 
@@ -28,6 +30,9 @@ const SEEDS: i64 = 2;
 const APART: i64 = 1000;
 /// Entries of the vectors that are drawn with, whatever the model.
 const ENTRIES: usize = 26;
+
+/// The block of the text encoders.
+pub const BASE: &str = "BASE";
 
 pub struct Subject {
     pub session: Arc<Session>,
@@ -129,6 +134,29 @@ impl Subject {
         Ok(vector)
     }
 
+    /// The vector of the whole LoRA in which some blocks have other weights in some thirds of the steps, with places in the pass where that is
+    /// not all the time. The text encoders' weight has no time: it is the changed one. `written` writes each of the vectors.
+    pub fn over_time(
+        &self,
+        changed: &[(&str, f64)],
+        thirds: Thirds,
+        mut written: impl FnMut(&str) -> Result<String>,
+    ) -> Result<String> {
+        let on = written(&self.vector(changed.iter().copied())?)?;
+        if thirds.is_all() {
+            return Ok(on);
+        }
+        let before_the_steps = changed.iter().copied().filter(|(block, _)| *block == BASE);
+        let off = written(&self.vector(before_the_steps)?)?;
+        let in_third = |third: usize| if thirds.0[third] { &on } else { &off };
+        // Of two vectors at one place the second is in force from there on.
+        let bounds =
+            [(1, "0.333"), (2, "0.667")].into_iter().filter(|(third, _)| thirds.0[third - 1] != thirds.0[*third]);
+        let pair =
+            |(third, place): (usize, &str)| format!("{}@{place},{}@{place}", in_third(third - 1), in_third(third));
+        Ok(bounds.map(pair).collect::<Vec<_>>().join(","))
+    }
+
     /// The vector of a block alone.
     pub fn alone(&self, only: usize, weight: f64) -> Result<String> {
         let of = |block: usize| if block == only { weight } else { 0.0 };
@@ -150,8 +178,11 @@ impl Subject {
         })
     }
 
+    /// The vector of the LoRAs that are marked `ZYX`; at each place where there are several.
     pub fn complement(&self, vector: &str) -> Result<String> {
-        Ok(complement(vector)?)
+        let Some(frames) = frames(vector) else { return Ok(complement(vector)?) };
+        let of = |(range, place): (Range<usize>, f64)| Ok(format!("{}@{place}", complement(&vector[range])?));
+        Ok(frames.into_iter().map(of).collect::<Result<Vec<_>>>()?.join(","))
     }
 
     /// The plan of a prompt and a seed with the settings of the analysis.

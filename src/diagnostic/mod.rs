@@ -200,11 +200,14 @@ pub fn has_errors(diagnostics: &[Diagnostic]) -> bool {
 pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let plain = |text: &str| text.trim().to_lowercase();
     let wanted = plain(word);
-    let distance = |candidate: &str| strsim::osa_distance(&wanted, &plain(candidate));
     let length = wanted.chars().count();
     let limit = (length / 3).max(1);
-    // A word that is too long or too short is not near, whatever its letters: comparing them takes the product of both lengths.
-    let near = candidates.into_iter().filter(|c| c.trim().chars().count().abs_diff(length) <= limit + length / 3);
-    let near = near.map(|c| (distance(c), c)).filter(|(d, _)| *d <= limit);
+    let near = candidates.into_iter().filter_map(|candidate| {
+        let known = plain(candidate);
+        // The distance is at least the difference of the lengths, and takes their product to find.
+        let may_be = known.chars().count().abs_diff(length) <= limit;
+        let distance = may_be.then(|| strsim::osa_distance(&wanted, &known)).filter(|distance| *distance <= limit);
+        Some((distance?, candidate))
+    });
     near.min_by_key(|(d, _)| *d).map(|(_, candidate)| candidate)
 }

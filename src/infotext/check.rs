@@ -30,9 +30,10 @@ pub fn paste(source: &Source) -> (Option<Pasted>, Vec<Diagnostic>) {
         return (None, vec![Diagnostic::new(code::NOT_CONVERTED, message).within(source).help(advice)]);
     }
     if let Some((plain, message)) = restored(text) {
-        // What was changed is as long as before, so that places are the same in both.
-        let (pasted, mut found) = paste(&Source { text: plain.as_str().into(), ..source.clone() });
-        found.iter_mut().filter(|said| said.source.is_some()).for_each(|said| said.source = Some(source.clone()));
+        // What was changed is as long as before, so that places are the same in both, but for a sign that was longer.
+        let (pasted, found) = paste(&Source { text: plain.as_str().into(), ..source.clone() });
+        let here = |said: Diagnostic| if said.source.is_some() { said.within(source) } else { said };
+        let mut found: Vec<_> = found.into_iter().map(here).collect();
         let first = text.bytes().zip(plain.bytes()).position(|(a, b)| a != b).unwrap_or(0);
         found.push(Diagnostic::new(code::MENDED_INFOTEXT, message).within(source).at(first..first + 1));
         return (pasted, found);

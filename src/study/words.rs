@@ -156,8 +156,10 @@ fn hue_name(degrees: f64) -> Text {
 pub fn suggestion_sentence(found: Option<&Found>, candidate: Option<&Candidate>, full: &Errors, goal: Goal) -> Text {
     let (Some(found), Some(candidate)) = (found, candidate) else {
         return say!(
-            "No vector brings the base model back and keeps the composition (coarse SSIM at least {KEPT}): nothing is suggested.",
-            "構図を保ったまま (粗い SSIM {KEPT} 以上) ベースモデルに近づくベクトルはありません。提案はありません。"
+            "No vector brings the base model back and keeps the composition (coarse SSIM at least {KEPT}): nothing is suggested. \
+             `lbw tune` keeps the motif instead.",
+            "構図を保ったまま (粗い SSIM {KEPT} 以上) ベースモデルに近づくベクトルはありません。提案はありません。\
+             モチーフだけを残して探すには `lbw tune` を使います。"
         );
     };
     let gains = |now: &Errors, full: &Errors| {

@@ -127,7 +127,7 @@ fn planted_damage_is_found() {
 #[test]
 fn a_suggestion_is_verified_on_other_prompts() {
     let s = Sandbox::new();
-    let prompt = "yellow star, blue background, thick outline <lora:overcooked:1>";
+    let prompt = "yellow star, blue background <lora:house:1>";
     let blocks = planted::GROUPS.join(",");
     let goal = ["--toward", "base-colors,base-lines", "--verify-prompt", "red circle", "--steps", "4"];
     let args = [&["--seed", "1", "--blocks", &blocks, "--json"], &goal[..], &SMALL[..6], &SMALL[8..]].concat();
@@ -141,9 +141,9 @@ fn a_suggestion_is_verified_on_other_prompts() {
     assert_eq!(pictures.len(), 2);
     let kept = |errors: &Value| errors["kept"].as_f64().unwrap();
     assert!(kept(&found["errors"]) >= 0.9);
-    let tags = format!("<lora:overcooked:1:lbw={}>", found["vector"].as_str().unwrap());
+    let tags = format!("<lora:house:1:lbw={}>", found["vector"].as_str().unwrap());
     assert_eq!(found["tags"], tags.as_str());
-    assert_eq!(found["prompt"], format!("yellow star, blue background, thick outline {tags}"));
+    assert_eq!(found["prompt"], format!("yellow star, blue background {tags}"));
     assert_eq!(found["holds"].as_bool().unwrap(), {
         let gain = |what: &str| {
             1.0 - found["verified"][what].as_f64().unwrap() / found["verified_full"][what].as_f64().unwrap()
@@ -173,7 +173,7 @@ fn a_block_that_hardly_does_anything_is_no_suggestion() {
 fn a_suggestion_becomes_a_preset() {
     let s = Sandbox::new();
     let run = |output: &str, name: &str, presets: &[&str]| {
-        let prompt = "yellow star, blue background, thick outline <lora:overcooked:1>";
+        let prompt = "yellow star, blue background <lora:house:1>";
         let args = [prompt, "--blocks", "OUT03-OUT05", "--seed", "1", "--steps", "4", "-o", output];
         let goal = ["--toward", "base-colors,base-lines", "--verify-prompt", "red circle", "--save-preset", name];
         let settings = [&SMALL[..6], &SMALL[8..], &["--json"]].concat();

@@ -22,13 +22,14 @@ fn strings(values: &Value) -> Vec<String> {
 #[test]
 fn weights_are_searched_for_and_verified_elsewhere() {
     let s = Sandbox::new();
-    let args = ["red circle <lora:overcooked:1>", "--toward", "base-colors", "--keep", "lines"];
-    let args = [&args[..], &FIXED, &ONE].concat();
+    let args = ["green heart, yellow background <lora:overcooked:1>", "--toward", "base-colors", "--keep", "lines"];
+    let other = "green heart, pink background";
+    let args = [&args[..], &FIXED, &ONE[..4], &["--verify-prompt", other]].concat();
     let (out, err) = tune(&s, 0, &[&args[..], &["--json", "--save-preset", "MILD"]].concat());
     let report = json(&out);
     let (search, verification) = (strings(&report["search"]), strings(&report["verification"]));
-    assert_eq!(search, ["[\"red circle <lora:overcooked:1>\",1]"]);
-    assert_eq!(verification, ["[\"blue star\",1002]", "[\"blue star\",1003]"]);
+    assert_eq!(search, ["[\"green heart, yellow background <lora:overcooked:1>\",1]"]);
+    assert_eq!(verification, [1002, 1003].map(|seed| format!("[\"{other}\",{seed}]")));
     // Of the two blocks that may change, each was drawn alone; the others were not.
     let alone: Vec<&str> = report["blocks"].as_array().unwrap().iter().map(|b| b["id"].as_str().unwrap()).collect();
     assert_eq!(alone, ["OUT04", "OUT05"]);
@@ -52,13 +53,22 @@ fn weights_are_searched_for_and_verified_elsewhere() {
             assert!(["base", "full", "tuned"].iter().all(|what| is_there(what)));
         }
     }
-    // What does not hold on other pictures is no suggestion, and no preset.
-    assert!(variants.iter().all(|variant| variant["holds"] == false), "{variants:?}");
-    assert_eq!(report["suggested"], Value::Null);
-    assert!(err.contains("W1402") && !s.path("lbw-tune/presets.yaml").exists(), "{err}");
+    // What holds on other pictures is a suggestion, and becomes a preset.
+    assert_eq!((&variants[1]["holds"], &report["suggested"]), (&true.into(), &"middle".into()), "{variants:?}");
+    let suggested = variants[1]["vector"].as_str().unwrap();
+    assert!(err.contains("N1403") && s.text("lbw-tune/presets.yaml").contains(suggested), "{err}");
+    // Some thirds of the steps were tried, too, which is in the tag and not only in the name.
+    let tried = report["trials"].as_array().unwrap();
+    let thirds: Vec<String> =
+        tried.iter().filter(|t| !t["thirds"].is_null()).map(|t| t["thirds"].to_string()).collect();
+    assert_eq!((thirds.len(), thirds[1].as_str()), (6, "[false,true,false]"), "{tried:?}");
+    let cells = s.names("lbw-tune/cells");
+    let middle = cells.iter().find(|name| name.starts_with("1-OUT04=0.0-2-")).unwrap();
+    let (info, _) = s.expect(0, &["info", &format!("lbw-tune/cells/{middle}")]);
+    assert!(info.contains("@0.333,") && info.contains("@0.667"), "{info}");
     let html = s.text("lbw-tune/tune.html");
     assert!(html.contains("data:image/png;base64,") && html.contains(variants[2]["vector"].as_str().unwrap()));
-    assert!(html.contains("blue star") && html.contains("not searched with"));
+    assert!(html.contains(other) && html.contains("not searched with"));
 
     // What is there is not drawn again, and the same comes of it.
     let again = json(&tune(&s, 0, &[&args[..], &["--json"]].concat()).0);
@@ -67,10 +77,24 @@ fn weights_are_searched_for_and_verified_elsewhere() {
     // The words of it, in both languages.
     let (english, _) = tune(&s, 0, &args);
     let (japanese, _) = tune(&s, 0, &[&args[..], &["--lang", "ja"]].concat());
-    assert!(english.contains("strong: lbw=1,1,1,1,1,1,1,1,1,1,") && english.contains("does not hold"), "{english}");
+    assert!(english.contains("strong: lbw=1,1,1,1,1,1,1,1,1,1,") && english.contains("it is not better"), "{english}");
     assert!(english.ends_with("lbw-tune/tune.html\n"), "{english}");
-    assert!(japanese.contains("強め: lbw=1,1,1,1,1,1,1,1,1,1,") && japanese.contains("成り立ちません"), "{japanese}");
+    assert!(
+        japanese.contains("強め: lbw=1,1,1,1,1,1,1,1,1,1,") && japanese.contains("良くなりませんでした"),
+        "{japanese}"
+    );
     assert!(s.text("lbw-tune/tune.html").contains("<html lang=ja>"));
+
+    // What does not hold on other pictures is none, and where nothing helps there is none: nothing is saved.
+    for (prompt, words, folder) in
+        [("green heart, yellow background", "does not hold", "fails"), ("red circle", "Nothing was found", "nothing")]
+    {
+        let tags = format!("{prompt} <lora:overcooked:1>");
+        let args = [&tags, "--toward", "base-colors", "--keep", "lines", "--save-preset", "MINE", "-o", folder];
+        let (out, err) = tune(&s, 0, &[&args[..], &FIXED, &ONE].concat());
+        assert!(out.contains(words) && err.contains("W1402"), "{out}{err}");
+        assert!(!s.path(folder).join("presets.yaml").exists());
+    }
 }
 
 #[test]

@@ -30,7 +30,14 @@ const PARTS: [(Damage, &str, Blocks); 4] = [
 ];
 /// Motifs. The frame is not planted: it does damage on its own, colours 34 to 74 off with the three prompts, and then it is not true that
 /// the blocks which draw it are innocent.
-const MOTIFS: [(Motif, &str); 3] = [(Motif::Sun, "sun"), (Motif::Ground, "ground"), (Motif::Frame, "frame")];
+///
+/// Each with the sets of blocks that it needs: without one of them less than nine tenths of it are drawn (`parts` shows it, too). A guilty
+/// block does nothing but damage, so a LoRA in which these are guilty has no motif elsewhere, and is not planted.
+const MOTIFS: [(Motif, &str, &[&[&str]]); 3] = [
+    (Motif::Sun, "sun", &[&["OUT04"], &["OUT05"], &["IN05", "OUT03"]]),
+    (Motif::Ground, "ground", &[&["OUT05"]]),
+    (Motif::Frame, "frame", &[]),
+];
 /// So many of them are planted.
 const PLANTED: usize = 2;
 
@@ -46,21 +53,16 @@ impl Planted {
     /// The truth about LoRA `number`.
     pub fn new(number: u64) -> Self {
         let mut random = SplitMix(number);
-        let motif = MOTIFS[random.below(PLANTED)].0;
+        let (motif, _, needed) = MOTIFS[random.below(PLANTED)];
         let count = match random.below(12) {
             _ if number.is_multiple_of(8) => 0,
             0..5 => 1,
             5..9 => 2,
             _ => 3,
         };
-        let mut guilty: Vec<(&'static str, Damage, f64)> = Vec::new();
-        while guilty.len() < count {
-            let (damage, _, blocks) = PARTS[random.below(PARTS.len())];
-            let (block, least) = blocks[random.below(blocks.len())];
-            let strength = least * (1.0 + 0.25 * random.below(1000) as f64 / 1000.0);
-            if guilty.iter().all(|(other, _, _)| *other != block) {
-                guilty.push((block, damage, strength));
-            }
+        let mut guilty = some_guilty(&mut random, count);
+        while needed.iter().any(|set| set.iter().all(|block| guilty.iter().any(|(other, _, _)| other == block))) {
+            guilty = some_guilty(&mut random, count);
         }
         Planted { motif, guilty }
     }
@@ -68,7 +70,7 @@ impl Planted {
     /// Writes the LoRA.
     pub fn write(&self, path: &Path) {
         let parts = Parts::load();
-        let (_, motif) = MOTIFS.iter().find(|(motif, _)| *motif == self.motif).unwrap();
+        let (_, motif, _) = MOTIFS.iter().find(|(motif, _, _)| *motif == self.motif).unwrap();
         let mut tensors = parts.scaled(motif, 1.0);
         for (block, damage, strength) in &self.guilty {
             // A guilty block does nothing else.
@@ -100,9 +102,37 @@ impl Planted {
     }
 }
 
+/// So many different guilty blocks, each with a damage that it can do.
+fn some_guilty(random: &mut SplitMix, count: usize) -> Vec<(&'static str, Damage, f64)> {
+    let mut guilty: Vec<(&'static str, Damage, f64)> = Vec::new();
+    while guilty.len() < count {
+        let (damage, _, blocks) = PARTS[random.below(PARTS.len())];
+        let (block, least) = blocks[random.below(blocks.len())];
+        let strength = least * (1.0 + 0.25 * random.below(1000) as f64 / 1000.0);
+        if guilty.iter().all(|(other, _, _)| *other != block) {
+            guilty.push((block, damage, strength));
+        }
+    }
+    guilty
+}
+
+/// The motifs that are planted, by their parts' names.
+pub fn motifs() -> impl Iterator<Item = (Motif, &'static str)> {
+    MOTIFS.iter().take(PLANTED).map(|(motif, name, _)| (*motif, *name))
+}
+
+/// All blocks that any damage is planted in.
+pub fn guilty_blocks() -> Vec<&'static str> {
+    let mut blocks: Vec<&str> =
+        PARTS.iter().flat_map(|(_, _, blocks)| blocks.iter().map(|(block, _)| *block)).collect();
+    blocks.sort_unstable();
+    blocks.dedup();
+    blocks
+}
+
 /// All parts by their names in `planted.safetensors`, each as weak as it is planted, with the damage that it does.
 pub fn parts() -> Vec<(String, f64, Option<Damage>)> {
-    let motifs = MOTIFS.iter().map(|(_, name)| ((*name).to_owned(), 1.0, None));
+    let motifs = MOTIFS.iter().map(|(_, name, _)| ((*name).to_owned(), 1.0, None));
     let damages = PARTS.iter().flat_map(|(damage, _, blocks)| {
         blocks.iter().map(|(block, strength)| (part(*damage, block), *strength, Some(*damage)))
     });

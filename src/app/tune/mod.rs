@@ -18,7 +18,7 @@ use super::saved_preset::SavedPreset;
 use super::scene::one_setting;
 use super::session::{Asked, Session};
 use super::store::read_cell;
-use super::subject::Subject;
+use super::subject::{BASE, Subject};
 use crate::diagnostic::{Language, Text, code};
 use crate::say;
 use crate::study::report::Work;
@@ -90,7 +90,8 @@ pub fn tune(
         sink.event(Event::Found(&found));
     }
     let preset = wish.save_preset.as_deref().map(|name| SavedPreset::new(name, &subject, &wish.output)).transpose()?;
-    let rooms = wish.rooms(&subject)?;
+    // Weights over the steps are lbw's own notation: other hosts do not read it.
+    let rooms = wish.rooms(&subject, renderer.studios().is_some())?;
     let changed = rooms.iter().filter(|room| room.whole != 1.0);
     let blocks = subject.blocks();
     subject.reference = subject.vector(changed.map(|room| (blocks[room.block], room.whole)))?;
@@ -103,8 +104,10 @@ pub fn tune(
     report.work = easel.work;
     folder.write("tune", &report, &report.page(&mut |name| read_cell(&folder.path(name)))?)?;
     if let Some(preset) = preset {
-        let vector = report.suggested().map(|variant| variant.vector.as_str());
-        sink.event(Event::Found(&preset.save(vector)?));
+        let is_level = report.suggested().is_none_or(|variant| variant.thirds.is_all());
+        let vector = report.level().map(|variant| variant.vector.as_str());
+        let saved = if is_level { preset.save(vector)? } else { preset.save_level(vector)? };
+        sink.event(Event::Found(&saved));
     }
     Ok(Tuned { report, page: folder.path("tune.html") })
 }
@@ -129,7 +132,7 @@ fn run(trials: &mut Trials, scenes: &Scenes, rooms: &[Room]) -> Result<Report> {
         }
         let able = alone.iter().filter(|one| one.room.least < one.room.whole);
         report.blocks = able.map(|one| Block::new(blocks[one.room.block], one)).collect();
-        let found = search(&alone, &mut |weights| trials.score(weights, few))?;
+        let found = search(&alone, &mut |weights, thirds| trials.score(weights, thirds, few))?;
         report.keeps_nothing = trials.scale(few, trials.quick)?.keeps_nothing();
         report.trials = found.as_ref().map_or(&[][..], |found| &found.trials).iter().map(|t| trials.named(t)).collect();
         if let Some(found) = found {
@@ -169,10 +172,11 @@ impl Wish {
     }
 
     /// What the weights of each block may be.
-    fn rooms(&self, subject: &Subject) -> Result<Vec<Room>> {
+    fn rooms(&self, subject: &Subject, in_steps: bool) -> Result<Vec<Room>> {
         let blocks = subject.blocks();
-        let mut rooms: Vec<Room> =
-            (0..blocks.len()).map(|block| Room { block, whole: 1.0, least: 0.0, most: 1.0 }).collect();
+        let mut rooms: Vec<Room> = (0..blocks.len())
+            .map(|block| Room { block, whole: 1.0, least: 0.0, most: 1.0, in_steps: in_steps && blocks[block] != BASE })
+            .collect();
         for bound in &self.bounds {
             let Some(at) = blocks.iter().position(|block| block.eq_ignore_ascii_case(&bound.block)) else {
                 let (block, known) = (&bound.block, Text::list(&blocks));
@@ -184,7 +188,7 @@ impl Wish {
                 return Err(Error::words(code::BOUND, message));
             };
             let whole = 1f64.clamp(bound.least, bound.most);
-            rooms[at] = Room { block: at, whole, least: bound.least, most: bound.most };
+            rooms[at] = Room { whole, least: bound.least, most: bound.most, ..rooms[at] };
         }
         Ok(rooms)
     }

@@ -17,10 +17,12 @@ use crate::app::subject::{Subject, name_of};
 use crate::diagnostic::code;
 use crate::image_io::{Rgb, read_picture};
 use crate::say;
-use crate::study::tune::{Alone, Beside, Look, Reading, Report, Room, Scale, Score, Trial, Tried, Weights};
+use crate::study::tune::{Alone, Beside, Look, Reading, Report, Room, Scale, Score, Thirds, Trial, Tried, Weights};
 
-/// Whole pictures that the verification of one scene takes: base, whole LoRA, three variants.
-pub const FOR_ONE_SCENE: u32 = 5;
+/// Whole pictures of each scene that the verification compares with: base and whole LoRA.
+pub const REFERENCES: usize = 2;
+/// Whole pictures that the verification of one scene takes: those and three variants.
+const FOR_ONE_SCENE: u32 = 5;
 /// Scenes that the verification needs.
 const VERIFIED: u32 = 3;
 
@@ -186,14 +188,16 @@ impl<'a> Trials<'a> {
     }
 
     /// Tries weights on some scenes with few steps; nothing where that would cost too much.
-    pub fn score(&mut self, weights: &Weights, scenes: &[Scene]) -> Result<Option<Score>> {
-        if self.steps + scenes.len() as u64 * u64::from(self.quick) > self.most {
+    pub fn score(&mut self, weights: &Weights, thirds: Thirds, scenes: &[Scene]) -> Result<Option<Score>> {
+        // What is found in time is one vector more to verify.
+        let more = if thirds.is_all() { 0 } else { u64::from(VERIFIED * self.subject.whole_steps()) };
+        if self.steps + more + scenes.len() as u64 * u64::from(self.quick) > self.most {
             return Ok(None);
         }
         let blocks = self.subject.blocks();
-        let named = || weights.iter().map(|(block, weight)| (blocks[*block], *weight));
-        let vector = self.subject.vector(named())?;
-        let files = self.draw(scenes, Version::Vector(&vector), &name_of(named()), self.quick)?;
+        let named: Vec<(&str, f64)> = weights.iter().map(|(block, weight)| (blocks[*block], *weight)).collect();
+        let vector = self.subject.over_time(&named, thirds, |vector| Ok(vector.to_owned()))?;
+        let files = self.draw(scenes, Version::Vector(&vector), &name_in_time(&named, thirds), self.quick)?;
         let (scale, readings) = self.measure(scenes, &[files], self.quick)?;
         Ok(readings.first().map(|readings| scale.score(readings)))
     }
@@ -202,7 +206,7 @@ impl<'a> Trials<'a> {
     pub fn named(&self, trial: &Trial) -> Tried {
         let blocks = self.subject.blocks();
         let weights = trial.weights.iter().map(|(block, weight)| (blocks[*block].to_owned(), *weight)).collect();
-        Tried { weights, score: trial.score }
+        Tried { weights, thirds: trial.thirds, score: trial.score }
     }
 
     /// A report without results.
@@ -217,6 +221,15 @@ impl<'a> Trials<'a> {
             quick_steps: self.quick,
             ..Report::default()
         }
+    }
+}
+
+/// A name for a picture with these weights in some thirds of the steps.
+pub fn name_in_time(weights: &[(&str, f64)], thirds: Thirds) -> String {
+    let name = name_of(weights.iter().copied());
+    match thirds.is_all() {
+        true => name,
+        false => format!("{name}@{}", thirds.numbers().iter().map(usize::to_string).collect::<Vec<_>>().join("+")),
     }
 }
 

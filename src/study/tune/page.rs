@@ -28,7 +28,10 @@ impl Report {
             for at in 0..first.pictures.len() {
                 self.scene(&mut page, at)?;
             }
-            page.heading(&say!("Gentle, middle, strong", "弱め・中間・強め"));
+            page.heading(&match self.variants.iter().all(|variant| variant.thirds.is_all()) {
+                true => say!("Gentle, middle, strong", "弱め・中間・強め"),
+                false => say!("Gentle, middle, strong, in some steps", "弱め・中間・強め・一部のステップ"),
+            });
             for variant in &self.variants {
                 self.variant(&mut page, variant)?;
             }

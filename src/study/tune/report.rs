@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::goal::{Bound, Goals};
 use super::score::Score;
-use super::search::Alone;
+use super::search::{Alone, LEAST, Thirds};
 use super::verified::Measured;
 use crate::diagnostic::Language;
 use crate::study::report::Work;
@@ -47,7 +47,7 @@ pub struct Report {
     pub guilty: Vec<String>,
     /// Weights that were tried, in order.
     pub trials: Vec<Tried>,
-    /// The found weights, gently, in the middle and strongly; none where nothing helps.
+    /// The found weights, gently, in the middle and strongly, and in some of the steps if the search liked that; none where nothing helps.
     pub variants: Vec<Variant>,
     /// The one to take.
     pub suggested: Option<Strength>,
@@ -83,6 +83,9 @@ impl Block {
 pub struct Tried {
     /// What was changed.
     pub weights: Vec<(String, f64)>,
+    /// In which thirds of the steps.
+    #[serde(skip_serializing_if = "Thirds::is_all")]
+    pub thirds: Thirds,
     /// What goes and what stays.
     pub score: Score,
 }
@@ -97,18 +100,20 @@ pub enum Strength {
     Middle,
     /// All of it.
     Strong,
+    /// All of it, in some thirds of the steps.
+    Timed,
 }
 
 impl Strength {
-    /// All of them, the weakest first.
-    pub const ALL: [Strength; 3] = [Strength::Gentle, Strength::Middle, Strength::Strong];
+    /// Those on the way to what was found, the weakest first.
+    pub const WAY: [Strength; 3] = [Strength::Gentle, Strength::Middle, Strength::Strong];
 
     /// The weight so far on the way from one to the other, to two places.
     pub fn of(self, whole: f64, found: f64) -> f64 {
         let share = match self {
             Strength::Gentle => 1.0 / 3.0,
             Strength::Middle => 2.0 / 3.0,
-            Strength::Strong => 1.0,
+            Strength::Strong | Strength::Timed => 1.0,
         };
         ((whole + share * (found - whole)) * 100.0).round() / 100.0
     }
@@ -119,6 +124,9 @@ impl Strength {
 pub struct Variant {
     /// How far it goes.
     pub strength: Strength,
+    /// In which thirds of the steps.
+    #[serde(skip_serializing_if = "Thirds::is_all")]
+    pub thirds: Thirds,
     /// As it is written behind `lbw=`.
     pub vector: String,
     /// The LoRA tags with this vector.
@@ -151,15 +159,27 @@ pub struct Shown {
 }
 
 impl Report {
-    /// The variant to take: the one that gains most of those that hold.
+    /// The variant to take: the one that gains most of those that hold. A vector over time has to gain more than the others by what is worth
+    /// it: fewer programs read it.
     pub fn suggested(&self) -> Option<&Variant> {
-        let gain = |variant: &&Variant| variant.verified.gain.mean;
-        self.variants.iter().filter(|variant| variant.holds).max_by(|p, q| gain(p).total_cmp(&gain(q)))
+        let price = |variant: &Variant| if variant.thirds.is_all() { 0.0 } else { LEAST };
+        self.best(|variant| Some(variant.verified.gain.mean - price(variant)))
+    }
+
+    /// The same of those that do not change over the steps.
+    pub fn level(&self) -> Option<&Variant> {
+        self.best(|variant| variant.thirds.is_all().then_some(variant.verified.gain.mean))
+    }
+
+    fn best(&self, value: impl Fn(&Variant) -> Option<f64>) -> Option<&Variant> {
+        let held = self.variants.iter().filter(|variant| variant.holds);
+        let valued = held.filter_map(|variant| Some((value(variant)?, variant)));
+        valued.max_by(|p, q| p.0.total_cmp(&q.0)).map(|(_, variant)| variant)
     }
 
     /// Writes what came of it.
     pub fn conclude(&mut self) {
-        self.format = 2;
+        self.format = 3;
         self.suggested = self.suggested().map(|variant| variant.strength);
         self.sentence = super::words::sentence(self).in_language(self.language).to_owned();
     }

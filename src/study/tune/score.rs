@@ -209,7 +209,7 @@ mod tests {
     fn a_block_is_guilty_where_it_alone_does_what_should_go() {
         let (base, full) = (reading(0.0, 0.0, 0.4, 8.0), reading(20.0, 1.0, 0.2, 0.0));
         let scale = Scale::new(&goals(), from_ref(&base), from_ref(&full));
-        let room = Room { block: 7, whole: 1.0, least: 0.0, most: 1.0 };
+        let room = Room { block: 7, whole: 1.0, least: 0.0, most: 1.0, in_steps: true };
         let alone = |reading: Reading| scale.alone(room, &[reading]);
         let all = alone(full);
         assert!((all.does - 1.0).abs() < 1e-9 && all.keeps == 1.0 && all.guilt >= 20.0 / 6.0, "{all:?}");

@@ -41,11 +41,34 @@ fn outcome(report: &Report) -> Text {
     };
     let (changed, shares) = (changed(suggested), shares(suggested));
     let count = suggested.pictures.len();
+    let time = in_time(report, suggested);
     say!(
-        "What should go comes from {blocks}. {changed}: on {count} other prompts and seeds {shares}.",
-        "原因は {blocks} です。{changed}: ほかの {count} 組のプロンプトとシードで {shares}。",
-        with blocks, changed, shares
+        "What should go comes from {blocks}. {changed}: on {count} other prompts and seeds {shares}.{time}",
+        "原因は {blocks} です。{changed}: ほかの {count} 組のプロンプトとシードで {shares}。{time}",
+        with blocks, changed, shares, time
     )
+}
+
+/// What came of changing the blocks in some of the steps.
+fn in_time(report: &Report, suggested: &Variant) -> Text {
+    let (tried, timed) = (
+        report.trials.iter().filter(|tried| !tried.thirds.is_all()).count(),
+        report.variants.iter().any(|variant| !variant.thirds.is_all()),
+    );
+    match (tried, timed) {
+        (0, _) => Text::default(),
+        _ if !suggested.thirds.is_all() => {
+            say!(" That is better than all the time.", "全ステップで変えるより良い結果です。")
+        }
+        (_, true) => say!(
+            " In some of the steps alone it was better with the prompts that were searched with, and is not with these.",
+            "一部のステップだけで変えると探索のプロンプトでは良くなりましたが、ここでは良くなりませんでした。"
+        ),
+        (_, false) => say!(
+            " In some thirds of the steps alone it is not better ({tried} ways were tried).",
+            "ステップの一部 (三分の一ずつ、{tried} 通り) だけで変えても良くなりませんでした。"
+        ),
+    }
 }
 
 /// The name of a strength.
@@ -54,12 +77,35 @@ pub fn strength(strength: Strength) -> Text {
         Strength::Gentle => say!("gentle", "弱め"),
         Strength::Middle => say!("middle", "中間"),
         Strength::Strong => say!("strong", "強め"),
+        Strength::Timed => say!("in some steps", "一部のステップ"),
     }
 }
 
-/// `OUT04 at 0, IN05 at 0.5`
+/// `OUT04 at 0, IN05 at 0.5`, and when, if that is not always.
 pub fn changed(variant: &Variant) -> Text {
-    Text::join_words(variant.weights.iter().map(|(block, weight)| say!("{block} at {weight}", "{block} を {weight}")))
+    let weights = variant.weights.iter().map(|(block, weight)| say!("{block} at {weight}", "{block} を {weight}"));
+    let changed = Text::join_words(weights);
+    match variant.thirds.numbers().as_slice() {
+        [1] => {
+            say!("{changed} in the first third of the steps", "{changed} (最初の三分の一のステップだけ)", with changed)
+        }
+        [2] => {
+            say!("{changed} in the middle third of the steps", "{changed} (中間の三分の一のステップだけ)", with changed)
+        }
+        [3] => {
+            say!("{changed} in the last third of the steps", "{changed} (最後の三分の一のステップだけ)", with changed)
+        }
+        [1, 2] => {
+            say!("{changed} in all but the last third of the steps", "{changed} (最後の三分の一のステップを除く)", with changed)
+        }
+        [2, 3] => {
+            say!("{changed} in all but the first third of the steps", "{changed} (最初の三分の一のステップを除く)", with changed)
+        }
+        [1, 3] => {
+            say!("{changed} in all but the middle third of the steps", "{changed} (中間の三分の一のステップを除く)", with changed)
+        }
+        _ => changed,
+    }
 }
 
 /// What is gone and what is kept, with how sure that is.
