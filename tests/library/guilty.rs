@@ -20,7 +20,7 @@ fn a_planted_lora_differs_from_its_motif_in_the_guilty_blocks_alone() {
         assert_eq!(blocks.len(), truth.guilty.len());
         seen.extend(truth.guilty.iter().map(|(block, damage, _)| format!("{damage:?} in {block}")));
     }
-    assert!(seen.len() > 15 && seen.iter().any(|what| what.ends_with("BASE")), "{seen:?}");
+    assert!(seen.len() > 12 && seen.iter().any(|what| what.ends_with("BASE")), "{seen:?}");
 
     let truth =
         Planted { motif: Motif::Frame, guilty: vec![("BASE", Damage::Lines, 1.0), ("OUT04", Damage::Blur, 0.5)] };
