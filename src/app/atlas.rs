@@ -68,7 +68,7 @@ pub fn atlas(
         sink.event(Event::Found(&found));
     }
     let (steps, parts) = wish.steps(&subject)?;
-    is_open(&subject)?;
+    subject.is_open(say!("an atlas looks at each third of the steps", "アトラスはステップを三つに分けて調べます"))?;
     let folder = Folder::open(&wish.output, &json!({ "atlas": texts }), &mut subject, sink)?;
     let seed = |n: usize| subject.seed().saturating_add(i64::try_from(n).unwrap_or(i64::MAX));
     let scene = |text: &String, n| Scene { prompt: text.clone(), seed: seed(n) };
@@ -116,24 +116,6 @@ impl Wish {
                 );
                 Err(Error::words(code::STUDY, message))
             }
-        }
-    }
-}
-
-/// An error where a tag has a window of its own: it would stand in the way of the parts.
-fn is_open(subject: &Subject) -> Result<()> {
-    let full = subject
-        .plan_of(subject.marked.with(&subject.reference, &subject.complement(&subject.reference)?), subject.seed())?;
-    let is_meant = |name: &str| subject.marked.names.iter().any(|meant| meant == name);
-    match full.loras().find(|lora| is_meant(&lora.name) && !lora.window.is_always()) {
-        None => Ok(()),
-        Some(lora) => {
-            let name = &lora.name;
-            let message = say!(
-                "the tag of {name} has start=, stop= or step=, and an atlas looks at each third of the steps",
-                "{name} のタグに start=・stop=・step= がありますが、アトラスはステップを三つに分けて調べます"
-            );
-            Err(Error::words(code::STUDY, message).help(say!("take it out of the tag", "タグからそれを外してください")))
         }
     }
 }

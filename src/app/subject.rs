@@ -8,7 +8,7 @@ use super::error::{Error, Result};
 use super::renderer::{Module, Renderer};
 use super::session::{Asked, Session};
 use crate::block::Layout;
-use crate::diagnostic::{Diagnostic, Source, code};
+use crate::diagnostic::{Diagnostic, Source, Text, code};
 use crate::infotext::float_text;
 use crate::lora::Strength;
 use crate::plan::{LoraPlan, Plan, Request, Settings, frames};
@@ -60,6 +60,15 @@ impl Subject {
             return Err(Error::words(code::STUDY, message));
         }
         let Asked { request, model, open_seed, .. } = asked;
+        let dialect = request.settings.lbw_dialect;
+        if !dialect.is_webui() {
+            let tool = dialect.tool();
+            let message = say!(
+                "--lbw-dialect: a study writes its own vectors, as webui reads them; {tool} would read them otherwise",
+                "--lbw-dialect: 分析は webui の読み方でベクトルを書きます。{tool} では読み方が違います"
+            );
+            return Err(Error::words(code::STUDY, message));
+        }
         if i64::try_from(request.settings.seed).is_err() {
             let seed = request.settings.seed;
             let message = say!(
@@ -71,6 +80,25 @@ impl Subject {
         let marked = Marked::new(&request.prompt.text, lora)?;
         let (reference, whole_steps) = (vec![range[1].as_str(); ENTRIES].join(","), request.settings.steps);
         Ok(Subject { session, request, model, open_seed, marked, range, reference, whole_steps })
+    }
+
+    /// An error where a tag of the LoRA under test has a window of its own: `why` says what that stands in the way of.
+    pub fn is_open(&self, why: Text) -> Result<()> {
+        let full = self.plan_of(self.marked.with(&self.reference, &self.complement(&self.reference)?), self.seed())?;
+        let is_meant = |name: &str| self.marked.names.iter().any(|meant| meant == name);
+        match full.loras().find(|lora| is_meant(&lora.name) && !lora.window.is_always()) {
+            None => Ok(()),
+            Some(lora) => {
+                let name = &lora.name;
+                let message = say!(
+                    "the tag of {name} has start=, stop= or step=, and {why}",
+                    "{name} のタグに start=・stop=・step= がありますが、{why}",
+                    with why
+                );
+                Err(Error::words(code::STUDY, message)
+                    .help(say!("take it out of the tag", "タグからそれを外してください")))
+            }
+        }
     }
 
     /// What is wrong or surprising about the prompt; an error where it refuses.
@@ -157,10 +185,10 @@ impl Subject {
         Ok(bounds.map(pair).collect::<Vec<_>>().join(","))
     }
 
-    /// The vector of a block alone.
+    /// The vector of a block alone: all others are off, those without attention as well.
     pub fn alone(&self, only: usize, weight: f64) -> Result<String> {
-        let of = |block: usize| if block == only { weight } else { 0.0 };
-        self.vector(self.blocks().into_iter().enumerate().map(|(at, block)| (block, of(at))))
+        let none = vec!["0"; ENTRIES].join(",");
+        Ok(weights(&number(weight), self.blocks()[only], &none)?)
     }
 
     /// The vector in the shortest layout that reaches all blocks in which the LoRAs have weights.

@@ -312,10 +312,10 @@ codes! {
     "`start=5`、`stop=10`、`step=5-10` は整数で書きます。小数があると、拡張機能はプロンプト全体で止まります。"
     N0212 WINDOW_AND_TEXT_ENCODER "a step window does not change the text encoder"
     "The prompt is encoded once before sampling, with the full text encoder strength, whatever `start=` and `stop=` say.\n\nUse \
-     `te=0` if the LoRA should act on the UNet alone."
+     `te=0:unet=1` if the LoRA should act on the UNet alone."
     "ステップの範囲はテキストエンコーダーを変えません"
     "プロンプトはサンプリングの前に一度だけ、テキストエンコーダーの強さのままエンコードされます。`start=` や `stop=` は\
-     関係しません。\n\nUNet だけに効かせるなら `te=0` を使ってください。"
+     関係しません。\n\nUNet だけに効かせるなら `te=0:unet=1` を使ってください。"
     N0213 START_ZERO "`start=0` means something else on Forge"
     "Here and in webui `start=0` is on from the first step. On Forge it counts as no start at all."
     "`start=0` は Forge では別の意味です"

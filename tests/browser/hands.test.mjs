@@ -190,8 +190,8 @@ test('a picture that is dropped gives its text and settings', async () => {
   expect(/status of 422/);
   await page.setInputFiles('#file', PICTURE);
   await page.waitForFunction(() => document.querySelector('#prompt').value !== '');
-  assert.equal(await text(), 'yellow star, blue background, thick outline <lora:overcooked:1>');
-  assert.deepEqual(await page.$$eval('#field-sampler_name, #field-cfg_scale, #field-seed', (all) => all.map((f) => f.value)), ['Euler a', '4', '1']);
+  assert.equal(await text(), 'yellow star, blue background, gradient <lora:overcooked:1>');
+  assert.deepEqual(await page.$$eval('#field-sampler_name, #field-cfg_scale, #field-seed', (all) => all.map((f) => f.value)), ['Euler a', '4', '2']);
   await pasteText(page, 'a cat\nNegative prompt: dog\nSteps: 7, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 5.5, Seed: 9, Size: 128x192, RNG: CPU');
   await page.waitForFunction(() => document.querySelector('#prompt').value === 'a cat');
   assert.equal(await page.inputValue('#negative'), 'dog');

@@ -47,7 +47,8 @@ fn weights_are_searched_for_and_verified_elsewhere() {
             assert!(of("low") <= of("mean") && of("mean") <= of("high"), "{variant}");
         }
         let low = |what: &str| variant["verified"][what]["low"].as_f64().unwrap();
-        assert_eq!(variant["holds"], low("gone") > 0.0 && low("gain") > 0.0, "{variant}");
+        let kept = variant["verified"]["kept"]["mean"].as_f64().unwrap();
+        assert_eq!(variant["holds"], low("gone") > 0.0 && low("gain") > 0.0 && kept >= 0.5, "{variant}");
         for shown in variant["pictures"].as_array().unwrap() {
             let is_there = |what: &str| s.path("lbw-tune").join(shown[what].as_str().unwrap()).is_file();
             assert!(["base", "full", "tuned"].iter().all(|what| is_there(what)));
@@ -146,6 +147,8 @@ fn mistakes_are_explained() {
         (&[lora, "--toward", "base-colors", "--fix", "OUT04=1..0"], 2, "E1405"),
         (&[lora, "--toward", "base-colors", "--budget", "3"], 2, "at least"),
         (&[lora, "--toward", "base-colors", "--seeds", "0"], 2, "at least one seed"),
+        (&[lora, "--toward", "base-colors", "--lbw-dialect", "kohya"], 2, "writes its own vectors"),
+        (&["red circle <lora:overcooked:1:1:start=2>", "--toward", "base-colors"], 2, "has start=, stop= or step="),
         (
             &[lora, "blue star\nSteps: 4, Sampler: Euler, CFG scale: 9, Size: 64x64", "--toward", "base-colors"],
             2,

@@ -77,7 +77,8 @@ impl<'a> Trials<'a> {
         let whole = u64::from(self.subject.whole_steps().max(1));
         let scenes = u64::from(VERIFIED).min(others as u64);
         let verification = scenes * u64::from(FOR_ONE_SCENE) * whole;
-        let search = (few * (2 + blocks)) as u64 * u64::from(self.quick);
+        // Base, whole LoRA, each block alone, and all that seem guilty together: without that nothing can be said.
+        let search = (few * (3 + blocks)) as u64 * u64::from(self.quick);
         let (budget, least) = (self.wish.budget, (verification + search).div_ceil(whole));
         if u64::from(budget) < least {
             let message = say!(

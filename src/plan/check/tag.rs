@@ -363,9 +363,11 @@ fn window(tag: &Tag, request: &Request) -> Vec<Diagnostic> {
             "テキストエンコーダーの強さは全ステップで {te} のままです"
         );
         let said = Diagnostic::new(code::WINDOW_AND_TEXT_ENCODER, message).within(source).at(place.span.clone());
+        // Alone, `te=0` is the strength of the UNet, too.
+        let unet = reading.unet;
         found.push(said.help(say!(
-            "use `te=0` if the LoRA should act on the UNet alone",
-            "UNet だけに効かせるなら `te=0` を使ってください"
+            "use `te=0:unet={unet}` if the LoRA should act on the UNet alone",
+            "UNet だけに効かせるなら `te=0:unet={unet}` を使ってください"
         )));
     }
     found

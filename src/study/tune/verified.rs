@@ -34,9 +34,11 @@ impl Measured {
         Measured { gone: of(&|s| s.gone), kept: of(&|s| s.kept), gain: of(&Score::value) }
     }
 
-    /// Whether something is gone for sure, and more than is lost.
+    /// Whether something is gone for sure, more than is lost, and at least half of what should stay is there: switching the LoRA off is no
+    /// suggestion.
     pub fn holds(&self) -> bool {
-        self.gone.low > 0.0 && self.gain.low > 0.0
+        const LEAST: f64 = 0.5;
+        self.gone.low > 0.0 && self.gain.low > 0.0 && self.kept.mean >= LEAST
     }
 }
 
