@@ -14,7 +14,7 @@ use super::renderer::Renderer;
 use super::scene::{Scene, Version, one_setting, that_matter};
 use super::session::{Asked, Session};
 use super::store::read_cell;
-use super::subject::Subject;
+use super::subject::{BASE, Subject};
 use crate::diagnostic::{Language, code};
 use crate::files;
 use crate::files::limits::TEXT;
@@ -68,7 +68,8 @@ pub fn atlas(
         sink.event(Event::Found(&found));
     }
     let (steps, parts) = wish.steps(&subject)?;
-    subject.is_open(say!("an atlas looks at each third of the steps", "アトラスはステップを三つに分けて調べます"))?;
+    subject
+        .refuse_window(say!("an atlas looks at each third of the steps", "アトラスはステップを三つに分けて調べます"))?;
     let folder = Folder::open(&wish.output, &json!({ "atlas": texts }), &mut subject, sink)?;
     let seed = |n: usize| subject.seed().saturating_add(i64::try_from(n).unwrap_or(i64::MAX));
     let scene = |text: &String, n| Scene { prompt: text.clone(), seed: seed(n) };
@@ -202,7 +203,7 @@ impl Drawing<'_> {
 
     /// The parts in which a block is drawn: BASE acts on the prompt, before all of them.
     fn parts_of(&self, name: &str) -> &[[u32; 2]] {
-        if name == "BASE" { &[] } else { &self.parts }
+        if name == BASE { &[] } else { &self.parts }
     }
 
     fn named(&mut self) -> Result<(Vec<Named>, Named)> {

@@ -83,7 +83,7 @@ impl Subject {
     }
 
     /// An error where a tag of the LoRA under test has a window of its own: `why` says what that stands in the way of.
-    pub fn is_open(&self, why: Text) -> Result<()> {
+    pub fn refuse_window(&self, why: Text) -> Result<()> {
         let full = self.plan_of(self.marked.with(&self.reference, &self.complement(&self.reference)?), self.seed())?;
         let is_meant = |name: &str| self.marked.names.iter().any(|meant| meant == name);
         match full.loras().find(|lora| is_meant(&lora.name) && !lora.window.is_always()) {
@@ -162,8 +162,8 @@ impl Subject {
         Ok(vector)
     }
 
-    /// The vector of the whole LoRA in which some blocks have other weights in some thirds of the steps, with places in the pass where that is
-    /// not all the time. The text encoders' weight has no time: it is the changed one. `written` writes each of the vectors.
+    /// The vector of the whole LoRA in which some blocks have other weights in some thirds of the steps, with places in the pass where
+    /// that is not all the time. The text encoders' weight has no time: it is the changed one. `written` writes each of the vectors.
     pub fn over_time(
         &self,
         changed: &[(&str, f64)],

@@ -44,6 +44,10 @@ fn blocks_are_drawn_alone_and_in_each_third_of_the_steps() {
     let third = cells.iter().find(|name| name.contains("OUT04-2-4")).unwrap();
     let (info, _) = s.expect(0, &["info", &format!("lbw-atlas/cells/{third}")]);
     assert!(info.contains(":step=2-4>"), "{info}");
+    // A block alone is alone among all blocks, also those without attention, which some LoRAs change.
+    let vector = info.split("lbw=").nth(1).unwrap().split(':').next().unwrap();
+    let on = vector.split(',').filter(|weight| weight.parse::<f64>().unwrap() != 0.0).count();
+    assert_eq!((vector.split(',').count(), on), (26, 1), "{vector}");
 
     let html = s.text("lbw-atlas/atlas.html");
     assert!(html.contains("<table>") && html.contains("last third") && html.contains("OUT04 alone does"));

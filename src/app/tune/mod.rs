@@ -86,7 +86,7 @@ pub fn tune(
     let lora = wish.lora.as_deref();
     let (first, texts) = one_setting(asked, lora)?;
     let mut subject = Subject::new(session, first, lora, ["0".to_owned(), "1".to_owned()])?;
-    subject.is_open(say!(
+    subject.refuse_window(say!(
         "the search draws with fewer steps, where it would be another",
         "探索は少ないステップで描くので、範囲がずれてしまいます"
     ))?;

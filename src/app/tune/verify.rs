@@ -7,7 +7,8 @@ use crate::app::scene::{Scene, Version};
 use crate::study::analyzer_prompt::tags_behind;
 use crate::study::tune::{Found, Room, Shown, Strength, Thirds, Variant, Verified};
 
-/// The found weights, two on the way there, and those in some of the steps if the search liked them, each verified on as many other scenes as may be drawn.
+/// The found weights, two on the way there, and those in some of the steps if the search liked them, each verified on as many other
+/// scenes as may be drawn.
 pub fn variants(trials: &mut Trials, scenes: &Scenes, rooms: &[Room], found: &Found) -> Result<Vec<Variant>> {
     let blocks = trials.subject.blocks();
     let named = |weights: &[(usize, f64)]| -> Vec<(&str, f64)> {
@@ -59,7 +60,7 @@ pub fn variants(trials: &mut Trials, scenes: &Scenes, rooms: &[Room], found: &Fo
             pictures: scenes.iter().enumerate().map(shown).collect(),
         });
     }
-    // It is told last.
+    // What is in some of the steps is told last.
     variants.sort_by_key(|variant| !variant.thirds.is_all());
     Ok(variants)
 }
