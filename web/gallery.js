@@ -31,7 +31,6 @@ export function gallery() {
   });
   on('language', draw);
   id('viewer-close').addEventListener('click', () => id('viewer').close());
-  reloadAll();
 }
 
 /** All jobs as the server knows them: at the beginning, and when it is back. */

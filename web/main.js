@@ -123,6 +123,7 @@ connect((isUp) => {
   refresh();
   reloadAll();
 });
-status();
-refresh();
-recall().catch(() => {});
+// Lists, pictures and queue as the server has them; until they are there, the page is busy, for screen readers as well.
+Promise.allSettled([status(), refresh(), recall(), reloadAll()]).then(() => {
+  document.body.ariaBusy = 'false';
+});

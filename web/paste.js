@@ -22,7 +22,11 @@ export function paste() {
     prompt: editor(id('prompt'), { changed: (text) => write(text, 'typed'), names }),
     negative: editor(id('negative'), { changed: (text) => set({ negative: text }, 'typed'), names }),
   };
-  const check = later(WAIT, checkNow);
+  const soon = later(WAIT, checkNow);
+  const check = () => {
+    id('findings').ariaBusy = 'true';
+    soon();
+  };
   on('prompt', (origin) => {
     if (origin !== 'typed') fields.prompt.set(state.prompt);
     check();
@@ -101,6 +105,7 @@ async function checkNow() {
   if (text.prompt !== state.prompt || text.negative !== state.negative) return;
   planned(answer);
   show(answer.diagnostics ?? []);
+  id('findings').ariaBusy = 'false';
 }
 
 const ORDER = { error: 0, warning: 1, note: 2 };

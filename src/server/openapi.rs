@@ -86,7 +86,7 @@ const ROUTES: &[(HttpMethod, &str, Takes, &str)] = &[
     (Get, "/lbw/v1/jobs/{id}", Nothing, "One job"),
     (Delete, "/lbw/v1/jobs/{id}", Nothing, "Cancels a job"),
     (Get, "/lbw/v1/jobs/{id}/images/{file}", Nothing, "A picture of a job, by its number"),
-    (Get, "/lbw/v1/jobs/{id}/preview", Nothing, "The latest preview of a job"),
+    (Get, "/lbw/v1/jobs/{id}/preview", Nothing, "The latest preview of a job, and its last picture when it is over"),
     (Get, "/lbw/v1/events", Nothing, "Server-sent events, of all jobs or of ?job=ID"),
     (
         Post,

@@ -5,7 +5,7 @@ import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } fro
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { drawn, faults, launchBrowser, open, pasteText, serve, slider } from './harness.mjs';
+import { drawn, faults, idle, launchBrowser, open, pasteText, serve, slider } from './harness.mjs';
 
 const LORA = fileURLToPath(new URL('../../fixtures/embedded/overcooked.safetensors', import.meta.url));
 const PICTURE = fileURLToPath(new URL('../../fixtures/readme/cooked.png', import.meta.url));
@@ -35,11 +35,12 @@ async function bench(prompt = TAG, options = {}) {
 
 /** Until nothing moves any more: what the server says of a prompt makes room for itself, and hands do not begin before. */
 async function still(page) {
+  await idle(page);
   const places = () => page.evaluate(() => JSON.stringify([...document.querySelectorAll('#prompt, .slot, .chip')].map((part) => {
     const { x, y, width, height } = part.getBoundingClientRect();
     return [x, y, width, height];
   })));
-  for (let [before, same] = ['', 0]; same < 8;) {
+  for (let [before, same] = ['', 0]; same < 3;) {
     const now = await places();
     [before, same] = [now, now === before ? same + 1 : 0];
     await new Promise((resolve) => setTimeout(resolve, 50));
@@ -241,7 +242,6 @@ test('the gallery shows, compares, uses again and gives away', async () => {
   await drawn(page);
   await page.fill('#prompt', 'green star, white background');
   await page.keyboard.press('Control+Enter');
-  await page.waitForSelector('.side.working');
   await drawn(page);
   await page.waitForFunction(() => document.querySelectorAll('#pictures li').length >= 2);
   await page.locator('#pictures input').nth(0).check();
@@ -275,6 +275,7 @@ test('a prompt file is checked line by line, drawn, and gone on with', async () 
   await shot('batch');
   // The same again finds its pictures.
   await page.reload();
+  await idle(page);
   await page.waitForSelector('#batch-findings .error');
   await page.check('#batch-keep-going');
   await page.click('#batch-start');

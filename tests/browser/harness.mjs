@@ -1,8 +1,9 @@
 // A server of our own, a real browser, and a page that may not complain.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { after } from 'node:test';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -21,6 +22,14 @@ const PATIENCE = 240_000;
 /** Where screenshots are kept. */
 export const SHOTS = process.env.LBW_SHOTS ?? join(root, 'target', 'browser');
 mkdirSync(SHOTS, { recursive: true });
+
+/** To find tests that count on haste: how many times slower the page computes, and by how many milliseconds, at most, each answer is late. */
+const SLOW = Number(process.env.LBW_SLOW ?? 1);
+const LATE = Number(process.env.LBW_LATE ?? 0);
+
+// What a failed test leaves running would keep this process, and whoever waits for it, for ever.
+const ends = new Set();
+after(() => Promise.all([...ends].map((end) => end())));
 
 /** Starts `lbw serve` on a free port, in a folder of its own. */
 export async function serve(...flags) {
@@ -50,12 +59,17 @@ async function launch(folder, flags) {
     child.once('exit', resolve);
     child.kill('SIGTERM');
     return undefined;
-  });
+  }).then(() => ends.delete(end));
+  ends.add(end);
   return { url, end };
 }
 
 /** One browser for all tests. */
-export const launchBrowser = () => chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
+export async function launchBrowser() {
+  const browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
+  ends.add(() => browser.close());
+  return browser;
+}
 
 /**
  * A page that remembers every complaint: errors, words on the console, violations of the policy, hosts that are not ours.
@@ -72,7 +86,7 @@ export async function open(browser, url, { width = 1280, height = 900, language 
   const complaints = [];
   const expected = [];
   page.on('pageerror', (error) => complaints.push(`error: ${error.stack ?? error.message}`));
-  page.on('console', (message) => ['error', 'warning'].includes(message.type()) && complaints.push(`console: ${message.text()}`));
+  page.on('console', (message) => ['error', 'warning'].includes(message.type()) && complaints.push(`console: ${message.text()} ${message.location().url}`));
   page.on('request', (request) => {
     const to = new URL(request.url());
     if (!['data:', 'blob:'].includes(to.protocol) && to.origin !== new URL(url).origin) complaints.push(`request: ${request.url()}`);
@@ -85,8 +99,10 @@ export async function open(browser, url, { width = 1280, height = 900, language 
   await context.addInitScript(() => {
     addEventListener('securitypolicyviolation', (event) => globalThis.complain(`policy: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile ?? ''}`));
   });
+  if (LATE) await page.route('**/*', (route) => setTimeout(() => route.continue().catch(() => {}), Math.random() * LATE));
+  if (SLOW > 1) await (await context.newCDPSession(page)).send('Emulation.setCPUThrottlingRate', { rate: SLOW });
   await page.goto(url);
-  await page.waitForFunction(() => document.querySelector('#field-sampler_name option') && document.querySelector('#model').textContent);
+  await idle(page);
   return {
     page,
     /** A complaint that this test brings about itself. */
@@ -100,11 +116,13 @@ export async function open(browser, url, { width = 1280, height = 900, language 
   };
 }
 
+/** Until the page has what it asked its server for: the lists, the pictures, and what is wrong with the prompt. */
+export const idle = (page) => page.waitForFunction(() => document.body.ariaBusy === 'false' && document.querySelector('#findings').ariaBusy === 'false');
+
 /** Serious faults of the page as axe-core sees them, in words. */
 export async function faults(page) {
   // The policy of the page forbids scripts of others; axe is put in past it, by the debugger.
   const session = await page.context().newCDPSession(page);
-  const { readFileSync } = await import('node:fs');
   await session.send('Runtime.evaluate', { expression: `${readFileSync(AXE, 'utf8')};0` });
   const found = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ['violations'] }));
   return found.violations.filter(({ impact }) => ['serious', 'critical'].includes(impact))
@@ -125,8 +143,8 @@ export const pasteText = (page, text) => page.locator('#prompt').evaluate((field
 /** The slider of a block. */
 export const slider = (page, name, card = 0) => page.locator('.tag-card').nth(card).locator(`.column[data-block="${name}"] .slot`);
 
-/** Waits until all pictures that were asked for are drawn. */
-export const drawn = (page) => page.waitForFunction(() => !document.querySelector('.side.working'));
+/** Waits until the pictures are those of the text and the settings. */
+export const drawn = (page) => page.waitForFunction(() => !document.querySelector('.side.working, .side.old:not([hidden])'));
 
 /** The mean colour difference, of 255, between two of the three pictures. */
 export const distance = (page, a, b) => page.evaluate(async ([first, second]) => {

@@ -1,7 +1,7 @@
 // The story of the block weights, as one does it by hand: paste, analyze, read which block is guilty, lower it, compare, save, reload.
 import assert from 'node:assert/strict';
 import test, { after, before } from 'node:test';
-import { distance, drawn, faults, launchBrowser, open, pasteText, serve, slider } from './harness.mjs';
+import { distance, drawn, faults, idle, launchBrowser, open, pasteText, serve, slider } from './harness.mjs';
 
 const INFOTEXT = `yellow star, blue background, thick outline <lora:overcooked:1>
 Steps: 20, Sampler: Euler a, Schedule type: Automatic, CFG scale: 4, Seed: 1, Size: 128x128`;
@@ -25,7 +25,6 @@ for (const view of VIEWS) {
   test(`the story at ${view.width} px in ${view.language}`, async () => {
     const { page, shot, settle } = await open(browser, server.url, view);
     assert.equal(await page.locator('html').getAttribute('lang'), view.language);
-    await page.waitForTimeout(300);
     assert.equal(await page.locator('#findings li').count(), 0, 'nobody has made a mistake yet');
     await shot(`${name}-1-empty`);
 
@@ -58,7 +57,6 @@ for (const view of VIEWS) {
     await slider(page, 'OUT04').focus();
     for (let press = 0; press < 10; press += 1) await page.keyboard.press('ArrowDown');
     assert.equal(await page.inputValue('#prompt'), 'yellow star, blue background, thick outline <lora:overcooked:1:lbw=1,1,1,1,1,1,1,1,1,1,0.5,1>');
-    await page.waitForSelector('.side[data-side="now"].working');
     await drawn(page);
     assert.ok(await distance(page, 'base', 'now') < await distance(page, 'base', 'full'), 'nearer to the base model');
     await shot(`${name}-5-lowered`);
@@ -82,6 +80,7 @@ for (const view of VIEWS) {
     await drawn(page);
     const before = await page.locator('.side[data-side="now"] img').getAttribute('src');
     await page.reload();
+    await idle(page);
     await page.waitForSelector('.side[data-side="now"] .thumb:not([hidden])');
     assert.match(await page.inputValue('#prompt'), /lbw=MILD>$/);
     assert.equal(await page.locator('.chip', { hasText: 'MILD' }).first().getAttribute('aria-pressed'), 'true');

@@ -130,6 +130,9 @@ fn events_tell_all_and_are_told_again() {
     let plain: Vec<&str> = names.iter().copied().filter(|name| *name != "merged").collect();
     assert_eq!(plain, ["queued", "started", "step", "preview", "step", "preview", "step", "done"]);
     assert!(seen.iter().all(|event| event["job"] == job));
+    // Who comes late for a preview gets the picture.
+    let get = |what: &str| server.send("GET", &format!("/lbw/v1/jobs/{job}/{what}"), &[], b"");
+    assert_eq!((get("preview?n=0").status, get("preview?n=0").body), (200, get("images/0.png").body));
     // Who comes back gets what came meanwhile.
     let first = first.unwrap();
     let path = format!("/lbw/v1/events?job={job}");

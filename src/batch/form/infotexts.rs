@@ -1,5 +1,7 @@
 //! Pasted infotexts, one after the other: each ends with its parameters, `Steps: …`, and what is copied with them from below.
 
+use std::ops::Range;
+
 use super::Read;
 use crate::batch::{Entry, Finding};
 use crate::diagnostic::code;
@@ -15,16 +17,16 @@ pub(super) fn read(text: &str, read: &mut Read) {
         );
         read.say(1, text.lines().next().unwrap_or_default(), code::MENDED_INFOTEXT, message);
     }
-    let text = plain.as_deref().unwrap_or(text);
-    let lines: Vec<&str> = text.lines().collect();
+    let file = File::of(text, plain.as_deref().unwrap_or(text));
+    let lines = &file.lines;
     let (mut first, mut at) = (0, 0);
     while at < lines.len() {
         if at == first && lines[at].trim().is_empty() {
             first += 1;
             at = first;
         } else if ends_infotext(lines[at]) {
-            let end = end(&lines, at);
-            push(&lines[first..end], first + 1, read);
+            let end = end(lines, at);
+            file.push(first..end, read);
             (first, at) = (end, end);
         } else {
             at += 1;
@@ -37,9 +39,55 @@ pub(super) fn read(text: &str, read: &mut Read) {
             "この文の後にパラメーターがないので、コマンドの設定で描きます"
         );
         first += lines[first..].iter().take_while(|line| line.trim().is_empty()).count();
-        read.say(first + 1, lines[first], code::LINE_AS_WEBUI, message);
-        push(&lines[first..end], first + 1, read);
+        read.say(file.numbers[first], lines[first], code::LINE_AS_WEBUI, message);
+        file.push(first..end, read);
         first = end;
+    }
+}
+
+/// A file as it is read, and as it was written: equally long, but a `\\n` of two letters is the end of a line in the first alone.
+struct File<'t> {
+    written: &'t str,
+    plain: &'t str,
+    /// Those of the plain text, without their ends.
+    lines: Vec<&'t str>,
+    /// The number of each in what was written, from 1.
+    numbers: Vec<usize>,
+}
+
+impl<'t> File<'t> {
+    fn of(written: &'t str, plain: &'t str) -> Self {
+        let lines: Vec<&str> = plain.lines().collect();
+        let (mut at, mut number) = (0, 1);
+        let numbered = lines.iter().map(|line| {
+            let start = line.as_ptr() as usize - plain.as_ptr() as usize;
+            number += written.as_bytes()[at..start].iter().filter(|byte| **byte == b'\n').count();
+            at = start;
+            number
+        });
+        let numbers = numbered.collect();
+        File { written, plain, lines, numbers }
+    }
+
+    /// Reads these lines as one text that somebody pasted.
+    fn push(&self, lines: Range<usize>, read: &mut Read) {
+        let part = &self.lines[lines.clone()];
+        let number = self.numbers[lines.start];
+        let place = read.place(number);
+        let (pasted, found) = infotext::paste(&super::line(&read.file, number, &part.join("\n")));
+        // What is found is shown in what was written.
+        let [start, last] =
+            [part[0], part[part.len() - 1]].map(|line| line.as_ptr() as usize - self.plain.as_ptr() as usize);
+        let written = self.written[start..last + part[part.len() - 1].len()].replace("\r\n", "\n");
+        let source = super::line(&read.file, number, &written);
+        read.found.extend(found.into_iter().map(|diagnostic| {
+            let diagnostic = if diagnostic.source.is_some() { diagnostic.within(&source) } else { diagnostic };
+            Finding { place: place.clone(), diagnostic }
+        }));
+        if let Some(mut pasted) = pasted {
+            let patch = std::mem::take(&mut pasted.patch);
+            read.keep(Entry { place, patch, pasted: Some(Box::new(pasted)) });
+        }
     }
 }
 
@@ -70,15 +118,4 @@ fn end(lines: &[&str], at: usize) -> usize {
     let rest = (end..lines.len()).find(blank).unwrap_or(lines.len());
     let is_last = !lines[end..].iter().any(|line| ends_infotext(line));
     if is_last { rest } else { end }
-}
-
-fn push(lines: &[&str], first: usize, read: &mut Read) {
-    let place = read.place(first);
-    let source = super::line(&read.file, first, &lines.join("\n"));
-    let (pasted, found) = infotext::paste(&source);
-    read.found.extend(found.into_iter().map(|diagnostic| Finding { place: place.clone(), diagnostic }));
-    if let Some(mut pasted) = pasted {
-        let patch = std::mem::take(&mut pasted.patch);
-        read.keep(Entry { place, patch, pasted: Some(Box::new(pasted)) });
-    }
 }

@@ -312,6 +312,13 @@ mod tests {
         let text = "a cat\nSteps: 5, Seed: 1, Size: 64x64\n\nb\nNegative prompt: c\nSteps: 6, Seed: 2, Size: 64x64\n";
         let infotexts = all("p.txt", text);
         assert_eq!(infotexts.iter().map(|e| e.0).collect::<Vec<_>>(), [1, 4]);
+        // Ends of lines that were pasted as two letters are none in the file.
+        let found =
+            read("p.txt", "\r\na\\nSteps: 5, Seed: 1, Size: 64x64\r\n\r\nb\\nSteps: 6, Seed: 2, Sampler: no\r\n");
+        assert_eq!(found.entries.iter().map(|e| e.place.line).collect::<Vec<_>>(), [2, 4], "{:?}", found.found);
+        let sampler = found.found.iter().find(|f| f.diagnostic.pointed_at() == Some("no")).expect("it is told");
+        let (source, label) = (sampler.diagnostic.source.as_ref().unwrap(), &sampler.diagnostic.labels[0]);
+        assert_eq!(source.position(label.span.start), (4, 32));
     }
 
     #[test]

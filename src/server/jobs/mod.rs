@@ -132,11 +132,17 @@ impl Jobs {
     fn put_away(&self, inner: &mut Inner, job: &Arc<Job>, status: Status) {
         job.change(|state| {
             state.status = status;
-            state.preview = None;
+            // Whoever was told where a preview lies may come for it late: a picture takes its place, where there is one.
+            state.preview.take_if(|_| !state.sent.is_empty());
         });
         lock(&job.work).take();
         inner.over.push_back(job.clone());
-        let bytes = |job: &Arc<Job>| job.state(|s| s.sent.iter().map(|sent| sent.bytes.len()).sum::<usize>());
+        let bytes = |job: &Arc<Job>| {
+            job.state(|s| {
+                let preview = s.preview.as_ref().map_or(0, |(_, png)| png.len());
+                preview + s.sent.iter().map(|sent| sent.bytes.len()).sum::<usize>()
+            })
+        };
         let mut all: usize = inner.over.iter().map(bytes).sum();
         // The last one is kept, whatever it weighs.
         while inner.over.len() > 1 && (inner.over.len() > KEPT || all > KEPT_BYTES) {

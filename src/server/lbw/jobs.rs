@@ -62,7 +62,7 @@ pub fn shown(server: &Server, job: &Job) -> Value {
             "images": images.collect::<Vec<_>>(),
             "infotexts": texts,
             "seeds": seeds,
-            "preview": state.preview.as_ref().map(|(n, _)| format!("/lbw/v1/jobs/{}/preview?n={n}", job.id)),
+            "preview": state.preview.as_ref().filter(|_| !state.status.is_over()).map(|(n, _)| format!("/lbw/v1/jobs/{}/preview?n={n}", job.id)),
             "request": job.request,
             "info": state.info.as_deref(),
             "result": state.result.as_deref(),
@@ -104,11 +104,14 @@ pub async fn image(
     Ok(picture(sent.bytes.clone(), sent.media))
 }
 
-/// `GET /lbw/v1/jobs/ID/preview`
+/// `GET /lbw/v1/jobs/ID/preview`: of a job that is over, its last picture.
 pub async fn preview(State(server): State<Arc<Server>>, Path(id): Path<String>) -> Result<Response, Failure> {
-    let preview = find(&server, &id)?.state(|state| state.preview.clone());
-    let (_, png) = preview.ok_or_else(|| Failure::new(StatusCode::NOT_FOUND, "Not Found"))?;
-    Ok(picture((*png).clone(), "image/png"))
+    let (preview, last) = find(&server, &id)?.state(|state| (state.preview.clone(), state.sent.last().cloned()));
+    match (preview, last) {
+        (Some((_, png)), _) => Ok(picture((*png).clone(), "image/png")),
+        (None, Some(sent)) => Ok(picture(sent.bytes.clone(), sent.media)),
+        (None, None) => Err(Failure::new(StatusCode::NOT_FOUND, "Not Found")),
+    }
 }
 
 fn picture(bytes: Vec<u8>, media: &'static str) -> Response {

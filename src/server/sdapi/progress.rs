@@ -87,6 +87,7 @@ pub async fn of_task(State(server): State<Arc<Server>>, Bytes(body): Bytes) -> R
     let seen = asked["id_live_preview"].as_i64().unwrap_or(-1);
     let shows = asked["live_preview"] != Value::Bool(false);
     answer::json(job.state(|state| {
+        let shows = shows && !state.status.is_over();
         let preview = state.preview.as_ref().filter(|(number, _)| shows && i64::try_from(*number) != Ok(seen));
         let image = preview.map(|(_, png)| format!("data:image/png;base64,{}", STANDARD.encode(&**png)));
         let textinfo = match (state.status, position) {
