@@ -52,7 +52,7 @@ export const post = (path, body, signal) => ask('POST', path, body, signal);
 
 // One stream for everything; who listens to a job hears its events from the beginning, even if they came before the answer that
 // told its number.
-const EVENTS = ['queued', 'started', 'step', 'preview', 'block', 'picture', 'done', 'failed', 'cancelled'];
+const EVENTS = ['queued', 'started', 'step', 'preview', 'block', 'picture', 'trial', 'done', 'failed', 'cancelled'];
 const listeners = new Set();
 const early = new Map();
 let source = null;

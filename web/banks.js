@@ -56,8 +56,8 @@ export function banks() {
     id('no-tags').hidden = all.length > 0;
     cards.forEach((c, at) => c.draw(all[at]));
   };
-  on('prompt', draw);
-  on('language names presets', () => {
+  on('prompt names presets', draw);
+  on('language', () => {
     cards = [];
     draw();
   });
@@ -209,7 +209,7 @@ function meterOf(lora) {
   };
 }
 
-/** Shows a vector as marks behind the sliders of the selected tag. */
+/** Shows a vector behind the selected tag's sliders. */
 export const ghost = (vector) => cards[Math.min(state.selected, cards.length - 1)]?.sliders.ghost(vector);
 
 /** A vector over all of a layout's names from weights by block; what is not named is 1. */

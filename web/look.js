@@ -6,7 +6,7 @@ import { el, fill, id, say } from './dom.js';
 import { view } from './gallery.js';
 import { pictureOf, start } from './job.js';
 import { drawing } from './request.js';
-import { on, put, set, state } from './state.js';
+import { on, pinSeed, put, set, state } from './state.js';
 import { applied, wholeTag, withoutTag } from './tag.js';
 import { t } from './words.js';
 
@@ -33,12 +33,6 @@ function prompts() {
 }
 
 const keyOf = (prompt) => JSON.stringify(drawing(prompt));
-
-/** Seeds must be the same for all three, so an open one is drawn here, once. */
-function pinSeed() {
-  if (state.settings.seed >= 0) return;
-  put('settings', { seed: crypto.getRandomValues(new Uint32Array(1))[0] }, 'look');
-}
 
 /** Draws what is not there yet: first how it is now, then what it is compared with. */
 export function drawAll() {

@@ -11,9 +11,10 @@ import { names, onNames, refresh } from './names.js';
 import { paste } from './paste.js';
 import { settings } from './settings.js';
 import { on, set, state, write } from './state.js';
+import { tune } from './tune.js';
 import { LANGUAGES, speak, t, language } from './words.js';
 
-/** The story of the built-in model: a LoRA whose frame is wanted and whose colours are not. */
+/** The built-in model's story: a sun that is wanted, colours that are not. */
 const EXAMPLE = {
   prompt: 'yellow star, blue background, thick outline <lora:overcooked:1>',
   settings: { sampler_name: 'Euler a', cfg_scale: 4, steps: 20, seed: 1 },
@@ -113,6 +114,7 @@ loraMenu();
 banks();
 look();
 analyze();
+tune();
 gallery();
 batch();
 example();
@@ -123,7 +125,7 @@ connect((isUp) => {
   refresh();
   reloadAll();
 });
-// Lists, pictures and queue as the server has them; until they are there, the page is busy, for screen readers as well.
+// Busy until then.
 Promise.allSettled([status(), refresh(), recall(), reloadAll()]).then(() => {
   document.body.ariaBusy = 'false';
 });

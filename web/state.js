@@ -12,7 +12,7 @@ export const DEFAULTS = {
 const EMPTY = {
   prompt: '', negative: '', settings: DEFAULTS, rest: null, selected: 0, presets: [],
   look: { mode: 'side', left: 'full', right: 'now', at: 50, quick: true, auto: true },
-  theme: 'auto', language: '', drawn: {}, analysis: null, batch: null,
+  theme: 'auto', language: '', drawn: {}, analysis: null, tuning: null, batch: null,
 };
 
 const listeners = new Map();
@@ -62,6 +62,11 @@ export function set(parts, origin = '') {
 
 /** Sets parts of an object inside the state. */
 export const put = (key, parts, origin) => set({ [key]: { ...state[key], ...parts } }, origin);
+
+/** What is compared has one seed: an open one is drawn here. */
+export function pinSeed() {
+  if (state.settings.seed < 0) put('settings', { seed: crypto.getRandomValues(new Uint32Array(1))[0] }, 'seed');
+}
 
 // The text has a history of its own: what sliders write is no part of the browser's.
 const past = [];

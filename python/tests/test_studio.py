@@ -134,6 +134,33 @@ def test_an_analysis_is_rows(studio: lbw.Studio, tmp_path: Path) -> None:
     assert (tmp_path / "report" / "analysis.html").is_file()
 
 
+def test_weights_are_searched_for_and_blocks_are_mapped(studio: lbw.Studio, tmp_path: Path) -> None:
+    seen: list[int] = []
+    prompts = ["red circle <lora:house:1>", "blue star"]
+    tuned = studio.tune(
+        prompts,
+        toward=["base-colors", "base-lines"],
+        keep="motif",
+        seed=1,
+        steps=4,
+        budget=60,
+        output=tmp_path / "tuned",
+        on_picture=lambda number, of: seen.append(number),
+    )
+    assert len(tuned.report["search"]) == 3 and tuned.report["search"][1][0] == "blue star" and seen
+    assert (tuned.vector is None) == (tuned.suggested is None) and tuned.report["sentence"] in tuned.text
+    assert (tmp_path / "tuned" / "tune.html").is_file()
+    with pytest.raises(lbw.WordsError, match="no goal"):
+        studio.tune(prompts, toward="base-colour")
+    with pytest.raises(lbw.WordsError, match="nothing is to change"):
+        studio.tune(prompts)
+
+    atlas = studio.atlas(prompts, seeds=1, seed=1, steps=6, output=tmp_path / "atlas")
+    rows = [row for row in atlas.rows if row["block"] == "IN04" and row["part"] == "all"]
+    assert [row["attribute"] for row in rows] == atlas.report["attributes"] and "IN04" in atlas.text
+    assert (tmp_path / "atlas" / "atlas.html").is_file()
+
+
 def test_a_plot_is_that_of_the_command_line(studio: lbw.Studio, tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     prompt = "red circle <lora:house:1:1:lbw=XYZ>"

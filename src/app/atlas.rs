@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde::Deserialize;
 use serde_json::json;
 
 use super::draw::{Event, Sink};
@@ -11,7 +12,7 @@ use super::error::{Error, Result};
 use super::folder::Folder;
 use super::lora;
 use super::renderer::Renderer;
-use super::scene::{Scene, Version, one_setting, that_matter};
+use super::scene::{Scene, Version, one_setting, say_of_prompts, that_matter};
 use super::session::{Asked, Session};
 use super::store::read_cell;
 use super::subject::{BASE, Subject};
@@ -22,7 +23,7 @@ use crate::lora::LoraHashes;
 use crate::say;
 use crate::study::analyzer_prompt::tags_behind;
 pub use crate::study::atlas::{Atlas, compare};
-use crate::study::atlas::{Block, Measure, Named, read};
+use crate::study::atlas::{Block, Measure, Named, PARTS, read};
 use crate::study::report::Work;
 use crate::study::tune::{Attribute, Look};
 
@@ -39,6 +40,38 @@ pub struct Wish {
     pub output: PathBuf,
     /// The language of the page.
     pub language: Language,
+}
+
+/// What is asked for, in words: what `lbw atlas` has flags for.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Fields {
+    /// The LoRA, where none is marked lbw=XYZ.
+    pub lora: Option<String>,
+    /// How many seeds every prompt is drawn with.
+    pub seeds: Option<usize>,
+    /// Prompts to draw beside the first.
+    pub prompts: Vec<String>,
+    /// Whether with all steps.
+    pub whole: bool,
+    /// The name of the folder.
+    pub folder: Option<String>,
+}
+
+impl Fields {
+    /// The wish, with its pictures in the folder `output`.
+    pub fn wish(&self, output: PathBuf, language: Language) -> Wish {
+        Wish { lora: self.lora.clone(), seeds: self.seeds.unwrap_or(SEEDS), whole: self.whole, output, language }
+    }
+}
+
+/// Seeds of each prompt where nothing is said.
+pub const SEEDS: usize = 2;
+
+/// The most pictures that an atlas of so many scenes may draw: each block over all steps and in each part of them, and two to compare with.
+pub fn most_pictures(scenes: usize) -> usize {
+    const BLOCKS: usize = 17;
+    scenes.saturating_mul(2 + BLOCKS * (1 + PARTS as usize))
 }
 
 /// The atlas, and the page that shows it.
@@ -76,7 +109,7 @@ pub fn atlas(
     let scenes = texts.iter().flat_map(|text| (0..wish.seeds).map(move |n| scene(text, n))).collect();
     let easel = Easel { renderer, model: &subject.model, cells: folder.cells(), sink, work: Work::default() };
     let mut easel = Drawing { easel, subject: &subject, lora, scenes, steps, parts };
-    let atlas = easel.draw(&folder, wish.language)?;
+    let atlas = folder.outcome(easel.draw(&folder, wish.language))?;
     folder.write("atlas", &atlas, &atlas.page(&mut |name| read_cell(&folder.path(name)))?)?;
     Ok(Drawn { atlas, page: folder.path("atlas.html") })
 }
@@ -84,6 +117,12 @@ pub fn atlas(
 /// Reads an atlas: its file, or the folder that it lies in.
 pub fn open(path: &Path) -> Result<Atlas> {
     let file = if path.is_dir() { path.join("atlas.json") } else { path.to_owned() };
+    if path.is_dir() && !file.exists() && path.join("request.json").exists() {
+        let path = path.display();
+        let message = say!("{path}: the atlas there is not finished", "{path}: アトラスがまだ完成していません");
+        return Err(Error::file(code::UNUSABLE_FILE, message)
+            .help(say!("the same `lbw atlas` goes on with it", "同じ `lbw atlas` で続きから描けます")));
+    }
     let text = files::read(&file, TEXT).map_err(|e| Error::reading(&file, &e))?;
     let atlas: Atlas = serde_json::from_slice(&text).map_err(|e| {
         let file = file.display();
@@ -91,11 +130,12 @@ pub fn open(path: &Path) -> Result<Atlas> {
         Error::file(code::UNUSABLE_FILE, message)
             .help(say!("`lbw atlas` makes one: atlas.json", "`lbw atlas` が作る atlas.json を指定してください"))
     })?;
-    let lists =
-        || atlas.blocks.iter().flat_map(|block| block.parts.iter().chain([&block.always])).chain([&atlas.whole]);
-    if atlas.format != Atlas::FORMAT || lists().any(|measures| measures.len() != atlas.attributes.len()) {
+    if !atlas.is_sound() {
         let file = file.display();
-        let message = say!("{file}: an atlas of another lbw", "{file}: ほかの版の lbw のアトラスです");
+        let message = say!(
+            "{file}: an atlas of another lbw, or one that was changed",
+            "{file}: ほかの版の lbw のアトラスか、書き換えられたアトラスです"
+        );
         return Err(Error::file(code::UNUSABLE_FILE, message)
             .help(say!("`lbw atlas` makes it anew", "`lbw atlas` で作り直してください")));
     }
@@ -139,6 +179,7 @@ impl Drawing<'_> {
         let (lora, steps) = (self.lora, self.steps);
         let plan = |vector: &str| first.plan(subject, lora, Version::Vector(vector), steps);
         let matter = that_matter(&mut self.easel, subject, all, plan)?;
+        say_of_prompts(&mut self.easel, subject, lora, &self.scenes, steps)?;
         let mut versions =
             vec![("base".to_owned(), Version::Base), ("full".to_owned(), Version::Vector(&subject.reference))];
         let vectors = matter.iter().map(|block| subject.alone(*block, 1.0)).collect::<Result<Vec<_>>>()?;

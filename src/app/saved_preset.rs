@@ -21,6 +21,17 @@ impl SavedPreset {
     /// The preset `name` in the last file that presets are read from, or in the folder `output` of the report. That it can be written is
     /// seen before anything is drawn.
     pub fn new(name: &str, subject: &Subject, output: &Path) -> Result<Self> {
+        let ends = |c: char| c.is_control() || ":<>,=@".contains(c);
+        if name.trim() != name || name.is_empty() || ["XYZ", "ZYX"].contains(&name) || name.contains(ends) {
+            let message = say!(
+                "--save-preset `{name}`: `lbw=` cannot name such a preset",
+                "--save-preset `{name}`: その名前は `lbw=` に書けません"
+            );
+            return Err(Error::words(code::BAD_PRESET, message).help(say!(
+                "take a name without spaces around it and without `:<>,=@`; XYZ and ZYX mark what is studied",
+                "前後の空白と `:<>,=@` のない名前にしてください。XYZ と ZYX は調べる LoRA の印です"
+            )));
+        }
         if let Some(there) = subject.session.presets.weights.iter().find(|preset| preset.name == name) {
             let origin = &there.origin;
             let message = say!(

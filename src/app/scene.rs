@@ -1,13 +1,16 @@
 //! Prompts with seeds that a study draws, each with the LoRA under test in several versions.
 
+use super::draw::Event;
 use super::easel::Easel;
 use super::error::{Error, Result};
 use super::session::Asked;
 use super::subject::{Subject, factors};
-use crate::diagnostic::{Source, code};
+use crate::diagnostic::{Diagnostic, Source, Text, code};
+use crate::plan::network::lora_tags;
 use crate::plan::{Plan, Request, Settings};
 use crate::say;
 use crate::study::analyzer_prompt::{Marked, tags_behind};
+use crate::syntax::Prompt;
 
 /// A prompt and a seed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +87,62 @@ pub fn one_setting(mut asked: Vec<Asked>, lora: Option<&str>) -> Result<(Asked, 
     }
 }
 
+/// Says what is surprising about prompts that are drawn with other steps than were asked for, and about LoRAs of their own.
+pub fn say_of_prompts(
+    easel: &mut Easel<'_>,
+    subject: &Subject,
+    lora: Option<&str>,
+    scenes: &[Scene],
+    steps: u32,
+) -> Result<()> {
+    let mut told: Vec<&str> = Vec::new();
+    for scene in scenes {
+        let prompt = scene.prompt.as_str();
+        if told.contains(&prompt) {
+            continue;
+        }
+        told.push(prompt);
+        let whole = subject.whole_steps();
+        let few = scene.plan(subject, lora, Version::Base, steps)?;
+        if !changes_alike(&few, &scene.plan(subject, lora, Version::Base, whole)?) {
+            let message = say!(
+                "`{prompt}` counts steps: of the {steps} that are drawn with here they are others than of {whole}",
+                "`{prompt}` はステップの番号で変わります。ここでは {whole} ではなく {steps} ステップで描くので、時期がずれます"
+            );
+            let found = Diagnostic::new(code::WITHOUT_EFFECT, message)
+                .help(say!("write shares of the steps, as in `[a:b:0.3]`", "`[a:b:0.3]` のように割合で書いてください"));
+            easel.sink.event(Event::Found(&found));
+        }
+        let is_own = |own: &Marked| own.names == subject.marked.names;
+        let tags = Prompt::parse(prompt).tags;
+        if !lora_tags(&tags).is_empty() && !Marked::new(prompt, lora).as_ref().is_ok_and(is_own) {
+            let names = Text::list(&subject.marked.names);
+            let message = say!(
+                "`{prompt}`: its LoRAs stay as they are, and {names} is added",
+                "`{prompt}`: 書かれている LoRA はそのままで、{names} を加えます",
+                with names
+            );
+            easel.sink.event(Event::Found(&Diagnostic::new(code::PLANNED, message)));
+        }
+    }
+    Ok(())
+}
+
+/// Whether the texts of two plans change at the same time, as far as the fewer steps can tell.
+fn changes_alike(few: &Plan, whole: &Plan) -> bool {
+    let changes = |plan: &Plan| -> Vec<Vec<f64>> {
+        let steps = f64::from(plan.settings().steps.max(1));
+        let texts = plan.first.positive.iter().map(|part| &part.schedule).chain([&plan.first.negative]);
+        texts.map(|text| text.iter().map(|segment| f64::from(segment.last_step) / steps).collect()).collect()
+    };
+    let one = 1.0 / f64::from(few.settings().steps.max(1));
+    let (few, whole) = (changes(few), changes(whole));
+    few.len() == whole.len()
+        && few.iter().zip(&whole).all(|(few, whole)| {
+            few.len() == whole.len() && few.iter().zip(whole).all(|(few, whole)| (few - whole).abs() <= one)
+        })
+}
+
 /// Of blocks with their weights in the whole LoRA's vector, those in which the LoRA does anything at all. Says what is surprising about the
 /// files. `plan` makes a plan with a vector.
 pub fn that_matter(
@@ -103,6 +162,15 @@ pub fn that_matter(
         if factors(&plan(&other)?, &networks) != of_full {
             matter.push(block);
         }
+    }
+    if matter.is_empty() && of_full.iter().all(|factor| *factor == 0) {
+        let names = Text::list(&subject.marked.names);
+        let message = say!(
+            "{names} changes nothing here: its strength is 0, or it has no weights for this model",
+            "{names} はここでは何も変えません。強度が 0 か、このモデル用の重みがありません",
+            with names
+        );
+        return Err(Error::words(code::STUDY, message));
     }
     Ok(matter)
 }

@@ -96,6 +96,18 @@ const ROUTES: &[(HttpMethod, &str, Takes, &str)] = &[
     ),
     (
         Post,
+        "/lbw/v1/tune",
+        Named("Any"),
+        "Takes a search for weights: {\"request\": {…}, \"lora\", \"toward\", \"keep\", \"fix\", \"seeds\", \"prompts\", \"verify_prompts\", \"budget\"}",
+    ),
+    (
+        Post,
+        "/lbw/v1/atlas",
+        Named("Any"),
+        "Takes an atlas of a LoRA's blocks: {\"request\": {…}, \"lora\", \"seeds\", \"prompts\", \"whole\"}",
+    ),
+    (
+        Post,
         "/lbw/v1/batch",
         Named("Any"),
         "Checks a prompt file, and draws it with \"start\": {\"name\", \"text\", \"start\"}",

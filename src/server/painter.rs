@@ -83,6 +83,8 @@ impl Painter {
             Some(Work::Analyze(drawing, wish)) => {
                 study::analysis(&self.server, &mut self.studios, job, &drawing, &wish).map(drop)
             }
+            Some(Work::Tune(drawings, wish)) => study::tuning(&self.server, &mut self.studios, job, &drawings, &wish),
+            Some(Work::Atlas(drawings, wish)) => study::atlas(&self.server, &mut self.studios, job, &drawings, &wish),
             Some(Work::Batch(batch)) => study::batch(&self.server, &mut self.studios, job, &batch),
             None => Ok(()),
         }));

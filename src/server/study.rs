@@ -3,13 +3,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::jobs::{Batch, Job, Sent};
 use super::state::Server;
+use crate::app::Job as Drawn;
 use crate::app::api::{Drawing, info};
 use crate::app::{
-    Error, Event, Flow, Stop, Studios, analyze, batch as batches, fingerprint, plan_of_text, read_bytes, xyz,
+    Asked, Error, Event, Flow, ScratchFolder, Session, Stop, Studios, analyze, atlas, batch as batches, fingerprint,
+    plan_of_text, read_bytes, tune, xyz,
 };
 use crate::diagnostic::{Diagnostic, Language};
 
@@ -58,14 +61,13 @@ impl<'a> Teller<'a> {
             }
             Event::There { job, file, done, of } => {
                 if let Ok(bytes) = read_bytes(file) {
-                    self.picture(&job.name, job.plan.settings().seed, bytes, String::new(), [*done, *of]);
+                    self.picture(job, bytes, String::new(), [*done, *of]);
                 }
             }
             Event::Done { job, picture, done, of, .. } => {
                 self.last = Some(picture.plan.clone());
-                let seed = job.plan.settings().seed;
                 if let Ok(bytes) = picture.png() {
-                    self.picture(&job.name, seed, bytes, picture.parameters.clone(), [*done, *of]);
+                    self.picture(job, bytes, picture.parameters.clone(), [*done, *of]);
                 }
             }
             Event::Failed { job, error, .. } => {
@@ -76,11 +78,13 @@ impl<'a> Teller<'a> {
         if self.job.wanted() == Stop::No { Flow::Go } else { Flow::Stop }
     }
 
-    fn picture(&mut self, name: &str, seed: u64, bytes: Vec<u8>, infotext: String, [done, of]: [usize; 2]) {
+    fn picture(&mut self, drawn: &Drawn, bytes: Vec<u8>, infotext: String, [done, of]: [usize; 2]) {
+        let (name, settings) = (&drawn.name, drawn.plan.settings());
+        let (seed, steps) = (settings.seed, settings.steps);
         let bar = self.bars.as_mut().and_then(|bars| bars.take(name, &bytes));
         let number = self.job.push(Sent { bytes, media: "image/png", infotext, seed }, KEPT);
         let url = format!("/lbw/v1/jobs/{}/images/{number}.png", self.job.id);
-        let mut more = json!({ "name": name, "seed": seed, "url": url, "done": done, "of": of });
+        let mut more = json!({ "name": name, "seed": seed, "steps": steps, "url": url, "done": done, "of": of });
         if let (Some(more), Some(Value::Object(bar))) = (more.as_object_mut(), bar) {
             more.extend(bar);
         }
@@ -186,12 +190,64 @@ pub fn analysis(
     let folder = server.analysis_folder(asked)?;
     let mut teller = Teller::new(server, job, "block");
     let analyzed = run(server, studios, drawing, wish, folder.path(), &mut teller)?;
+    publish_all(job, folder.path(), &analyzed.report, analyzed.report.text(), &analyzed.page)
+}
+
+/// A search for weights with its report.
+pub fn tuning(
+    server: &Server,
+    studios: &mut Studios,
+    job: &Job,
+    drawings: &[Drawing],
+    wish: &tune::Wish,
+) -> Result<(), Error> {
+    let measured = tune::Wish { language: Language::En, ..wish.clone() };
+    let Begun { session, asked, folder } = begun(server, drawings, &measured)?;
+    let wish = tune::Wish { output: folder.path().to_owned(), ..wish.clone() };
+    let mut teller = Teller::new(server, job, "trial");
+    let tuned = tune::tune(session, asked, &wish, studios, &mut |event: Event<'_>| teller.hear(&event))?;
+    let text = tuned.report.paragraphs().join("\n");
+    publish_all(job, folder.path(), &tuned.report, text, &tuned.page)
+}
+
+/// What each block does.
+pub fn atlas(
+    server: &Server,
+    studios: &mut Studios,
+    job: &Job,
+    drawings: &[Drawing],
+    wish: &atlas::Wish,
+) -> Result<(), Error> {
+    let measured = atlas::Wish { language: Language::En, ..wish.clone() };
+    let Begun { session, asked, folder } = begun(server, drawings, &measured)?;
+    let wish = atlas::Wish { output: folder.path().to_owned(), ..wish.clone() };
+    let mut teller = Teller::new(server, job, "trial");
+    let drawn = atlas::atlas(session, asked, &wish, studios, &mut |event: Event<'_>| teller.hear(&event))?;
+    publish_all(job, folder.path(), &drawn.atlas, drawn.atlas.text(), &drawn.page)
+}
+
+/// What a study of several prompts begins with.
+struct Begun {
+    session: Arc<Session>,
+    asked: Vec<Asked>,
+    /// In which the same study goes on.
+    folder: Arc<ScratchFolder>,
+}
+
+fn begun(server: &Server, drawings: &[Drawing], measured: &impl std::fmt::Debug) -> Result<Begun, Error> {
+    let asked: Vec<Asked> = drawings.iter().map(|drawing| drawing.asked.clone()).collect();
+    let folder = server.analysis_folder(fingerprint(format!("{asked:?} {measured:?}").as_bytes()))?;
+    let presets = drawings.first().map(|drawing| drawing.presets.clone()).unwrap_or_default();
+    Ok(Begun { session: Arc::new(server.files().session.with_presets(presets)), asked, folder })
+}
+
+/// The result of a study: its report, for people and as a page, and its pictures.
+fn publish_all(job: &Job, folder: &Path, report: &impl Serialize, text: String, page: &Path) -> Result<(), Error> {
     job.change(|state| state.sent.clear());
-    let mut report = serde_json::to_value(&analyzed.report).unwrap_or_default();
-    publish(job, folder.path(), &mut report)?;
-    let table = analyzed.report.text();
-    let page = std::fs::read_to_string(&analyzed.page).unwrap_or_default();
-    job.change(|state| state.result = Some(Arc::new(json!({ "report": report, "table": table, "page": page }))));
+    let mut report = serde_json::to_value(report).unwrap_or_default();
+    publish(job, folder, &mut report)?;
+    let page = std::fs::read_to_string(page).unwrap_or_default();
+    job.change(|state| state.result = Some(Arc::new(json!({ "report": report, "table": text, "page": page }))));
     Ok(())
 }
 

@@ -17,7 +17,7 @@ const FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', 
   '--disable-component-update', '--disable-sync'];
 
 /** So long, in milliseconds, is waited for anything. */
-const PATIENCE = 240_000;
+const PATIENCE = 120_000;
 
 /** Where screenshots are kept. */
 export const SHOTS = process.env.LBW_SHOTS ?? join(root, 'target', 'browser');
@@ -101,8 +101,11 @@ export async function open(browser, url, { width = 1280, height = 900, language 
   });
   if (LATE) await page.route('**/*', (route) => setTimeout(() => route.continue().catch(() => {}), Math.random() * LATE));
   if (SLOW > 1) await (await context.newCDPSession(page)).send('Emulation.setCPUThrottlingRate', { rate: SLOW });
+  // A page that cannot begin never gets there.
+  const broken = new Promise((resolve, reject) => page.once('pageerror', reject));
+  broken.catch(() => {});
   await page.goto(url);
-  await idle(page);
+  await Promise.race([idle(page), broken]);
   return {
     page,
     /** A complaint that this test brings about itself. */

@@ -49,9 +49,24 @@ for (const view of VIEWS) {
     assert.equal(await first.locator('b').textContent(), 'OUT04');
     assert.match(await first.getAttribute('class'), /guilty/);
     assert.match(await page.locator('.column[data-block="OUT04"] .meter').getAttribute('class'), /guilty/);
-    assert.ok(await page.locator('.suggestion').count() === 3);
     await first.scrollIntoViewIfNeeded();
     await shot(`${name}-4-analyzed`);
+
+    // Or ask for weights: what was found is told with what other prompts and seeds say of it. Once is enough, for the time it takes.
+    if (name === '1280-ja') {
+      await page.click('#tune');
+      await page.waitForFunction(() => document.querySelector('#tune-progress').value > 0);
+      await page.waitForSelector('#tuning:not([hidden]) .suggestion.best');
+      assert.match(await page.locator('#tuning-words').textContent(), /^原因は OUT04/);
+      assert.equal(await page.locator('#tuned-blocks .guilty b').textContent(), 'OUT04');
+      await page.locator('#tuning').scrollIntoViewIfNeeded();
+      await page.waitForFunction(() => [...document.querySelectorAll('#tuned-scenes img')].slice(0, 3).every((img) => img.naturalWidth > 0));
+      await shot(`${name}-4-tuned`);
+      await page.locator('.suggestion.best').click();
+      assert.match(await page.inputValue('#prompt'), /<lora:overcooked:1:lbw=1,1,1,1,1,1,1,1,1,1,0(\.\d+)?,1>$/);
+      await drawn(page);
+      await page.locator('.tag-card header .quiet').first().click();
+    }
 
     // Lower it: the text says the same, and the picture follows when the slider is let go.
     await slider(page, 'OUT04').focus();

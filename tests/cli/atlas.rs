@@ -51,6 +51,7 @@ fn blocks_are_drawn_alone_and_in_each_third_of_the_steps() {
 
     let html = s.text("lbw-atlas/atlas.html");
     assert!(html.contains("<table>") && html.contains("last third") && html.contains("OUT04 alone does"));
+    assert!(html.contains("each block alone on the base model, one picture of each") && !html.contains("± 0 %"));
     // What is there is not drawn again; the words, in both languages.
     let (english, _) = atlas(&s, 0, &args);
     assert!(english.contains("OUT04 alone does") && english.ends_with("lbw-atlas/atlas.html\n"), "{english}");
@@ -77,6 +78,24 @@ fn blocks_are_drawn_alone_and_in_each_third_of_the_steps() {
     );
     let (told, _) = s.expect(0, &both[..7]);
     assert!(told.contains("ranked alike by"), "{told}");
+    // An atlas that somebody changed.
+    let whole = s.text("lbw-atlas/atlas.json");
+    for (from, to) in [
+        ("\"OUT04\"", "\"OUT05\""),
+        ("\"OUT04\"", "\"OUT99\""),
+        ("\"style\"\n  ]", "\"style\",\n    \"style\"\n  ]"),
+        ("\"mean\": ", "\"mean\": 1e308, \"was\": "),
+        ("\"parts\": [\n    [", "\"parts\": [\n    [6, 8],\n    ["),
+    ] {
+        let changed = whole.replacen(from, to, 1);
+        assert_ne!(changed, whole, "{from}");
+        s.write("changed.json", &changed);
+        let (_, err) = s.expect(3, &["lora", "inspect", "overcooked", "--atlas", "changed.json"]);
+        assert!(err.contains("or one that was changed"), "{to}: {err}");
+    }
+    s.write("begun/request.json", "{}");
+    let (_, err) = s.expect(3, &["lora", "inspect", "overcooked", "--atlas", "begun"]);
+    assert!(err.contains("is not finished") && err.contains("the same `lbw atlas`"), "{err}");
     // An atlas of another file.
     let (_, err) = s.expect(2, &["lora", "inspect", "house", "--atlas", "lbw-atlas"]);
     assert!(err.contains("the atlas is of overcooked"), "{err}");
@@ -91,6 +110,7 @@ fn what_cannot_be_mapped_is_told() {
         (&[PROMPT, "--steps", "5"][..], "an atlas needs at least 6"),
         (&[PROMPT, "--seeds", "0"], "at least one seed"),
         (&["red circle"], "loads no LoRA"),
+        (&["red circle <lora:overcooked:0>"], "overcooked changes nothing here"),
         (&["red circle <lora:overcooked:1:stop=3>", "--steps", "8"], "has start=, stop= or step="),
     ] {
         let (_, err) = atlas(&s, 2, args);
@@ -107,4 +127,16 @@ fn what_cannot_be_mapped_is_told() {
     let (_, err) = s.expect(2, &["lora", "inspect", "house", "night", "--atlas", "no.json"]);
     assert!(err.contains("--atlas shows one LoRA"), "{err}");
     assert!(!s.path("lbw-atlas").exists());
+}
+
+#[test]
+fn prompts_that_count_steps_and_loras_of_their_own_are_told() {
+    let s = Sandbox::new();
+    let other = "[red|blue] circle, [star:heart:6] <lora:house:1>";
+    let args = [PROMPT, other, "a [red:blue:0.5] star", "--seeds", "1", "--seed", "1", "--steps", "8"];
+    let (_, err) =
+        s.expect(0, &[&["atlas"], &args[..], &["--width", "64", "--height", "64", "--sampler", "Euler a"]].concat());
+    assert!(err.contains(&format!("`{other}` counts steps")) && err.contains("as in `[a:b:0.3]`"), "{err}");
+    assert!(err.contains(&format!("`{other}`: its LoRAs stay as they are, and overcooked is added")), "{err}");
+    assert!(!err.contains("a [red:blue:0.5] star` counts"), "{err}");
 }

@@ -138,6 +138,22 @@ fn mistakes_are_explained() {
     for (args, code, said) in [
         (&[lora][..], 2, "E1404"),
         (&[lora, "--toward", "base-colours"], 2, "`base-colours` is no goal"),
+        (&[lora, "--toward", "wanted"], 2, "or a picture"),
+        (&["red circle <lora:overcooked:0>", "--toward", "base-colors"], 2, "overcooked changes nothing here"),
+        (
+            &[
+                lora,
+                "--toward",
+                "base-colors",
+                "--verify-prompt",
+                "a cat\nSteps: 4, Sampler: Euler, CFG scale: 7, Seed: 1",
+            ],
+            2,
+            "its prompt alone",
+        ),
+        (&[lora, "--toward", "base-colors", "--save-preset", ""], 2, "cannot name such a preset"),
+        (&[lora, "--toward", "base-colors", "--save-preset", "a:b>"], 2, "cannot name such a preset"),
+        (&[lora, "--toward", "base-colors", "--save-preset", "XYZ"], 2, "cannot name such a preset"),
         (&[lora, "--toward", "base-colors=-1"], 2, "above 0"),
         (&[lora, "--toward", "base-colors", "--keep", "face"], 2, "`face` is no goal"),
         (&[lora, "--toward", "base-colors", "--away", "ugly"], 2, "no picture"),
@@ -160,7 +176,17 @@ fn mistakes_are_explained() {
         let small = if said == "same settings" { &SMALL[..8] } else { &SMALL };
         let (out, err) = s.expect(code, &[&["tune"], args, small].concat());
         assert!(out.is_empty() && err.to_lowercase().contains(&said.to_lowercase()), "{args:?}: {err}");
-        assert!(s.names("lbw-tune/cells").is_empty(), "{args:?}");
-        std::fs::remove_dir_all(s.path("lbw-tune")).ok();
+        assert!(!s.path("lbw-tune").exists(), "{args:?}");
     }
+    // What lies in the folder is nobody's to write over.
+    s.write("mine/tune.html", "my own");
+    let small = &SMALL;
+    let into = |folder: &str| {
+        let (_, err) = s.expect(2, &[&["tune", lora, "--toward", "base-colors", "-o", folder], &small[..]].concat());
+        err
+    };
+    assert!(into("mine").contains("belongs to no study") && s.text("mine/tune.html") == "my own");
+    s.write("torn/request.json", "{");
+    let (_, err) = s.expect(3, &[&["tune", lora, "--toward", "base-colors", "-o", "torn"], &SMALL[..]].concat());
+    assert!(err.contains("not what a study writes") && err.contains("begin anew"), "{err}");
 }

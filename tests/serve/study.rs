@@ -87,6 +87,64 @@ fn an_analysis_tells_block_after_block_what_the_command_tells() {
     assert_eq!(again["ranking"], report["ranking"]);
 }
 
+#[test]
+fn weights_are_searched_for_and_blocks_are_mapped_as_the_commands_do() {
+    let server = Server::start(&[]);
+    let request = tiny(json!({ "prompt": "red house <lora:house:1>", "steps": 6 }));
+    let run = |path: &str, fields: Value| {
+        let mut body = json!({ "request": request });
+        body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        let job = server.done(path, &body);
+        let place = format!("/lbw/v1/jobs/{}", job["id"].as_str().unwrap());
+        server.until("the study", |s| !["queued", "running"].contains(&s.get(&place)["status"].as_str().unwrap()));
+        let done = server.get(&place);
+        assert_eq!(done["status"], "done", "{done}");
+        done["result"].clone()
+    };
+    let settings = ["--width", "64", "--height", "64", "--steps", "6", "--seed", "7", "--sampler", "Euler a"];
+    let of_command = |args: &[&str]| server.sandbox.json(&[args, &settings].concat());
+    let found =
+        run("/lbw/v1/tune", json!({ "toward": ["base-colors"], "prompts": ["blue star"], "seeds": 1, "budget": 60 }));
+    let args = [
+        "tune",
+        "red house <lora:house:1>",
+        "blue star",
+        "--toward",
+        "base-colors",
+        "--seeds",
+        "1",
+        "--budget",
+        "60",
+        "--json",
+    ];
+    let expected = of_command(&args);
+    for key in ["search", "verification", "blocks", "guilty", "trials", "suggested", "sentence", "pictures"] {
+        assert_eq!(rounded(&found["report"][key]), rounded(&expected[key]), "{key}");
+    }
+    assert!(found["page"].as_str().unwrap().contains("lbw tune") && found["table"].as_str().unwrap().contains("IN04"));
+    let atlas = run("/lbw/v1/atlas", json!({ "seeds": 1 }));
+    let expected = of_command(&["atlas", "red house <lora:house:1>", "--seeds", "1", "--json"]);
+    for key in ["scenes", "parts", "attributes", "whole", "idle", "loras"] {
+        assert_eq!(rounded(&atlas["report"][key]), rounded(&expected[key]), "{key}");
+    }
+    let picture = atlas["report"]["blocks"][0]["picture"].as_str().unwrap();
+    assert_eq!(pixels(&server.send("GET", picture, &[], b"").body).dimensions(), (64, 64));
+    for (path, fields, said) in [
+        ("/lbw/v1/tune", json!({ "toward": "base-colour" }), "no goal"),
+        ("/lbw/v1/tune", json!({ "toward": "/etc/passwd.png" }), "over the network"),
+        ("/lbw/v1/tune", json!({ "toward": "base-colors", "budget": 100_000 }), "100000"),
+        ("/lbw/v1/tune", json!({ "towards": "base-colors" }), "towards"),
+        ("/lbw/v1/atlas", json!({ "seeds": 1000 }), "70000"),
+        ("/lbw/v1/atlas", json!({ "request": "red house" }), ""),
+    ] {
+        let mut body = json!({ "request": request });
+        body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        let answer = server.post(path, &body);
+        let text = String::from_utf8_lossy(&answer.body).into_owned();
+        assert!((400..500).contains(&answer.status) && text.contains(said), "{fields}: {} {text}", answer.status);
+    }
+}
+
 /// The first events about blocks.
 fn events(server: &Server, path: &str, count: usize) -> Vec<Value> {
     use std::io::{BufRead, BufReader};

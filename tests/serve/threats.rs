@@ -390,6 +390,8 @@ fn hostile_json_ends_nothing() {
         "/lbw/v1/jobs",
         "/lbw/v1/batch",
         "/lbw/v1/analyze",
+        "/lbw/v1/tune",
+        "/lbw/v1/atlas",
         "/sdapi/v1/png-info",
     ] {
         for body in bodies {

@@ -13,11 +13,12 @@ from ._errors import FileError, Finding, LbwError, WordsError, WorkerDied
 from ._picture import Picture
 from ._plan import Plan
 from ._studio import Studio, plan
-from ._study import Analysis, Plot
+from ._study import Analysis, Atlas, Plot, Tuning
 from ._worker import Step, binary
 
 __all__ = [
     "Analysis",
+    "Atlas",
     "Batch",
     "FileError",
     "Finding",
@@ -27,6 +28,7 @@ __all__ = [
     "Plot",
     "Step",
     "Studio",
+    "Tuning",
     "WordsError",
     "WorkerDied",
     "binary",

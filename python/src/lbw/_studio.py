@@ -15,7 +15,7 @@ from ._batch import Batch
 from ._errors import Finding, LbwError, WordsError, WorkerDied
 from ._picture import Picture, texts
 from ._plan import Plan, planned
-from ._study import Analysis, Plot, Study, Wish
+from ._study import Analysis, Atlas, Plot, Study, Tuning, Wish, Words
 from ._worker import Step, Worker
 
 Path = str | os.PathLike[str]
@@ -213,6 +213,47 @@ class Studio:
         with self._study(wish, _request(prompt, settings), on_picture) as study:
             return study.analyzed(output)
 
+    def tune(
+        self,
+        prompts: str | Sequence[str],
+        *,
+        toward: Words = None,
+        away: Words = None,
+        keep: Words = None,
+        fix: Words = None,
+        lora: str | None = None,
+        seeds: int = 2,
+        verify_prompts: Sequence[str] = (),
+        budget: int = 40,
+        output: Path | None = None,
+        on_picture: Callable[[int, int], object] | None = None,
+        **settings: object,
+    ) -> Tuning:
+        """Searches for weights of the LoRA that is marked ``lbw=XYZ`` (or named): ``toward="base-colors,base-lines"`` says what should go,
+        ``keep`` what should stay, ``fix="M00=1"`` what a weight may be. What is found is verified on other prompts and seeds. ``output``
+        is a folder for the report's page and its pictures."""
+        first, *others = _several(prompts)
+        wish = Wish.tune(toward, away, keep, fix, lora, seeds, others, verify_prompts, budget)
+        with self._study(wish, _request(first, settings), on_picture) as study:
+            return study.tuned(output)
+
+    def atlas(
+        self,
+        prompts: str | Sequence[str],
+        *,
+        lora: str | None = None,
+        seeds: int = 2,
+        whole: bool = False,
+        output: Path | None = None,
+        on_picture: Callable[[int, int], object] | None = None,
+        **settings: object,
+    ) -> Atlas:
+        """Draws each block of a LoRA alone, over all steps and in each third of them, and measures what it does. ``output`` is a folder
+        for the page and its pictures."""
+        first, *others = _several(prompts)
+        with self._study(Wish.atlas(lora, seeds, whole, others), _request(first, settings), on_picture) as study:
+            return study.mapped(output)
+
     def xyz(
         self,
         prompt: str,
@@ -266,6 +307,13 @@ def _request(prompt: str, settings: Mapping[str, object]) -> dict[str, object]:
     if not isinstance(prompt, str):
         raise TypeError(f"a prompt is a text, and not {type(prompt).__name__}")
     return {**settings, "prompt": prompt}
+
+
+def _several(prompts: str | Sequence[str]) -> list[str]:
+    all_of_them = [prompts] if isinstance(prompts, str) else list(prompts)
+    if not all_of_them:
+        raise TypeError("there is no prompt")
+    return all_of_them
 
 
 def _flags(named: Mapping[str, object]) -> list[str]:

@@ -13,6 +13,13 @@ from ._errors import Finding
 from ._plan import Plan, planned
 from ._worker import Worker
 
+Words = str | Sequence[str] | None
+"""Words separated by commas, or a list of them."""
+
+
+def _words(words: Words) -> list[str] | None:
+    return None if words is None else [words] if isinstance(words, str) else list(words)
+
 
 @dataclass(frozen=True)
 class Wish:
@@ -31,6 +38,29 @@ class Wish:
         """The Effective Block Analyzer."""
         options = {"lora": lora, "blocks": blocks, "seeds": seeds, "quick": quick, "toward": toward}
         return cls("analyze", "request.json", {**options, "verify_prompts": list(verify_prompts)})
+
+    @classmethod
+    def tune(
+        cls,
+        toward: Words,
+        away: Words,
+        keep: Words,
+        fix: Words,
+        lora: str | None,
+        seeds: int,
+        prompts: Sequence[str],
+        verify_prompts: Sequence[str],
+        budget: int,
+    ) -> Wish:
+        """A search for weights."""
+        goals = {"toward": _words(toward), "away": _words(away), "keep": _words(keep), "fix": _words(fix)}
+        more = {"prompts": list(prompts), "verify_prompts": list(verify_prompts)}
+        return cls("tune", "request.json", {**goals, **more, "lora": lora, "seeds": seeds, "budget": budget})
+
+    @classmethod
+    def atlas(cls, lora: str | None, seeds: int, whole: bool, prompts: Sequence[str]) -> Wish:
+        """What each block does."""
+        return cls("atlas", "request.json", {"lora": lora, "seeds": seeds, "whole": whole, "prompts": list(prompts)})
 
     @classmethod
     def xyz(
@@ -75,6 +105,53 @@ class Analysis:
     def suggestion(self) -> Mapping[str, Any] | None:
         """Better weights, where ``toward`` asked for some."""
         return self.report.get("suggestion")
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What a search for weights found."""
+
+    report: Mapping[str, Any] = field(repr=False)
+    """Everything, as ``lbw tune --json`` prints it."""
+    text: str
+    """The blocks, the weights and the sentences, for people."""
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def guilty(self) -> list[str]:
+        """Blocks that do what should go, the worst first."""
+        return list(self.report["guilty"])
+
+    @property
+    def suggested(self) -> Mapping[str, Any] | None:
+        """The weights to take, with what other prompts and seeds say of them (``verified``); nothing where none held there."""
+        return next((one for one in self.report["variants"] if one["strength"] == self.report["suggested"]), None)
+
+    @property
+    def vector(self) -> str | None:
+        """The suggested weights as they are written behind ``lbw=``."""
+        return None if self.suggested is None else str(self.suggested["vector"])
+
+
+@dataclass(frozen=True)
+class Atlas:
+    """What each block of a LoRA does, alone and in each third of the steps."""
+
+    report: Mapping[str, Any] = field(repr=False)
+    """Everything, as ``lbw atlas --json`` prints it."""
+    text: str
+    """The table and the sentences, for people."""
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def rows(self) -> list[dict[str, str | float | None]]:
+        """A row for each block, attribute and part of the steps (``all``, or its number from 1): pandas and polars take them."""
+        rows: list[dict[str, str | float | None]] = []
+        for block in self.report["blocks"]:
+            for part, measures in enumerate([block["always"], *block["parts"]]):
+                for attribute, measure in zip(self.report["attributes"], measures):
+                    rows.append({"block": block["id"], "part": str(part or "all"), "attribute": attribute, **measure})
+        return rows
 
 
 @dataclass(frozen=True)
@@ -133,6 +210,16 @@ class Study:
         """Draws what is not there, and compares."""
         found, done = self._done(output)
         return Analysis(done["report"], done["text"], found)
+
+    def tuned(self, output: str | os.PathLike[str] | None = None) -> Tuning:
+        """Searches and verifies."""
+        found, done = self._done(output)
+        return Tuning(done["report"], done["text"], found)
+
+    def mapped(self, output: str | os.PathLike[str] | None = None) -> Atlas:
+        """Draws and measures each block alone."""
+        found, done = self._done(output)
+        return Atlas(done["report"], done["text"], found)
 
     def plotted(self, output: str | os.PathLike[str] | None = None) -> Plot:
         """Draws what is not there, and puts it together."""

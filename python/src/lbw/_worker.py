@@ -94,7 +94,7 @@ class Worker:
 
     def work(self, job: Mapping[str, Any], hear: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
         """Does a job: ``hear`` is told of its events, and the last one is returned."""
-        last = {"done", "end", "analyzed", "plotted"}
+        last = {"done", "end", "analyzed", "plotted", "tuned", "mapped"}
         for event in self.events(job):
             if event["event"] == "failed":
                 raise _error(event)

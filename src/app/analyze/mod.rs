@@ -210,7 +210,7 @@ pub fn analyze(
     let preset = wish.save_preset.as_deref().map(|name| SavedPreset::new(name, &subject, &wish.output)).transpose()?;
     let (folder, plan) = begin(&mut subject, wish, sink)?;
     let mut pictures = Drawing::new(renderer, &subject, &folder, wish, sink);
-    let sheets = pictures.sheets(&plan)?;
+    let sheets = folder.outcome(pictures.sheets(&plan))?;
     let mut tables = Vec::new();
     for (table, sheet) in plan.tables.iter().zip(&sheets) {
         tables.push(pictures.compare(table, sheet)?);

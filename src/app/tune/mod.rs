@@ -1,5 +1,6 @@
 //! From a wish to weights: what should change about a LoRA's pictures, searched for with few of them and verified on others.
 
+mod fields;
 mod scenes;
 mod trials;
 mod verify;
@@ -20,10 +21,12 @@ use super::session::{Asked, Session};
 use super::store::read_cell;
 use super::subject::{BASE, Subject};
 use crate::diagnostic::{Language, Text, code};
+use crate::infotext::looks_like_infotext;
 use crate::say;
 use crate::study::report::Work;
 use crate::study::tune::{Alone, Block, Report, Room, search};
 pub use crate::study::tune::{Bound, Goals};
+pub use fields::Fields;
 use scenes::Scenes;
 use trials::Trials;
 
@@ -95,15 +98,16 @@ pub fn tune(
     }
     let preset = wish.save_preset.as_deref().map(|name| SavedPreset::new(name, &subject, &wish.output)).transpose()?;
     // Weights over the steps are lbw's own notation: other hosts do not read it.
-    let rooms = wish.rooms(&subject, renderer.studios().is_some())?;
+    let in_steps = renderer.studios().is_some();
+    let rooms = wish.rooms(&subject, in_steps)?;
     let changed = rooms.iter().filter(|room| room.whole != 1.0);
     let blocks = subject.blocks();
     subject.reference = subject.vector(changed.map(|room| (blocks[room.block], room.whole)))?;
     let folder = Folder::open(&wish.output, &json!({ "prompts": texts }), &mut subject, sink)?;
     let scenes = Scenes::new(&subject, &texts, wish.seeds, &wish.verify_prompts);
     let easel = Easel { renderer, model: &subject.model, cells: folder.cells(), sink, work: Work::default() };
-    let mut trials = Trials::new(easel, &subject, wish, &folder)?;
-    let mut report = run(&mut trials, &scenes, &rooms)?;
+    let mut trials = folder.outcome(Trials::new(easel, &subject, wish, &folder))?;
+    let mut report = folder.outcome(run(&mut trials, &scenes, &rooms, in_steps))?;
     let Trials { easel, .. } = trials;
     report.work = easel.work;
     folder.write("tune", &report, &report.page(&mut |name| read_cell(&folder.path(name)))?)?;
@@ -116,9 +120,10 @@ pub fn tune(
     Ok(Tuned { report, page: folder.path("tune.html") })
 }
 
-fn run(trials: &mut Trials, scenes: &Scenes, rooms: &[Room]) -> Result<Report> {
+fn run(trials: &mut Trials, scenes: &Scenes, rooms: &[Room], in_steps: bool) -> Result<Report> {
     let few = &scenes.search;
     let mut report = trials.report(few);
+    report.level_only = !in_steps;
     let free: Vec<Room> = rooms.iter().copied().filter(|room| room.least < room.most).collect();
     let rooms = trials.rooms_that_matter(&free, few)?;
     trials.share_out(rooms.len(), few.len(), scenes.others.len())?;
@@ -168,6 +173,14 @@ impl Wish {
                 "with --via keep the motif, colors or lines, toward base-colors, base-lines or base-composition",
                 "--via では --keep に motif・colors・lines、--toward に base-colors・base-lines・base-composition を指定してください"
             )));
+        }
+        if let Some(text) = self.verify_prompts.iter().find(|text| looks_like_infotext(text)) {
+            let first = text.lines().next().unwrap_or_default();
+            let message = say!(
+                "--verify-prompt: `{first}` … is an infotext, and the settings are those of the search",
+                "--verify-prompt: `{first}` … は infotext です。設定は探索と同じものを使います"
+            );
+            return Err(wrong(message).help(say!("give its prompt alone", "プロンプトだけを書いてください")));
         }
         if self.seeds == 0 {
             return Err(wrong(say!("--seeds 0: at least one seed is needed", "--seeds 0: シードは一つ以上要ります")));

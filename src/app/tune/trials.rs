@@ -11,7 +11,7 @@ use super::Wish;
 use crate::app::easel::{Easel, missing};
 use crate::app::error::{Error, Result};
 use crate::app::folder::Folder;
-use crate::app::scene::{Scene, Version, that_matter};
+use crate::app::scene::{Scene, Version, say_of_prompts, that_matter};
 use crate::app::store::read_cell;
 use crate::app::subject::{Subject, name_of};
 use crate::diagnostic::code;
@@ -69,6 +69,7 @@ impl<'a> Trials<'a> {
         let blocks = rooms.iter().map(|room| (room.block, room.whole));
         let plan = |vector: &str| scene.plan(subject, lora, Version::Vector(vector), steps);
         let matter = that_matter(&mut self.easel, subject, blocks, plan)?;
+        say_of_prompts(&mut self.easel, subject, lora, few, steps)?;
         Ok(rooms.iter().filter(|room| matter.contains(&room.block)).copied().collect())
     }
 

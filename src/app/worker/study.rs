@@ -9,7 +9,7 @@ use crate::app::error::Result;
 use crate::app::session::Asked;
 use crate::app::store::cell_name;
 use crate::app::xyz::Prepared;
-use crate::app::{analyze, xyz};
+use crate::app::{analyze, atlas, tune, xyz};
 use crate::engine;
 
 impl Worker {
@@ -23,7 +23,7 @@ impl Worker {
         say: Listener<'_>,
     ) -> Result<()> {
         let mut found = Vec::new();
-        let asked = self.asked(request, &mut found)?;
+        let asked = self.asked(request.clone(), &mut found)?;
         say(json!({ "event": "started", "tag": tag }));
         for found in &found {
             say(self.said(tag, found));
@@ -45,7 +45,47 @@ impl Worker {
                 Ok(())
             }
             Study::Plot(wish) => self.plot(&asked, wish, is_dry, tag, say),
+            Study::Tune(wish, prompts) => {
+                let asked = self.with_prompts(asked, &request, prompts, tag, say)?;
+                let mut sink = self.sink(tag, say);
+                let tuned = tune::tune(self.session.clone(), asked, wish, &mut self.studios, &mut sink)?;
+                drop(sink);
+                let (report, text) = (&tuned.report, tuned.report.paragraphs().join("\n"));
+                say(json!({ "event": "tuned", "tag": tag, "report": report, "text": text, "page": tuned.page }));
+                Ok(())
+            }
+            Study::Atlas(wish, prompts) => {
+                let asked = self.with_prompts(asked, &request, prompts, tag, say)?;
+                let mut sink = self.sink(tag, say);
+                let drawn = atlas::atlas(self.session.clone(), asked, wish, &mut self.studios, &mut sink)?;
+                drop(sink);
+                let (report, text) = (&drawn.atlas, drawn.atlas.text());
+                say(json!({ "event": "mapped", "tag": tag, "report": report, "text": text, "page": drawn.page }));
+                Ok(())
+            }
         }
+    }
+
+    /// What a request asks for, and the same with other prompts.
+    fn with_prompts(
+        &self,
+        first: Asked,
+        request: &Map<String, Value>,
+        prompts: &[String],
+        tag: &Value,
+        say: Listener<'_>,
+    ) -> Result<Vec<Asked>> {
+        let mut all = vec![first];
+        for prompt in prompts {
+            let mut found = Vec::new();
+            let mut request = request.clone();
+            request.insert("prompt".to_owned(), json!(prompt));
+            all.push(self.asked(request, &mut found)?);
+            for found in &found {
+                say(self.said(tag, found));
+            }
+        }
+        Ok(all)
     }
 
     fn plot(&mut self, asked: &Asked, wish: &xyz::Wish, is_dry: bool, tag: &Value, say: Listener<'_>) -> Result<()> {

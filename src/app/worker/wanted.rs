@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::app::error::{Error, Result};
 use crate::app::random::new_seed_base;
-use crate::app::{analyze, xyz};
+use crate::app::{analyze, atlas, tune, xyz};
 use crate::diagnostic::{Language, Text, code};
 use crate::files::limits::JOB;
 use crate::plan::Plan;
@@ -39,6 +39,36 @@ pub(super) enum Study {
     Analysis(Box<analyze::Wish>),
     /// An XYZ plot.
     Plot(Box<xyz::Wish>),
+    /// A search for weights, with more prompts than the request's.
+    Tune(Box<tune::Wish>, Vec<String>),
+    /// What each block does, with more prompts than the request's.
+    Atlas(Box<atlas::Wish>, Vec<String>),
+}
+
+impl Study {
+    /// The study that is asked for, if any.
+    fn take(fields: &mut Map<String, Value>, folder: &Path, language: Language) -> Result<Option<Self>> {
+        let output = |name: &Option<String>, otherwise: &str| -> Result<PathBuf> {
+            Ok(folder.join(inside(name.as_deref().unwrap_or(otherwise))?))
+        };
+        if let Some(wish) = fields.remove("analyze") {
+            return Ok(Some(Study::Analysis(Box::new(read::<Analysis>("analyze", wish)?.wish(folder, language)?))));
+        }
+        if let Some(wish) = fields.remove("xyz") {
+            return Ok(Some(Study::Plot(Box::new(read::<Plot>("xyz", wish)?.wish(folder)?))));
+        }
+        if let Some(wish) = fields.remove("tune") {
+            let wish: tune::Fields = read("tune", wish)?;
+            let wanted = wish.wish(output(&wish.folder, "tune")?, language)?;
+            return Ok(Some(Study::Tune(Box::new(wanted), wish.prompts)));
+        }
+        if let Some(wish) = fields.remove("atlas") {
+            let wish: atlas::Fields = read("atlas", wish)?;
+            let wanted = wish.wish(output(&wish.folder, "atlas")?, language);
+            return Ok(Some(Study::Atlas(Box::new(wanted), wish.prompts)));
+        }
+        Ok(None)
+    }
 }
 
 /// What a picture is asked for by.
@@ -107,13 +137,13 @@ impl What {
             }
             return read("files", Value::Object(fields)).map(What::Lines);
         }
-        let study = match (fields.remove("analyze"), fields.remove("xyz")) {
-            (Some(wish), _) => {
-                Some(Study::Analysis(Box::new(read::<Analysis>("analyze", wish)?.wish(folder, language)?)))
-            }
-            (None, Some(wish)) => Some(Study::Plot(Box::new(read::<Plot>("xyz", wish)?.wish(folder)?))),
-            (None, None) => None,
-        };
+        let study = Study::take(&mut fields, folder, language)?;
+        if is_dry && matches!(study, Some(Study::Tune(..) | Study::Atlas(..))) {
+            return Err(bad_job(say!(
+                "`dry_run` is for `analyze` and `xyz`: other studies tell no plans",
+                "`dry_run` は `analyze` と `xyz` で使います。ほかの分析は計画を返しません"
+            )));
+        }
         if let Some(study) = study {
             return Ok(What::Study { study, request: request(fields.remove("request"))?, is_dry });
         }
@@ -282,6 +312,11 @@ mod tests {
             r#"{"tag":5,"request":{},"analyze":{"folder":"../a"}}"#,
             r#"{"tag":5,"request":{},"xyz":{"w":"Seed=1,2"}}"#,
             r#"{"tag":5,"request":{},"xyz":{"folder":"../a"}}"#,
+            r#"{"tag":5,"request":{},"tune":{"toward":"base-colour"}}"#,
+            r#"{"tag":5,"request":{},"tune":{"toward":["base-colors"],"fix":["M00"]}}"#,
+            r#"{"tag":5,"request":{},"tune":{"toward":["base-colors"]},"dry_run":true}"#,
+            r#"{"tag":5,"request":{},"atlas":{"folder":"../a"}}"#,
+            r#"{"tag":5,"request":{},"atlas":{"seed":1}}"#,
         ] {
             let mut tag = Value::Null;
             let wanted = Wanted::parse(line, Path::new("out"), Language::En, &mut tag);

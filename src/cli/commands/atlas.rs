@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::app::atlas::{Wish, atlas};
+use crate::app::atlas::{SEEDS, Wish, atlas};
 use crate::app::prompts::ask;
 use crate::cli::args::{EngineArgs, PlaceArgs, PromptArgs, ViaArgs};
 use crate::cli::exit::CommandResult;
@@ -18,7 +18,7 @@ pub struct AtlasArgs {
     #[arg(long, value_name = "NAME", help = tell("The LoRA, where none is marked lbw=XYZ; its weights in the prompts are replaced",
         "調べる LoRA。lbw=XYZ の印がないときに使い、プロンプト中の重みは置き換えます"))]
     pub lora: Option<String>,
-    #[arg(long, default_value_t = 2, value_name = "N", help = tell("How many seeds, counting up, every prompt is drawn with",
+    #[arg(long, default_value_t = SEEDS, value_name = "N", help = tell("How many seeds, counting up, every prompt is drawn with",
         "プロンプトごとに描くシードの数。1 ずつ増えます"))]
     pub seeds: usize,
     #[arg(long, help = tell("Draw with all steps; otherwise with a quarter of them, at least six", "全ステップで描きます。指定しないと 4 分の 1 (少なくとも 6) です"))]

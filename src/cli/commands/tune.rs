@@ -6,13 +6,13 @@ use clap::Args;
 
 use crate::app::Error;
 use crate::app::prompts::ask;
-use crate::app::tune::{Bound, Goals, Wish, tune};
+use crate::app::tune::{Fields, Wish, tune};
 use crate::cli::args::{EngineArgs, PlaceArgs, PromptArgs, ViaArgs};
 use crate::cli::exit::CommandResult;
 use crate::cli::language::tell;
 use crate::cli::terminal::Terminal;
 use crate::cli::watch::{self, Watch};
-use crate::diagnostic::{Language, code};
+use crate::diagnostic::Language;
 
 #[derive(Debug, Args)]
 #[command(after_help = tell(EXAMPLES[0], EXAMPLES[1]))]
@@ -81,18 +81,19 @@ tune.html (open it in a browser), tune.json and every picture.",
 
 impl TuneArgs {
     fn wish(&self, language: Language) -> Result<Wish, Error> {
-        Ok(Wish {
+        let fields = Fields {
             lora: self.lora.clone(),
-            goals: Goals::parse(&self.keep, &self.toward, &self.away)
-                .map_err(|error| Error::words(code::GOAL, error))?,
-            bounds: Bound::parse_all(&self.fix).map_err(|error| Error::words(code::BOUND, error))?,
-            seeds: self.seeds,
+            keep: self.keep.clone(),
+            toward: self.toward.clone(),
+            away: self.away.clone(),
+            fix: self.fix.clone(),
+            seeds: Some(self.seeds),
             verify_prompts: self.verify_prompt.clone(),
-            budget: self.budget,
-            save_preset: self.save_preset.clone(),
-            output: self.output.clone(),
-            language,
-        })
+            budget: Some(self.budget),
+            ..Fields::default()
+        };
+        let wish = fields.wish(self.output.clone(), language)?;
+        Ok(Wish { save_preset: self.save_preset.clone(), ..wish })
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::app::api::Drawing;
-use crate::app::{Error, Stop, analyze, batch};
+use crate::app::{Error, Stop, analyze, atlas, batch, tune};
 use crate::server::lock::lock;
 
 /// What is to be done.
@@ -18,6 +18,10 @@ pub enum Work {
     Draw(Box<Drawing>),
     /// An analysis with its report.
     Analyze(Box<Drawing>, Box<analyze::Wish>),
+    /// A search for weights; each drawing has another prompt.
+    Tune(Vec<Drawing>, Box<tune::Wish>),
+    /// What each block does; each drawing has another prompt.
+    Atlas(Vec<Drawing>, Box<atlas::Wish>),
     /// A prompt file.
     Batch(Box<Batch>),
 }

@@ -30,6 +30,8 @@ pub fn routes() -> Router<Arc<Server>> {
         .route("/lbw/v1/read", post(check::read_infotext))
         .route("/lbw/v1/presets", get(presets))
         .route("/lbw/v1/analyze", post(study::analyze))
+        .route("/lbw/v1/tune", post(study::tune))
+        .route("/lbw/v1/atlas", post(study::atlas))
         .route("/lbw/v1/batch", post(study::batch))
         .route("/lbw/v1/jobs", get(jobs::list).post(jobs::submit))
         .route("/lbw/v1/jobs/{id}", get(jobs::get).delete(jobs::cancel))

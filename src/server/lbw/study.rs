@@ -1,5 +1,6 @@
 //! Analyses and batches as jobs.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -9,9 +10,10 @@ use serde_json::{Value, json};
 
 use super::check::{finding, language};
 use super::jobs::accepted;
-use crate::app::api::{Route, Task};
-use crate::app::{Error, Existing, analyze, batch, fingerprint, write_file};
-use crate::diagnostic::{Diagnostic, Language};
+use crate::app::api::{Drawing, Route, Task};
+use crate::app::{Error, Existing, analyze, atlas, batch, fingerprint, tune, write_file};
+use crate::diagnostic::{Diagnostic, Language, code};
+use crate::say;
 use crate::server::answer::{self, Failure};
 use crate::server::ask::{apart, no_room, read};
 use crate::server::body::Json;
@@ -30,11 +32,7 @@ pub async fn analyze(
 ) -> Result<Response, Failure> {
     let language = language(&headers);
     let wish = wish(&body, server.settings.rules.max_cells, language)?;
-    let mut request = body.get_mut("request").map(Value::take).unwrap_or_default();
-    if let Some(fields) = request.as_object_mut() {
-        // The grids of the script are something else.
-        fields.remove("script_name");
-    }
+    let request = request(&mut body);
     let mut drawing = read(&server, Route::Txt2img, request, language).await?;
     drawing.task = Task::Analysis(Box::new(wish.clone()));
     let kept = Value::Object(drawing.fields.given.clone());
@@ -71,6 +69,96 @@ fn wish(body: &Value, most: usize, language: Language) -> Result<analyze::Wish, 
         return Err(Failure::app(&error, language));
     }
     Ok(wish)
+}
+
+/// `POST /lbw/v1/tune`: `{"request": {…}, "toward", "keep", …}`, as [`tune::Fields`] has them
+pub async fn tune(
+    State(server): State<Arc<Server>>,
+    headers: HeaderMap,
+    Json(mut body): Json,
+) -> Result<Response, Failure> {
+    let language = language(&headers);
+    let request = request(&mut body);
+    let fields: tune::Fields = named(body)?;
+    let failed = |error: Error| Failure::app(&error, language);
+    let wish = fields.wish(PathBuf::new(), language).map_err(failed)?;
+    if let Some(picture) = wish.goals.pictures().next() {
+        let picture = picture.display();
+        let message = say!(
+            "{picture}: a search over the network cannot name pictures; `lbw tune` can",
+            "{picture}: ネットワーク越しの探索では画像を指定できません。`lbw tune` では指定できます"
+        );
+        return Err(failed(Error::words(code::GOAL, message)));
+    }
+    let (budget, most) = (wish.budget as usize, server.settings.rules.max_cells);
+    if budget > most {
+        return Err(failed(analyze::too_many(budget, most)));
+    }
+    let drawings = with_prompts(&server, request, &fields.prompts, language).await?;
+    let kept = Value::Object(drawings[0].fields.given.clone());
+    let work = Work::Tune(drawings, Box::new(wish));
+    let job = server.jobs.submit("tune", None, kept, work).map_err(no_room)?;
+    Ok(accepted(&server, &job))
+}
+
+/// `POST /lbw/v1/atlas`: `{"request": {…}, "seeds", …}`, as [`atlas::Fields`] has them
+pub async fn atlas(
+    State(server): State<Arc<Server>>,
+    headers: HeaderMap,
+    Json(mut body): Json,
+) -> Result<Response, Failure> {
+    let language = language(&headers);
+    let request = request(&mut body);
+    let fields: atlas::Fields = named(body)?;
+    let wish = fields.wish(PathBuf::new(), language);
+    let pictures = atlas::most_pictures(wish.seeds.saturating_mul(fields.prompts.len() + 1));
+    let most = server.settings.rules.max_cells;
+    if pictures > most {
+        return Err(Failure::app(&analyze::too_many(pictures, most), language));
+    }
+    let drawings = with_prompts(&server, request, &fields.prompts, language).await?;
+    let kept = Value::Object(drawings[0].fields.given.clone());
+    let work = Work::Atlas(drawings, Box::new(wish));
+    let job = server.jobs.submit("atlas", None, kept, work).map_err(no_room)?;
+    Ok(accepted(&server, &job))
+}
+
+/// Takes the request of a study out of its body.
+fn request(body: &mut Value) -> Value {
+    let mut request = body.as_object_mut().and_then(|fields| fields.remove("request")).unwrap_or_default();
+    if let Some(fields) = request.as_object_mut() {
+        // The grids of the script are something else.
+        fields.remove("script_name");
+    }
+    request
+}
+
+/// The fields of a study; an unknown one is told.
+fn named<T: serde::de::DeserializeOwned>(body: Value) -> Result<T, Failure> {
+    serde_json::from_value(body).map_err(|error| Failure::wrong(error.to_string()))
+}
+
+/// A request, and the same with other prompts.
+async fn with_prompts(
+    server: &Arc<Server>,
+    request: Value,
+    prompts: &[String],
+    language: Language,
+) -> Result<Vec<Drawing>, Failure> {
+    let mut all = Vec::new();
+    for prompt in prompts {
+        let mut other = request.clone();
+        if let Some(fields) = other.as_object_mut() {
+            fields.insert("prompt".to_owned(), json!(prompt));
+        }
+        all.push(other);
+    }
+    all.insert(0, request);
+    let mut drawings = Vec::new();
+    for request in all {
+        drawings.push(read(server, Route::Txt2img, request, language).await?);
+    }
+    Ok(drawings)
 }
 
 /// `POST /lbw/v1/batch`: `{"name": "prompts.txt", "text": "…", "start": true}`. Without `start` the file is only checked.

@@ -9,9 +9,13 @@ use serde::{Deserialize, Serialize};
 
 use super::report::Work;
 use super::tune::{Attribute, Look, distance, least};
+use crate::block::Layout;
 use crate::diagnostic::Language;
 
 pub use compare::{Comparison, Difference, compare};
+
+/// No measure is so large.
+const MOST: f64 = 1e6;
 
 /// Parts that the steps are divided into.
 pub const PARTS: u32 = 3;
@@ -128,6 +132,28 @@ impl Atlas {
     pub fn parts_of(steps: u32) -> Option<Vec<[u32; 2]>> {
         let at = |part: u32| part * steps / PARTS;
         (steps >= 2 * PARTS).then(|| (0..PARTS).map(|part| [at(part), at(part + 1)]).collect())
+    }
+
+    /// Whether it says what this version writes: each block once, by its name, with finite measures of all attributes in all parts.
+    pub fn is_sound(&self) -> bool {
+        let is_once = |names: &[&str]| (1..names.len()).all(|at| !names[..at].contains(&names[at]));
+        let names: Vec<&str> = self.blocks.iter().map(|block| block.id.as_str()).collect();
+        let all = Layout::Full26;
+        let is_known = |name: &&str| (0..all.len()).any(|at| all.block(at).is_some_and(|block| block.name() == *name));
+        let fits = |block: &Block| block.parts.is_empty() || block.parts.len() == self.parts.len();
+        let lists = self.blocks.iter().flat_map(Atlas::columns).chain([&self.whole]);
+        let is_measure = |measure: &Measure| {
+            [Some(measure.mean), Some(measure.spread), measure.share].into_iter().flatten().all(|n| n.abs() < MOST)
+        };
+        let mut measured = lists.map(|list| list.len() == self.attributes.len() && list.iter().all(is_measure));
+        let attributes = (1..self.attributes.len()).all(|at| !self.attributes[..at].contains(&self.attributes[at]));
+        self.format == Atlas::FORMAT
+            && !self.attributes.is_empty()
+            && attributes
+            && names.iter().all(is_known)
+            && is_once(&names)
+            && self.blocks.iter().all(fits)
+            && measured.all(|is_sound| is_sound)
     }
 
     /// All measures of a block: over all steps, then part by part.

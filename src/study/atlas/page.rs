@@ -43,19 +43,22 @@ impl Atlas {
     fn map<E>(&self, page: &mut Page<'_, E>, at: usize) {
         let Some(whole) = self.whole.get(at) else { return };
         let (mean, spread) = (whole.mean, whole.spread);
+        let of_whole = if self.scenes.len() < 2 { format!("{mean:.3}") } else { format!("{mean:.3} ± {spread:.3}") };
         page.paragraph(&match whole.share {
             Some(_) => say!(
-                "The whole LoRA: {mean:.3} ± {spread:.3}. Shares of that, ± over the pictures:",
-                "LoRA 全体: {mean:.3} ± {spread:.3}。それに対する割合と画像間のばらつき:"
+                "The whole LoRA: {of_whole}. Shares of that, ± over the pictures where there are several:",
+                "LoRA 全体: {of_whole}。それに対する割合と、複数の画像があればそのばらつき:"
             ),
             None => say!(
-                "The whole LoRA: {mean:.3} ± {spread:.3}, hardly anything. The distances themselves:",
-                "LoRA 全体: {mean:.3} ± {spread:.3}。ほとんど変えていないので、距離そのもの:"
+                "The whole LoRA: {of_whole}, hardly anything. The distances themselves:",
+                "LoRA 全体: {of_whole}。ほとんど変えていないので、距離そのもの:"
             ),
         });
         let mut heads = vec![Text::default(), words::part(None)];
         heads.extend((0..self.parts.len()).map(|part| words::part(Some(part))));
         let cell = |measure: &super::Measure| match (measure.share, measure.doubt()) {
+            // Of one picture there is no spread.
+            (Some(share), _) if self.scenes.len() < 2 => (format!("{:.0} %", share * 100.0), share),
             (Some(share), Some(doubt)) => (format!("{:.0} ± {:.0} %", share * 100.0, doubt * 100.0), share),
             _ => (format!("{:.3} ± {:.3}", measure.mean, measure.spread), 0.0),
         };

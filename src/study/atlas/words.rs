@@ -87,10 +87,16 @@ impl Atlas {
         };
         let (model, steps, scenes) = (named(&self.model), self.steps, self.scenes.len());
         let loras = self.loras.iter().map(named).collect::<Vec<_>>().join(", ");
-        let mut about = vec![say!(
-            "{loras} on {model}: {steps} steps, each block alone on the base model, {scenes} pictures of each (prompts and seeds).",
-            "{model} での {loras}: {steps} ステップ。ブロックを一つだけ使い、それぞれ {scenes} 枚 (プロンプトとシード)。"
-        )];
+        let mut about = vec![match scenes {
+            1 => say!(
+                "{loras} on {model}: {steps} steps, each block alone on the base model, one picture of each.",
+                "{model} での {loras}: {steps} ステップ。ブロックを一つだけ使い、それぞれ 1 枚。"
+            ),
+            _ => say!(
+                "{loras} on {model}: {steps} steps, each block alone on the base model, {scenes} pictures of each (prompts and seeds).",
+                "{model} での {loras}: {steps} ステップ。ブロックを一つだけ使い、それぞれ {scenes} 枚 (プロンプトとシード)。"
+            ),
+        }];
         let hardly = self.attributes.iter().zip(&self.whole).filter(|(_, measure)| measure.share.is_none());
         let hardly = Text::join_words(hardly.map(|(of, _)| attribute(*of)));
         if !hardly.is_empty() {
@@ -126,6 +132,13 @@ impl Atlas {
             Some(measure) => format!("{:>5} {bars}", percent(measure)),
             None => String::new(),
         }
+    }
+
+    /// The table and the sentences, for people.
+    pub fn text(&self) -> String {
+        let all = [vec![self.table()], self.paragraphs()].concat();
+        let words = all.iter().map(|text| text.in_language(self.language).trim_end().to_owned());
+        words.collect::<Vec<_>>().join("\n") + "\n"
     }
 
     /// The lines for a terminal; empty where one is left free.

@@ -99,7 +99,12 @@ impl Goals {
             let what = match base {
                 Some(attribute) => Target::Base(attribute),
                 None if is_picture(word) => Target::Picture(word.into()),
-                None => return Err(no_goal(word, &NAMES)),
+                None => {
+                    return Err(no_goal(word, &NAMES).then(&say!(
+                        ", or a picture (a .png, .jpg or .webp) whose style is wanted",
+                        "。画風を近づけたい画像 (.png、.jpg、.webp) も指定できます"
+                    )));
+                }
             };
             self.toward.push(Wanted { what, weight });
         }

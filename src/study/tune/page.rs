@@ -36,7 +36,9 @@ impl Report {
                 self.variant(&mut page, variant)?;
             }
         }
-        page.heading(&say!("Each block alone, without the others", "ブロックを一つだけ使うと"));
+        if !self.blocks.is_empty() {
+            page.heading(&say!("Each block alone, without the others", "ブロックを一つだけ使うと"));
+        }
         for block in &self.blocks {
             let numbers = [
                 (say!("of what should go", "なくしたいもののうち"), format!("{:.0} %", block.does * 100.0)),
@@ -127,7 +129,10 @@ impl Report {
             let (name, shares) = (words::strength(variant.strength), words::shares(variant));
             let vector = &variant.vector;
             said.push(words(say!("{name}: lbw={vector}", "{name}: lbw={vector}", with name)));
-            said.push(words(shares) + if variant.holds { "." } else { " (!)." });
+            said.push(words(match variant.holds {
+                true => say!("{shares}.", "{shares}。", with shares),
+                false => say!("It does not hold: {shares}.", "成り立ちません: {shares}。", with shares),
+            }));
         }
         if !self.variants.is_empty() {
             said.push(String::new());

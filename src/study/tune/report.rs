@@ -41,6 +41,9 @@ pub struct Report {
     pub is_idle: bool,
     /// Whether the whole LoRA hardly does what should stay, so that nothing speaks against lowering it.
     pub keeps_nothing: bool,
+    /// Whether changes in some of the steps could not be tried: another host draws.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub level_only: bool,
     /// What each block does alone; of blocks that may be less than whole.
     pub blocks: Vec<Block>,
     /// The blocks that do what should go, the worst first.

@@ -56,6 +56,10 @@ fn in_time(report: &Report, suggested: &Variant) -> Text {
         report.variants.iter().any(|variant| !variant.thirds.is_all()),
     );
     match (tried, timed) {
+        (0, _) if report.level_only => say!(
+            " Changes in some of the steps were not tried: another host does not read them.",
+            "一部のステップだけの変更は、別のホストでは読まれないため試していません。"
+        ),
         (0, _) => Text::default(),
         _ if !suggested.thirds.is_all() => {
             say!(" That is better than all the time.", "全ステップで変えるより良い結果です。")
