@@ -25,7 +25,10 @@ pub fn info(path: &Path, with_plan: bool) -> Result<Answer> {
     };
     let ImageText { parameters, plan, .. } = text;
     let parsed = plan.as_deref().and_then(|plan| serde_json::from_str::<Value>(plan).ok());
-    let mut answer = Answer::new(json!({ "file": path, "parameters": parameters, "plan": parsed }), Text::default());
+    let mut answer = Answer::new(
+        json!({ "file": path.to_string_lossy(), "parameters": parameters, "plan": parsed }),
+        Text::default(),
+    );
     let is_silent = infotext.is_none() && said.is_empty();
     let absent = match (with_plan, Some(()).filter(|()| !is_silent), &plan) {
         (true, _, None) => Some(say!("{name}: no plan", "{name}: 計画がありません")),
@@ -50,12 +53,12 @@ pub fn audit(path: &Path, session: &Session) -> Result<Answer> {
     let Some(audit) = referee::audit(&read_text(path)?, session) else {
         let message = say!("{name}: no infotext, no plan, no nodes", "{name}: infotext も計画もノードもありません");
         let found = Diagnostic::new(code::NO_TEXT, message);
-        return Ok(Answer::new(json!({ "file": path }), Text::default()).with([found]));
+        return Ok(Answer::new(json!({ "file": path.to_string_lossy() }), Text::default()).with([found]));
     };
     let (by, compared) = (&audit.drawn_by, &audit.comparison);
     let loras: Vec<Value> = compared.loras.iter().map(|lora| show::lora_as_json(lora, compared)).collect();
     let json = json!({
-        "file": path,
+        "file": path.to_string_lossy(),
         "program": audit.program.map(|at| PROGRAMS[at].id),
         "drawn_by": by.to_string(),
         "prompt": audit.prompt,

@@ -169,7 +169,7 @@ fn loras(session: &Session) -> List {
     ]);
     for entry in session.loras.entries() {
         let (folder, file_size) = place(&entry.path);
-        let file = json!({ "name": entry.name, "path": entry.path, "bytes": bytes(&entry.path) });
+        let file = json!({ "name": entry.name, "path": entry.path.to_string_lossy(), "bytes": bytes(&entry.path) });
         let found = match Inspection::of_file(&entry.path, None) {
             Ok(found) => found,
             Err(error) => {
@@ -265,7 +265,7 @@ fn embeddings(session: &Session) -> List {
 fn add_file<const N: usize>(list: &mut List, path: &Path, about: [Text; N], value: Value) {
     let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let (folder, size) = place(path);
-    let file = json!({ "name": name, "path": path, "bytes": bytes(path) });
+    let file = json!({ "name": name, "path": path.to_string_lossy(), "bytes": bytes(path) });
     list.add(&name, about.into_iter().chain([size, folder]), with(file, value));
 }
 

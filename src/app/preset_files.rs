@@ -58,7 +58,7 @@ pub fn convert(input: &Path, output: Option<&Path>, replace: bool) -> Result<Ans
             Text::default()
         }
     };
-    Ok(Answer::new(json!({ "file": output }), shown).with(found))
+    Ok(Answer::new(json!({ "file": output.map(|path| path.to_string_lossy()) }), shown).with(found))
 }
 
 /// Adds a preset to a file, which is made if it is not there; gives what is to be said about it.

@@ -9,7 +9,8 @@ use super::catalogue::Places;
 use super::error::{Error, Result};
 use super::files::read_text;
 use crate::batch::wrong_option;
-use crate::diagnostic::{Diagnostic, Language, Source, Text, code, did_you_mean};
+use crate::diagnostic::{Diagnostic, FINDINGS_LIMIT, Language, Source, Text, code, did_you_mean, more_findings};
+use crate::files;
 use crate::model::ops::Precision;
 use crate::say;
 
@@ -55,6 +56,8 @@ impl UserConfig {
 
     /// Reads the file at `path`; everything wrong with it is said at once.
     pub fn read(path: &Path) -> Result<Self> {
+        // Every command reads it: what waits for somebody, or has no end, is not read.
+        drop(files::open(path).map_err(|error| Error::reading(path, &error))?);
         let text = read_text(path)?;
         let source = Source::new(path.display().to_string(), text.as_str());
         let table: Map<String, Value> = match toml::from_str(&text) {
@@ -66,18 +69,24 @@ impl UserConfig {
                 let place = error.span().filter(|span| text.get(span.clone()).is_some());
                 return Err(Error::refused(vec![match place {
                     Some(span) => found.at(span),
-                    None => found,
+                    None => found.at(0..0),
                 }]));
             }
         };
         let mut config = UserConfig::default();
-        let mut found = Vec::new();
+        let (mut found, mut more) = (Vec::new(), 0);
         let home = path.parent().unwrap_or(Path::new(""));
         for (key, value) in &table {
-            match key.as_str() {
-                "settings" => found.extend(config.take_settings(value, &source)),
-                _ => found.extend(config.take(key, value, home).err().map(|wrong| wrong.said_at(key, &source))),
+            match (key.as_str(), config.take(key, value, home)) {
+                ("settings", _) => config.take_settings(value, &source, &mut found, &mut more),
+                (_, Ok(())) => {}
+                // Each is looked for in the file.
+                (_, Err(wrong)) if found.len() < FINDINGS_LIMIT => found.push(wrong.said_at(key, &source)),
+                (_, Err(_)) => more += 1,
             }
+        }
+        if more > 0 {
+            found.push(more_findings(more, Some(source)));
         }
         if !found.is_empty() {
             return Err(Error::refused(found));
@@ -150,19 +159,26 @@ impl UserConfig {
             "element-presets" => &mut self.places.element_presets,
             _ => return Err(Wrong::Key(name)),
         };
-        *list = paths().ok_or_else(|| Wrong::Value(say!("a path or a list of paths", "パスかパスの並び")))?;
+        let paths = paths().ok_or_else(|| Wrong::Value(say!("a path or a list of paths", "パスかパスの並び")))?;
+        let is_endless = |path: &PathBuf| path.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir());
+        if paths.iter().any(is_endless) {
+            return Err(Wrong::Value(say!("files or folders, and no pipes", "ファイルかフォルダー (パイプは不可)")));
+        }
+        *list = paths;
         Ok(())
     }
 
-    fn take_settings(&mut self, value: &Value, source: &Source) -> Vec<Diagnostic> {
+    fn take_settings(&mut self, value: &Value, source: &Source, found: &mut Vec<Diagnostic>, more: &mut usize) {
         let Some(fields) = value.as_object() else {
-            return vec![Wrong::Value(say!("a table", "テーブル")).said_at("settings", source)];
+            return found.push(Wrong::Value(say!("a table", "テーブル")).said_at("settings", source));
         };
-        let wrong = |(name, value): (&String, &Value)| {
-            let error = self.places.settings.take(name, value).err()?;
-            Some(wrong_option(&error, name, source))
-        };
-        fields.iter().filter_map(wrong).collect()
+        for (name, value) in fields {
+            match self.places.settings.take(name, value) {
+                Ok(_) => {}
+                Err(error) if found.len() < FINDINGS_LIMIT => found.push(wrong_option(&error, name, source)),
+                Err(_) => *more += 1,
+            }
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What is printed: results on standard output, talk on standard error, in the language of the run.
 
+use std::borrow::Cow;
 use std::io::{ErrorKind, IsTerminal, Write};
 
 use super::exit::{CommandResult, Failure};
@@ -27,7 +28,8 @@ impl Terminal {
     pub fn line(&self, text: impl std::fmt::Display) -> CommandResult {
         let mut out = std::io::stdout().lock();
         // Whoever drives this program waits for the line.
-        written(writeln!(out, "{text}").and_then(|()| out.flush()))
+        let text = text.to_string();
+        written(writeln!(out, "{}", inert(&text)).and_then(|()| out.flush()))
     }
 
     /// Prints a sentence of the result, whatever stands in the files that it tells of.
@@ -99,8 +101,33 @@ fn written(result: std::io::Result<()>) -> CommandResult {
     })
 }
 
+/// JSON without characters that a terminal acts on, or that turn the direction of its text: it may say them otherwise.
+fn inert(line: &str) -> Cow<'_, str> {
+    let acts = |c: char| matches!(c, '\u{7f}'..='\u{9f}' | '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if !line.starts_with(['{', '[']) || !line.contains(acts) {
+        return line.into();
+    }
+    let one = |c: char| if acts(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() };
+    line.chars().map(one).collect()
+}
+
 /// How diagnostics look on standard error.
 fn style() -> Style {
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
     if colour { Style::Colour } else { Style::Plain }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_says_controls_otherwise() {
+        let value = serde_json::json!({ "a": "x\u{9b}31m \u{202e}日本 \u{7f}", "b": "é" });
+        let line = value.to_string();
+        let printed = inert(&line);
+        assert!(printed.contains("\\u009b31m \\u202e日本 \\u007f") && printed.contains('é'), "{printed}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&printed).unwrap(), value);
+        assert_eq!(inert("a\u{202e}b.png"), "a\u{202e}b.png", "a name is a name");
+    }
 }

@@ -13,7 +13,7 @@ pub fn read() -> Result<()> {
     let named = std::env::var_os("LBW_CONFIG").map(PathBuf::from);
     let path = match named {
         Some(named) => Some(named).filter(|path| !path.as_os_str().is_empty()),
-        None => UserConfig::default_path().filter(|path| path.is_file()),
+        None => UserConfig::default_path().filter(|path| path.symlink_metadata().is_ok()),
     };
     if let Some(path) = path {
         let config = UserConfig::read(&path)?;

@@ -166,16 +166,18 @@ pub fn at_most(mut found: Vec<Diagnostic>, limit: usize) -> Vec<Diagnostic> {
         let rest = found.len() - limit;
         found.sort_by_key(|d| std::cmp::Reverse(d.severity));
         found.truncate(limit);
-        let said = Diagnostic::new(
-            code::MORE_FINDINGS,
-            say!("{rest} more findings are not shown", "ほかに {rest} 件の指摘があります"),
-        );
-        found.push(
-            Diagnostic { source: found.first().and_then(|first| first.source.clone()), ..said }
-                .help(say!("mend these first", "まず上のものを直してください")),
-        );
+        found.push(more_findings(rest, found.first().and_then(|first| first.source.clone())));
     }
     found
+}
+
+/// A word about findings that are not shown.
+pub fn more_findings(rest: usize, source: Option<Source>) -> Diagnostic {
+    let said = Diagnostic::new(
+        code::MORE_FINDINGS,
+        say!("{rest} more findings are not shown", "ほかに {rest} 件の指摘があります"),
+    );
+    Diagnostic { source, ..said }.help(say!("mend these first", "まず上のものを直してください"))
 }
 
 /// `text` for a terminal or a page: control characters of files and prompts must not reach it; line ends and tabs are ours.

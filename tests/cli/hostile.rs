@@ -1,6 +1,7 @@
 //! Files that somebody else has put where lbw reads: refused or passed over, with a word, and without waiting.
 #![cfg(unix)]
 
+use std::path::Path;
 use std::process::Command;
 
 use crate::sandbox::Sandbox;
@@ -141,4 +142,65 @@ fn more_than_a_batch_can_hold() {
     let prompt = "x".repeat(2000);
     let (_, err) = s.expect(2, &["plan", &prompt, "--styles-file", "styles.csv", "--style", "much"]);
     assert!(err.contains("with the style `much` the prompt is larger than 256 KiB"), "{err}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn names_that_are_no_text() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let s = Sandbox::new();
+    let lora = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/embedded/house.safetensors");
+    let odd = |name: &[u8]| Path::new(OsStr::from_bytes(name)).to_owned();
+    for folder in ["loras", "webui/models/Stable-diffusion", "webui/models/VAE", "pictures"] {
+        std::fs::create_dir_all(s.path(folder)).unwrap();
+    }
+    for folder in ["loras", "webui/models/Stable-diffusion", "webui/models/VAE"] {
+        std::fs::copy(&lora, s.path(folder).join(odd(b"a\xff.safetensors"))).unwrap();
+    }
+    let picture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/readme/cooked.png");
+    let named = s.path("pictures").join(odd(b"p\xff.png"));
+    std::fs::copy(picture, &named).unwrap();
+    for args in
+        [&["loras", "--lora-dir", "loras"][..], &["models", "--webui-dir", "webui"], &["vaes", "--webui-dir", "webui"]]
+    {
+        for json in [&[][..], &["--json"]] {
+            let (out, _) = s.expect(0, &[args, json].concat());
+            assert!(out.contains("a\u{fffd}"), "{args:?}: {out}");
+        }
+    }
+    let told = s.lbw(&["info", "--json"]).arg(&named).output().unwrap();
+    assert!(told.status.success() && String::from_utf8_lossy(&told.stdout).contains("p\u{fffd}.png"), "{told:?}");
+}
+
+#[test]
+fn any_number_of_unknown_keys() {
+    let s = Sandbox::new();
+    let keys = |count: usize, one: &dyn Fn(usize) -> String| (0..count).map(one).collect::<String>();
+    s.write("keys.jsonl", format!("{{\"prompt\":\"a\"{}}}\n", keys(200_000, &|n| format!(",\"k{n}\":1"))));
+    let (_, err) = s.expect(2, &["check", "keys.jsonl"]);
+    assert!(err.contains("E0605") && err.contains("199800 more findings"), "{}", &err[..err.len().min(2000)]);
+    s.write("config.toml", keys(100_000, &|n| format!("k{n}=1\n")));
+    let told = s.lbw(&["plan", "a"]).env("LBW_CONFIG", s.path("config.toml")).output().unwrap();
+    let err = String::from_utf8_lossy(&told.stderr);
+    assert!(told.status.code() == Some(2) && err.contains("E0720") && err.contains("99800 more findings"), "{err}");
+}
+
+#[test]
+fn a_configuration_that_has_no_end() {
+    let s = Sandbox::new();
+    pipe(&s, "pipe");
+    s.write("config.toml", "presets = \"pipe\"\n");
+    for (config, code, said) in [("pipe", 3, "a pipe or a device"), (".", 3, ""), ("config.toml", 2, "no pipes")] {
+        let told = s.lbw(&["plan", "a"]).env("LBW_CONFIG", s.path(config)).output().unwrap();
+        let err = String::from_utf8_lossy(&told.stderr);
+        assert!(told.status.code() == Some(code) && err.contains(said), "{config}: {err}");
+    }
+    // Which of several files is wrong.
+    s.write("list.yaml", "- a\n");
+    s.write("deep.yaml", "[".repeat(200_000));
+    for name in ["list.yaml", "deep.yaml"] {
+        let (_, err) = s.expect(2, &["check", name]);
+        assert!(err.contains(name), "{err}");
+    }
 }

@@ -58,7 +58,7 @@ pub fn bake(session: &Session, wish: &BakeWish) -> Result<Answer> {
         "{output}: {scaled} modules scaled, {unchanged} unchanged, {dropped} left out (weight 0)\n",
         "{output}: {scaled} モジュールに重みを掛け、{unchanged} はそのまま、{dropped} は省きました (重み 0)\n"
     );
-    Ok(Answer::new(json!({ "file": wish.output, "baked": baked }), said).with(found))
+    Ok(Answer::new(json!({ "file": wish.output.to_string_lossy(), "baked": baked }), said).with(found))
 }
 
 /// What a file cannot say.

@@ -39,7 +39,7 @@ pub fn extract(wish: &ExtractWish) -> Result<Answer> {
     let existing = model::existing(*overwrite);
     let extracted = surgery::extract(&tuned, &base, *rank, *precision, output, &provenance, existing)?;
     let text = Text::join([summary(output, &extracted), talk::errors(&extracted.errors)], "");
-    Ok(Answer::new(json!({ "file": output, "extracted": extracted }), text).with(about(&extracted)))
+    Ok(Answer::new(json!({ "file": output.to_string_lossy(), "extracted": extracted }), text).with(about(&extracted)))
 }
 
 fn summary(output: &Path, extracted: &Extracted) -> Text {

@@ -83,7 +83,8 @@ impl Inspected<'_> {
     /// All of it.
     pub fn answer(&self) -> Answer {
         let Inspected { path, inspection, hashes, deltas } = self;
-        let json = json!({ "file": path, "inspection": inspection, "hashes": hashes, "deltas": deltas });
+        let json =
+            json!({ "file": path.to_string_lossy(), "inspection": inspection, "hashes": hashes, "deltas": deltas });
         Answer::new(json, described(self))
     }
 }

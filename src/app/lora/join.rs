@@ -39,7 +39,7 @@ pub fn join(paths: &[PathBuf], output: &Path, overwrite: bool) -> Result<Answer>
         "{file}: {tensors} tensors of {parts} parts, as in {of}\n",
         "{file}: {parts} 個の部分のテンソル {tensors} 個({of} と同じ)\n"
     );
-    Ok(Answer::new(json!({ "file": output, "joined": joined }), said))
+    Ok(Answer::new(json!({ "file": output.to_string_lossy(), "joined": joined }), said))
 }
 
 /// The files in `folder` that `lbw lora split` made.

@@ -71,9 +71,9 @@ pub fn merge(session: &Session, wish: &MergeWish) -> Result<Answer> {
     };
     let merged = surgery::merge(&sources, &wish.output, &options)?;
     let text = Text::join([summary(&wish.output, &merged), talk::errors(&merged.errors)], "");
-    let mut answer = Answer::new(json!({ "file": wish.output, "merged": merged }), text).with(found);
+    let mut answer = Answer::new(json!({ "file": wish.output.to_string_lossy(), "merged": merged }), text).with(found);
     for (path, tensors) in &merged.left_out {
-        let (file, count) = (path.display(), tensors.len());
+        let (file, count) = (path, tensors.len());
         let example = tensors.first().cloned().unwrap_or_default();
         answer.found.push(talk::left_out(say!(
             "{file}: {count} tensors belong to no module of the model and are not in the new file, for example {example}",

@@ -49,7 +49,7 @@ pub fn resize(session: &Session, wish: &ResizeWish) -> Result<Answer> {
         "{file}: 切り詰めたモジュール {cut} 個、もともと小さいモジュール {unchanged} 個\n"
     );
     let text = Text::join([summary, talk::errors(&resized.errors)], "");
-    let mut answer = Answer::new(json!({ "file": wish.output, "resized": resized }), text);
+    let mut answer = Answer::new(json!({ "file": wish.output.to_string_lossy(), "resized": resized }), text);
     for (kind, count) in &resized.other_kinds {
         answer.found.push(talk::apart(say!(
             "{count} modules are {kind}, which has no rank to cut this way; they are as they were",

@@ -36,7 +36,8 @@ pub fn split(session: &Session, wish: &SplitWish, folder: &Path) -> Result<Answe
         say!("{part:<9} {modules:>4} modules  {file}\n", "{part:<9} {modules:>4} モジュール  {file}\n")
     });
     let text = Text::join(lines, "");
-    let answer = Answer::new(json!({ "file": path, "family": split.family, "files": split.pieces }), text);
+    let answer =
+        Answer::new(json!({ "file": path.to_string_lossy(), "family": split.family, "files": split.pieces }), text);
     let of_parts = split.pieces.iter().filter_map(|piece| about_part(&piece.part, piece.modules));
     Ok(answer.with(of_parts).with(about_kinds(&path)?))
 }

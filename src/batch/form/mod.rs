@@ -13,7 +13,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::entry::{Entry, Finding, Place};
-use crate::diagnostic::{Code, Diagnostic, Severity, Source, Text, code};
+use crate::diagnostic::{Code, Diagnostic, FINDINGS_LIMIT, Severity, Source, Text, code, more_findings};
 use crate::files::limits::ENTRIES;
 use crate::infotext::foreign::begins_as_json;
 use crate::infotext::{self, is_headed_negative};
@@ -133,8 +133,17 @@ impl Read {
     ) {
         let source = line(&self.file, number, text);
         let mut patch = Patch::default();
-        let wrong = options.into_iter().filter_map(|(name, value)| patch.take_option(name, value, &source));
-        let mut wrong: Vec<Diagnostic> = wrong.collect();
+        let (mut wrong, mut more) = (Vec::new(), 0);
+        for (name, value) in options {
+            // Each is looked for in the line, and a stranger's may have any number.
+            match wrong.len() < FINDINGS_LIMIT {
+                true => wrong.extend(patch.take_option(name, value, &source)),
+                false => more += usize::from(patch.take(name, value).is_err()),
+            }
+        }
+        if more > 0 {
+            wrong.push(more_findings(more, Some(source)));
+        }
         // A cell or a value may hold all that somebody pasted; what else the line says wins over it.
         let mut pasted = None;
         if let Some(prompt) = patch.text("prompt").filter(|prompt| infotext::looks_like_infotext(prompt)) {

@@ -66,7 +66,7 @@ pub struct Merged {
     /// Factor 0 everywhere.
     pub dropped: usize,
     /// Tensors of the sources that belong to no module and are in no new file.
-    pub left_out: Vec<(PathBuf, Vec<String>)>,
+    pub left_out: Vec<(String, Vec<String>)>,
     /// The measured error of the modules that were cut or rounded.
     pub errors: Vec<BlockError>,
 }
@@ -139,7 +139,7 @@ pub fn merge(sources: &[Source], output: &Path, merge: &Merge) -> Result<Merged,
     }
     merged.errors = errors.finish();
     for opened in opened.iter().filter(|opened| !opened.network.unmatched().is_empty()) {
-        let left_out = (opened.file.path().to_owned(), opened.network.unmatched().to_vec());
+        let left_out = (opened.file.path().to_string_lossy().into_owned(), opened.network.unmatched().to_vec());
         if !merged.left_out.contains(&left_out) {
             merged.left_out.push(left_out);
         }

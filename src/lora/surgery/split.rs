@@ -30,6 +30,7 @@ pub struct Piece {
     /// The name of the block, element or group.
     pub part: String,
     /// The new file.
+    #[serde(serialize_with = "crate::files::lossy")]
     pub path: PathBuf,
     /// How many are in it.
     pub modules: usize,

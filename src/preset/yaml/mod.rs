@@ -39,7 +39,7 @@ fn bad_yaml(source: &Source, error: &YamlError) -> Diagnostic {
     let found = Diagnostic::new(code::BAD_YAML, say!("{error}", "YAML として読めません: {error}")).within(source);
     let found = match error.place() {
         Some(at) => found.at(at..at + 1),
-        None => found,
+        None => found.at(0..0),
     };
     found.help(say!(
         "a preset file is a map with `layout:`, `presets:` and `elements:`",
@@ -124,7 +124,8 @@ impl Reader<'_> {
         let place = key.and_then(|key| Some((self.lines.get(key)?.first()?.1, key.len())));
         self.found.push(match place {
             Some((start, len)) => found.at(start..start + len),
-            None => found,
+            // Its beginning tells at least which file it is.
+            None => found.at(0..0),
         });
     }
 
