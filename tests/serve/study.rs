@@ -133,6 +133,7 @@ fn weights_are_searched_for_and_blocks_are_mapped_as_the_commands_do() {
         ("/lbw/v1/tune", json!({ "toward": "base-colour" }), "no goal"),
         ("/lbw/v1/tune", json!({ "toward": "/etc/passwd.png" }), "over the network"),
         ("/lbw/v1/tune", json!({ "toward": "base-colors", "budget": 100_000 }), "100000"),
+        ("/lbw/v1/tune", json!({ "toward": "base-colors", "prompts": vec!["a"; 1000] }), "1000"),
         ("/lbw/v1/tune", json!({ "towards": "base-colors" }), "towards"),
         ("/lbw/v1/atlas", json!({ "seeds": 1000 }), "70000"),
         ("/lbw/v1/atlas", json!({ "request": "red house" }), ""),

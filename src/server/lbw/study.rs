@@ -90,15 +90,9 @@ pub async fn tune(
         );
         return Err(failed(Error::words(code::GOAL, message)));
     }
-    let (budget, most) = (wish.budget as usize, server.settings.rules.max_cells);
-    if budget > most {
-        return Err(failed(analyze::too_many(budget, most)));
-    }
-    let drawings = with_prompts(&server, request, &fields.prompts, language).await?;
-    let kept = Value::Object(drawings[0].fields.given.clone());
-    let work = Work::Tune(drawings, Box::new(wish));
-    let job = server.jobs.submit("tune", None, kept, work).map_err(no_room)?;
-    Ok(accepted(&server, &job))
+    let pictures = (wish.budget as usize).max(fields.prompts.len()).max(fields.verify_prompts.len());
+    let work = |drawings| Work::Tune(drawings, Box::new(wish));
+    submit(&server, "tune", (request, &fields.prompts, language), pictures, work).await
 }
 
 /// `POST /lbw/v1/atlas`: `{"request": {…}, "seeds", …}`, as [`atlas::Fields`] has them
@@ -112,15 +106,8 @@ pub async fn atlas(
     let fields: atlas::Fields = named(body)?;
     let wish = fields.wish(PathBuf::new(), language);
     let pictures = atlas::most_pictures(wish.seeds.saturating_mul(fields.prompts.len() + 1));
-    let most = server.settings.rules.max_cells;
-    if pictures > most {
-        return Err(Failure::app(&analyze::too_many(pictures, most), language));
-    }
-    let drawings = with_prompts(&server, request, &fields.prompts, language).await?;
-    let kept = Value::Object(drawings[0].fields.given.clone());
-    let work = Work::Atlas(drawings, Box::new(wish));
-    let job = server.jobs.submit("atlas", None, kept, work).map_err(no_room)?;
-    Ok(accepted(&server, &job))
+    let work = |drawings| Work::Atlas(drawings, Box::new(wish));
+    submit(&server, "atlas", (request, &fields.prompts, language), pictures, work).await
 }
 
 /// Takes the request of a study out of its body.
@@ -138,27 +125,29 @@ fn named<T: serde::de::DeserializeOwned>(body: Value) -> Result<T, Failure> {
     serde_json::from_value(body).map_err(|error| Failure::wrong(error.to_string()))
 }
 
-/// A request, and the same with other prompts.
-async fn with_prompts(
+/// Takes a study of a request, and of the same with other prompts, as a job; `pictures` is how much it may ask for.
+async fn submit(
     server: &Arc<Server>,
-    request: Value,
-    prompts: &[String],
-    language: Language,
-) -> Result<Vec<Drawing>, Failure> {
-    let mut all = Vec::new();
+    kind: &'static str,
+    (request, prompts, language): (Value, &[String], Language),
+    pictures: usize,
+    work: impl FnOnce(Vec<Drawing>) -> Work,
+) -> Result<Response, Failure> {
+    let most = server.settings.rules.max_cells;
+    if pictures > most {
+        return Err(Failure::app(&analyze::too_many(pictures, most), language));
+    }
+    let mut drawings = vec![read(server, Route::Txt2img, request.clone(), language).await?];
     for prompt in prompts {
         let mut other = request.clone();
         if let Some(fields) = other.as_object_mut() {
             fields.insert("prompt".to_owned(), json!(prompt));
         }
-        all.push(other);
+        drawings.push(read(server, Route::Txt2img, other, language).await?);
     }
-    all.insert(0, request);
-    let mut drawings = Vec::new();
-    for request in all {
-        drawings.push(read(server, Route::Txt2img, request, language).await?);
-    }
-    Ok(drawings)
+    let kept = Value::Object(drawings[0].fields.given.clone());
+    let job = server.jobs.submit(kind, None, kept, work(drawings)).map_err(no_room)?;
+    Ok(accepted(server, &job))
 }
 
 /// `POST /lbw/v1/batch`: `{"name": "prompts.txt", "text": "…", "start": true}`. Without `start` the file is only checked.
