@@ -14,7 +14,7 @@ use drawing::{draw, embedded, engine, plan};
 use lbw::app::batch::{Batch, Wish};
 use lbw::app::{Caller, Places, Session};
 use lbw::checkpoint::Checkpoint;
-use lbw::engine::{Engine, EngineError, EngineOptions, Event, Needs};
+use lbw::engine::{Engine, EngineError, EngineOptions, Event};
 use lbw::lora::LoraIndex;
 use lbw::model::OperatorChoice;
 use lbw::model::ops::Cpu;
@@ -83,7 +83,7 @@ fn memory_is_known_before_the_first_step() {
             let picture = draw(&mut engine, &plan);
             let taken = (MOST.load(Relaxed) - before) as f64;
             drop(engine);
-            let share = taken / (said.all() - Needs::OWN) as f64;
+            let share = taken / (said.all() - said.overhead.own) as f64;
             // Of candle's operators is told what they take at most.
             let least = if matches!(operators, OperatorChoice::Cpu(_)) { 0.9 } else { 0.2 };
             assert!((least..1.1).contains(&share), "{operators:?} {width}×{side} {prompt}: {share} of {said:?}");
@@ -95,7 +95,10 @@ fn memory_is_known_before_the_first_step() {
             MOST.store(NOW.load(Relaxed), Relaxed);
             assert!(draw(&mut engine, &plan).rgb == picture.rgb, "{operators:?} {prompt}");
             let taken = (MOST.load(Relaxed) - before) as f64;
-            assert!(taken < 1.1 * (said.least() - Needs::OWN) as f64, "{operators:?} {prompt}: {taken} of {said:?}");
+            assert!(
+                taken < 1.1 * (said.least() - said.overhead.own) as f64,
+                "{operators:?} {prompt}: {taken} of {said:?}"
+            );
         }
     }
     let large = sized("red house", 512, 512);

@@ -1,6 +1,7 @@
 """The work of `run.sh`."""
 
 import argparse
+import ctypes
 import hashlib
 import json
 import os
@@ -48,6 +49,31 @@ class Memory:
         begin = len(self.seen)
         given = work()
         return given, self.seen[begin:] or [0]
+
+
+class Ballast:
+    """Takes a card's memory but for so many MiB, as another program would."""
+
+    def __init__(self, left):
+        self.cuda = ctypes.CDLL("libcuda.so.1")
+        card, context = ctypes.c_int(), ctypes.c_void_p()
+        self.must(self.cuda.cuInit(0))
+        self.must(self.cuda.cuDeviceGet(ctypes.byref(card), 0))
+        self.must(self.cuda.cuDevicePrimaryCtxRetain(ctypes.byref(context), card))
+        self.must(self.cuda.cuCtxSetCurrent(context))
+        self.left, self.held = left << 20, ctypes.c_void_p()
+
+    def must(self, result):
+        if result != 0:
+            raise RuntimeError(f"the driver says {result}")
+
+    def __enter__(self):
+        free, total = ctypes.c_size_t(), ctypes.c_size_t()
+        self.must(self.cuda.cuMemGetInfo_v2(ctypes.byref(free), ctypes.byref(total)))
+        self.must(self.cuda.cuMemAlloc_v2(ctypes.byref(self.held), ctypes.c_size_t(free.value - self.left)))
+
+    def __exit__(self, *_):
+        self.must(self.cuda.cuMemFree_v2(self.held))
 
 
 def programs(path, work):
@@ -182,17 +208,24 @@ class Run:
         """A picture of SDXL's size with a LoRA, with less and less memory: what was said of it, what it took, the same bytes."""
         idle, least = self.memory.during(lambda: self.call("red house", "--device", "cuda", "--steps", 1, "-o", self.work / "idle.png", "--quiet"))
         number("the card's memory with the built-in model, which is hardly more than CUDA's own", f"{max(least)} MiB")
+        whole, less = self.large(None), [self.large(amount) for amount in ("8g", "6g", "4g", "3g")]
+        number("largest difference of a byte, less memory against all of it", f"{[int(abs(whole - other).max()) for other in less]}")
+
+    def smaller(self):
+        """The same where another program has left so much of the card, and nothing is said of memory."""
+        for left in (12288, 8192, 6144, 4096):
+            with Ballast(left):
+                self.large(None, f"{left} MiB are free")
+
+    def large(self, amount, where=""):
         common = ["a cat <lora:rank32:1>", "--model", self.model, "--lora-dir", self.loras, "--device", "cuda", "--width", 1024, "--height", 1024,
                   "--steps", 4, "--seed", 1]
-        amounts = (None, "8g", "6g", "4g")
-        for amount in amounts:
-            limit = ["--memory", amount] if amount else []
-            said = [line for line in self.call("plan", *common, *limit).splitlines() if "memory" in line]
-            to, started = self.work / f"saved-{amount}.png", time.monotonic()
-            _, memory = self.memory.during(lambda: self.call(*common, *limit, "-o", to, "--quiet", limit=60))
-            number(f"1024², 4 steps, --memory {amount}", f"{time.monotonic() - started:.1f} s, peak {max(memory)} MiB; said: {' '.join(said)}")
-        whole, *less = (pictures.read(self.work / f"saved-{amount}.png") for amount in amounts)
-        number("largest difference of a byte, less memory against all of it", f"{[int(abs(whole - other).max()) for other in less]}")
+        limit = ["--memory", amount or "auto"]
+        said = [line for line in self.call("plan", *common, *limit).splitlines() if "memory" in line]
+        to, started = self.work / f"large-{amount}-{where.split(' ')[0]}.png", time.monotonic()
+        _, memory = self.memory.during(lambda: self.call(*common, *limit, "-o", to, "--quiet", limit=60))
+        number(f"1024², 4 steps, --memory {limit[1]} {where}", f"{time.monotonic() - started:.1f} s, peak {max(memory)} MiB; said: {' '.join(said)}")
+        return pictures.read(to)
 
     def diffusers(self, *more):
         command = [sys.executable, HERE / "diffusers_peer.py", *more]
@@ -240,6 +273,7 @@ def main():
     run.step("bench f16, candle's operators", 30, lambda: run.bench("f16", "candle", "1024x1024", ["--skip-vae"], lora=False))
     run.step("bench f32", 30, lambda: run.bench("f32", "", "1024x1024", ["--skip-vae"], lora=False))
     run.step("less memory", 60, run.saved)
+    run.step("a smaller card", 40, run.smaller)
     run.step("diffusers", 30, run.diffusers)
     run.step("changing LoRAs", 20, run.flat)
     run.step("50 pictures", 40, run.pictures)

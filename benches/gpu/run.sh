@@ -3,7 +3,7 @@
 #
 # PROGRAMS is the folder where `build.sh`, `build.sh tests` and `build.sh card` have put what they build (target/gpu), or a tar file of it;
 # `--only WORDS` behind it runs the steps whose names hold one of these words. Prints a line for
-# every number as it comes, and a table at the end. Needs python3 with numpy, NVIDIA's driver and its libraries cublas and curand, which
+# every number as it comes, and a table at the end. Needs python3 with numpy and pillow, NVIDIA's driver and its libraries cublas and curand, which
 # may be those of PyPI. SECONDS_LEFT (270) is how long it may take: what no longer fits is left out, and said.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)

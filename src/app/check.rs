@@ -15,7 +15,7 @@ use crate::plan::check;
 use crate::say;
 
 /// What is to be said of each input: a prompt, or a file of prompts or presets.
-pub fn check(session: &Session, inputs: &[String], memory: &Memory<'_>) -> Result<Vec<Diagnostic>> {
+pub fn check(session: &Session, inputs: &[String], memory: &Memory) -> Result<Vec<Diagnostic>> {
     let mut found = session.found.clone();
     found.extend(memory.found());
     for input in inputs {
@@ -33,7 +33,7 @@ pub fn check(session: &Session, inputs: &[String], memory: &Memory<'_>) -> Resul
 }
 
 /// What would be said of a prompt or a pasted infotext.
-fn of_words(session: &Session, text: &str, memory: &Memory<'_>) -> Vec<Diagnostic> {
+fn of_words(session: &Session, text: &str, memory: &Memory) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     let asked = words(text, &mut found).and_then(|entry| session.ask(entry, &mut found));
     match asked {
@@ -48,7 +48,7 @@ fn of_words(session: &Session, text: &str, memory: &Memory<'_>) -> Vec<Diagnosti
 }
 
 /// What would be said of a preset file, or of a prompt file that is drawn.
-fn of_file(session: &Session, path: &Path, memory: &Memory<'_>) -> Result<Vec<Diagnostic>> {
+fn of_file(session: &Session, path: &Path, memory: &Memory) -> Result<Vec<Diagnostic>> {
     let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
     let is_elements = name.contains("elempresets");
     if is_elements || name.contains("lbwpresets") || name.ends_with(".yaml") || name.ends_with(".yml") {

@@ -1,7 +1,7 @@
 //! How much memory pictures take, and how much they may: for words before anything is drawn.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::Device;
 
@@ -10,8 +10,8 @@ use super::error::{Error, ErrorKind, Result};
 use super::session::Session;
 use super::studio::{EngineSettings, open_engine};
 use crate::diagnostic::{Diagnostic, Language, Text, code};
-pub use crate::engine::Needs;
-use crate::engine::{Engine, EngineError, Savings, amount};
+use crate::engine::{Engine, EngineError, amount};
+pub use crate::engine::{Needs, Savings};
 use crate::model::ops::free_memory;
 use crate::plan::Plan;
 use crate::say;
@@ -46,11 +46,14 @@ pub fn allowed(text: &str, device: &Device) -> Result<u64> {
     }
 }
 
+/// Bytes that opening a card takes, at least.
+const OPENED: u64 = 256 << 20;
+
 /// What is free on `device`.
 fn free(device: &Device) -> Option<u64> {
     if !device.is_cpu() {
-        // What is held for tensors was a fifth more than they take, measured on an H100: others lie between them.
-        return free_memory(device).map(|bytes| bytes / 6 * 5);
+        // The card is open: a part of what is counted as its own is taken already. The rest is for whatever else draws on a screen.
+        return free_memory(device).map(|bytes| bytes + OPENED - bytes / 32);
     }
     // Linux tells in files; a crate that asks other systems, too, would have every crate built anew for one number.
     let read = |path: &str| std::fs::read_to_string(path).ok();
@@ -64,17 +67,20 @@ fn free(device: &Device) -> Option<u64> {
     Some(available.min(within.unwrap_or(u64::MAX)))
 }
 
+/// Checkpoints whose headers are kept.
+const ENGINES: usize = 8;
+
 /// Of each checkpoint's pictures, told by an engine that reads headers alone.
-pub struct Memory<'s> {
-    session: &'s Session,
+pub struct Memory {
+    session: Arc<Session>,
     settings: EngineSettings,
     engines: Mutex<HashMap<ModelFiles, Option<Engine>>>,
 }
 
-impl<'s> Memory<'s> {
+impl Memory {
     /// What pictures take that are drawn with these settings.
-    pub fn new(session: &'s Session, settings: EngineSettings) -> Self {
-        Memory { session, settings, engines: Mutex::default() }
+    pub fn new(session: &Arc<Session>, settings: EngineSettings) -> Self {
+        Memory { session: session.clone(), settings, engines: Mutex::default() }
     }
 
     /// What is to be said of the settings, whatever is drawn.
@@ -99,8 +105,11 @@ impl<'s> Memory<'s> {
         let mut engines = self.engines.lock().unwrap_or_else(PoisonError::into_inner);
         let open = || {
             let mut embeddings = self.session.embeddings.clone();
-            open_engine(model, self.session, &mut embeddings, &self.settings).ok().map(|(engine, _)| engine)
+            open_engine(model, &self.session, &mut embeddings, &self.settings).ok().map(|(engine, _)| engine)
         };
+        if engines.len() >= ENGINES && !engines.contains_key(model) {
+            engines.clear();
+        }
         let engine = engines.entry(model.clone()).or_insert_with(open).as_mut()?;
         let needs = engine.needs(plan).ok()?;
         match engine.save_memory(plan) {
@@ -111,14 +120,20 @@ impl<'s> Memory<'s> {
     }
 }
 
-/// What a picture takes: a line.
-pub fn taken(needs: &Needs) -> Text {
-    let [all, weights, step, picture] =
-        [needs.all(), needs.text + needs.unet + needs.vae, needs.step, needs.picture].map(amount);
-    say!(
-        "memory: about {all} (weights {weights}, a step {step}, between latents and pictures {picture})",
-        "メモリー: 約 {all} (重み {weights}、1 ステップ {step}、潜在画像と画像の変換 {picture})"
-    )
+/// What a picture takes, and what is left of that where it is to get by with less: a line.
+pub fn taken(needs: &Needs, savings: Savings) -> Text {
+    let [all, weights, step, picture, less] =
+        [needs.all(), needs.text + needs.unet + needs.vae, needs.step, needs.picture, needs.with(savings)].map(amount);
+    match less == all {
+        true => say!(
+            "memory: about {all} (weights {weights}, a step {step}, between latents and pictures {picture})",
+            "メモリー: 約 {all} (重み {weights}、1 ステップ {step}、潜在画像と画像の変換 {picture})"
+        ),
+        false => say!(
+            "memory: about {less} in place of {all} (weights {weights}, a step {step}, between latents and pictures {picture})",
+            "メモリー: 約 {less}、節約しなければ {all} (重み {weights}、1 ステップ {step}、潜在画像と画像の変換 {picture})"
+        ),
+    }
 }
 
 /// What is saved, and what that costs; nothing where nothing is.

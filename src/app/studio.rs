@@ -442,7 +442,8 @@ impl EngineSettings {
             "bf16 は数値を 8 ビットの精度で持つため、画像が f32 と目に見えて変わります。f16 なら同じメモリーでより近くなります"
         ));
         }
-        if self.weights == Held::Half && !(on_cpu && precision == Precision::F32) {
+        let by_cpu = on_cpu && precision == Precision::F32 && !matches!(self.operators, OperatorChoice::Candle(_));
+        if self.weights == Held::Half && !by_cpu {
             found.push(say!(
             "--weights f16 is for the CPU's own arithmetic: here weights are held in {name} as --precision says, and the text encoders' are given back after use",
             "--weights f16 は CPU 独自の計算のためのものです。ここでは重みを --precision の {name} で持ち、テキストエンコーダーの重みは使うたびに手放します"

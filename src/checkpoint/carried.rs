@@ -4,6 +4,7 @@
 //! input/output error the words stay in all languages.
 
 use crate::diagnostic::{Said, Text};
+use crate::say;
 
 /// `error` as one of candle's, which still speaks every language.
 pub(crate) fn carried(error: impl Said) -> candle_core::Error {
@@ -16,15 +17,24 @@ impl Said for candle_core::Error {
         match self {
             candle_core::Error::Io(error) => error.said(),
             candle_core::Error::WithBacktrace { inner, .. } => inner.said(),
+            other if is_full(other) => say!(
+                "the card's memory is full, by this or by other programs; let less of it be taken: `--memory 6g` for 6 GB",
+                "GPU のメモリーがいっぱいです (ほかのプログラムの分も含みます)。`--memory 6g` (6 GB) のように減らしてください"
+            ),
             other => Text::same(other),
         }
     }
 }
 
+/// What NVIDIA's driver and cuBLAS call a card without memory. candle keeps their words alone.
+fn is_full(error: &candle_core::Error) -> bool {
+    let words = error.to_string();
+    ["CUDA_ERROR_OUT_OF_MEMORY", "CUBLAS_STATUS_ALLOC_FAILED"].iter().any(|name| words.contains(name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::say;
 
     #[test]
     fn words_survive_the_way() {
@@ -38,5 +48,7 @@ mod tests {
         let error = carried(Ours(words.clone()));
         assert_eq!((error.to_string().as_str(), error.said()), ("a tensor is missing", words));
         assert_eq!(candle_core::Error::Msg("x".into()).said(), Text::same("x"));
+        let full = candle_core::Error::Msg("DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")".into());
+        assert!(full.said().in_language(crate::diagnostic::Language::En).contains("--memory"));
     }
 }

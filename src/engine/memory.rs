@@ -13,7 +13,7 @@ use crate::plan::{HiresUpscaler, Pass, Plan, Start};
 impl Engine {
     /// What `plan` takes, of each part the most in any of its passes.
     pub fn needs(&mut self, plan: &Plan) -> Result<Needs, EngineError> {
-        let mut most = Needs::default();
+        let mut most = Needs { overhead: self.operators.overhead(), ..Needs::default() };
         for pass in plan.passes() {
             let mut needs = self.model.needs(pass)?;
             if let Some(refiner) = self.refiner.as_mut().filter(|_| pass.settings.refiner.is_some()) {
@@ -39,6 +39,7 @@ impl Engine {
             let fits = self.size_that_fits(plan, most)?;
             return Err(EngineError::Memory(Short { least: needs.least(), most, fits }));
         };
+        self.operators.spare(savings.waits);
         self.vae.set_saves(savings.bands);
         let models = std::iter::once(&mut self.model).chain(&mut self.refiner);
         models.into_iter().try_for_each(|model| model.save(plan, savings))?;

@@ -49,6 +49,7 @@ use candle_core::{Device, Tensor};
 
 use crate::checkpoint::Checkpoint;
 use crate::lora::{KeyTable, LoraIndex};
+use crate::model::ops::Operators;
 use crate::model::{
     Architecture, Builder, Held, OperatorChoice, Precision, Tiling, Vae, Watch, Weights, unused_tensors,
 };
@@ -127,7 +128,8 @@ pub struct Image {
 /// A checkpoint ready to run plans.
 pub struct Engine {
     device: Device,
-    operators: OperatorChoice,
+    choice: OperatorChoice,
+    operators: Arc<dyn Operators>,
     model: Model,
     /// The checkpoint that takes over on the way, in plans that ask for it.
     refiner: Option<Model>,
@@ -180,7 +182,7 @@ impl Engine {
             }
         };
         Ok(Engine {
-            operators: options.operators,
+            choice: options.operators,
             device: options.device,
             model,
             refiner,
@@ -189,6 +191,7 @@ impl Engine {
             vae: Arc::new(vae),
             vae_weights,
             upscalers: Upscalers::new(options.upscalers, operators.exact()),
+            operators,
             skip_unused: options.skip_unused,
             tiling,
             init_images: HashMap::new(),
@@ -213,7 +216,7 @@ impl Engine {
 
     /// The type of number that the text encoders and the UNet compute in.
     pub fn precision(&self) -> Precision {
-        self.operators.precision(&self.device)
+        self.choice.precision(&self.device)
     }
 
     /// What the checkpoint is made of.

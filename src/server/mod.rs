@@ -80,7 +80,7 @@ pub fn serve(
             "--api-auth 利用者:パスワード か --insecure-no-auth を付けてください"
         )));
     }
-    let server = Arc::new(Server::new(places, caller, settings, told.log.clone())?);
+    let server = Arc::new(Server::new(places, caller, settings, engine.clone(), told.log.clone())?);
     server.found().iter().for_each(|found| (told.say)(found));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)

@@ -10,7 +10,9 @@ use super::jobs::Jobs;
 use super::lock::lock;
 use super::settings::Settings;
 use crate::app::api::{Drawing, Fields, Model, Models, Options, Over, Reader, Refusal};
-use crate::app::{Caller, Error, ModelFiles, Places, ScratchFolder, Session, drawn_seed, scratch_folder};
+use crate::app::{
+    Caller, EngineSettings, Error, Memory, ModelFiles, Places, ScratchFolder, Session, drawn_seed, scratch_folder,
+};
 use crate::diagnostic::{Diagnostic, code};
 use crate::say;
 
@@ -30,10 +32,12 @@ pub struct Files {
     /// The checkpoint that is used where nobody names one, and the same with its VAE.
     pub model: Model,
     pub chosen: ModelFiles,
+    /// What pictures take.
+    pub memory: Memory,
 }
 
 impl Files {
-    fn read(places: &Places, caller: &Caller) -> Result<Self, Error> {
+    fn read(places: &Places, caller: &Caller, engine: &EngineSettings) -> Result<Self, Error> {
         let session = Session::open(places, caller.clone())?;
         let named = session.model();
         let session = session.closed();
@@ -48,7 +52,8 @@ impl Files {
                 return Err(named.err().unwrap_or_else(|| Error::file(code::NO_MODEL, none)));
             }
         };
-        Ok(Files { session: Arc::new(session), models, model, chosen })
+        let session = Arc::new(session);
+        Ok(Files { memory: Memory::new(&session, engine.clone()), session, models, model, chosen })
     }
 }
 
@@ -79,6 +84,7 @@ pub struct Server {
     pub listeners: Arc<Semaphore>,
     places: Places,
     caller: Caller,
+    engine: EngineSettings,
     files: Mutex<Arc<Files>>,
     options: Mutex<Options>,
     /// Folders of the last analyses, the newest at the end: the same one, asked for again, goes on where it was.
@@ -88,8 +94,15 @@ pub struct Server {
 }
 
 impl Server {
-    pub fn new(places: Places, caller: Caller, settings: Settings, log: Log) -> Result<Self, Error> {
-        let files = Files::read(&places, &caller)?;
+    /// Answers as `settings` say and draws as `engine` says.
+    pub fn new(
+        places: Places,
+        caller: Caller,
+        settings: Settings,
+        engine: EngineSettings,
+        log: Log,
+    ) -> Result<Self, Error> {
+        let files = Files::read(&places, &caller, &engine)?;
         files.hash();
         let jobs = Jobs::new(settings.queue);
         let (files, options) = (Mutex::new(Arc::new(files)), Mutex::default());
@@ -104,6 +117,7 @@ impl Server {
             listeners,
             places,
             caller,
+            engine,
             files,
             options,
             setting: Mutex::default(),
@@ -118,7 +132,7 @@ impl Server {
 
     /// Looks at the folders again.
     pub fn refresh(&self) -> Result<(), Error> {
-        let files = Files::read(&self.places, &self.caller)?;
+        let files = Files::read(&self.places, &self.caller, &self.engine)?;
         *lock(&self.files) = Arc::new(files);
         self.forget();
         Ok(())

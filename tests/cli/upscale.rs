@@ -48,6 +48,8 @@ fn sizes_and_a_second_upscaler() {
     let (size, text) = to(&["--scale", "4", "--max-side", "48"], "limited.png");
     assert_eq!(size, (48, 32));
     assert!(text.contains("Postprocess upscale by: 4, Max side length: 48"), "{text}");
+    let (_, err) = s.expect(0, &["upscale", "a.png", "-o", "b.png", "--memory", "8g", "--weights", "f16"]);
+    assert!(err.contains("W0610") && err.contains("--memory, --weights: without effect"), "{err}");
     let (_, text) = to(&["-u", "nearest", "--upscaler-2", "Lanczos", "--upscaler-2-visibility", "0.3"], "mixed.png");
     assert!(text.ends_with("Postprocess upscaler: Nearest, Postprocess upscaler 2: Lanczos"), "{text}");
 }

@@ -140,3 +140,22 @@ fn openai_is_told_in_its_own_words() {
     let models = server.get("/v1/models");
     assert_eq!((&models["object"], &models["data"][0]["id"]), (&json!("list"), &json!("shapes-xl")));
 }
+
+#[test]
+fn what_does_not_fit_is_said_before_it_is_drawn() {
+    let server = Server::start(&["--memory", "300m"]);
+    let check = |side: u32| {
+        server.post("/lbw/v1/check", &json!({ "prompt": "red house", "width": side, "height": side })).json()
+    };
+    let fits = check(128);
+    assert_eq!((fits["ok"].as_bool(), fits["diagnostics"].as_array().unwrap().len()), (Some(true), 0), "{fits}");
+    let large = check(1024);
+    assert_eq!(
+        (large["ok"].as_bool(), large["diagnostics"][0]["code"].as_str()),
+        (Some(false), Some("E0719")),
+        "{large}"
+    );
+    // What the page says is what the picture is refused for.
+    let drawn = server.post("/sdapi/v1/txt2img", &json!({ "prompt": "red house", "width": 1024, "height": 1024 }));
+    assert_eq!(drawn.status, 422, "{}", drawn.text());
+}

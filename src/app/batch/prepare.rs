@@ -170,7 +170,7 @@ impl<'s> Batch<'s> {
     }
 
     /// Whether the pictures of each line fit into the memory they may take. What is saved is said once.
-    pub fn check_memory(&mut self, memory: &Memory<'_>) {
+    pub fn check_memory(&mut self, memory: &Memory) {
         let mut saved = Vec::new();
         for line in &self.drawn {
             let Ok(pictures) = line.pictures(self.session, 0) else { continue };

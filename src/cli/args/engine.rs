@@ -5,7 +5,7 @@ use clap::{Args, ValueEnum};
 use crate::app::{self, EngineSettings, Held, KeyTable, ModelType, OperatorChoice, Precision};
 use crate::cli::language::tell;
 use crate::cli::user;
-use crate::diagnostic::{Said, code};
+use crate::diagnostic::{Diagnostic, Said, code};
 use crate::say;
 
 /// How plans are executed.
@@ -73,6 +73,25 @@ pub enum PredictionArg {
 }
 
 impl EngineArgs {
+    /// What was asked for that is about checkpoints, where only an upscaler draws.
+    pub fn without_checkpoint(&self) -> Option<Diagnostic> {
+        let asked = [
+            ("--memory", self.memory.is_some()),
+            ("--prediction", self.prediction.is_some()),
+            ("--weights", self.weights != WeightsArg::F32),
+            ("--lbw-exact", self.lbw_exact),
+        ];
+        let flags: Vec<&str> = asked.into_iter().filter(|(_, is_asked)| *is_asked).map(|(flag, _)| flag).collect();
+        let flags = flags.join(", ");
+        (!flags.is_empty()).then(|| {
+            let message = say!(
+                "{flags}: without effect on an upscaler; what it takes of memory is what its tiles take (`--tile`)",
+                "{flags}: アップスケーラーには効きません。使うメモリーはタイルの大きさ (`--tile`) で決まります"
+            );
+            Diagnostic::new(code::WITHOUT_EFFECT, message)
+        })
+    }
+
     /// The same as the application takes it.
     pub fn settings(&self) -> app::Result<EngineSettings> {
         // For measurements and for finding faults: which path our kernels take, or candle's operators.

@@ -1,5 +1,7 @@
 //! `lbw check`: every diagnostic of prompts, prompt files and preset files.
 
+use std::sync::Arc;
+
 use clap::Args;
 
 use crate::app::{Caller, Error, Memory, Session, check};
@@ -34,7 +36,7 @@ pub struct CheckArgs {
 
 pub fn run(args: &CheckArgs, terminal: Terminal) -> CommandResult {
     let caller = Caller { patch: args.settings.patch()?, is_default: false, strict: args.strict };
-    let session = Session::open(&args.places.places(), caller)?;
+    let session = Arc::new(Session::open(&args.places.places(), caller)?);
     let found = check(&session, &args.inputs, &Memory::new(&session, args.engine.settings()?))?;
     if args.json {
         found.iter().try_for_each(|d| terminal.line(d.to_json(terminal.language)))?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use crate::app::memory::Needs;
+use crate::app::memory::{Needs, Savings};
 use crate::app::prompts::{PromptJobs, ask_texts_or_files, jobs};
 use crate::app::show::{self, Bars};
 use crate::app::{self, Asked, Job, Memory, Session};
@@ -57,13 +57,13 @@ pub fn run(args: &PlanArgs, terminal: Terminal) -> CommandResult {
             terminal.say(&finding);
             said.push(finding);
         }
-        Ok(taken.map(|(needs, _)| needs))
+        Ok(taken)
     };
     print(&jobs, &session, &mut needs, args.json, terminal)
 }
 
 /// What a picture takes of memory, where it is known; an error where that is more than it may.
-pub type NeedsOf<'a> = &'a mut dyn FnMut(&Job) -> app::Result<Option<Needs>>;
+pub type NeedsOf<'a> = &'a mut dyn FnMut(&Job) -> app::Result<Option<(Needs, Savings)>>;
 
 /// Prints plans, each as one line of JSON or as a table with what the LoRA files hold, and what they take of memory.
 pub fn print(
@@ -83,8 +83,8 @@ pub fn print(
         if model.replace(job.model.clone()) != Some(job.model.clone()) {
             terminal.print(terminal.words(&show::model(&job.model, session)))?;
         }
-        if let Some(needs) = &needs {
-            terminal.sentence(&app::memory::taken(needs))?;
+        if let Some((needs, savings)) = &needs {
+            terminal.sentence(&app::memory::taken(needs, *savings))?;
         }
         terminal.print(&show::plan(&job.plan, session, bars(), terminal.language))
     })

@@ -50,7 +50,10 @@ pub fn draw(
         could_be_drawn_into(output.output.as_deref(), jobs.count())?;
         terminal.say_all(&check_files(&jobs, &mut *renderer)?);
         let mut needs = |job: &Job| match renderer.studios() {
-            Some(studios) if !output.json => Ok(Some(studios.get(&job.model)?.engine.needs(&job.plan)?)),
+            Some(studios) if !output.json => {
+                let engine = &mut studios.get(&job.model)?.engine;
+                Ok(Some((engine.needs(&job.plan)?, engine.save_memory(&job.plan)?)))
+            }
             _ => Ok(None),
         };
         return super::plan::print(&jobs, &session, &mut needs, output.json, terminal);

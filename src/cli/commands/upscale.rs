@@ -49,6 +49,7 @@ pub struct UpscaleArgs {
 pub fn run(args: &UpscaleArgs, terminal: Terminal) -> CommandResult {
     let engine = args.engine.settings()?;
     terminal.say_all(&engine.without_gain());
+    args.engine.without_checkpoint().iter().for_each(|found| terminal.say(found));
     let wish = Enlarging {
         upscaler: args.upscaler.clone(),
         second: args.upscaler_2.clone().map(|name| (name, args.upscaler_2_visibility)),

@@ -27,7 +27,7 @@ pub use cuda::Cuda;
 pub use fused::{Activation, Conv3x3, Fused};
 pub use moments::Moments;
 pub use weight::{Held, LowRank, NumberType, Order, Shape, Stored, Weight};
-pub use workspace::{Work, Workspace};
+pub use workspace::{Overhead, Work, Workspace};
 
 use std::sync::Arc;
 
@@ -87,6 +87,15 @@ pub trait Operators: Send + Sync {
 
     /// What `work` takes beside its operands and its result.
     fn workspace(&self, work: Work) -> Workspace;
+
+    /// What the device's memory holds beside tensors.
+    fn overhead(&self) -> Overhead {
+        if self.device().is_cpu() { Overhead::CPU } else { Overhead::CARD }
+    }
+
+    /// From now on takes memory only when what was given back can be used again, where that takes time. Also what
+    /// [`exact`](Operators::exact) gives.
+    fn spare(&self, _does: bool) {}
 
     /// Bytes of one number of a weight that lies in its file as `number`; `changed` where something is added to it.
     fn size_in_weights(&self, _number: NumberType, _changed: bool, _held: Held) -> usize {

@@ -75,8 +75,10 @@ async fn read(server: &Arc<Server>, body: Value) -> Result<Checked, Failure> {
         let mut fields = fields(&server, route, &body)?;
         let over = (route == Route::Img2img).then(|| over(&mut fields)).transpose()?;
         match server.read(fields, over) {
-            Ok(drawing) => {
+            Ok(mut drawing) => {
                 let first = drawing.plans.first();
+                let model = &drawing.asked.model;
+                drawing.found.extend(first.into_iter().flat_map(|plan| server.files().memory.check(plan, model)));
                 let plan = first.map(plan_text).and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
                 let modules = first.map(|plan| module_counts(&server.files().session, plan)).unwrap_or_default();
                 Ok(Checked { found: drawing.found, plan, modules })

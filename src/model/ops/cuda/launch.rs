@@ -1,7 +1,10 @@
 //! Kernels by name, and what they are given.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
 use candle_core::cuda_backend::WrapErr;
-use candle_core::cuda_backend::cudarc::driver::{DevicePtr, LaunchConfig, PushKernelArg};
+use candle_core::cuda_backend::cudarc::driver::{CudaFunction, DevicePtr, LaunchConfig, PushKernelArg};
 use candle_core::{CudaDevice, DType, Result, Storage, Tensor};
 use half::f16;
 
@@ -67,13 +70,15 @@ pub(super) struct Kernels {
     suffix: &'static str,
     /// Of the compute capability, the part before the point.
     generation: i32,
+    /// Those that have been launched: small pictures wait for launches more than for the card.
+    functions: Mutex<HashMap<String, CudaFunction>>,
 }
 
 impl Kernels {
     pub(super) fn new(card: &CudaDevice, suffix: &'static str) -> Self {
         // A card that does not say is taken for an old one.
         let generation = card.cuda_stream().context().compute_capability().map_or(0, |(generation, _)| generation);
-        Kernels { card: card.clone(), suffix, generation }
+        Kernels { card: card.clone(), suffix, generation, functions: Mutex::default() }
     }
 
     /// Whether the card has what `attention.cu` wants.
@@ -107,6 +112,17 @@ impl Kernels {
         self.launch(&KERNELS, name, grid, SLAB_THREADS as u32, shared, arguments)
     }
 
+    fn function(&self, module: &Module, name: &str) -> Result<CudaFunction> {
+        let mut functions = self.functions.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(function) = functions.get(name) {
+            return Ok(function.clone());
+        }
+        let of_type = name.replace("{}", self.suffix);
+        let function = self.card.get_or_load_custom_func(&of_type, module.name, module.ptx)?.into_cuda_function();
+        functions.insert(name.to_owned(), function.clone());
+        Ok(function)
+    }
+
     fn launch(
         &self,
         module: &Module,
@@ -120,7 +136,7 @@ impl Kernels {
             return Ok(());
         }
         let size = |of: usize| u32::try_from(of).map_err(candle_core::Error::wrap);
-        let function = self.card.get_or_load_custom_func(&name.replace("{}", self.suffix), module.name, module.ptx)?;
+        let function = self.function(module, name)?;
         // Kept as the kernel's parameters have them, until it has been launched.
         let numbers: Vec<(u64, i32, f32)> = arguments
             .iter()
@@ -131,7 +147,8 @@ impl Kernels {
                 Argument::Float(number) => Ok((0, 0, number)),
             })
             .collect::<Result<_>>()?;
-        let mut builder = function.builder();
+        let stream = self.card.cuda_stream();
+        let mut builder = stream.launch_builder(&function);
         for (argument, (address, int, float)) in arguments.iter().zip(&numbers) {
             match argument {
                 Argument::Address(_) | Argument::Count(_) => builder.arg(address),

@@ -8,6 +8,7 @@ mod device;
 mod launch;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use candle_core::{D, DType, Device, Result, Tensor};
 
@@ -18,8 +19,8 @@ use super::{
     Candle, Conv3x3, Fused, Held, LowRank, Moments, Operators, Stored, Weight, Work, Workspace, check_attention,
 };
 
-/// Values of the rows of a convolution's matrix that are made at a time: 512 MiB of f16.
-const COLUMNS: usize = 1 << 28;
+/// Bytes of the rows of a convolution's matrix that are made at a time.
+const COLUMNS: usize = 256 << 20;
 /// Scores that are computed at a time: 512 MiB of f16.
 const SCORES: usize = 1 << 28;
 /// Slabs that a norm's positions are cut into, at most.
@@ -44,11 +45,16 @@ const ATTENTIONS: [Attention; 4] = [
     Attention { name: "attention_160", width: 160, queries: 64 },
 ];
 
+/// Bytes that are taken of a card without waiting, even where its memory is spared.
+const UNSPARED: usize = 4 << 20;
+
 /// Ours and cuBLAS's, on one card.
 pub struct Cuda {
     candle: Candle,
     kernels: Kernels,
     dtype: DType,
+    /// Whether memory is [spared](Operators::spare), also for what is made of this set.
+    spares: Arc<AtomicBool>,
 }
 
 impl Cuda {
@@ -60,11 +66,24 @@ impl Cuda {
             _ => return None,
         };
         let Device::Cuda(card) = device else { return None };
-        Some(Cuda { candle: Candle::new(device, dtype), kernels: Kernels::new(card, suffix), dtype })
+        let (candle, kernels) = (Candle::new(device, dtype), Kernels::new(card, suffix));
+        Some(Cuda { candle, kernels, dtype, spares: Arc::default() })
+    }
+
+    /// Waits for the card where memory is spared, before so many bytes are taken.
+    ///
+    /// The program runs ahead of the card. What was given back on the way is free only once the card has come to that point: until then
+    /// the driver joins nothing of it to a larger piece, but takes new memory.
+    fn before_taking(&self, bytes: usize) -> Result<()> {
+        if bytes >= UNSPARED && self.spares.load(Ordering::Relaxed) {
+            self.candle.device().synchronize()?;
+        }
+        Ok(())
     }
 
     /// A tensor that a kernel will write every value of.
     fn room(&self, shape: &[usize], dtype: DType) -> Result<Tensor> {
+        self.before_taking(shape.iter().product::<usize>() * dtype.size_in_bytes())?;
         // SAFETY: each caller gives it to a kernel that writes all of it before anything else on the one stream reads it.
         unsafe { Tensor::empty(shape, dtype, self.candle.device()) }
     }
@@ -113,6 +132,17 @@ impl Cuda {
             ],
         )?;
         Ok(to)
+    }
+
+    fn product(&self, x: &Tensor, weight: &Weight) -> Result<Tensor> {
+        let outputs = weight.tensor()?.dim(0)?;
+        self.before_taking(x.elem_count() / x.dim(D::Minus1)?.max(1) * outputs * self.dtype.size_in_bytes())?;
+        self.candle.linear(x, weight, Fused::NOTHING)
+    }
+
+    /// Rows of so many values of a convolution's matrix that are made at a time.
+    fn rows_at_once(&self, row: usize) -> usize {
+        (COLUMNS / self.dtype.size_in_bytes() / row.max(1)).max(1)
     }
 
     /// The rows of the matrix of a convolution for `pixels` of its outputs.
@@ -246,13 +276,14 @@ impl Operators for Cuda {
 
     fn exact(&self) -> Arc<dyn Operators> {
         match Cuda::new(self.candle.device(), DType::F32) {
-            Some(exact) => Arc::new(exact),
+            Some(exact) => Arc::new(Cuda { spares: self.spares.clone(), ..exact }),
             None => self.candle.exact(),
         }
     }
 
     fn weight(&self, stored: Stored<'_>, changes: &[LowRank], held: Held) -> Result<Weight> {
         let shape = stored.shape;
+        self.before_taking(stored.bytes.len())?;
         match (self.candle.weight(stored, changes, held)?, shape.taps) {
             // (outputs, taps, inputs), as the rows of `columns` are.
             (Weight::Tensor(kernel), 9) => {
@@ -264,7 +295,7 @@ impl Operators for Cuda {
     }
 
     fn linear(&self, x: &Tensor, weight: &Weight, fused: Fused<'_>) -> Result<Tensor> {
-        self.finish(self.candle.linear(x, weight, Fused::NOTHING)?, fused)
+        self.finish(self.product(x, weight)?, fused)
     }
 
     fn conv3x3(&self, x: &Tensor, weight: &Weight, kind: Conv3x3, fused: Fused<'_>) -> Result<Tensor> {
@@ -274,13 +305,16 @@ impl Operators for Cuda {
         let x = x.contiguous()?;
         let (down, across) = (kind.output(height), kind.output(width));
         let pixels = images * down * across;
-        let step = (COLUMNS / row.max(1)).clamp(1, pixels.max(1));
-        let part = |first| {
-            let columns = self.columns(&x, kind, first..pixels.min(first + step))?;
-            self.candle.linear(&columns, weight, Fused::NOTHING)
+        let step = self.rows_at_once(row).min(pixels.max(1));
+        let part = |first| self.product(&self.columns(&x, kind, first..pixels.min(first + step))?, weight);
+        let y = match step == pixels {
+            true => part(0)?,
+            false => {
+                let whole = self.room(&[pixels, outputs], self.dtype)?;
+                (0..pixels).step_by(step).try_for_each(|first| whole.slice_set(&part(first)?, 0, first))?;
+                whole
+            }
         };
-        let parts = (0..pixels).step_by(step).map(part).collect::<Result<Vec<_>>>()?;
-        let y = if let [whole] = parts.as_slice() { whole.clone() } else { Tensor::cat(&parts, 0)? };
         self.finish(y.reshape((images, down, across, outputs))?, fused)
     }
 
@@ -430,12 +464,18 @@ impl Operators for Cuda {
         self.candle.resize_nearest(x, height, width)
     }
 
+    fn spare(&self, does: bool) {
+        self.spares.store(does, Ordering::Relaxed);
+    }
+
     fn workspace(&self, work: Work) -> Workspace {
         let size = self.dtype.size_in_bytes();
         match work {
-            // The matrix of its rows, and the product before what is fused to it.
+            // The matrix of its rows and their product, and all products before what is fused to them.
             Work::Conv3x3 { to, inputs, outputs, .. } => {
-                Workspace::beside((9 * to * inputs).min(COLUMNS) + to * outputs, size)
+                let step = self.rows_at_once(9 * inputs);
+                let part = if step < to { outputs } else { 0 };
+                Workspace::beside(to.min(step) * (9 * inputs + part) + to * outputs, size)
             }
             Work::Linear { rows, outputs, .. } => Workspace::beside(rows * outputs, size),
             Work::Attention { heads, channels, .. } if self.attends(channels / heads.max(1)) => Workspace::default(),
