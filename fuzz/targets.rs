@@ -257,7 +257,7 @@ pub fn manifest(text: &str) {
     std::fs::write(folder.path().join("manifest.jsonl"), text).unwrap();
     match lbw::app::batch::verify(folder.path()) {
         // There is no picture in the folder.
-        Ok((bad, all)) => assert_eq!(bad.len(), all),
+        Ok(told) => assert_eq!(told.bad.len() + told.lost, told.pictures),
         Err(error) => findings(&error.findings),
     }
     let _ = lbw::app::batch::state(folder.path()).is_ok();

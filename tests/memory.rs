@@ -6,14 +6,15 @@
 mod drawing;
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 
 use candle_core::DType;
 use drawing::{draw, embedded, engine, plan};
 use lbw::app::batch::{Batch, Wish};
-use lbw::app::{Caller, Places, Session};
+use lbw::app::{Caller, EngineSettings, Memory, Places, Session, check};
 use lbw::checkpoint::Checkpoint;
+use lbw::diagnostic::Severity;
 use lbw::engine::{Engine, EngineError, EngineOptions, Event};
 use lbw::lora::LoraIndex;
 use lbw::model::OperatorChoice;
@@ -152,6 +153,35 @@ fn pictures_of_a_batch_take_no_memory_before_they_are_drawn() {
         // The last one is made when it is asked for.
         let last = batch.plans(0).nth(9_999).unwrap().unwrap();
         assert_eq!(last.settings().seed, 10_000);
+    }
+}
+
+/// Files of many small things are refused before they become large ones.
+#[test]
+fn crowded_files_are_refused_in_little_memory() {
+    let _alone = ALONE.lock().unwrap();
+    const MOST: usize = 64 << 20;
+    let folder = tempfile::tempdir().unwrap();
+    let cache = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache");
+    let session = Arc::new(Session::open(&Places { cache, ..Places::default() }, Caller::default()).unwrap());
+    let memory = Memory::new(&session, EngineSettings::default());
+    let keys: String = (0..300_000).map(|key| format!(",\"k{key}\":1")).collect();
+    for (name, text) in [
+        ("a.jsonl", format!("{{\"prompt\":\"a\"{keys}}}")),
+        ("b.toml", format!("{}a = 1", "a.".repeat(1_000_000))),
+        ("c.yaml", format!("a: [{}1]", "1,".repeat(2_000_000))),
+        ("d.yaml", "? ".repeat(100_000)),
+        ("e.yaml", (0..100_000).map(|name| format!("A{name}: {{of: A{}}}\n", name + 1)).collect()),
+        ("f.json", format!("[{}1]", "[],".repeat(1_000_000))),
+    ] {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        let before = peak_anew();
+        let found = check(&session, &[path.to_string_lossy().into_owned()], &memory);
+        let found = found.unwrap_or_else(|error| error.findings);
+        let most = peak().saturating_sub(before);
+        assert!(found.iter().any(|found| found.severity == Severity::Error), "{name}: {found:?}");
+        assert!(most < MOST, "{name}: {} MiB", most >> 20);
     }
 }
 

@@ -50,10 +50,14 @@ pub fn info(path: &Path, with_plan: bool) -> Result<Answer> {
 /// What the block weights of an image did in the program that drew it.
 pub fn audit(path: &Path, session: &Session) -> Result<Answer> {
     let name = path.display();
-    let Some(audit) = referee::audit(&read_text(path)?, session) else {
+    let text = read_text(path)?;
+    let Some(audit) = referee::audit(&text, session) else {
         let message = say!("{name}: no infotext, no plan, no nodes", "{name}: infotext も計画もノードもありません");
-        let found = Diagnostic::new(code::NO_TEXT, message);
-        return Ok(Answer::new(json!({ "file": path.to_string_lossy() }), Text::default()).with([found]));
+        let found = match says(&text) {
+            Says::Foreign(foreign) => of_foreign(&foreign, &name.to_string()).1,
+            _ => vec![Diagnostic::new(code::NO_TEXT, message)],
+        };
+        return Ok(Answer::new(json!({ "file": path.to_string_lossy() }), Text::default()).with(found));
     };
     let (by, compared) = (&audit.drawn_by, &audit.comparison);
     let loras: Vec<Value> = compared.loras.iter().map(|lora| show::lora_as_json(lora, compared)).collect();

@@ -5,8 +5,9 @@ use std::path::Path;
 use super::error::{Error, Result};
 use crate::diagnostic::{Diagnostic, code};
 use crate::engine::InitImage;
-use crate::image_io::{read_picture, read_picture_with_alpha};
+use crate::image_io::{picture_size, read_picture, read_picture_with_alpha};
 use crate::picture::mask_from;
+use crate::plan::settings::table::MAX_SIDE;
 use crate::plan::{Mask, ResizeMode, Wanted};
 use crate::say;
 
@@ -16,6 +17,24 @@ pub(super) const ALPHA: &str = "alpha";
 /// The picture in a file.
 pub(super) fn picture(path: &str) -> Result<InitImage> {
     Ok(InitImage::new(read_picture(Path::new(path))?))
+}
+
+/// Refuses a picture in a file whose own size would be drawn and is none that can be, before its pixels are unpacked.
+pub(super) fn has_size_to_draw(path: &str) -> Result<()> {
+    let (width, height) = picture_size(Path::new(path))?;
+    if width.max(height) <= MAX_SIDE {
+        return Ok(());
+    }
+    let message = say!(
+        "{path}: it has {width}×{height} pixels, and sides up to {MAX_SIDE} are drawn",
+        "{path}: {width}×{height} ピクセルです。描けるのは一辺 {MAX_SIDE} までです"
+    );
+    let most = f64::from(MAX_SIDE) / f64::from(width.max(height));
+    let [width, height] = [width, height].map(|side| ((f64::from(side) * most) as u32 / 8 * 8).max(8));
+    Err(Error::words(code::OUT_OF_LIMITS, message).help(say!(
+        "say the size: `--width {width} --height {height}`, or less",
+        "大きさを指定してください: `--width {width} --height {height}` かそれ以下"
+    )))
 }
 
 /// The mask in a file, as webui reads it.

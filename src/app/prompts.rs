@@ -38,13 +38,14 @@ pub fn ask_texts_or_files(session: &Session, texts: &[String], files: usize) -> 
         asked.extend(some.map_err(|error| error.after(found.clone()))?);
     }
     if asked.is_empty() && !session.refuses(&found) {
-        return Err(no_picture(found));
+        return Err(no_picture(texts, found));
     }
     Ok((asked, found))
 }
 
-fn no_picture(found: Vec<Diagnostic>) -> Error {
-    let message = say!("the files ask for no picture", "ファイルには描くものがありません");
+fn no_picture(texts: &[String], found: Vec<Diagnostic>) -> Error {
+    let names = texts.join(", ");
+    let message = say!("{names}: nothing is asked for", "{names}: 描くものがありません");
     Error::words(code::BAD_LINE, message).after(found)
 }
 
@@ -136,7 +137,9 @@ pub fn jobs_of_plans<'s>(session: &'s Session, files: &[PathBuf]) -> Result<(Pro
     for path in files {
         match plans(path)? {
             Some(plans) => {
-                found.extend(plans.iter().flat_map(|plan| session.check(plan)));
+                let name = path.display();
+                let of_file = |found: Diagnostic| found.note(say!("in {name}", "ファイル: {name}"));
+                found.extend(plans.iter().flat_map(|plan| session.check(plan)).map(of_file));
                 for plan in plans {
                     let model = session.model_of(&plan)?;
                     all.push(Pictures::of_plan(plan), model, None);
@@ -151,7 +154,8 @@ pub fn jobs_of_plans<'s>(session: &'s Session, files: &[PathBuf]) -> Result<(Pro
     if session.refuses(&found) {
         return Err(Error::refused(found));
     }
-    if all.count == 0 { Err(no_picture(found)) } else { Ok((all, found)) }
+    let names: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+    if all.count == 0 { Err(no_picture(&names, found)) } else { Ok((all, found)) }
 }
 
 /// The seeds that were drawn, if any were.

@@ -9,6 +9,8 @@ use super::files::read_text;
 use crate::batch::{Entry, Finding, Form, Options, Place};
 use crate::diagnostic::{Diagnostic, Severity, Source, code, did_you_mean};
 use crate::files::is_standard_input;
+use crate::files::limits::VALUES;
+use crate::files::values::{is_crowded_json, json_texts};
 use crate::image_io::{self, ImageText};
 use crate::infotext;
 use crate::infotext::foreign::{self, Foreign};
@@ -303,8 +305,15 @@ pub fn plans(path: &Path) -> Result<Option<Vec<Plan>>> {
     if !json.trim_start().starts_with('{') {
         return Err(no_plan_but_text(&name.to_string()));
     }
-    let plans = serde_json::Deserializer::from_str(&json).into_iter::<serde_json::Value>();
-    let plan = |value: serde_json::Result<serde_json::Value>| {
+    let plan = |text: serde_json::Result<&str>| {
+        if text.as_ref().is_ok_and(|text| is_crowded_json(text)) {
+            let message = say!(
+                "{name}: not a plan: it has more than {VALUES} values",
+                "{name}: 計画として読めません。{VALUES} 個を超える値があります"
+            );
+            return Err(Error::words(code::BAD_PLAN, message));
+        }
+        let value = text.and_then(serde_json::from_str::<serde_json::Value>);
         let plan = value.and_then(|value| Ok((Plan::deserialize(&value)?, value)));
         let (plan, value) = plan.map_err(|e| {
             Error::words(code::BAD_PLAN, say!("{name}: not a plan: {e}", "{name}: 計画として読めません: {e}"))
@@ -318,7 +327,7 @@ pub fn plans(path: &Path) -> Result<Option<Vec<Plan>>> {
             }
         }
     };
-    plans.map(plan).collect::<Result<_>>().map(Some)
+    json_texts(&json).map(plan).collect::<Result<_>>().map(Some)
 }
 
 /// What somebody wants to `run` that is to be drawn otherwise.

@@ -11,6 +11,8 @@ use super::files::read_text;
 use crate::batch::wrong_option;
 use crate::diagnostic::{Diagnostic, FINDINGS_LIMIT, Language, Source, Text, code, did_you_mean, more_findings};
 use crate::files;
+use crate::files::limits::VALUES;
+use crate::files::values::is_crowded_toml;
 use crate::model::ops::Precision;
 use crate::say;
 
@@ -60,6 +62,10 @@ impl UserConfig {
         drop(files::open(path).map_err(|error| Error::reading(path, &error))?);
         let text = read_text(path)?;
         let source = Source::new(path.display().to_string(), text.as_str());
+        if is_crowded_toml(&text) {
+            let message = say!("more than {VALUES} values", "{VALUES} 個を超える値があります");
+            return Err(Error::refused(vec![Diagnostic::new(code::BAD_CONFIG, message).within(&source)]));
+        }
         let table: Map<String, Value> = match toml::from_str(&text) {
             Ok(table) => table,
             Err(error) => {

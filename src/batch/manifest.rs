@@ -80,6 +80,9 @@ struct Header {
     seed_base: u64,
     /// Drawn anew each time the file is: workers notice by it that their manifest was replaced.
     edition: u64,
+    /// How many pictures were planned: of fewer the rest of the file is lost. Older manifests do not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    planned: Option<usize>,
     /// CRC-32 of this line without it: with another seed base every picture would be another one. Older manifests have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     crc32: Option<u32>,
@@ -174,12 +177,19 @@ impl Manifest {
         let former: Vec<Job> = others.map(|job| Job { state: State::Former, ..job.clone() }).collect();
         jobs.extend(former);
         let edition = RandomState::new().build_hasher().finish();
-        let mut header = Header { lbw_batch: FORMAT, sources: sources.to_vec(), seed_base, edition, crc32: None };
+        let planned = Some(jobs.len());
+        let sources = sources.to_vec();
+        let mut header = Header { lbw_batch: FORMAT, sources, seed_base, edition, planned, crc32: None };
         header.crc32 = Some(header.checksum());
         let mut text = line(&header);
         jobs.iter().for_each(|job| text.push_str(&line(job)));
         location.replace(text.as_bytes()).map_err(io)?;
         Ok(Manifest::of(location)?)
+    }
+
+    /// How many of the planned pictures it has lost.
+    pub fn lost(&self) -> usize {
+        self.header.planned.map_or(0, |planned| planned.saturating_sub(self.jobs.len()))
     }
 
     /// Where the batch is kept.

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use crate::app;
+use crate::diagnostic::{Diagnostic, Severity};
 
 /// How a command did not end well.
 #[derive(Debug)]
@@ -19,6 +20,14 @@ pub type CommandResult = Result<(), Failure>;
 impl From<app::Error> for Failure {
     fn from(error: app::Error) -> Self {
         Failure::App(error)
+    }
+}
+
+/// How a command ends that has told what it could and said `found`.
+pub fn after_saying(found: &[Diagnostic]) -> CommandResult {
+    match found.iter().any(|found| found.severity == Severity::Error) {
+        true => Err(app::Error { kind: app::Error::refused(found.to_vec()).kind, findings: Vec::new() }.into()),
+        false => Ok(()),
     }
 }
 

@@ -21,6 +21,8 @@ pub const PROMPT_OF_ALL_STEPS: usize = 4 << 20;
 /// take 600 MB.
 pub const PROMPT_CHUNKS: usize = 1024;
 
+/// Values of a JSON, TOML or YAML text. Graphs of ComfyUI with hundreds of nodes have some 10,000.
+pub const VALUES: usize = 1 << 18;
 /// What a YAML file becomes, in bytes of memory.
 pub const YAML: usize = 32 << 20;
 /// A configuration beside a model, in bytes. Those of LDM have 4 KB.
@@ -62,8 +64,8 @@ pub const TENSOR_HEADER: usize = 16 << 20;
 pub const TENSORS: usize = 1 << 16;
 /// Entries of a file's metadata. Trainers write 70.
 pub const METADATA: usize = 1 << 12;
-/// Objects that a pickle makes. A checkpoint of SD1 makes 60,000.
-pub const PICKLE_VALUES: usize = 1 << 19;
+/// Objects that a pickle makes. A checkpoint of SD1 makes 60,000, one of SDXL with its text encoders 120,000.
+pub const PICKLE_VALUES: usize = 200_000;
 /// The vectors of an embedding, in bytes: hundreds of them. What is larger is taken for something else.
 pub const EMBEDDING: usize = 16 << 20;
 /// An embedding that a picture carries, as text: hundreds of vectors in decimal, in bytes.

@@ -4,6 +4,7 @@ mod hash;
 pub mod limits;
 mod open;
 mod text;
+pub mod values;
 mod write;
 pub mod yaml;
 

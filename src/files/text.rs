@@ -11,6 +11,10 @@ pub struct NotText {
 
 /// UTF-8 with or without a byte order mark, or UTF-16 with one.
 pub fn decode(bytes: Vec<u8>) -> Result<String, NotText> {
+    // The mark of UTF-32 begins as that of UTF-16 does.
+    if bytes.starts_with(b"\xff\xfe\0\0") || bytes.starts_with(b"\0\0\xfe\xff") {
+        return Err(NotText { at: 0, likely: Some("UTF-32") });
+    }
     if let Some((encoding, mark)) = encoding_rs::Encoding::for_bom(&bytes)
         && encoding != encoding_rs::UTF_8
     {

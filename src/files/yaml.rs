@@ -6,7 +6,8 @@ use std::io;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use super::limits::YAML;
+use super::limits::{VALUES, YAML};
+use super::values::is_crowded_yaml;
 
 /// Why a text is no YAML that is read.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +32,9 @@ pub fn read(text: &str) -> Result<Node, YamlError> {
     if is_deep(text) {
         let why = format!("more than {BRACKETS} brackets are open");
         return Err(YamlError(serde_yaml::Error::custom(why)));
+    }
+    if is_crowded_yaml(text) {
+        return Err(YamlError(serde_yaml::Error::custom(format!("the file has more than {VALUES} values"))));
     }
     NodeSeed(&Cell::new(YAML)).deserialize(serde_yaml::Deserializer::from_str(text)).map_err(YamlError)
 }

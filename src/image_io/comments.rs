@@ -52,17 +52,42 @@ fn walk_jpeg(file: &mut (impl BufRead + Seek), found: &mut Beside) -> Result<(),
     Ok(())
 }
 
-/// Width and height of a JPEG.
-pub(super) fn size_of_jpeg(file: &mut (impl BufRead + Seek)) -> Result<(u32, u32), Problem> {
+/// Width and height of a JPEG, and whether its pixels have an end.
+pub(super) fn size_of_jpeg(file: &mut (impl BufRead + Seek)) -> Result<((u32, u32), bool), Problem> {
+    let mut size = None;
     while let Some((marker, length)) = next_segment(file)? {
         // A frame, of whichever of the thirteen kinds: its precision, its height, its width.
-        if matches!(marker, 0xc0..=0xcf) && !matches!(marker, 0xc4 | 0xc8 | 0xcc) {
-            let [_, a, b, c, d] = *exactly(file, 5)?.first_chunk().unwrap_or(&[0; 5]);
-            return Ok((u16::from_be_bytes([c, d]).into(), u16::from_be_bytes([a, b]).into()));
+        let is_frame = matches!(marker, 0xc0..=0xcf) && !matches!(marker, 0xc4 | 0xc8 | 0xcc);
+        if !is_frame || length < FRAME || size.is_some() {
+            file.seek_relative(length as i64)?;
+            continue;
         }
-        file.seek_relative(length as i64)?;
+        let [_, a, b, c, d] = *exactly(file, FRAME)?.first_chunk().unwrap_or(&[0; FRAME]);
+        size = Some((u16::from_be_bytes([c, d]).into(), u16::from_be_bytes([a, b]).into()));
+        file.seek_relative((length - FRAME) as i64)?;
     }
-    Err(Problem::Damaged(say!("it has no pixels", "画素がありません")))
+    match size {
+        Some(size) => Ok((size, has_end_of_jpeg(file)?)),
+        None => Err(Problem::Damaged(say!("it has no pixels", "画素がありません"))),
+    }
+}
+
+/// Bytes of a frame's size.
+const FRAME: usize = 5;
+
+/// Whether the pixels that begin here in a JPEG have an end. Decoders paint what is missing grey.
+fn has_end_of_jpeg(file: &mut impl BufRead) -> io::Result<bool> {
+    let mut last = 0;
+    loop {
+        let bytes = file.fill_buf()?;
+        let Some(end) = bytes.last().copied() else { return Ok(false) };
+        if (last == 0xff && bytes[0] == 0xd9) || bytes.windows(2).any(|pair| pair == [0xff, 0xd9]) {
+            return Ok(true);
+        }
+        last = end;
+        let length = bytes.len();
+        file.consume(length);
+    }
 }
 
 /// The marker and the length of the next segment before the pixels and the end.

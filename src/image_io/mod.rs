@@ -19,7 +19,7 @@ mod write;
 
 pub use crate::files::Existing;
 pub use crate::picture::Rgb;
-pub use picture::{picture_of_bytes, picture_of_bytes_with_alpha, read_picture, read_picture_with_alpha};
+pub use picture::{picture_of_bytes, picture_of_bytes_with_alpha, picture_size, read_picture, read_picture_with_alpha};
 pub use read::{ImageText, is_picture, read_text, text_of_bytes};
 pub use write::{Format, encode, encode_png, write_file, write_png};
 

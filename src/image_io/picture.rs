@@ -13,6 +13,9 @@ use crate::files::limits::{PICTURE_PIXELS, PICTURE_SIDE, PICTURE_TEXT};
 use crate::picture::Rgba;
 use crate::say;
 
+/// Pixels that a byte of a JPEG may stand for: of each 64 pixels there is a bit at least.
+const JPEG: u64 = 1024;
+
 /// What transparent pictures lie on.
 const WHITE: [u8; 3] = [255; 3];
 
@@ -45,8 +48,9 @@ fn decode(path: &Path, mut file: impl BufRead + Seek) -> Result<Rgba, Error> {
     if width.max(height) > PICTURE_SIDE || pixels > PICTURE_PIXELS {
         return Err(too_large(path, width, height));
     }
+    let length = file.seek(SeekFrom::End(0)).map_err(read)?;
     // Some decoders read the whole file, whatever is in it.
-    if file.seek(SeekFrom::End(0)).map_err(read)? > memory(pixels) {
+    if length > memory(pixels) {
         let mib = memory(pixels) >> 20;
         let what = say!(
             "a picture of {width}x{height} pixels has no file of more than {mib} MiB",
@@ -67,15 +71,37 @@ fn decode(path: &Path, mut file: impl BufRead + Seek) -> Result<Rgba, Error> {
     Ok(Rgba { width, height, bytes: rgba.into_raw() })
 }
 
+/// Width and height of the picture at `path`, without its pixels.
+pub fn picture_size(path: &Path) -> Result<(u32, u32), Error> {
+    let failed = |source| Error::Read { path: path.to_path_buf(), source };
+    size(path, &mut BufReader::new(files::open_named(path).map_err(failed)?))
+}
+
 /// Width and height. A profile of colours is unpacked before they are known: there is little memory for it.
 fn size(path: &Path, file: &mut (impl BufRead + Seek)) -> Result<(u32, u32), Error> {
     let damaged = |what| Error::Damaged { path: path.to_path_buf(), what };
+    let read = |source| Error::Read { path: path.to_path_buf(), source };
     let reader = reader(path, file, memory(0))?;
     match reader.format() {
-        Some(ImageFormat::Jpeg) => comments::size_of_jpeg(reader.into_inner()).map_err(|problem| match problem {
-            Problem::Damaged(what) => damaged(what),
-            Problem::TooLong => Error::TooLong { path: path.to_path_buf(), limit: PICTURE_TEXT as u64 },
-        }),
+        Some(ImageFormat::Jpeg) => {
+            let mut file = reader.into_inner();
+            let (size, is_whole) = comments::size_of_jpeg(&mut file).map_err(|problem| match problem {
+                Problem::Damaged(what) => damaged(what),
+                Problem::TooLong => Error::TooLong { path: path.to_path_buf(), limit: PICTURE_TEXT as u64 },
+            })?;
+            if !is_whole {
+                return Err(damaged(say!("it is cut short", "途中で切れています")));
+            }
+            let (width, height) = size;
+            let length = file.seek(SeekFrom::End(0)).map_err(read)?;
+            if length < u64::from(width) * u64::from(height) / JPEG {
+                return Err(damaged(say!(
+                    "a JPEG of {width}x{height} pixels has no file of {length} bytes",
+                    "{width}x{height} 画素の JPEG のファイルが {length} バイトということはありません"
+                )));
+            }
+            Ok(size)
+        }
         _ => Ok(reader.into_decoder().map_err(|e| damaged(undecodable(&e, memory(0))))?.dimensions()),
     }
 }
@@ -96,7 +122,7 @@ fn undecodable(error: &ImageError, memory: u64) -> Text {
 
 /// Memory for what stands before the pixels, and for each pixel 16 bits of four channels and as much for tables and rows.
 fn memory(pixels: u64) -> u64 {
-    (32 << 20) + 16 * pixels
+    (24 << 20) + 16 * pixels
 }
 
 fn reader<F: BufRead + Seek>(path: &Path, file: F, memory: u64) -> Result<ImageReader<F>, Error> {

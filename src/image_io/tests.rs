@@ -434,6 +434,19 @@ fn pictures_of_too_many_pixels_are_refused_unread() {
     let frame = [&[8][..], &20_000u16.to_be_bytes(), &20_000u16.to_be_bytes(), &[1, 1, 0x11, 0]].concat();
     let refused = picture_of_bytes("x", &jpeg(&[(0xe0, b"JFIF\0\x01\x02\0\0\x01\0\x01\0\0"), (0xc0, &frame)]));
     assert!(refused.unwrap_err().to_string().contains("20000x20000"));
+    // Decoders paint grey what a JPEG has not.
+    let mut whole = std::io::Cursor::new(Vec::new());
+    image().write_to(&mut whole, image::ImageFormat::Jpeg).unwrap();
+    let whole = whole.into_inner();
+    assert_eq!(picture_of_bytes("x", &[&whole[..], b"behind it"].concat()).unwrap().width, 5);
+    for cut in [whole.len() - 1, whole.len() - 10] {
+        assert!(picture_of_bytes("x", &whole[..cut]).unwrap_err().to_string().contains("it is cut short"), "{cut}");
+    }
+    let at = whole.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap();
+    let mut claims = whole;
+    claims[at + 5..at + 9].copy_from_slice(&[0x0f, 0xa0, 0x0f, 0xa0]);
+    let refused = picture_of_bytes("x", &claims).unwrap_err().to_string();
+    assert!(refused.contains("a JPEG of 4000x4000 pixels has no file of"), "{refused}");
     let (_dir, path) = folder();
     fs::write(&path, bare()).unwrap();
     fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(1 << 30).unwrap();

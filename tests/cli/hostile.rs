@@ -177,9 +177,9 @@ fn names_that_are_no_text() {
 fn any_number_of_unknown_keys() {
     let s = Sandbox::new();
     let keys = |count: usize, one: &dyn Fn(usize) -> String| (0..count).map(one).collect::<String>();
-    s.write("keys.jsonl", format!("{{\"prompt\":\"a\"{}}}\n", keys(200_000, &|n| format!(",\"k{n}\":1"))));
+    s.write("keys.jsonl", format!("{{\"prompt\":\"a\"{}}}\n", keys(100_000, &|n| format!(",\"k{n}\":1"))));
     let (_, err) = s.expect(2, &["check", "keys.jsonl"]);
-    assert!(err.contains("E0605") && err.contains("199800 more findings"), "{}", &err[..err.len().min(2000)]);
+    assert!(err.contains("E0605") && err.contains("99800 more findings"), "{}", &err[..err.len().min(2000)]);
     s.write("config.toml", keys(100_000, &|n| format!("k{n}=1\n")));
     let told = s.lbw(&["plan", "a"]).env("LBW_CONFIG", s.path("config.toml")).output().unwrap();
     let err = String::from_utf8_lossy(&told.stderr);
@@ -203,4 +203,57 @@ fn a_configuration_that_has_no_end() {
         let (_, err) = s.expect(2, &["check", name]);
         assert!(err.contains(name), "{err}");
     }
+}
+
+/// What somebody wrote twice, cut in half or left broken is told, and the exit code says it too.
+#[test]
+fn what_is_lost_is_told() {
+    let s = Sandbox::new();
+    s.write("twice.jsonl", r#"{"prompt":"a","seed":1,"prompt":"b"}"#);
+    s.write("twice.csv", "prompt,seed,prompt\na,1,b\n");
+    for name in ["twice.jsonl", "twice.csv"] {
+        let (_, err) = s.expect(0, &["check", name]);
+        assert!(err.contains("W0610") && err.contains("`prompt` stands there twice") && err.contains(name), "{err}");
+    }
+    s.write("empty.txt", "\n");
+    for command in ["batch", "run"] {
+        let (_, err) = s.expect(2, &[command, "empty.txt"]);
+        assert!(err.contains("empty.txt"), "{command}: {err}");
+    }
+    let (plan, _) = s.expect(0, &["plan", "a", "--json", "--seed", "1"]);
+    s.write("plan.json", plan.replace("\"width\":128", "\"width\":129"));
+    let (_, err) = s.expect(2, &["run", "plan.json"]);
+    assert!(err.contains("E0609") && err.contains("in plan.json"), "{err}");
+
+    // Half of a manifest is no whole one.
+    s.write("a.txt", SMALL.repeat(2));
+    s.expect(0, &["batch", "a.txt", "-o", "out"]);
+    let manifest = s.text("out/manifest.jsonl");
+    let half: Vec<&str> = manifest.lines().filter(|line| !line.contains("0002-")).collect();
+    s.write("out/manifest.jsonl", half.join("\n") + "\n");
+    let (out, _) = s.expect(1, &["batch", "verify", "out"]);
+    assert!(out.contains("1 of its pictures are no longer in it"), "{out}");
+    let (out, _) = s.expect(0, &["batch", "status", "out", "--json"]);
+    assert_eq!(
+        (crate::sandbox::json(&out)["lost"].as_u64(), crate::sandbox::json(&out)["pictures"].as_u64()),
+        (Some(1), Some(2))
+    );
+
+    s.write("broken.yaml", "- a\n");
+    let (out, err) = s.expect(2, &["preset", "list", "--presets", "broken.yaml"]);
+    assert!(out.contains("XLIN") && err.contains("E0401"), "{err}");
+    s.write("u32.txt", b"\xff\xfe\0\0a\0\0\0");
+    let (_, err) = s.expect(3, &["check", "u32.txt"]);
+    assert!(err.contains("UTF-32"), "{err}");
+}
+
+/// The size of a picture is looked at before its pixels are unpacked.
+#[test]
+fn a_picture_whose_own_size_cannot_be_drawn() {
+    let s = Sandbox::new();
+    image::GrayImage::new(8000, 16).save(s.path("wide.png")).unwrap();
+    let (_, err) = s.expect(2, &["img2img", "a", "--init", "wide.png", "--seed", "1"]);
+    assert!(err.contains("E0609") && err.contains("wide.png: it has 8000×16 pixels"), "{err}");
+    assert!(err.contains("--width 4096 --height 8"), "{err}");
+    s.expect(0, &["img2img", "a", "--init", "wide.png", "--size", "64x64", "--seed", "1", "--steps", "1", "--dry-run"]);
 }

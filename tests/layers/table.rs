@@ -16,7 +16,7 @@ pub const ROOMS: [(&str, &[&str]); 21] = [
     // Its limits and its YAML are those of all files.
     ("preset", &["block", "diagnostic", "files", "syntax"]),
     ("plan", &["block", "diagnostic", "files", "preset", "syntax"]),
-    ("infotext", &["block", "diagnostic", "plan", "preset", "syntax"]),
+    ("infotext", &["block", "diagnostic", "files", "plan", "preset", "syntax"]),
     // Arithmetic and formats; they know nothing of each other.
     ("batch", &["block", "diagnostic", "files", "infotext", "plan", "preset", "syntax"]),
     ("study", &["block", "diagnostic", "files", "image_io", "infotext", "picture", "plan", "preset", "syntax"]),

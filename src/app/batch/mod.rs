@@ -9,6 +9,6 @@ mod state;
 pub use grid::draw_grid;
 pub use prepare::{Batch, Line, Wish};
 pub use run::{Running, could_be, run};
-pub use state::{Bad, State, state, verify};
+pub use state::{Bad, State, Verified, state, verify};
 
 pub use crate::batch::{Form, Pattern, Shard};

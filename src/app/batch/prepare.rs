@@ -256,7 +256,8 @@ impl<'s> Batch<'s> {
     pub fn refusal(&self, wish: &Wish) -> Option<Error> {
         let found = self.found.iter().any(|f| refuses(std::slice::from_ref(&f.diagnostic), wish.strict));
         if !found || (wish.keep_going && !self.drawn.is_empty()) {
-            let message = say!("the files ask for no picture", "ファイルには描くものがありません");
+            let names = self.names.join(", ");
+            let message = say!("{names}: nothing is asked for", "{names}: 描くものがありません");
             return self.drawn.is_empty().then(|| Error::words(code::BAD_LINE, message));
         }
         let (wrong, lines) = (self.wrong_lines(), self.lines);
@@ -288,8 +289,8 @@ fn errors(found: &[Finding]) -> impl Iterator<Item = &Place> {
 /// A finding that says where it belongs, also where it points into no text.
 fn placed(found: &Diagnostic, place: &Place) -> Diagnostic {
     match &found.source {
-        Some(_) => found.clone(),
-        None => found.clone().note(say!("at {place}", "場所: {place}")),
+        Some(_) if !found.labels.is_empty() => found.clone(),
+        _ => found.clone().note(say!("at {place}", "場所: {place}")),
     }
 }
 

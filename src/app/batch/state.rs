@@ -14,6 +14,8 @@ pub struct State {
     pub sources: Vec<String>,
     /// All pictures.
     pub pictures: usize,
+    /// Those of which the manifest has lost all that it knew.
+    pub lost: usize,
     /// Those that are done.
     pub done: usize,
     /// Those that failed.
@@ -35,14 +37,26 @@ pub fn state(folder: &Path) -> Result<State> {
     let failed = manifest.jobs().filter(|j| j.state == JobState::Failed).cloned().collect();
     Ok(State {
         sources: manifest.sources().to_vec(),
-        pictures: manifest.jobs().count(),
+        pictures: manifest.jobs().count() + manifest.lost(),
+        lost: manifest.lost(),
         done: manifest.jobs().filter(|j| j.state == JobState::Done).count(),
         failed,
     })
 }
 
-/// The pictures of the batch in `folder` that are not as they should be, and how many there are in all.
-pub fn verify(folder: &Path) -> Result<(Vec<Bad>, usize)> {
+/// What became of a batch's pictures.
+#[derive(Debug)]
+pub struct Verified {
+    /// Those that are not as they should be.
+    pub bad: Vec<Bad>,
+    /// Those of which the manifest has lost all that it knew.
+    pub lost: usize,
+    /// How many there are in all.
+    pub pictures: usize,
+}
+
+/// Holds the pictures of the batch in `folder` against its manifest.
+pub fn verify(folder: &Path) -> Result<Verified> {
     let manifest = Manifest::read(folder)?;
     let location = manifest.location();
     let is_intact = |job: &&Job| {
@@ -58,5 +72,6 @@ pub fn verify(folder: &Path) -> Result<(Vec<Bad>, usize)> {
         };
         Bad { job: job.clone(), what }
     });
-    Ok((bad.collect(), manifest.jobs().count()))
+    let lost = manifest.lost();
+    Ok(Verified { bad: bad.collect(), lost, pictures: manifest.jobs().count() + lost })
 }

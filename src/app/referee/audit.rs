@@ -1,6 +1,6 @@
 //! What a finished picture's block weights did, in the program that drew it.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::super::session::Session;
 use super::{Comparison, PROGRAMS, compare};
@@ -8,6 +8,7 @@ use crate::block::Family;
 use crate::diagnostic::Text;
 use crate::image_io::ImageText;
 use crate::infotext::Infotext;
+use crate::infotext::foreign::object;
 use crate::plan::Request;
 use crate::say;
 
@@ -28,7 +29,7 @@ pub struct Audit {
 
 /// What the texts in a picture say; nothing for a picture without any.
 pub fn audit(text: &ImageText, session: &Session) -> Option<Audit> {
-    let graph = text.get("prompt").and_then(|graph| serde_json::from_str::<Value>(graph).ok());
+    let graph = text.get("prompt").and_then(object);
     let (drawn_by, program, prompt, notes) = match (&text.parameters, graph) {
         (Some(parameters), _) if text.plan.is_some() => {
             let by = say!("lbw, whose plan is in the picture", "lbw (計画が画像に入っています)");
@@ -90,9 +91,9 @@ fn by_version(infotext: &Infotext) -> (Text, Option<usize>) {
 }
 
 /// The LoRA loaders among ComfyUI's nodes, as tags.
-fn of_graph(graph: &Value) -> (String, Vec<Text>) {
+fn of_graph(graph: &Map<String, Value>) -> (String, Vec<Text>) {
     let (mut tags, mut notes) = (String::new(), Vec::new());
-    let mut nodes: Vec<(&String, &Value)> = graph.as_object().into_iter().flatten().collect();
+    let mut nodes: Vec<(&String, &Value)> = graph.iter().collect();
     // Keys are numbers, most of the time.
     nodes.sort_by_key(|(key, _)| (key.parse::<u64>().unwrap_or(u64::MAX), key.as_str()));
     for (key, node) in nodes {

@@ -71,7 +71,13 @@ impl Session {
         let styles = self.styles(&patch)?;
         let picture = match beside.picture {
             Some(picture) => Some(picture),
-            None => patch.text("init").map(|path| self.picture(path)).transpose()?,
+            None => {
+                let path = patch.text("init");
+                if patch.get("width").is_none() || patch.get("height").is_none() {
+                    path.map_or(Ok(()), |path| self.has_size_to_draw(path))?;
+                }
+                path.map(|path| self.picture(path)).transpose()?
+            }
         };
         let mask = match beside.mask {
             Some(mask) => Some(mask),
@@ -199,6 +205,14 @@ impl Session {
             return Err(Error::words(code::NO_PICTURE, message));
         }
         self.opened.picture(path.to_owned(), || over::picture(path))
+    }
+
+    /// Looks at a file's size before it is read. A pipe can be read only once.
+    fn has_size_to_draw(&self, path: &str) -> Result<()> {
+        if self.catalogue.is_closed() || !Path::new(path).is_file() {
+            return Ok(());
+        }
+        over::has_size_to_draw(path)
     }
 
     /// The mask of this name — a file, or `alpha` for the transparency of the picture in the file `init` — read once.

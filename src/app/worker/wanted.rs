@@ -11,6 +11,7 @@ use crate::app::random::new_seed_base;
 use crate::app::{analyze, atlas, tune, xyz};
 use crate::diagnostic::{Language, Text, code};
 use crate::files::limits::JOB;
+use crate::files::values::repeated_key;
 use crate::plan::Plan;
 use crate::say;
 
@@ -120,6 +121,9 @@ impl Wanted {
             )));
         };
         *tag = fields.remove("tag").unwrap_or_default();
+        if let Some(key) = repeated_key(line) {
+            return Err(bad_job(say!("`{key}` stands there twice", "`{key}` が二度あります")));
+        }
         let what = What::parse(fields, folder, language)?;
         Ok(Wanted { what, tag: tag.clone() })
     }

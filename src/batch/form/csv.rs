@@ -1,6 +1,8 @@
 //! Tables: the first row names the columns like the options; an empty cell leaves the default. Cells end at commas,
 //! semicolons or tabs, whichever the first row has most of.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use super::Read;
@@ -32,6 +34,10 @@ pub(super) fn read(text: &str, read: &mut Read) {
     }
     if !unknown.is_empty() {
         return;
+    }
+    let mut known = HashSet::new();
+    for column in columns.iter().filter(|column| !known.insert(column.as_str())).take(FINDINGS_LIMIT) {
+        read.repeats(1, first, column);
     }
     let lines: Vec<&str> = text.lines().collect();
     let at = |line: usize| lines.get(line.saturating_sub(1)).copied().unwrap_or_default();

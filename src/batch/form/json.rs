@@ -1,11 +1,14 @@
 //! JSON: an object per line with options by their names, one array of such objects, or what another program wrote. Texts in an array are
 //! kohya's lines.
 
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
 use super::{Read, kohya};
 use crate::batch::{Entry, Finding};
 use crate::diagnostic::Source;
+use crate::files::limits::VALUES;
+use crate::files::values::{is_crowded_json, repeated_key};
 use crate::infotext::{self, foreign};
 use crate::plan::Patch;
 use crate::say;
@@ -15,17 +18,30 @@ pub(super) fn read(text: &str, read: &mut Read) {
         return array(text, read);
     }
     // One object over several lines.
-    if let Ok(value) = serde_json::from_str::<Value>(text) {
-        return push(1, text.trim_end(), &value, read);
+    if serde_json::from_str::<IgnoredAny>(text).is_ok() {
+        return one(1, text.trim_end(), read);
     }
     for (number, line) in (1..).zip(text.lines()) {
         if line.trim().is_empty() || line.trim_start().starts_with('#') {
             continue;
         }
-        match serde_json::from_str(line) {
-            Ok(value) => push(number, line, &value, read),
-            Err(error) => broken(number, line, &error, read),
-        }
+        one(number, line, read);
+    }
+}
+
+/// As much of a text as is shown.
+fn start(text: &str) -> &str {
+    &text[..text.floor_char_boundary(1000)]
+}
+
+/// A text that should be one value.
+fn one(number: usize, text: &str, read: &mut Read) {
+    if is_crowded_json(text) {
+        return read.wrong(number, start(text), say!("more than {VALUES} values", "{VALUES} 個を超える値があります"));
+    }
+    match serde_json::from_str(text) {
+        Ok(value) => push(number, text, &value, read),
+        Err(error) => broken(number, text, &error, read),
     }
 }
 
@@ -45,11 +61,11 @@ fn array(text: &str, read: &mut Read) {
         if rest.starts_with(']') {
             return;
         }
-        let mut values = serde_json::Deserializer::from_str(rest).into_iter::<Value>();
+        let mut values = serde_json::Deserializer::from_str(rest).into_iter::<IgnoredAny>();
         match values.next() {
-            Some(Ok(value)) => {
+            Some(Ok(IgnoredAny)) => {
                 let end = at + values.byte_offset();
-                push(number, &text[at..end], &value, read);
+                one(number, &text[at..end], read);
                 at = end;
             }
             Some(Err(error)) => return broken(number, rest.lines().next().unwrap_or_default(), &error, read),
@@ -62,6 +78,9 @@ fn push(number: usize, text: &str, value: &Value, read: &mut Read) {
     match value {
         Value::Object(values) if push_foreign(number, values, read) => {}
         Value::Object(values) => {
+            if let Some(key) = repeated_key(text) {
+                read.repeats(number, text, &key);
+            }
             // null says the same as a key that is not there.
             let given = values.iter().filter(|(_, v)| !v.is_null());
             let given = given.filter_map(|(name, value)| Some((kohya::key(name)?, value)));

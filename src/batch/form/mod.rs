@@ -101,6 +101,10 @@ impl Form {
             Form::Infotexts => infotexts::read(text, &mut read),
             Form::Toml => toml::read(text, &mut read),
         }
+        if read.room == 0 {
+            // What is not drawn anyway takes no more memory.
+            read.entries = Vec::new();
+        }
         read
     }
 }
@@ -157,13 +161,30 @@ impl Read {
         }
         let good = wrong.iter().all(|found| found.severity != Severity::Error);
         let place = self.place(number);
-        self.found.extend(wrong.into_iter().map(|diagnostic| Finding { place: place.clone(), diagnostic }));
+        for diagnostic in wrong {
+            if self.takes(number, Self::FINDING) {
+                self.found.push(Finding { place: place.clone(), diagnostic });
+            }
+        }
         if good {
             // What is laid under every line is not laid there before there is room for it.
             if self.takes(number, Self::EACH + text_length(defaults) + text_length(&patch)) {
                 self.entries.push(Entry { place, patch: defaults.clone().with(&patch), pasted });
             }
         }
+    }
+
+    /// Says that a line names an option twice.
+    fn repeats(&mut self, number: usize, text: &str, name: &str) {
+        let message =
+            say!("`{name}` stands there twice: the last one counts", "`{name}` が二度あります。最後のものが有効です");
+        let diagnostic = Diagnostic::new(code::WITHOUT_EFFECT, message).within(&line(&self.file, number, text));
+        let at = text.find(name).map(|at| at..at + name.len());
+        let diagnostic = match at {
+            Some(at) => diagnostic.at(at),
+            None => diagnostic,
+        };
+        self.found.push(Finding { place: self.place(number), diagnostic });
     }
 
     /// Adds what somebody pasted.
@@ -173,8 +194,10 @@ impl Read {
         }
     }
 
-    /// What an entry or a finding takes beside its texts.
+    /// What an entry takes beside its texts.
     const EACH: usize = 256;
+    /// What a finding takes beside the line that it points into: its words in two languages, most of all.
+    const FINDING: usize = 1536;
 
     /// Takes room for something; where there is none that is said once, and the file is wrong.
     fn takes(&mut self, number: usize, needed: usize) -> bool {
@@ -204,7 +227,7 @@ impl Read {
     }
 
     fn say_with(&mut self, number: usize, text: &str, found: Diagnostic) {
-        if !self.takes(number, Self::EACH + text.len()) {
+        if !self.takes(number, Self::FINDING + text.len()) {
             return;
         }
         let diagnostic = found.within(&line(&self.file, number, text)).at(0..text.len());
@@ -428,9 +451,12 @@ mod tests {
             [("a.txt", lines(100), 63), ("a.toml", toml, 63), ("a.json", json, 63), ("b.txt", lines(20), 20)]
         {
             let read = read(name, &text);
-            assert_eq!(read.entries.len(), kept, "{name}");
-            let told = read.found.iter().filter(|found| found.diagnostic.code == code::TOO_LARGE).count();
-            assert_eq!(told, usize::from(kept < 64 && kept != 20), "{name}: {:?}", read.found.first());
+            // What is refused is not kept.
+            assert_eq!(read.entries.len(), if kept == 20 { 20 } else { 0 }, "{name}");
+            let told = read.found.iter().filter(|found| found.diagnostic.code == code::TOO_LARGE);
+            let first = told.map(|found| found.place.line).collect::<Vec<_>>();
+            assert_eq!(first.len(), usize::from(kept != 20), "{name}: {:?}", read.found.first());
+            assert!(name != "a.txt" || first == [kept + 2], "{first:?}");
         }
         let wrong = read("a.json", &format!("[{}1]", "1,".repeat(1_000_000)));
         assert!(wrong.found.len() < 500_000, "{}", wrong.found.len());

@@ -3,11 +3,16 @@
 use serde_json::{Map, Value};
 
 use super::{Read, kohya};
+use crate::files::limits::VALUES;
+use crate::files::values::is_crowded_toml;
 use crate::plan::Patch;
 use crate::say;
 
 pub(super) fn read(text: &str, read: &mut Read) {
     let first = text.lines().next().unwrap_or_default();
+    if is_crowded_toml(text) {
+        return read.wrong(1, first, say!("more than {VALUES} values", "{VALUES} 個を超える値があります"));
+    }
     let all: Map<String, Value> = match ::toml::from_str(text) {
         Ok(all) => all,
         Err(error) => {

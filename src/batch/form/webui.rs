@@ -24,36 +24,45 @@ pub(super) fn read(text: &str, options: Options, read: &mut Read) {
     }
     let mut defaults = Patch::default();
     let lines = (1usize..).zip(python::split_lines(text)).map(|(number, line)| (number, python::strip(line)));
-    let lines: Vec<_> = lines.filter(|(_, line)| !line.is_empty()).collect();
-    let commands: Vec<_> = lines.par_iter().map(|(_, line)| command(line)).collect();
-    for ((number, line), command) in lines.into_iter().zip(commands) {
-        let values = match command {
-            Ok(values) => values,
-            Err(error) => {
-                read.wrong_with(number, line, error.said(), error.help(line));
-                continue;
+    let mut lines = lines.filter(|(_, line)| !line.is_empty());
+    loop {
+        let lines: Vec<_> = lines.by_ref().take(AT_ONCE).collect();
+        if lines.is_empty() {
+            return;
+        }
+        let commands: Vec<_> = lines.par_iter().map(|(_, line)| command(line)).collect();
+        for ((number, line), command) in lines.into_iter().zip(commands) {
+            match command {
+                Ok(values) => take(number, line, &values, &mut defaults, read),
+                Err(error) => read.wrong_with(number, line, error.said(), error.help(line)),
             }
-        };
-        if line.contains("--") {
-            shell(number, line, read);
         }
-        let values = values.iter().map(|(name, value)| (name.as_str(), value));
-        if line.starts_with(DEFAULTS) {
-            let source = super::line(&read.file, number, line);
-            let wrong: Vec<_> = values.filter_map(|(name, value)| defaults.take_option(name, value, &source)).collect();
-            let place = read.place(number);
-            read.found.extend(wrong.into_iter().map(|diagnostic| Finding { place: place.clone(), diagnostic }));
-            continue;
-        }
-        if line.starts_with('#') {
-            let message = say!(
-                "in webui's form this is no comment: it draws the empty prompt, as webui does",
-                "webui の書式ではコメントではありません。webui と同じく空のプロンプトを描きます"
-            );
-            read.say(number, line, code::LINE_AS_WEBUI, message);
-        }
-        read.push(number, line, &defaults, values);
     }
+}
+
+/// Lines that are read beside each other before what they say is taken.
+const AT_ONCE: usize = 1024;
+
+/// What a line says: a picture over `defaults`, or defaults for those after it.
+fn take(number: usize, line: &str, values: &[(String, Value)], defaults: &mut Patch, read: &mut Read) {
+    if line.contains("--") {
+        shell(number, line, read);
+    }
+    let values = values.iter().map(|(name, value)| (name.as_str(), value));
+    if line.starts_with(DEFAULTS) {
+        let source = super::line(&read.file, number, line);
+        let wrong: Vec<_> = values.filter_map(|(name, value)| defaults.take_option(name, value, &source)).collect();
+        let place = read.place(number);
+        return read.found.extend(wrong.into_iter().map(|diagnostic| Finding { place: place.clone(), diagnostic }));
+    }
+    if line.starts_with('#') {
+        let message = say!(
+            "in webui's form this is no comment: it draws the empty prompt, as webui does",
+            "webui の書式ではコメントではありません。webui と同じく空のプロンプトを描きます"
+        );
+        read.say(number, line, code::LINE_AS_WEBUI, message);
+    }
+    read.push(number, line, defaults, values);
 }
 
 /// What is lost or kept as on a shell's command line, and was hardly meant: backslashes of Windows' paths, and quotes that are none.

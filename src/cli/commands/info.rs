@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::app::{Caller, Error, Session, audit, info};
 use crate::cli::args::PlaceArgs;
-use crate::cli::exit::CommandResult;
+use crate::cli::exit::{CommandResult, after_saying};
 use crate::cli::language::tell;
 use crate::cli::terminal::Terminal;
 
@@ -48,6 +48,7 @@ pub struct InfoArgs {
 pub fn run(args: &InfoArgs, terminal: Terminal) -> CommandResult {
     let session = args.audit.then(|| Session::open(&args.places.places(), Caller::default())).transpose()?;
     let mut failed = Vec::new();
+    let mut said = Vec::new();
     for path in &args.images {
         let told = match &session {
             Some(session) => audit(path, session),
@@ -59,9 +60,11 @@ pub fn run(args: &InfoArgs, terminal: Terminal) -> CommandResult {
                     terminal.line(path.display())?;
                 }
                 terminal.answer(&answer, args.json)?;
+                said.extend(answer.found);
             }
             Err(error) => failed.push(error),
         }
     }
-    Ok(Error::all(failed)?)
+    Error::all(failed)?;
+    after_saying(&said)
 }

@@ -9,7 +9,7 @@ use crate::app::lists::Things;
 use crate::app::preset_files::{add, convert, show};
 use crate::app::{Caller, Session};
 use crate::cli::args::PlaceArgs;
-use crate::cli::exit::CommandResult;
+use crate::cli::exit::{CommandResult, after_saying};
 use crate::cli::language::tell;
 use crate::cli::terminal::Terminal;
 
@@ -82,12 +82,14 @@ pub fn run(command: &PresetCommand, terminal: Terminal) -> CommandResult {
     match command {
         PresetCommand::List { places, json } => {
             let session = Session::open(&places.places(), Caller::default())?;
-            list::print(&session, Things::Presets, *json, terminal)
+            list::print(&session, Things::Presets, *json, terminal)?;
+            after_saying(&session.found)
         }
         PresetCommand::Show { name, places, json } => {
             let session = Session::open(&places.places(), Caller::default())?;
             terminal.say_all(&session.found);
-            show(&session.presets, name)?.iter().try_for_each(|preset| terminal.answer(preset, *json))
+            show(&session.presets, name)?.iter().try_for_each(|preset| terminal.answer(preset, *json))?;
+            after_saying(&session.found)
         }
         PresetCommand::Convert { file, output, force } => {
             terminal.answer(&convert(file, output.as_deref(), *force)?, false)

@@ -10,6 +10,8 @@ mod sheet;
 use serde_json::{Map, Value};
 
 use crate::diagnostic::{Said, Text};
+use crate::files::limits::VALUES;
+use crate::files::values::is_crowded_json;
 use crate::say;
 
 /// What another program wrote.
@@ -33,6 +35,8 @@ pub enum Unreadable {
     Page { nodes: usize },
     /// The texts of the sampler could not be followed to words.
     NoWords,
+    /// It has more than [`VALUES`].
+    Crowded,
 }
 
 impl Said for Unreadable {
@@ -46,6 +50,9 @@ impl Said for Unreadable {
                 "it holds a ComfyUI workflow of {nodes} nodes as its page keeps it, without the graph that was executed",
                 "ComfyUI の画面のワークフロー (ノード {nodes} 個) だけで、実行されたグラフがありません"
             ),
+            Unreadable::Crowded => {
+                say!("it holds JSON with more than {VALUES} values", "{VALUES} 個を超える値のある JSON です")
+            }
             Unreadable::NoWords => say!(
                 "it holds a ComfyUI workflow whose prompt is made by nodes that cannot be followed",
                 "ComfyUI のワークフローですが、プロンプトをたどれないノードが作っています"
@@ -56,12 +63,18 @@ impl Said for Unreadable {
 
 /// What JSON of another program says; nothing for JSON that is nobody's.
 pub fn of_json(text: &str) -> Option<Foreign> {
+    if begins_as_json(text) && is_crowded_json(text) {
+        return Some(Foreign { tool: "JSON", infotext: Err(Unreadable::Crowded), left_out: Vec::new() });
+    }
     of_map(&object(text)?)
 }
 
 /// Whether `text` is JSON that says something, and so no prompt: an object, or a list of objects or texts. Braces are NovelAI's
 /// emphasis and brackets are webui's, but not around such.
 pub fn is_json(text: &str) -> bool {
+    if is_crowded_json(text) {
+        return begins_as_json(text);
+    }
     let list = || match serde_json::from_str(text) {
         Ok(Value::Array(items)) => items.iter().any(|item| item.is_object() || item.is_string()),
         _ => false,
@@ -82,8 +95,9 @@ pub fn begins_as_json(text: &str) -> bool {
     })
 }
 
-fn object(text: &str) -> Option<Map<String, Value>> {
-    if !text.trim_start().starts_with('{') {
+/// The object that a text is, unless it is a crowded one.
+pub fn object(text: &str) -> Option<Map<String, Value>> {
+    if !text.trim_start().starts_with('{') || is_crowded_json(text) {
         return None;
     }
     // ComfyUI writes NaN, which JSON has not.
@@ -137,10 +151,7 @@ pub fn of_map(map: &Map<String, Value>) -> Option<Foreign> {
 
 /// NovelAI's `Comment`.
 fn of_comment(comment: &str, description: Option<&str>, size: Option<(u32, u32)>) -> Option<Foreign> {
-    match serde_json::from_str(comment).ok()? {
-        Value::Object(map) => Some(settings::novel_ai(&map, description, size)),
-        _ => None,
-    }
+    Some(settings::novel_ai(&object(comment)?, description, size))
 }
 
 /// What the texts of a picture say, by their keywords; `size` is the picture's.
@@ -171,6 +182,9 @@ fn of_xmp(xmp: &str) -> Option<Foreign> {
     let comment = xmp.split_once("exif:UserComment")?.1;
     let start = comment.find('{')?;
     let json = unescaped(&comment[start..]);
+    if is_crowded_json(&json) {
+        return None;
+    }
     let mut values = serde_json::Deserializer::from_str(&json).into_iter::<Map<String, Value>>();
     of_map(&values.next()?.ok()?)
 }

@@ -186,6 +186,8 @@ impl Patch {
             self.remove(setting.name);
             self.values.push((setting, value.clone()));
         }
+        // Prompt files have any number of them.
+        self.values.shrink_to_fit();
         self
     }
 

@@ -40,7 +40,7 @@ impl<'b> Pickle<'b> {
         if let Value::List(at) = *self.stack.last().ok_or_else(underflow)?
             && let Some(Container::List(items)) = self.containers.get_mut(at)
         {
-            items.extend(new);
+            put(items, new);
         }
         Ok(())
     }
@@ -51,7 +51,7 @@ impl<'b> Pickle<'b> {
         if let Value::Dict(at) = *self.stack.last().ok_or_else(underflow)?
             && let Some(Container::Dict { pairs, .. }) = self.containers.get_mut(at)
         {
-            pairs.extend(new);
+            put(pairs, new);
         }
         Ok(())
     }
@@ -93,6 +93,17 @@ impl<'b> Pickle<'b> {
         self.at += end + 1;
         std::str::from_utf8(&rest[..end])
             .map_err(|_| PickleProblem::Damaged(say!("a name that is no text", "文字列でない名前")))
+    }
+}
+
+/// Adds to a container; an empty one takes no more memory than what comes: a stranger's may hold one thing each.
+fn put<T>(to: &mut Vec<T>, mut new: Vec<T>) {
+    match to.is_empty() {
+        true => {
+            new.shrink_to_fit();
+            *to = new;
+        }
+        false => to.extend(new),
     }
 }
 

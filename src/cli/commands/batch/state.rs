@@ -8,19 +8,24 @@ use crate::app::batch::{state, verify};
 use crate::app::{Error, ErrorKind};
 use crate::cli::exit::CommandResult;
 use crate::cli::terminal::Terminal;
-use crate::diagnostic::code;
+use crate::diagnostic::{Text, code};
 use crate::say;
 
 pub fn print_state(folder: &Path, json: bool, terminal: Terminal) -> CommandResult {
     let state = state(folder)?;
     let (all, done, failed) = (state.pictures, state.done, state.failed.len());
     if json {
-        return terminal.line(json!({ "pictures": all, "done": done, "failed": failed, "sources": state.sources }));
+        return terminal.line(
+            json!({ "pictures": all, "done": done, "failed": failed, "lost": state.lost, "sources": state.sources }),
+        );
     }
     let sources = state.sources.join(", ");
     let said =
         say!("{done} of {all} pictures of {sources} are done", "{sources} の {all} 枚のうち {done} 枚ができています");
     terminal.sentence(&said)?;
+    if let Some(lost) = lost(state.lost) {
+        terminal.sentence(&lost)?;
+    }
     for job in &state.failed {
         let (source, line, file) = (&job.source, job.line, &job.file);
         let why = job.error.as_deref().unwrap_or("?");
@@ -30,9 +35,23 @@ pub fn print_state(folder: &Path, json: bool, terminal: Terminal) -> CommandResu
     Ok(())
 }
 
+/// What is said of pictures that the manifest has lost.
+fn lost(pictures: usize) -> Option<Text> {
+    (pictures > 0).then(|| {
+        say!(
+            "lost: the manifest has been cut, and {pictures} of its pictures are no longer in it",
+            "欠落: manifest が途中で切れていて、{pictures} 枚分の記録がありません"
+        )
+    })
+}
+
 pub fn print_verified(folder: &Path, json: bool, terminal: Terminal) -> CommandResult {
-    let (bad, all) = verify(folder)?;
-    for bad in &bad {
+    let verified = verify(folder)?;
+    let all = verified.pictures;
+    if let Some(lost) = lost(verified.lost).filter(|_| !json) {
+        terminal.sentence(&lost)?;
+    }
+    for bad in &verified.bad {
         let (job, what) = (&bad.job, &bad.what);
         match json {
             true => {
@@ -46,7 +65,7 @@ pub fn print_verified(folder: &Path, json: bool, terminal: Terminal) -> CommandR
             }
         }
     }
-    match bad.len() {
+    match verified.bad.len() + verified.lost {
         0 if json => Ok(()),
         0 => {
             let said = say!(
