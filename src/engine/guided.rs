@@ -22,22 +22,28 @@ pub(super) struct Shared<'a> {
     observer: RefCell<Observer<'a>>,
     /// The step that webui's extensions see: the one last reported.
     sampling_step: Cell<usize>,
+    /// The last step, and the sum of its latent.
+    last: RefCell<Option<(usize, Tensor)>>,
 }
 
 impl<'a> Shared<'a> {
     pub(super) fn new(observer: Observer<'a>) -> Self {
-        Shared { observer: RefCell::new(observer), sampling_step: Cell::new(0) }
+        Shared { observer: RefCell::new(observer), sampling_step: Cell::new(0), last: RefCell::default() }
     }
 
     pub(super) fn step(&self, step: &Step<'_>, steps: usize) -> Result<(), Error> {
         self.sampling_step.set(step.index);
-        // The only number that is read back at each step.
-        let sum = step.x.sum_all()?.to_dtype(DType::F32)?.to_scalar::<f32>()?;
-        if sum.is_nan() {
-            return Err(Error::caller(EngineError::NanLatent { step: step.index + 1 }));
-        }
+        // The only number that is read back, and a step later: until then a card has it ready.
+        let sum = step.x.sum_all()?.to_dtype(DType::F32)?;
+        let before = self.last.replace(Some((step.index, sum)));
+        before.map_or(Ok(()), is_number)?;
         let event = Event::Step { index: step.index, steps, x: step.x, denoised: step.denoised };
         self.tell(event).map_err(Error::caller)
+    }
+
+    /// Refuses what the last step made, where it is no number.
+    pub(super) fn end(&self) -> Result<(), Error> {
+        self.last.take().map_or(Ok(()), is_number)
     }
 
     fn ask(&self, event: Event<'_>) -> ControlFlow<()> {
@@ -46,6 +52,13 @@ impl<'a> Shared<'a> {
 
     fn tell(&self, event: Event<'_>) -> Result<(), EngineError> {
         tell(&mut |event| self.ask(event), event)
+    }
+}
+
+fn is_number((index, sum): (usize, Tensor)) -> Result<(), Error> {
+    match sum.to_scalar::<f32>()?.is_nan() {
+        true => Err(Error::caller(EngineError::NanLatent { step: index + 1 })),
+        false => Ok(()),
     }
 }
 

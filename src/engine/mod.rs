@@ -438,7 +438,9 @@ impl Engine {
             rng: &mut rng,
             start,
         };
-        Ok(sample(run, &mut |step| shared.step(&step, steps))?)
+        let latent = sample(run, &mut |step| shared.step(&step, steps))?;
+        shared.end()?;
+        Ok(latent)
     }
 
     /// Encodes an image (1, 3, h, w) in −1…1 to a scaled latent: the encoder's mean, where webui draws from its
