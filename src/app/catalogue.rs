@@ -302,16 +302,17 @@ impl Catalogue {
         below(self.vaes.as_deref(), |_| true)
     }
 
-    /// The checkpoint of this name that takes over on the way.
-    pub fn refiner(&self, name: &str) -> Result<PathBuf> {
-        self.checkpoint("--refiner", Some(name))
+    /// The checkpoint of this name that takes over on the way. A stranger's text names checkpoints, but no paths.
+    pub fn refiner(&self, name: &str, may_be_path: bool) -> Result<PathBuf> {
+        self.checkpoint("--refiner", Some(name), may_be_path)
     }
 
     fn find_model(&self, model: Option<&str>, vae: Option<&str>) -> Result<ModelFiles> {
-        let checkpoint = self.checkpoint("--model", model.or(self.config.checkpoint()))?;
+        let checkpoint = self.checkpoint("--model", model.or(self.config.checkpoint()), model.is_some())?;
+        let of_config = vae.is_none();
         let vae = match vae.or(self.config.vae()) {
             Some(name) if name.eq_ignore_ascii_case("none") => None,
-            Some(name) if !name.eq_ignore_ascii_case("automatic") => Some(self.vae(name)?),
+            Some(name) if !name.eq_ignore_ascii_case("automatic") => Some(self.vae(name, !of_config)?),
             // `NAME.vae.safetensors` beside the checkpoint, if it is there.
             _ => ["vae.safetensors", "vae.pt", "vae.ckpt"]
                 .map(|end| checkpoint.with_extension(end))
@@ -321,8 +322,8 @@ impl Catalogue {
         Ok(ModelFiles { checkpoint, vae, refiner: None })
     }
 
-    fn checkpoint(&self, flag: &str, name: Option<&str>) -> Result<PathBuf> {
-        if let Some(file) = name.and_then(|name| self.file(name, 0)) {
+    fn checkpoint(&self, flag: &str, name: Option<&str>, may_be_path: bool) -> Result<PathBuf> {
+        if let Some(file) = name.filter(|_| may_be_path || self.is_closed()).and_then(|name| self.file(name, 0)) {
             return Ok(file);
         }
         match (name, self.models.as_deref()) {
@@ -384,8 +385,8 @@ impl Catalogue {
     }
 
     /// A VAE file, or one that webui shows under this name.
-    fn vae(&self, name: &str) -> Result<PathBuf> {
-        if let Some(file) = self.file(name, 1) {
+    fn vae(&self, name: &str, may_be_path: bool) -> Result<PathBuf> {
+        if let Some(file) = Some(name).filter(|_| may_be_path || self.is_closed()).and_then(|name| self.file(name, 1)) {
             return Ok(file);
         }
         let folder = self.vaes.as_deref().unwrap_or(Path::new(""));

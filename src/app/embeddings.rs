@@ -21,7 +21,7 @@ fn said(file: &EmbeddingFile, why: &Unusable, plan: &Plan) -> Diagnostic {
         .note(say!("the file is {path}", "ファイルは {path} です"))
         .note(say!("the name is read as words", "名前は単語として読まれます"))
         .help(match why {
-            Unusable::Damaged(_) => say!(
+            Unusable::Damaged(_) | Unusable::Values(_) => say!(
                 "get the file again or in another format, or remove the name",
                 "ファイルを取り直すか別の形式のものを使うか、名前を消してください"
             ),

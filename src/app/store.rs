@@ -10,6 +10,7 @@ use super::draw::{Job, Kept, Look, Store};
 use super::error::{Error, Result};
 use super::studio::Picture;
 use crate::diagnostic::code;
+use crate::files;
 use crate::image_io::{self, Existing};
 use crate::say;
 
@@ -141,7 +142,9 @@ fn takes_files(folder: &Path) -> Result<()> {
 fn number(path: &Path) -> Option<u64> {
     let name = path.file_name()?.to_str()?;
     let (digits, _) = name.split_once('-')?;
-    digits.parse().ok().filter(|_| digits.len() >= 5 && digits.bytes().all(|b| b.is_ascii_digit()))
+    // What has more digits was not counted by lbw.
+    let is_counted = (5..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+    digits.parse().ok().filter(|_| is_counted)
 }
 
 /// The cells of a grid as files: each distinct plan is drawn once, into `NAME-ID.png`, where ID is the picture's id. A file
@@ -160,6 +163,15 @@ impl Cells {
     /// Looks at what is in `folder`, which is made if it is not there.
     pub fn new(folder: &Path) -> Result<Self> {
         std::fs::create_dir_all(folder).map_err(|e| Error::writing(folder, &e))?;
+        // Whoever prepared the folder of a study does not say where else pictures are written.
+        if folder.is_symlink() {
+            let folder = folder.display();
+            let message = say!("{folder} is a link", "{folder} はリンクです");
+            return Err(Error::file(code::OTHER_FOLDER, message).help(say!(
+                "remove it, or choose another folder with -o",
+                "取り除くか、-o で別のフォルダーを指定してください"
+            )));
+        }
         let files = files_by_id(folder).map_err(|e| Error::reading(folder, &e))?;
         Ok(Cells { folder: folder.to_owned(), files, whole: HashSet::new() })
     }
@@ -190,6 +202,8 @@ impl Store for Cells {
 
 /// The picture of a cell. An error where it is absent or damaged.
 pub fn read_cell(path: &Path) -> Result<RgbImage> {
+    // Where a pipe lies there, nobody waits for it.
+    drop(files::open(path).map_err(|e| Error::reading(path, &e))?);
     let image = image::open(path).map_err(|e| {
         let path = path.display();
         Error::file(code::UNUSABLE_FILE, say!("{path}: {e}", "{path}: {e}"))
@@ -232,7 +246,7 @@ mod tests {
     #[test]
     fn numbers_go_on_after_the_highest() {
         let dir = tempfile::tempdir().unwrap();
-        for name in ["00003-7.png", "00010-9.txt", "notes-1.png", "12-3.png"] {
+        for name in ["00003-7.png", "00010-9.txt", "notes-1.png", "12-3.png", "18446744073709551615-1.png"] {
             std::fs::write(dir.path().join(name), "").unwrap();
         }
         let mut output = Output::new(Some(dir.path()), 2).unwrap();

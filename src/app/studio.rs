@@ -195,7 +195,9 @@ impl Studio {
         let mut found = Vec::new();
         for (file, why) in self.embeddings.unusable_in(plan) {
             // Everything else was seen before there was a model.
-            if matches!(why, Unusable::Width { .. }) && self.said.insert((file.path.clone(), String::new())) {
+            if matches!(why, Unusable::Width { .. } | Unusable::Values(_))
+                && self.said.insert((file.path.clone(), String::new()))
+            {
                 let path = file.path.display();
                 let message =
                     say!("{path}: {why}; the name is read as words", "{path}: {why} 名前は単語として読まれます");

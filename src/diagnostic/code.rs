@@ -492,15 +492,14 @@ codes! {
      ドされます。"
 
     W0503 UNUSABLE_EMBEDDING "an embedding named in the prompt cannot be used"
-    "The name of a textual-inversion embedding stands for its vectors. lbw reads .safetensors files with the tensors `clip_l` and \
-     `clip_g`, which is what SDXL embeddings are. Embeddings of other families are passed over, as in webui, and pickle files \
-     (.pt, .bin) are never opened, because opening one can run any program. The name is then read as words.\n\nConvert a pickle \
-     file of a source that you trust to .safetensors, or remove the name."
+    "The name of a textual-inversion embedding stands for its vectors. lbw reads .safetensors files, pickles (.pt, .bin; their tensors \
+     alone, nothing in them is run) and pictures that carry one. Embeddings of other families of models are passed over, as in webui, \
+     and so is what is damaged or holds numbers that are none. The name is then read as words.\n\nUse an embedding made for the \
+     model's family, get the file again, or remove the name."
     "プロンプトにある embedding が使えません"
-    "Textual Inversion の embedding の名前は、そのベクトルの代わりです。lbw は SDXL の embedding の形式である、テン\
-     ソル `clip_l` と `clip_g` を持つ .safetensors を読みます。ほかの系列のものは webui と同じく飛ばされ、pickle フ\
-     ァイル (.pt、.bin) は開くだけで任意のプログラムが動きうるので決して開きません。名前は単語として読まれます。\n\n信\
-     頼できる pickle ファイルは .safetensors に変換し、そうでなければ名前を消してください。"
+    "Textual Inversion の embedding の名前は、そのベクトルの代わりです。lbw は .safetensors と、pickle (.pt、.bin。テンソルだけを読み、中のものは実行\
+     しません) と、embedding の入った画像を読みます。ほかの系列のモデルのものは webui と同じく飛ばされ、壊れたものや数でない値のあるものも使いま\
+     せん。名前は単語として読まれます。\n\nモデルの系列に合うものを使うか、ファイルを取り直すか、名前を消してください。"
 
     N0502 MORE_FINDINGS "there is more to say than is shown"
     "Of one text 200 findings are shown, errors first. The others are counted, so that a broken paste does not fill the \

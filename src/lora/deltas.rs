@@ -141,6 +141,16 @@ fn measure(file: &TensorFile, group: &Group) -> std::result::Result<Option<Measu
 fn powers(up: &Tensor, down: &Tensor) -> Result<(f64, f64)> {
     let up = up.flatten_from(1)?.to_dtype(DType::F32)?;
     let down = down.flatten_from(1)?.to_dtype(DType::F32)?;
+    let (outputs, rank) = up.dims2()?;
+    let inputs = down.dim(1)?;
+    if rank > outputs.min(inputs) {
+        // The product itself is the smaller matrix: its powers are those of its square.
+        let delta = up.matmul(&down)?;
+        let delta = if outputs > inputs { delta.t()?.contiguous()? } else { delta };
+        let square = delta.matmul(&delta.t()?.contiguous()?)?.to_dtype(DType::F64)?;
+        let second = (0..square.dim(0)?).map(|i| square.get(i)?.get(i)?.to_scalar::<f64>()).sum::<Result<f64>>()?;
+        return Ok((second.max(0.0), square.sqr()?.sum_all()?.to_scalar::<f64>()?.max(0.0)));
+    }
     let a = up.t()?.contiguous()?.matmul(&up)?.to_dtype(DType::F64)?;
     let b = down.matmul(&down.t()?.contiguous()?)?.to_dtype(DType::F64)?;
     let product = a.matmul(&b)?;
@@ -171,4 +181,32 @@ pub(super) fn element(module: &str) -> &'static str {
         "attn_" => "self_attn",
         element => element,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+
+    /// More directions than a matrix can have are measured on the matrix itself.
+    #[test]
+    fn powers_do_not_depend_on_the_way() {
+        let values = |rows: usize, columns: usize| {
+            let values: Vec<f32> = (0..rows * columns).map(|i| ((i * 37 % 23) as f32 - 11.0) / 7.0).collect();
+            Tensor::from_vec(values, (rows, columns), &Device::Cpu).unwrap()
+        };
+        for (outputs, rank, inputs) in [(6, 2, 5), (6, 9, 5), (4, 9, 7)] {
+            let (up, down) = (values(outputs, rank), values(rank, inputs));
+            let delta = up.matmul(&down).unwrap();
+            let gram = delta.t().unwrap().contiguous().unwrap().matmul(&delta).unwrap();
+            let sum = |t: &Tensor| f64::from(t.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap());
+            let (square, fourth) = powers(&up, &down).unwrap();
+            for (found, expected) in [(square, sum(&delta)), (fourth, sum(&gram))] {
+                assert!(
+                    (found - expected).abs() < 1e-4 * expected,
+                    "{outputs}×{rank}×{inputs}: {found}, not {expected}"
+                );
+            }
+        }
+    }
 }

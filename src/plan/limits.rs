@@ -135,6 +135,14 @@ fn of_pass(pass: &Pass, number: usize, found: &mut Vec<LimitError>) {
     {
         found.push(not_finite(say!("the noise multiplier", "ノイズの倍率"), *noise_multiplier));
     }
+    if let Start::Picture { mask: Some(mask), .. } = &pass.start {
+        let widest = mask.blur.into_iter().max().filter(|blur| *blur > table::MAX_BLUR);
+        found.extend(widest.map(|blur| {
+            let most = table::MAX_BLUR;
+            let rule = say!("it must be from 0 to {most}", "0〜{most} にしてください");
+            LimitError::new(say!("the mask blur", "マスクのぼかし"), blur, rule)
+        }));
+    }
     if let Some(strength) = pass.start.denoising_strength().filter(|s| !(0.0..=1.0).contains(s)) {
         let rule = say!("it must be from 0 to 1", "0〜1 にしてください");
         found.push(LimitError::new(say!("the denoising strength", "デノイズ強度"), strength, rule));

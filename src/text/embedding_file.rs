@@ -42,6 +42,8 @@ pub enum Unusable {
     },
     TooLarge,
     Damaged(Text),
+    /// What is in its tensors, which are read when there is a model.
+    Values(Text),
 }
 
 impl Said for Unusable {
@@ -77,7 +79,7 @@ impl Said for Unusable {
                     "{limit} MiB を超えています。embedding としては大きすぎます"
                 )
             }
-            Unusable::Damaged(why) => why.clone(),
+            Unusable::Damaged(why) | Unusable::Values(why) => why.clone(),
         }
     }
 }
@@ -148,6 +150,7 @@ impl EmbeddingFiles {
         for file in &mut self.files {
             match file.read(widths) {
                 Ok(embedding) => embeddings.add(&file.name, embedding)?,
+                Err(Unusable::Damaged(why)) if file.widths.is_ok() => file.widths = Err(Unusable::Values(why)),
                 Err(reason) => file.widths = Err(reason),
             }
         }

@@ -257,3 +257,40 @@ fn a_picture_whose_own_size_cannot_be_drawn() {
     assert!(err.contains("--width 4096 --height 8"), "{err}");
     s.expect(0, &["img2img", "a", "--init", "wide.png", "--size", "64x64", "--seed", "1", "--steps", "1", "--dry-run"]);
 }
+
+/// A folder that somebody prepared says neither where else pictures are written nor what is waited for.
+#[test]
+fn a_study_whose_folder_somebody_prepared() {
+    let s = Sandbox::new();
+    let plot = ["xyz", "a", "--x", "Seed=1,2", "--steps", "1", "--size", "32x32", "-o", "plot"];
+    s.expect(0, &plot);
+    let cell = std::fs::read_dir(s.path("plot/cells")).unwrap().next().unwrap().unwrap().path();
+    std::fs::remove_file(&cell).unwrap();
+    assert!(Command::new("mkfifo").arg(&cell).status().unwrap().success());
+    s.expect(0, &plot);
+    assert!(cell.is_file());
+    std::fs::remove_dir_all(s.path("plot/cells")).unwrap();
+    s.folder("elsewhere");
+    std::os::unix::fs::symlink(s.path("elsewhere"), s.path("plot/cells")).unwrap();
+    let (_, err) = s.expect(3, &plot);
+    assert!(err.contains("cells is a link"), "{err}");
+    assert!(std::fs::read_dir(s.path("elsewhere")).unwrap().next().is_none());
+    // No picture has so many before it.
+    s.write("pictures/18446744073709551615-1.png", "");
+    s.expect(0, &["txt2img", "a", "--steps", "1", "--size", "32x32", "--seed", "1", "-o", "pictures"]);
+    assert!(s.path("pictures/00000-1.png").is_file());
+}
+
+/// Names in a stranger's text are looked for where models are, and open nothing else.
+#[test]
+fn a_stranger_names_no_paths() {
+    let s = Sandbox::new();
+    s.write("secret.txt", "SECRET");
+    let secret = s.path("secret.txt");
+    let infotext = format!("a\nSteps: 1, Seed: 1, Size: 32x32, Refiner: {}, Refiner switch at: 0.5", secret.display());
+    let (_, err) = s.expect(3, &["txt2img", &infotext, "-o", "a.png"]);
+    assert!(!err.contains("SECRET"), "{err}");
+    s.write("webui/config.json", format!("{{\"sd_model_checkpoint\":\"{}\"}}", secret.display()));
+    let (_, err) = s.expect(3, &["plan", "a", "--webui-dir", "webui"]);
+    assert!(!err.contains("SECRET"), "{err}");
+}

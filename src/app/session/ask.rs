@@ -88,7 +88,8 @@ impl Session {
             None => self.catalogue.model(patch.text("model"), patch.text("vae"))?,
         };
         if let (None, Some(name)) = (&model.refiner, patch.text("refiner")) {
-            model.refiner = Some(self.catalogue.refiner(name)?);
+            let may_be_path = pasted.is_none() || self.caller.patch.text("refiner").is_some();
+            model.refiner = Some(self.catalogue.refiner(name, may_be_path)?);
         }
         if model.refiner.as_ref() == Some(&model.checkpoint) {
             model.refiner = None;

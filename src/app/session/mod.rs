@@ -123,7 +123,8 @@ impl Session {
     pub fn model_of(&self, plan: &Plan) -> Result<ModelFiles> {
         let mut files = self.model()?;
         if let Some(name) = plan.passes().find_map(|pass| pass.settings.refiner.as_deref()) {
-            files.refiner = Some(self.catalogue.refiner(self.caller.patch.text("refiner").unwrap_or(name))?);
+            let asked = self.caller.patch.text("refiner");
+            files.refiner = Some(self.catalogue.refiner(asked.unwrap_or(name), asked.is_some())?);
         }
         Ok(files)
     }

@@ -116,7 +116,7 @@ impl Vae {
 
     fn moments_with(&self, image: &Tensor, watch: &mut Watch<'_>, on_level: OnLevel<'_>) -> Watched<Tensor> {
         let Some(encoder) = &self.encoder else {
-            return Err(candle_core::Error::Msg("this checkpoint's VAE has no encoder".to_owned()).into());
+            return Err(candle_core::Error::Msg("the VAE has no encoder".to_owned()).into());
         };
         let image = image.permute((0, 2, 3, 1))?.contiguous()?;
         Ok(encoder.forward(&image, watch, on_level)?.permute((0, 3, 1, 2))?.contiguous()?)

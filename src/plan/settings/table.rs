@@ -17,7 +17,7 @@ pub const MAX_STEPS: u32 = 1000;
 /// Most images from one prompt.
 pub const MAX_IMAGES: u32 = 10_000;
 /// Widest blur of a mask.
-const MAX_BLUR: u32 = 256;
+pub const MAX_BLUR: u32 = 256;
 /// When webui's refiner takes over.
 const REFINER_SWITCH: f64 = 0.8;
 /// webui's slider of UniPC's order ends here.

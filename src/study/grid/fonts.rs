@@ -1,6 +1,7 @@
 //! The fonts of labels: one in the program for Latin, Greek and Cyrillic, those of the system for everything else.
 
 use std::collections::{BTreeSet, HashMap};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use ab_glyph::{Font, FontArc, FontRef, FontVec, GlyphId};
@@ -118,7 +119,13 @@ impl Fonts {
         if std::fs::metadata(path).map_err(failed)?.len() > FONT_LIMIT {
             return Err(FontError::TooLarge { path: path.to_owned() });
         }
-        let face = FontVec::try_from_vec(std::fs::read(path).map_err(failed)?);
+        // A device has no length.
+        let mut bytes = Vec::new();
+        std::fs::File::open(path).and_then(|file| file.take(FONT_LIMIT + 1).read_to_end(&mut bytes)).map_err(failed)?;
+        if bytes.len() as u64 > FONT_LIMIT {
+            return Err(FontError::TooLarge { path: path.to_owned() });
+        }
+        let face = FontVec::try_from_vec(bytes);
         let face = face.map_err(|_| FontError::NotAFont { path: path.to_owned() })?;
         self.faces.insert(0, FontArc::from(face));
         self.glyphs.clear();
