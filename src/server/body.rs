@@ -15,6 +15,9 @@ use super::state::Server;
 /// How long a body may take to come.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long nothing of a body may come. Connections are counted, and others wait for them.
+const SILENCE: Duration = Duration::from_secs(10);
+
 /// A body, whole.
 pub struct Bytes(pub Vec<u8>);
 
@@ -29,14 +32,13 @@ impl FromRequest<Arc<Server>> for Bytes {
             return Err(too_large(most));
         }
         let read = tokio::time::timeout(PATIENCE, whole(request.into_body(), most)).await;
-        read.unwrap_or_else(|_| Err(Failure::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time")))
-            .map(Bytes)
+        read.unwrap_or_else(|_| Err(late())).map(Bytes)
     }
 }
 
 async fn whole(mut body: Body, most: usize) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
-    while let Some(frame) = body.frame().await {
+    while let Some(frame) = tokio::time::timeout(SILENCE, body.frame()).await.map_err(|_| late())? {
         let broken = |_| Failure::new(StatusCode::BAD_REQUEST, "the body is broken");
         let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
         if bytes.len() + data.len() > most {
@@ -45,6 +47,10 @@ async fn whole(mut body: Body, most: usize) -> Result<Vec<u8>, Failure> {
         bytes.extend_from_slice(&data);
     }
     Ok(bytes)
+}
+
+fn late() -> Failure {
+    Failure::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time")
 }
 
 fn too_large(most: usize) -> Failure {
