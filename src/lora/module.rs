@@ -132,6 +132,7 @@ impl NetworkModule {
         let rotates = matches!(update.kind(), Kind::Oft | Kind::Boft);
         let scale = match (parts.finite_scalar("scale")?, update.dim()) {
             _ if rotates => 1.0,
+            (_, Some(0)) => return Err(Misfit::Pair(say!("its rank is 0", "rank が 0 です"))),
             (Some(scale), _) => scale,
             // What divides nothing may be anything: LoKr "of full dimension" has an alpha that f16 cannot hold.
             (None, None) => 1.0,
