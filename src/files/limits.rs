@@ -64,8 +64,8 @@ pub const TENSOR_HEADER: usize = 16 << 20;
 pub const TENSORS: usize = 1 << 16;
 /// Entries of a file's metadata. Trainers write 70.
 pub const METADATA: usize = 1 << 12;
-/// Objects that a pickle makes. A checkpoint of SD1 makes 60,000, one of SDXL with its text encoders 120,000.
-pub const PICKLE_VALUES: usize = 200_000;
+/// Objects that a pickle makes. A checkpoint of SD1 makes 60,000, so one of SDXL with its moving averages 220,000.
+pub const PICKLE_VALUES: usize = 1 << 18;
 /// The vectors of an embedding, in bytes: hundreds of them. What is larger is taken for something else.
 pub const EMBEDDING: usize = 16 << 20;
 /// An embedding that a picture carries, as text: hundreds of vectors in decimal, in bytes.
