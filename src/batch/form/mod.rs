@@ -47,8 +47,8 @@ pub struct Read {
     /// In the order of the file.
     pub found: Vec<Finding>,
     file: Arc<str>,
-    /// Bytes that the entries and findings may still take.
-    room: usize,
+    /// Bytes that the entries and findings may still take; nothing once there was too little, which is told then.
+    room: Option<usize>,
 }
 
 /// How a file is to be read.
@@ -91,7 +91,7 @@ impl Form {
     /// Reads the file `name`; all that is wrong with it is in the answer.
     pub fn read(self, name: &str, text: &str, options: Options) -> Read {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let mut read = Read { entries: Vec::new(), found: Vec::new(), file: name.into(), room: ENTRIES };
+        let mut read = Read { entries: Vec::new(), found: Vec::new(), file: name.into(), room: Some(ENTRIES) };
         match self {
             Form::Webui => webui::read(text, options, &mut read),
             Form::Kohya => kohya::read(text, &mut read),
@@ -101,7 +101,7 @@ impl Form {
             Form::Infotexts => infotexts::read(text, &mut read),
             Form::Toml => toml::read(text, &mut read),
         }
-        if read.room == 0 {
+        if read.room.is_none() {
             // What is not drawn anyway takes no more memory.
             read.entries = Vec::new();
         }
@@ -176,6 +176,9 @@ impl Read {
 
     /// Says that a line names an option twice.
     fn repeats(&mut self, number: usize, text: &str, name: &str) {
+        if !self.takes(number, Self::FINDING + text.len()) {
+            return;
+        }
         let message =
             say!("`{name}` stands there twice: the last one counts", "`{name}` が二度あります。最後のものが有効です");
         let diagnostic = Diagnostic::new(code::WITHOUT_EFFECT, message).within(&line(&self.file, number, text));
@@ -201,13 +204,13 @@ impl Read {
 
     /// Takes room for something; where there is none that is said once, and the file is wrong.
     fn takes(&mut self, number: usize, needed: usize) -> bool {
-        match self.room.checked_sub(needed) {
+        match self.room.and_then(|room| room.checked_sub(needed)) {
             Some(room) => {
-                self.room = room;
+                self.room = Some(room);
                 true
             }
             None => {
-                if std::mem::take(&mut self.room) > 0 {
+                if self.room.take().is_some() {
                     let mib = ENTRIES >> 20;
                     let message = say!(
                         "up to this line, with what stands once for several pictures, the file asks for more than {mib} MiB",
