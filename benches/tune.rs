@@ -4,7 +4,7 @@
 //! blocks; `-- regret FIRST LAST` what the suggestions gain of what the best vector of a grid does.
 //!
 //! What is true is told by the world's judge (`tests/common/world.rs`), from the pictures alone, on prompts and seeds that the search has
-//! not seen. `LBW_TUNE_KEEP` names a folder that keeps the pictures.
+//! not seen. `LBW_TUNE_KEEP` names a folder that keeps the pictures, and what each vector of a grid gains.
 
 #[path = "../tests/common/guilt.rs"]
 mod guilt;
@@ -172,9 +172,14 @@ fn regret(s: &Sandbox, number: u64) {
         gone.unwrap_or(0.0) - 0.5 * (1.0 - kept)
     };
     let own = value(&|at| file(&shown[at], "tuned"));
-    let cells = (0..vectors.len())
-        .map(|cell| (cell, value(&|at| s.path(&output).join(format!("{:05}.png", cell * shown.len() + at + 1)))));
-    let (best, most) = cells.max_by(|p, q| p.1.total_cmp(&q.1)).expect("a grid");
+    let cells: Vec<(usize, f64)> = (0..vectors.len())
+        .map(|cell| (cell, value(&|at| s.path(&output).join(format!("{:05}.png", cell * shown.len() + at + 1)))))
+        .collect();
+    if std::env::var_os("LBW_TUNE_KEEP").is_some() {
+        let lines = cells.iter().map(|(cell, value)| format!("{:?} {value:.4}\n", vectors[*cell]));
+        std::fs::write(folder.join("grid.txt"), lines.collect::<String>()).expect("a writable folder");
+    }
+    let (best, most) = cells.into_iter().max_by(|p, q| p.1.total_cmp(&q.1)).expect("a grid");
     println!(
         "{number:3} guilty {:?}: {} gains {own:.3}; of {} vectors the best, {:?}, {most:.3}: {:.0} %",
         planted.blocks(),

@@ -159,6 +159,7 @@ impl From<IndexError> for Error {
     fn from(error: IndexError) -> Self {
         match error {
             IndexError::Folder { path, source } => Error::reading(&path, &source),
+            IndexError::TooMany { .. } => Error::file(code::UNUSABLE_FILE, error.said()),
             error => Error::words(code::UNKNOWN_LORA, error.said()),
         }
     }

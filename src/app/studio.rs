@@ -521,6 +521,15 @@ fn about(lora: &LoraPlan, network: &Network, plan: &Plan) -> Vec<Diagnostic> {
         let all = modules.len() + network.modules().len();
         found.push(check::unmatched_keys(name, modules.len(), all, example));
     }
+    if let Some(example) = network.left_out().first() {
+        found.push(check::left_out_parts(name, network.left_out().len(), example));
+    }
+    // What cannot be read is told where it is applied.
+    if network.is_zero().unwrap_or(false) {
+        let message = say!("{name}: all its deltas are zero", "{name}: 差分がすべて 0 です");
+        let help = say!("it was saved before any training", "学習前に保存されたファイルです");
+        found.push(Diagnostic::new(code::WITHOUT_EFFECT, message).help(help));
+    }
     if let count @ 1.. = network.leniently_matched() {
         let message = say!(
             "{name}: {count} tensors have names that webui does not know; they are loaded as their author meant (--lora-keys webui ignores them)",

@@ -7,7 +7,7 @@ use super::catalogue::ModelFiles;
 use super::error::{Error, Result};
 use super::renderer::{Module, Renderer};
 use super::session::{Asked, Session};
-use crate::block::Layout;
+use crate::block::{Block, Layout};
 use crate::diagnostic::{Diagnostic, Source, Text, code};
 use crate::infotext::float_text;
 use crate::lora::Strength;
@@ -137,10 +137,21 @@ impl Subject {
         if given.is_empty() { other.map(|prompt| (*prompt).to_owned()).collect() } else { given.to_vec() }
     }
 
-    /// The names of the blocks with attention.
+    /// The names of the model's blocks.
     pub fn blocks(&self) -> Vec<&'static str> {
-        let [layout, _] = self.request.family.layouts();
-        (0..layout.len()).filter_map(|entry| layout.block(entry)).map(|block| block.name()).collect()
+        self.request.family.blocks().map(|block| block.name()).collect()
+    }
+
+    /// Those with attention, which all LoRAs may change, and of the others those in which this one has weights.
+    pub fn usual_blocks(&self, renderer: &mut dyn Renderer) -> Result<Vec<&'static str>> {
+        let long = &self.reference;
+        let plan = self.plan_of(self.marked.with(long, &self.complement(long)?), self.seed())?;
+        let networks = renderer.modules(&plan, &self.model)?;
+        let has_weights = |block: Block| networks.iter().flatten().any(|module| module.block == Some(block));
+        let [layout, _] = plan.family.layouts();
+        let has_attention = |block: Block| (0..layout.len()).any(|entry| layout.block(entry) == Some(block));
+        let blocks = plan.family.blocks().filter(|block| has_attention(*block) || has_weights(*block));
+        Ok(blocks.map(|block| block.name()).collect())
     }
 
     /// The plan of a run.

@@ -117,7 +117,7 @@ impl WebuiConfig {
                     let why = wrong.said();
                     let message = say!(
                         "{path}: {why}; webui's default is used",
-                        "{path}: {why} webui の既定値を使います",
+                        "{path}: {why}。webui の既定値を使います",
                         with why
                     );
                     found.push(Diagnostic::new(code::WEBUI_OPTION, message));

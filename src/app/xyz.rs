@@ -337,6 +337,15 @@ fn claim(folder: &Path, record: &Value) -> Result<()> {
     let text = format!("{record:#}\n");
     match files::read(&path, text.len().max(TEXT)) {
         Ok(known) if known == text.as_bytes() => Ok(()),
+        Ok(known) if serde_json::from_slice::<Value>(&known).is_err() => {
+            let path = path.display();
+            let message = say!("{path} is no record of a plot", "{path} はプロットの記録ではありません");
+            let help = say!(
+                "move it away to go on with the pictures beside it, or choose another folder with -o",
+                "横の画像の続きを描くならこのファイルをどけてください。または -o で別のフォルダーを指定してください"
+            );
+            Err(Error::file(code::OTHER_FOLDER, message).help(help))
+        }
         Ok(_) => {
             let folder = folder.display();
             let message = say!(

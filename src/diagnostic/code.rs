@@ -408,6 +408,12 @@ codes! {
     "SD.Next が読む名前なしの数値は一つで、テキストエンコーダーと UNet の両方の強さです。kohya のスクリプトは、その\
      系列の個数のベクトルでしか UNet のブロックを見つけません。\n\nSD.Next では `unet=0.5` や `dyn=8` と、kohya のス\
      クリプトでは SDXL なら 12 個か 20 個、SD1 なら 17 個か 26 個を書いてください。"
+    W0229 LEFT_OUT_PARTS "tensors of a LoRA have no effect beside others"
+    "A module of a LoRA holds parts of two kinds, parts that no kind has, or a bias where the layer has none. The first kind that \
+     webui knows is taken, and the rest left out."
+    "LoRA のテンソルの一部に効果がありません"
+    "一つのモジュールに二つの種類の部分、どの種類にもない部分、またはバイアスのない層へのバイアスがあります。webui の順で最初の種類だけを使い、\
+     残りは使いません。"
     W0240 UNREAD_ARGUMENT "an argument of the tag is read by nobody"
     "webui's loader reads `te=`, `unet=` and `dyn=`, the LoRA Block Weight extension `lbw=`, `lbwe=`, `x=`, `start=`, `stop=` and \
      `step=`, in lower case and without spaces. Any other name, and a fifth number, changes nothing, and nothing is said.\n\nWrite \

@@ -34,6 +34,8 @@ pub const BATCH_PROMPTS: u64 = 256 << 20;
 pub const BATCH_PLANS: u64 = 128 << 20;
 /// What a prompt file becomes when what stands in it once for several pictures is laid under each, in bytes.
 pub const ENTRIES: usize = 64 << 20;
+/// Files and folders that are searched for LoRAs, in all. Collections reach some 20,000 with the pictures beside them.
+pub const SEARCHED: usize = 1 << 17;
 /// Pictures of one batch's folder, each of which has a line in its manifest.
 pub const BATCH_PICTURES: u64 = 1_000_000;
 

@@ -26,6 +26,7 @@ pub use write::{Format, encode, encode_png, write_file, write_png};
 use std::path::PathBuf;
 
 use crate::diagnostic::{Said, Text};
+use crate::files::limits::{PICTURE_PIXELS, PICTURE_SIDE};
 use crate::say;
 
 /// PNG keyword of webui's infotext.
@@ -42,6 +43,8 @@ pub enum Error {
     Exists { path: PathBuf },
     Damaged { path: PathBuf, what: Text },
     UnknownFormat { path: PathBuf },
+    NoPicture { path: PathBuf },
+    TooLarge { path: PathBuf, width: u32, height: u32 },
     TooLong { path: PathBuf, limit: u64 },
     Encode(#[from] png::EncodingError),
     Other(Text),
@@ -71,6 +74,20 @@ impl Said for Error {
                 say!(
                     "{path} is not a PNG, JPEG, WebP, GIF, AVIF or text file",
                     "{path} は PNG、JPEG、WebP、GIF、AVIF、テキストのどのファイルでもありません"
+                )
+            }
+            Error::NoPicture { path } => {
+                let path = path.display();
+                say!(
+                    "{path} is not a PNG, JPEG or WebP picture; save it as one of these",
+                    "{path} は PNG、JPEG、WebP のどの画像でもありません。このどれかで保存してください"
+                )
+            }
+            Error::TooLarge { path, width, height } => {
+                let (path, side, megapixels) = (path.display(), PICTURE_SIDE, PICTURE_PIXELS >> 20);
+                say!(
+                    "{path} has {width}x{height} pixels; sides up to {side} and {megapixels} megapixels are read",
+                    "{path} は {width}x{height} 画素あります。読めるのは一辺 {side}、{megapixels} メガ画素までです"
                 )
             }
             Error::TooLong { path, limit } => {

@@ -46,7 +46,7 @@ fn decode(path: &Path, mut file: impl BufRead + Seek) -> Result<Rgba, Error> {
     let (width, height) = size(path, &mut file)?;
     let pixels = u64::from(width) * u64::from(height);
     if width.max(height) > PICTURE_SIDE || pixels > PICTURE_PIXELS {
-        return Err(too_large(path, width, height));
+        return Err(Error::TooLarge { path: path.to_path_buf(), width, height });
     }
     let length = file.seek(SeekFrom::End(0)).map_err(read)?;
     // Some decoders read the whole file, whatever is in it.
@@ -128,8 +128,8 @@ fn memory(pixels: u64) -> u64 {
 fn reader<F: BufRead + Seek>(path: &Path, file: F, memory: u64) -> Result<ImageReader<F>, Error> {
     let read = |source| Error::Read { path: path.to_path_buf(), source };
     let mut reader = ImageReader::new(file).with_guessed_format().map_err(read)?;
-    if reader.format().is_none() {
-        return Err(Error::UnknownFormat { path: path.to_path_buf() });
+    if !matches!(reader.format(), Some(ImageFormat::Png | ImageFormat::Jpeg | ImageFormat::WebP)) {
+        return Err(Error::NoPicture { path: path.to_path_buf() });
     }
     reader.limits(limits(memory));
     Ok(reader)
@@ -139,13 +139,4 @@ fn limits(memory: u64) -> Limits {
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(memory);
     limits
-}
-
-pub(super) fn too_large(path: &Path, width: u32, height: u32) -> Error {
-    let (side, megapixels) = (PICTURE_SIDE, PICTURE_PIXELS >> 20);
-    let what = say!(
-        "it has {width}x{height} pixels; sides up to {side} and {megapixels} megapixels are read",
-        "{width}x{height} 画素あります。読めるのは一辺 {side}、{megapixels} メガ画素までです"
-    );
-    Error::Damaged { path: path.to_path_buf(), what }
 }

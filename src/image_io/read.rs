@@ -6,7 +6,6 @@ use std::path::Path;
 
 use super::budget::Problem;
 use super::comments::Beside;
-use super::picture::too_large;
 use super::{Error, PARAMETERS, PLAN, avif, chunks, comments, exif_comment, stealth};
 use crate::files::limits::{PICTURE_SIDE, PICTURE_TEXT};
 use crate::files::{self, NotText};
@@ -152,7 +151,7 @@ fn png_text(path: &Path, file: &mut (impl BufRead + Seek)) -> Result<ImageText, 
     let chunks = chunks::read(file).map_err(|problem| error(path, problem))?;
     let (width, height) = chunks.size;
     if width.max(height) > PICTURE_SIDE {
-        return Err(too_large(path, width, height));
+        return Err(Error::TooLarge { path: path.to_path_buf(), width, height });
     }
     let mut text = ImageText { size: Some(chunks.size), ..of_texts(chunks.texts) };
     text.parameters = text.get(PARAMETERS).map(str::to_owned);

@@ -70,6 +70,10 @@ impl Said for LoraError {
                     "{path}: `{first}` と `{second}` は同じモジュールの同じ部分の別名ですが、数値が違います。足し合わせるツールで二つの LoRA をマージするか、両方をプロンプトに書いてください"
                 )
             }
+            LoraError::NoModules { path, tensors: 0, .. } => {
+                let path = path.display();
+                say!("{path}: there are no tensors in it", "{path}: テンソルが一つもありません")
+            }
             LoraError::NoModules { path, tensors, example, made_for, family } => {
                 let (path, advice, what) = (path.display(), made_for_text(*made_for, family), no_lora(example));
                 say!(

@@ -14,6 +14,7 @@ use unicode_normalization::UnicodeNormalization;
 use crate::checkpoint::TensorFile;
 use crate::diagnostic::{Said, Text};
 use crate::files;
+use crate::files::limits::SEARCHED;
 use crate::say;
 
 /// How deep folders are searched; deeper ones are taken for a loop.
@@ -26,11 +27,26 @@ const MAX_LIKENESS_LEN: usize = 200;
 #[error("{}", self.said())]
 #[allow(missing_docs, reason = "`said` tells what each of them is")]
 pub enum IndexError {
-    Folder { path: PathBuf, source: std::io::Error },
+    Folder {
+        path: PathBuf,
+        source: std::io::Error,
+    },
 
-    NotFound { name: String, similar: Vec<String>, unreadable: Vec<PathBuf> },
+    /// More than [`SEARCHED`](crate::files::limits::SEARCHED) lie below the folders.
+    TooMany {
+        path: PathBuf,
+    },
 
-    Ambiguous { name: String, candidates: Vec<String> },
+    NotFound {
+        name: String,
+        similar: Vec<String>,
+        unreadable: Vec<PathBuf>,
+    },
+
+    Ambiguous {
+        name: String,
+        candidates: Vec<String>,
+    },
 }
 
 impl Said for IndexError {
@@ -39,6 +55,13 @@ impl Said for IndexError {
             IndexError::Folder { path, source } => {
                 let (path, source) = (path.display(), source.said());
                 say!("cannot list {path}: {source}", "フォルダー {path} の中を調べられません: {source}", with source)
+            }
+            IndexError::TooMany { path } => {
+                let (path, limit) = (path.display(), SEARCHED);
+                say!(
+                    "there are more than {limit} files and folders below the folders that are searched, {path} among them; is it a link to somewhere else?",
+                    "探すフォルダーの下に {limit} 個を超えるファイルやフォルダーがあります ({path} など)。よそへのリンクではありませんか"
+                )
             }
             IndexError::NotFound { name, similar, unreadable } => {
                 let (name, hint, folders) = (name.escape_debug(), did_you_mean(similar), unreadable_text(unreadable));
@@ -253,6 +276,8 @@ struct Scan {
     others: &'static [&'static str],
     /// Real paths of the folders that were seen, so that overlapping ones and loops count once.
     seen: HashSet<PathBuf>,
+    /// How many files and folders there were.
+    found: usize,
 }
 
 impl Scan {
@@ -274,11 +299,17 @@ impl Scan {
             }
             Err(source) => return Err(IndexError::Folder { path: folder.to_owned(), source }),
         };
+        self.found += children.len();
+        if self.found > SEARCHED {
+            return Err(IndexError::TooMany { path: folder.to_owned() });
+        }
         children.sort_by_key(std::fs::DirEntry::file_name);
         for child in children {
             let (path, name) = (child.path(), child.file_name().to_string_lossy().nfc().collect::<String>());
             let sub_path = if sub_path.is_empty() { name.clone() } else { format!("{sub_path}/{name}") };
-            if path.is_dir() {
+            // Only links have to be followed to know.
+            let is_folder = child.file_type().is_ok_and(|kind| kind.is_dir() || kind.is_symlink() && path.is_dir());
+            if is_folder {
                 self.folder(&path, &sub_path, depth + 1)?;
             } else if let Some(is_pickle) = kind_of_file(&path, self.others) {
                 let name = without_extension(&name).to_owned();
@@ -357,6 +388,17 @@ mod tests {
         assert_eq!(index.resolve("old").unwrap().file_name().unwrap(), "old.pt");
         let Err(IndexError::NotFound { similar, .. }) = index.resolve("ink") else { panic!() };
         assert_eq!(similar, ["Ink"]);
+    }
+
+    #[test]
+    fn a_folder_that_leads_everywhere_is_not_searched_for_ever() {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), "a.safetensors", None);
+        let mut scan = Scan { found: SEARCHED, ..Scan::default() };
+        assert!(matches!(scan.folder(folder.path(), "", 0), Err(IndexError::TooMany { .. })));
+        let mut scan = Scan { found: SEARCHED - 1, ..Scan::default() };
+        assert!(scan.folder(folder.path(), "", 0).is_ok());
+        assert_eq!(scan.entries.len(), 1);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Which module of the model each tensor of a file belongs to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::lenient::{self, Component};
 use super::table::ModuleTable;
@@ -33,6 +33,8 @@ pub(super) struct Matching {
 pub(super) struct Group {
     /// Part name (`lora_up.weight`, `alpha`, …) → tensor name.
     pub parts: BTreeMap<String, String>,
+    /// Tensors of it that are not read because of what others there are.
+    pub ignored: Vec<String>,
     /// Where the module was in the model it was trained on, for keys of the lenient table's schemes.
     pub origin: Option<(Component, String)>,
 }
@@ -78,6 +80,13 @@ impl Matching {
 }
 
 impl Group {
+    /// The tensors that have no effect where only these parts have `used`. Every kind may have an alpha, of use or not.
+    pub(super) fn left_out(&self, used: &BTreeSet<String>) -> Vec<String> {
+        let tensors: BTreeSet<&String> = used.iter().filter_map(|part| self.parts.get(part)).collect();
+        let unused = self.parts.iter().filter(|(part, tensor)| *part != "alpha" && !tensors.contains(tensor));
+        unused.map(|(_, tensor)| tensor).chain(&self.ignored).cloned().collect()
+    }
+
     /// webui takes PEFT's factor names under kohya's module names too, and then nothing else of the module; what is meant is
     /// the module with all its parts.
     fn use_peft_names(&mut self, keys: KeyTable) {
@@ -88,7 +97,8 @@ impl Group {
             let parts = [("lora_down.weight", down), ("lora_up.weight", up)];
             let factors: Vec<_> = parts.map(|(part, tensor)| (part.to_owned(), tensor.clone())).into();
             if keys == KeyTable::Webui {
-                self.parts.clear();
+                self.ignored = std::mem::take(&mut self.parts).into_values().collect();
+                self.ignored.retain(|tensor| factors.iter().all(|(_, factor)| factor != tensor));
             }
             self.parts.extend(factors);
         }

@@ -154,11 +154,11 @@ impl NetworkModule {
             (None, Some(magnitude)) => Some(Dora::read(&magnitude.flatten_all()?, &target.shape, true)?),
             (None, None) => None,
         };
-        let is_norm = update.kind() == Kind::Norm || (as_meant && parts.get("diff_b").is_none());
+        let is_norm = update.kind() == Kind::Norm || (as_meant && !parts.has(&["diff_b"]));
         let bias_part = if is_norm { "b_norm" } else { "diff_b" };
         // webui hands only these kinds' biases on; ComfyUI's extracted LoRAs have them beside every kind.
         let carries_bias = as_meant || matches!(update.kind(), Kind::Norm | Kind::Full);
-        let bias = parts.get(bias_part).filter(|_| carries_bias && target.bias.is_some()).cloned();
+        let bias = if carries_bias && target.bias.is_some() { parts.get(bias_part).cloned() } else { None };
         if let Some(bias) = bias.as_ref().filter(|bias| Some(&bias.elem_count()) != target.shape.first()) {
             return Err(bias_misfit(bias_part, bias, &target));
         }
@@ -218,6 +218,15 @@ impl NetworkModule {
     /// Whether the weight's delta is strength × ratio × a fixed tensor, in webui's way too.
     pub fn is_linear(&self) -> bool {
         self.update.is_linear() && self.addend.is_none() && self.dora.is_none()
+    }
+
+    /// Whether it changes nothing, whatever its strength: a scale of 0, or a factor of zeros, as before any training.
+    pub fn is_zero(&self) -> Result<bool> {
+        if self.dora.is_some() || self.addend.is_some() || self.bias.is_some() {
+            return Ok(false);
+        }
+        let Some((up, _)) = self.update.factors() else { return Ok(self.scale == 0.0) };
+        Ok(self.scale == 0.0 || up.abs()?.max_all()?.to_dtype(DType::F64)?.to_scalar::<f64>()? == 0.0)
     }
 
     /// Where webui's block weight does not simply scale this module's delta.

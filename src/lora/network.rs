@@ -25,6 +25,7 @@ pub struct Network {
     modules: Vec<NetworkModule>,
     bundled: Vec<BundledEmbedding>,
     unmatched: Vec<String>,
+    left_out: Vec<String>,
     without_effect: Vec<String>,
     leniently_matched: usize,
 }
@@ -45,12 +46,12 @@ impl Network {
             KeyTable::Webui => matching.without_effect(table),
             KeyTable::Lenient => Vec::new(),
         };
-        let left_out: HashSet<&str> = without_effect.iter().map(String::as_str).collect();
+        let never_applied: HashSet<&str> = without_effect.iter().map(String::as_str).collect();
         let reader = ModuleReader { file: &file, table, keys, adapter: AdapterConfig::read(file.metadata()) };
-        let (mut modules, mut misfits) = (Vec::new(), Vec::new());
+        let (mut modules, mut misfits, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
         for (name, group) in &matching.groups {
-            match reader.read(name, group)? {
-                Ok(module) if !left_out.contains(name.as_str()) => modules.push(module),
+            match reader.read(name, group, &mut left_out)? {
+                Ok(module) if !never_applied.contains(name.as_str()) => modules.push(module),
                 Ok(_) => {}
                 Err(misfit) => misfits.push(misfit),
             }
@@ -72,7 +73,7 @@ impl Network {
             });
         }
         let metadata = file.metadata().clone();
-        Ok(Network { path, metadata, modules, bundled, unmatched, without_effect, leniently_matched })
+        Ok(Network { path, metadata, modules, bundled, unmatched, left_out, without_effect, leniently_matched })
     }
 
     /// The file it was read from.
@@ -98,6 +99,21 @@ impl Network {
     /// Names of tensors that belong to no module of the model; webui ignores them silently.
     pub fn unmatched(&self) -> &[String] {
         &self.unmatched
+    }
+
+    /// Names of tensors that belong to a module and have no effect there: parts of a second kind, of no kind, or a bias where
+    /// the layer has none.
+    pub fn left_out(&self) -> &[String] {
+        &self.left_out
+    }
+
+    /// Whether it changes nothing at all.
+    pub fn is_zero(&self) -> Result<bool, LoraError> {
+        let mut zero = self.bundled.is_empty();
+        for module in &self.modules {
+            zero = zero && module.is_zero().map_err(FileError::from)?;
+        }
+        Ok(zero)
     }
 
     /// Modules that are matched and never applied with webui's table: those of OpenCLIP attentions of which q, k, v and out
@@ -126,8 +142,13 @@ struct ModuleReader<'f> {
 }
 
 impl ModuleReader<'_> {
-    /// The module `name`, or in words why its tensors do not fit.
-    fn read(&self, name: &str, group: &Group) -> Result<Result<NetworkModule, Text>, LoraError> {
+    /// The module `name`, or in words why its tensors do not fit. Tensors of it that have no effect go to `left_out`.
+    fn read(
+        &self,
+        name: &str,
+        group: &Group,
+        left_out: &mut Vec<String>,
+    ) -> Result<Result<NetworkModule, Text>, LoraError> {
         let unknown_kind = || LoraError::UnknownKind {
             path: self.file.path().to_owned(),
             module: name.to_owned(),
@@ -138,18 +159,20 @@ impl ModuleReader<'_> {
         if self.keys == KeyTable::Webui && target.rows.is_some() {
             target.bias = None;
         }
-        let mut parts = Parts::default();
-        for (part, tensor) in group.parts.iter().filter(|(part, _)| is_known(part)) {
+        let known = group.parts.iter().filter(|(part, _)| is_known(part));
+        let read = known.map(|(part, tensor)| {
             // Where an alpha is of no use it may be anything.
             let read = if part == "alpha" { self.file.unchecked_tensor(tensor) } else { file::read(self.file, tensor) };
-            parts.0.insert(part.clone(), read?);
-        }
+            Ok((part.clone(), read?))
+        });
+        let parts: Parts = read.collect::<Result<_, FileError>>()?;
         let block = Block::of_module(self.table.family(), name);
         let shape = target.shape.clone();
         let place = Place { name: name.to_owned(), target, block, as_meant: self.keys == KeyTable::Lenient };
         let scale =
             |rank| group.origin.as_ref().and_then(|(component, path)| self.adapter.scale(*component, path, rank));
         let module = NetworkModule::read(place, &parts, scale).ok_or_else(unknown_kind)?;
+        left_out.extend(group.left_out(&parts.used()));
         Ok(module.map_err(|misfit| match misfit {
             Misfit::Pair(why) => say!("`{name}`: {why}", "`{name}`: {why}", with why),
             Misfit::Target { rows, columns } => say!(

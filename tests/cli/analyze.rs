@@ -24,10 +24,10 @@ fn each_distinct_picture_is_drawn_once_and_text_is_encoded_once() {
     let s = Sandbox::new();
     let prompt = "red circle, blue background <lora:night:1:lbw=XYZ>";
     let report = report(&s, &[prompt, "--seed", "1"]);
-    // The LoRA has no weights for the text encoders: eleven blocks, the whole LoRA and the plain base.
+    // The LoRA has no weights for the text encoders: eleven blocks with attention, OUT08 with convolutions, the whole LoRA and the plain base.
     let work = &report["work"];
-    assert_eq!((&work["pictures"], &work["drawn"], &work["text_encodings"]), (&13.into(), &13.into(), &1.into()));
-    assert_eq!(work["evaluations"], 13 * 2);
+    assert_eq!((&work["pictures"], &work["drawn"], &work["text_encodings"]), (&14.into(), &14.into(), &1.into()));
+    assert_eq!(work["evaluations"], 14 * 2);
     let base = &report["blocks"][0];
     assert_eq!((&base["id"], &base["modules"], &base["percent"]), (&"BASE".into(), &0.into(), &0.0.into()));
     assert_eq!(base["sentence"], "BASE: the LoRA has no weights here.");

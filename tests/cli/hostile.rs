@@ -84,6 +84,13 @@ fn pipes_where_files_are_found() {
         assert!(output.status.code().is_some_and(|code| code >= 2), "{args:?}");
     }
     pipe(&s, "a.png");
+    // Pictures of kinds that are not read, or none at all.
+    s.write("a.tiff", b"II*\0\x08\0\0\0");
+    s.write("a.txt", "words");
+    for name in ["a.tiff", "a.txt"] {
+        let (_, err) = s.expect(3, &["img2img", "a", "--init", name, "--size", "64x64"]);
+        assert!(err.contains(&format!("{name} is not a PNG, JPEG or WebP picture")), "{err}");
+    }
     for args in [&["info", "a.png"][..], &["img2img", "a", "--init", "a.png", "--size", "64x64"]] {
         let (_, err) = s.expect(3, args);
         assert!(err.contains("a pipe or a device"), "{err}");
@@ -275,6 +282,10 @@ fn a_study_whose_folder_somebody_prepared() {
     let (_, err) = s.expect(3, &plot);
     assert!(err.contains("cells is a link"), "{err}");
     assert!(std::fs::read_dir(s.path("elsewhere")).unwrap().next().is_none());
+    // A record that was cut says nothing of other plots.
+    s.write("plot/xyz.json", "");
+    let (_, err) = s.expect(3, &plot);
+    assert!(err.contains("xyz.json is no record of a plot"), "{err}");
     // No picture has so many before it.
     s.write("pictures/18446744073709551615-1.png", "");
     s.expect(0, &["txt2img", "a", "--steps", "1", "--size", "32x32", "--seed", "1", "-o", "pictures"]);

@@ -267,6 +267,38 @@ fn modules_of_no_known_kind() {
 }
 
 #[test]
+fn tensors_without_effect_are_told() {
+    let factors: Tensors = &[("lora_up.weight", &[8, 2]), ("lora_down.weight", &[2, 4])];
+    let conv: Tensors = &[("diff", &[4, 2, 3, 3]), ("alpha", &[])];
+    for (module, tensors, other, left_out) in [
+        (LINEAR, factors, ("diff", &[8, 4][..]), true),
+        (LINEAR, factors, ("hada_w1_a", &[8, 2]), true),
+        (LINEAR, factors, ("bias_indices", &[2, 3]), true),
+        (LINEAR, factors, ("diff_b", &[8]), false),
+        (CONV, conv, ("diff_b", &[4]), true),
+        (NORM, &[("w_norm", &[4])], ("b_norm", &[4]), false),
+        (LINEAR, &[("lora_A.weight", &[2, 4]), ("lora_B.weight", &[8, 2])], ("alpha", &[]), false),
+    ] {
+        let named = parts(module, &[tensors, &[other]].concat());
+        let borrowed: Vec<_> = named.iter().map(|(name, shape)| (name.as_str(), *shape)).collect();
+        let file = File::with(&borrowed, 0.5);
+        let network = Network::open(&file.path, &table(), KeyTable::Lenient).unwrap();
+        let expected = if left_out { vec![format!("{module}.{}", other.0)] } else { Vec::new() };
+        assert_eq!(network.left_out(), expected, "{tensors:?} and {other:?}");
+        assert!(!network.is_zero().unwrap());
+    }
+    // webui takes PEFT's factors and nothing else of the module.
+    let peft = parts(LINEAR, &[("lora_A.weight", &[2, 4]), ("lora_B.weight", &[8, 2]), ("dora_scale", &[8, 1])]);
+    let borrowed: Vec<_> = peft.iter().map(|(name, shape)| (name.as_str(), *shape)).collect();
+    let file = File::with(&borrowed, 0.5);
+    let network = Network::open(&file.path, &table(), KeyTable::Webui).unwrap();
+    assert_eq!(network.left_out(), [format!("{LINEAR}.dora_scale")]);
+    let zeros = parts(LINEAR, factors);
+    let borrowed: Vec<_> = zeros.iter().map(|(name, shape)| (name.as_str(), *shape)).collect();
+    assert!(File::with(&borrowed, 0.0).open().unwrap().is_zero().unwrap());
+}
+
+#[test]
 fn files_for_another_model() {
     let message = File::with(&[("double_blocks.0.img_attn.lora_A.weight", &[2, 2])], 0.5).message();
     assert!(message.contains("none of its 1 tensors") && message.contains("Flux"), "{message}");

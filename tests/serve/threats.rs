@@ -81,8 +81,9 @@ fn nothing_is_written_where_clients_say() {
     server.done("/sdapi/v1/options", &moved);
     let mut request = tiny(json!({ "save_images": true, "override_settings": moved }));
     request["force_task_id"] = "../../../x".into();
-    server.done("/sdapi/v1/txt2img", &request);
+    let answer = server.done("/sdapi/v1/txt2img", &request);
     assert_eq!(server.get("/sdapi/v1/options"), before);
+    assert!(answer["info"].as_str().unwrap().contains("`outdir_txt2img_samples` has no effect"), "{answer}");
     let names = server.sandbox.names(".");
     assert_eq!(names, ["saved"], "one folder is written");
 }

@@ -118,7 +118,7 @@ impl Wish {
     }
 
     /// The runs of the analysis; seeds count up.
-    fn plan(&self, subject: &Subject) -> Result<AnalysisPlan> {
+    fn plan(&self, subject: &Subject, renderer: &mut dyn Renderer) -> Result<AnalysisPlan> {
         let mut next = subject.seed();
         let mut draw = || {
             next += 1;
@@ -126,7 +126,7 @@ impl Wish {
         };
         let blocks = match &self.blocks {
             Some(blocks) => all_blocks(blocks),
-            None => format!("{}ALL", subject.blocks().len()),
+            None => subject.usual_blocks(renderer)?.join(","),
         };
         let analysis = Analysis {
             range: &self.range,
@@ -142,7 +142,7 @@ impl Wish {
 
 /// How many blocks, or lists of blocks, these name; of a model that is not looked at, the most that one has.
 pub fn cells(blocks: Option<&str>) -> usize {
-    all_blocks(blocks.unwrap_or("17ALL")).split(',').count()
+    all_blocks(blocks.unwrap_or("26ALL")).split(',').count()
 }
 
 /// The error of an analysis of more cells than may be drawn.
@@ -172,7 +172,7 @@ pub fn jobs(
     sink: &mut dyn Sink,
 ) -> Result<Vec<Job>> {
     let mut subject = subject(session, asked, wish, sink)?;
-    let (folder, plan) = begin(&mut subject, wish, sink)?;
+    let (folder, plan) = begin(&mut subject, wish, renderer, sink)?;
     let mut pictures = Drawing::new(renderer, &subject, &folder, wish, sink);
     let plans = pictures.plans(&plan)?;
     pictures.easel.jobs(plans)
@@ -189,12 +189,17 @@ fn subject(session: Arc<Session>, asked: Asked, wish: &Wish, sink: &mut dyn Sink
 }
 
 /// Opens the folder, and plans.
-fn begin(subject: &mut Subject, wish: &Wish, sink: &mut dyn Sink) -> Result<(Folder, AnalysisPlan)> {
+fn begin(
+    subject: &mut Subject,
+    wish: &Wish,
+    renderer: &mut dyn Renderer,
+    sink: &mut dyn Sink,
+) -> Result<(Folder, AnalysisPlan)> {
     let folder = Folder::open(&wish.output, &json!({ "prompt": *subject.request.prompt.text }), subject, sink)?;
     if wish.quick {
         subject.quarter_steps()?;
     }
-    let plan = wish.plan(subject)?;
+    let plan = wish.plan(subject, renderer)?;
     Ok((folder, plan))
 }
 
@@ -208,7 +213,7 @@ pub fn analyze(
 ) -> Result<Analyzed> {
     let mut subject = subject(session, asked, wish, sink)?;
     let preset = wish.save_preset.as_deref().map(|name| SavedPreset::new(name, &subject, &wish.output)).transpose()?;
-    let (folder, plan) = begin(&mut subject, wish, sink)?;
+    let (folder, plan) = begin(&mut subject, wish, renderer, sink)?;
     let mut pictures = Drawing::new(renderer, &subject, &folder, wish, sink);
     let sheets = folder.outcome(pictures.sheets(&plan))?;
     let mut tables = Vec::new();

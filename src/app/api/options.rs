@@ -78,6 +78,23 @@ impl Options {
         Ok(options)
     }
 
+    /// What of `values` has no effect although a request asks for it: where pictures are saved, and as what, is the host's matter.
+    pub fn without_effect(&self, config: &WebuiConfig, values: &Map<String, Value>) -> Vec<Diagnostic> {
+        let asked = values.iter().filter(|(name, value)| {
+            row(name).is_some_and(|row| row.class == Class::ReadOnly && !is_same(value, &row.default))
+                && !is_same(value, &self.value(config, name))
+        });
+        let said = |name: &String| {
+            let message = say!("`{name}` has no effect from outside", "`{name}` は外からは効きません");
+            let help = say!(
+                "where files go and what they are called is the server's own (-o)",
+                "保存先とファイル名はサーバーが決めます (-o)"
+            );
+            Diagnostic::new(code::WITHOUT_EFFECT, message).help(help)
+        };
+        asked.map(|(name, _)| said(name)).collect()
+    }
+
     fn put(&mut self, name: &str, value: &Value) {
         self.set.insert(name.to_owned(), value.clone());
     }

@@ -99,6 +99,7 @@ impl Reader<'_> {
         let overrides = fields.values["override_settings"].as_object().cloned().unwrap_or_default();
         let config = &self.session.catalogue.config;
         let options = self.options.with(config, &overrides)?;
+        found.extend(self.options.without_effect(config, &overrides));
         let mut model = self.model(&options)?;
         let (mut patch, styles) = self.patch(&fields, &mut found)?;
         model.refiner = self.refiner(&fields, &mut patch)?;

@@ -29,7 +29,8 @@ pub struct Inspected<'p> {
 
 /// Looks into a LoRA file.
 pub fn inspect(path: &Path) -> Result<Inspected<'_>> {
-    if let Some(architecture) = TensorFile::open(path).ok().and_then(|file| Architecture::of(&file)) {
+    // A file that is no file of tensors is read once, and not by each that looks at it.
+    if let Some(architecture) = Architecture::of(&TensorFile::open(path)?) {
         let (path, family) = (path.display(), architecture.family.label());
         let message = say!(
             "{path}: this is a checkpoint of {family} and not a LoRA",

@@ -103,7 +103,7 @@ mod tests {
                 let tensors = [&into, &out, &left, &right];
                 let parts = names.into_iter().zip(tensors).map(|(name, t)| (format!("{name}.weight"), t.clone()));
                 let alpha = ("alpha".to_owned(), Tensor::new(1f32, &Device::Cpu).unwrap());
-                let parts = Parts(parts.chain([alpha]).collect());
+                let parts = parts.chain([alpha]).collect();
                 let read = read(&parts, &[rows, columns]).unwrap();
                 (read.dim(), read.update(&base, 1.0).unwrap())
             };

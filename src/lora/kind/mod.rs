@@ -16,7 +16,8 @@ mod norm;
 mod oft;
 mod tensor;
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use candle_core::{DType, Result, Tensor};
@@ -185,15 +186,32 @@ type Read = std::result::Result<Box<dyn Update>, Misfit>;
 
 /// The tensors of one module by part name (`lora_up.weight`, `alpha`, …), in the file's dtype.
 #[derive(Debug, Default)]
-pub(super) struct Parts(pub BTreeMap<String, Tensor>);
+pub(super) struct Parts {
+    tensors: BTreeMap<String, Tensor>,
+    /// Those that were asked for: what no kind asks for has no effect.
+    used: RefCell<BTreeSet<String>>,
+}
+
+impl FromIterator<(String, Tensor)> for Parts {
+    fn from_iter<I: IntoIterator<Item = (String, Tensor)>>(tensors: I) -> Self {
+        Parts { tensors: tensors.into_iter().collect(), used: RefCell::default() }
+    }
+}
 
 impl Parts {
     pub fn get(&self, part: &str) -> Option<&Tensor> {
-        self.0.get(part)
+        let tensor = self.tensors.get(part)?;
+        self.used.borrow_mut().insert(part.to_owned());
+        Some(tensor)
     }
 
-    fn has(&self, parts: &[&str]) -> bool {
-        parts.iter().all(|part| self.0.contains_key(*part))
+    pub fn has(&self, parts: &[&str]) -> bool {
+        parts.iter().all(|part| self.tensors.contains_key(*part))
+    }
+
+    /// The names of what was asked for.
+    pub fn used(&self) -> BTreeSet<String> {
+        self.used.borrow().clone()
     }
 
     /// The rank that `alpha` is divided by.
@@ -280,7 +298,7 @@ pub(super) fn is_known(part: &str) -> bool {
 
 /// The update that `parts` make of a weight of shape `target`; `None` when they are of no known kind.
 pub(super) fn read(parts: &Parts, target: &[usize], as_meant: bool) -> Option<Read> {
-    let has = |part: &str| parts.get(part).is_some();
+    let has = |part: &str| parts.has(&[part]);
     let kind = if as_meant { Kind::as_meant(has, target) } else { Kind::of_parts(has, target) };
     let read = match kind? {
         Kind::Lora | Kind::Locon => lora::read,

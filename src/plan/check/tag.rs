@@ -504,6 +504,22 @@ pub fn unmatched_keys(name: &str, unmatched: usize, all: usize, example: &str) -
     ))
 }
 
+/// Tensors of the LoRA `name` that belong to a module and have no effect there: their number, and one of them.
+pub fn left_out_parts(name: &str, count: usize, example: &str) -> Diagnostic {
+    let example = example.escape_debug();
+    let said = Diagnostic::new(
+        code::LEFT_OUT_PARTS,
+        say!(
+            "{count} tensors of `{name}` have no effect beside the others of their modules",
+            "`{name}` のテンソル {count} 個は、同じモジュールのほかのテンソルがあるため効果がありません"
+        ),
+    );
+    said.note(say!("for example `{example}`", "たとえば `{example}`")).help(say!(
+        "a module may be of one kind only, and a bias needs a layer that has one",
+        "一つのモジュールの種類は一つだけです。バイアスはバイアスのある層にだけ効きます"
+    ))
+}
+
 /// A LoRA some of whose modules do not scale in proportion to block weights, and why.
 pub fn nonlinear_kind(name: &str, why: &Text, modules: usize) -> Diagnostic {
     let message = say!(

@@ -90,9 +90,9 @@ pub struct Found {
 
 /// What all changes together have to gain at least.
 const TOGETHER: f64 = 0.2;
-/// How much of what should go has to come back at least where a guilty block is raised again. What a block draws that should stay moves
-/// colours and lines a little, too.
-const BACK: f64 = 0.15;
+/// How much of what should go has to come back at least where a block is raised again, times its guilt: next to a worse block little comes
+/// back with one that does much alone, and what a block draws that should stay moves colours and lines a little, too.
+const BACK: f64 = 0.08;
 /// What has to be gained at least by blocks that are more than whole, and by changes in some of the steps alone.
 pub const LEAST: f64 = 0.08;
 /// Blocks that are lowered together at most.
@@ -114,7 +114,8 @@ struct Search<'a, E> {
 pub fn search<'a, E>(alone: &[Alone], measure: &'a mut Measure<'a, E>) -> Result<Option<Found>, E> {
     let mut order: Vec<&Alone> = alone.iter().filter(|a| a.room.least < a.room.whole && a.guilt >= 1.0).collect();
     order.sort_by(|p, q| q.guilt.total_cmp(&p.guilt));
-    let mut guilty: Vec<Room> = order.into_iter().take(MOST).map(|one| one.room).collect();
+    order.truncate(MOST);
+    let mut guilty: Vec<Room> = order.iter().map(|one| one.room).collect();
     if guilty.is_empty() {
         return Ok(None);
     }
@@ -122,8 +123,8 @@ pub fn search<'a, E>(alone: &[Alone], measure: &'a mut Measure<'a, E>) -> Result
     let Some(score) = measure(&weights, Thirds::ALL)? else { return Ok(None) };
     let best = Trial { weights, thirds: Thirds::ALL, score };
     let mut search = Search { measure, trials: vec![best.clone()], best };
-    for room in guilty.clone().into_iter().rev() {
-        search.raise(room, &mut guilty)?;
+    for one in order.into_iter().rev() {
+        search.raise(one, &mut guilty)?;
     }
     search.above(alone, &guilty)?;
     let helps = search.best.score.helps();
@@ -151,13 +152,13 @@ impl<E> Search<'_, E> {
     }
 
     /// Raises a block again where it is not needed.
-    fn raise(&mut self, room: Room, guilty: &mut Vec<Room>) -> Result<(), E> {
+    fn raise(&mut self, Alone { room, guilt, .. }: &Alone, guilty: &mut Vec<Room>) -> Result<(), E> {
         if guilty.len() == 1 {
             return Ok(());
         }
         let weights = self.best.weights.iter().copied().filter(|(block, _)| *block != room.block).collect();
         if let Some(trial) = self.tries(weights, Thirds::ALL)?
-            && self.best.score.gone - trial.score.gone < BACK
+            && (self.best.score.gone - trial.score.gone) * guilt < BACK
         {
             self.best = trial;
             guilty.retain(|other| other.block != room.block);

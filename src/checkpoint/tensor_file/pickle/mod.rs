@@ -42,11 +42,18 @@ pub(super) struct Storage {
     pub count: u64,
 }
 
-/// A text: where it stands in the pickle.
+/// A text: where it stands in the pickle. A pickle is no longer than 32 bits count, and a value takes 16 bytes with them.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Text {
-    start: usize,
-    end: usize,
+    start: u32,
+    end: u32,
+}
+
+impl Text {
+    fn of(start: usize, end: usize) -> Value {
+        let place = u32::try_from(start).and_then(|start| Ok(Text { start, end: u32::try_from(end)? }));
+        place.map_or(Value::Ignored, Value::Text)
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -107,7 +114,10 @@ impl<'b> Pickle<'b> {
 
     pub fn text(&self, text: Text) -> &'b str {
         // Texts are checked when they are made.
-        self.bytes.get(text.start..text.end).and_then(|b| std::str::from_utf8(b).ok()).unwrap_or_default()
+        self.bytes
+            .get(text.start as usize..text.end as usize)
+            .and_then(|b| std::str::from_utf8(b).ok())
+            .unwrap_or_default()
     }
 
     pub fn list(&self, value: Value) -> Option<&[Value]> {
@@ -266,14 +276,14 @@ impl<'b> Pickle<'b> {
                 let end = self.at - 1;
                 let quoted = code == b'S' && line.len() >= 2 && line.starts_with(['\'', '"']);
                 let margin = usize::from(quoted);
-                self.push(Value::Text(Text { start: end - line.len() + margin, end: end - margin }));
+                self.push(Text::of(end - line.len() + margin, end - margin));
                 return Ok(());
             }
         };
         let start = self.at;
         let bytes = self.take_slice(length)?;
         let is_text = std::str::from_utf8(bytes).is_ok() && !matches!(code, b'C' | b'B' | 0x8e);
-        self.push(if is_text { Value::Text(Text { start, end: self.at }) } else { Value::Ignored });
+        self.push(if is_text { Text::of(start, self.at) } else { Value::Ignored });
         Ok(())
     }
 

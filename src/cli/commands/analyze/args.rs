@@ -29,8 +29,8 @@ pub struct AnalyzeArgs {
         long,
         help = tell(
             "12ALL, 17ALL, 20ALL, 26ALL, or block lists separated by commas: IN04,IN05-IN07,NOT M00 [default: 12ALL for SDXL, 17ALL for \
-             SD1]",
-            "12ALL・17ALL・20ALL・26ALL、またはコンマで区切ったブロックの並び: IN04,IN05-IN07,NOT M00 [既定: SDXL は 12ALL、SD1 は 17ALL]"
+             SD1, and other blocks in which the LoRA has weights]",
+            "12ALL・17ALL・20ALL・26ALL、またはコンマで区切ったブロックの並び: IN04,IN05-IN07,NOT M00 [既定: SDXL は 12ALL、SD1 は 17ALL と、LoRA に重みのあるほかのブロック]"
         ),
     )]
     pub blocks: Option<String>,
