@@ -24,7 +24,6 @@ use crate::say;
 use crate::study::analyzer_prompt::tags_behind;
 pub use crate::study::atlas::{Atlas, compare};
 use crate::study::atlas::{Block, Measure, Named, PARTS, read};
-use crate::study::report::Work;
 use crate::study::tune::{Attribute, Look};
 
 /// What is asked for.
@@ -107,7 +106,7 @@ pub fn atlas(
     let seed = |n: usize| subject.seed().saturating_add(i64::try_from(n).unwrap_or(i64::MAX));
     let scene = |text: &String, n| Scene { prompt: text.clone(), seed: seed(n) };
     let scenes = texts.iter().flat_map(|text| (0..wish.seeds).map(move |n| scene(text, n))).collect();
-    let easel = Easel { renderer, model: &subject.model, cells: folder.cells(), sink, work: Work::default() };
+    let easel = Easel::new(renderer, &subject.model, folder.cells(), sink);
     let mut easel = Drawing { easel, subject: &subject, lora, scenes, steps, parts };
     let atlas = folder.outcome(easel.draw(&folder, wish.language))?;
     folder.write("atlas", &atlas, &atlas.page(&mut |name| read_cell(&folder.path(name)))?)?;

@@ -122,6 +122,22 @@ pub enum Event<'a> {
     Failed { job: &'a Job, error: &'a Error, done: usize, of: usize },
 }
 
+impl Event<'_> {
+    /// The same where `before` pictures came before these jobs, and `expected` are expected in all.
+    pub fn within(self, before: usize, expected: usize) -> Self {
+        let all = |of: usize| (before + of).max(expected);
+        match self {
+            Event::Begin { job, number, of, file } => Event::Begin { job, number: before + number, of: all(of), file },
+            Event::There { job, file, done, of } => Event::There { job, file, done: before + done, of: all(of) },
+            Event::Done { job, kept, picture, done, of } => {
+                Event::Done { job, kept, picture, done: before + done, of: all(of) }
+            }
+            Event::Failed { job, error, done, of } => Event::Failed { job, error, done: before + done, of: all(of) },
+            other => other,
+        }
+    }
+}
+
 /// What whoever watches wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Flow {

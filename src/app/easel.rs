@@ -25,14 +25,26 @@ pub struct Easel<'a> {
     pub sink: &'a mut dyn Sink,
     /// What it has cost in this run.
     pub work: Work,
+    /// Pictures that were asked for before, and that are expected in all: whoever watches is told of the whole study.
+    before: usize,
+    expected: usize,
 }
 
-impl Easel<'_> {
+impl<'a> Easel<'a> {
+    pub fn new(renderer: &'a mut dyn Renderer, model: &'a ModelFiles, cells: PathBuf, sink: &'a mut dyn Sink) -> Self {
+        Easel { renderer, model, cells, sink, work: Work::default(), before: 0, expected: 0 }
+    }
+
+    /// Says that about so many pictures are still to come.
+    pub fn expect(&mut self, pictures: usize) {
+        self.expected = self.before + pictures;
+    }
+
     /// Draws what is not there yet; gives the files.
     pub fn draw(&mut self, plans: Vec<(String, Plan)>) -> Result<Vec<PathBuf>> {
         let jobs = self.jobs(plans)?;
         self.renderer.fits(&jobs)?;
-        let (work, outer) = (&mut self.work, &mut *self.sink);
+        let (work, outer, before, expected) = (&mut self.work, &mut *self.sink, self.before, self.expected);
         let mut count = |event: Event<'_>| {
             match &event {
                 Event::Engine(engine::Event::Predicted { .. }) => work.evaluations += 1,
@@ -40,10 +52,11 @@ impl Easel<'_> {
                 Event::Done { .. } => work.drawn += 1,
                 _ => {}
             }
-            outer.event(event)
+            outer.event(event.within(before, expected))
         };
         let order: Vec<usize> = (0..jobs.len()).collect();
         let outcome = draw(&jobs, &order, self.renderer, &mut Cells::new(&self.cells)?, &mut count)?;
+        self.before += jobs.len();
         some_failed(&outcome, jobs.len())?;
         outcome.files.into_iter().map(|file| file.ok_or_else(missing)).collect()
     }

@@ -54,6 +54,7 @@ mod source;
 mod store;
 mod studio;
 mod subject;
+mod surprising;
 pub mod tune;
 pub mod upscale;
 mod user_config;

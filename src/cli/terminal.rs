@@ -24,12 +24,14 @@ impl Terminal {
         text.in_language(self.language)
     }
 
-    /// Prints a line of the result.
+    /// Prints a line of the result. A program gets names as they are, and a person those that a terminal does not act on.
     pub fn line(&self, text: impl std::fmt::Display) -> CommandResult {
         let mut out = std::io::stdout().lock();
         // Whoever drives this program waits for the line.
         let text = text.to_string();
-        written(writeln!(out, "{}", inert(&text)).and_then(|()| out.flush()))
+        let shown = inert(&text);
+        let shown = if out.is_terminal() { escaped(&shown).into() } else { shown };
+        written(writeln!(out, "{shown}").and_then(|()| out.flush()))
     }
 
     /// Prints a sentence of the result, whatever stands in the files that it tells of.

@@ -56,11 +56,11 @@ fn each_distinct_picture_is_drawn_once_and_text_is_encoded_once() {
     assert!(!html.contains("src=\"cells"), "the page needs no other file");
     // Where it lies in its folder, pictures grow to the files there.
     let grown: Vec<&str> = html.split("data-file=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
-    assert_eq!(grown.len(), 2 + 2 * 11);
+    assert_eq!(grown.len(), 2 + 2 * 12);
     assert!(grown.iter().all(|file| s.path("lbw-analysis").join(file).is_file()), "{grown:?}");
     assert!(html.contains("<html lang=en>"));
     let csv = s.text("lbw-analysis/analysis.csv");
-    assert_eq!(csv.lines().count(), 13);
+    assert_eq!(csv.lines().count(), 14);
 }
 
 #[test]

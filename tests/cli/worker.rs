@@ -175,6 +175,27 @@ fn an_analysis_is_told_as_it_goes() {
     assert!(s.names("out/study").contains(&"analysis.html".to_owned()));
 }
 
+/// A search draws in many turns, and is told as one piece of work.
+#[test]
+fn a_search_is_counted_from_its_first_picture_to_its_last() {
+    let s = Sandbox::new();
+    let request = json!({
+        "prompt": "red house <lora:night:1>", "steps": 4, "width": 64, "height": 64, "seed": 1, "sampler_name": "Euler a"
+    });
+    let wish = json!({ "toward": ["base-colors"], "seeds": 1, "budget": 60, "folder": "found" });
+    let events = worker(&s, 0, format!("{}\n", json!({ "request": request, "tune": wish })).as_bytes());
+    let pictures = events.iter().filter(|e| e["event"] == "picture");
+    let counted: Vec<(u64, u64)> =
+        pictures.map(|e| (e["number"].as_u64().unwrap(), e["of"].as_u64().unwrap())).collect();
+    assert!(counted.len() > 20 && counted.is_sorted_by(|p, q| p.0 < q.0), "{counted:?}");
+    assert!(counted.iter().all(|(number, of)| number <= of), "{counted:?}");
+    let (number, of) = counted.last().unwrap();
+    assert!(of - number <= 1, "{counted:?}");
+    // The blocks without attention are searched, too.
+    let report = &events.last().unwrap()["report"];
+    assert!(report["blocks"].as_array().unwrap().iter().any(|block| block["id"] == "OUT08"), "{report}");
+}
+
 /// Whoever has more machines draws the cells there, and puts them where the study looks for them.
 #[test]
 fn the_cells_of_a_study_may_be_drawn_by_others() {

@@ -16,7 +16,7 @@ use crate::image_io;
 use crate::plan::Plan;
 use crate::study::analyzer::{AnalysisPlan, Comparison, Table};
 use crate::study::metrics::{Change, Measured};
-use crate::study::report::{Pictures, References, Work};
+use crate::study::report::{Pictures, References};
 use crate::study::suggest::Errors;
 use crate::study::words::Idle;
 
@@ -66,7 +66,7 @@ impl<'a> Drawing<'a> {
         wish: &'a Wish,
         sink: &'a mut dyn Sink,
     ) -> Self {
-        let easel = Easel { renderer, model: &subject.model, cells: folder.cells(), sink, work: Work::default() };
+        let easel = Easel::new(renderer, &subject.model, folder.cells(), sink);
         let (changing, seeds) = Default::default();
         Drawing { easel, subject, folder, wish, changing, seeds }
     }

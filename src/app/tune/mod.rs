@@ -23,7 +23,6 @@ use super::subject::{BASE, Subject};
 use crate::diagnostic::{Language, Text, code};
 use crate::infotext::looks_like_infotext;
 use crate::say;
-use crate::study::report::Work;
 use crate::study::tune::{Alone, Block, Report, Room, search};
 pub use crate::study::tune::{Bound, Goals};
 pub use fields::Fields;
@@ -105,7 +104,7 @@ pub fn tune(
     subject.reference = subject.vector(changed.map(|room| (blocks[room.block], room.whole)))?;
     let folder = Folder::open(&wish.output, &json!({ "prompts": texts }), &mut subject, sink)?;
     let scenes = Scenes::new(&subject, &texts, wish.seeds, &wish.verify_prompts);
-    let easel = Easel { renderer, model: &subject.model, cells: folder.cells(), sink, work: Work::default() };
+    let easel = Easel::new(renderer, &subject.model, folder.cells(), sink);
     let mut trials = folder.outcome(Trials::new(easel, &subject, wish, &folder))?;
     let mut report = folder.outcome(run(&mut trials, &scenes, &rooms, in_steps))?;
     let Trials { easel, .. } = trials;

@@ -17,7 +17,9 @@ use crate::app::subject::{Subject, name_of};
 use crate::diagnostic::code;
 use crate::image_io::{Rgb, read_picture};
 use crate::say;
-use crate::study::tune::{Alone, Beside, Look, Reading, Report, Room, Scale, Score, Thirds, Trial, Tried, Weights};
+use crate::study::tune::{
+    Alone, Beside, Look, Reading, Report, Room, Scale, Score, TRIALS, Thirds, Trial, Tried, Weights,
+};
 
 /// Whole pictures of each scene that the verification compares with: base and whole LoRA.
 pub const REFERENCES: usize = 2;
@@ -89,6 +91,7 @@ impl<'a> Trials<'a> {
             return Err(Error::words(code::STUDY, message));
         }
         self.most = u64::from(budget) * whole - verification;
+        self.easel.expect(few * (REFERENCES + blocks + TRIALS) + (scenes * u64::from(FOR_ONE_SCENE)) as usize);
         Ok(())
     }
 

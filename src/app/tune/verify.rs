@@ -27,6 +27,7 @@ pub fn variants(trials: &mut Trials, scenes: &Scenes, rooms: &[Room], found: &Fo
     let count = ((left / for_one_scene as f64) as usize).clamp(1, scenes.others.len());
     let scenes: Vec<Scene> = scenes.others.iter().take(count).cloned().collect();
     let steps = trials.subject.whole_steps();
+    trials.easel.expect(scenes.len() * for_one_scene);
     let references = trials.references(&scenes, steps)?;
     trials.verified = scenes.iter().map(|scene| (scene.prompt.clone(), scene.seed)).collect();
     let mut drawn = Vec::new();

@@ -14,5 +14,5 @@ pub use goal::{Attribute, Bound, Goals, Target, Wanted};
 pub use look::{Beside, Look, Seen, distance};
 pub use report::{Block, Report, Shown, Strength, Tried, Variant};
 pub use score::{Reading, Scale, Score, least};
-pub use search::{Alone, Found, Room, Thirds, Trial, Weights, search};
+pub use search::{Alone, Found, Room, TRIALS, Thirds, Trial, Weights, search};
 pub use verified::{Interval, Measured as Verified, interval};

@@ -100,6 +100,9 @@ const MOST: usize = 4;
 /// Blocks that may be more than whole and are tried so.
 const ABOVE: usize = 2;
 
+/// Vectors that are tried on each scene, where nothing may be more than whole; fewer where few blocks are guilty.
+pub const TRIALS: usize = 1 + MOST + Thirds::PARTS.len();
+
 /// Tries weights in some thirds of the steps; gives nothing when no more pictures may be drawn.
 pub type Measure<'a, E> = dyn FnMut(&Weights, Thirds) -> Result<Option<Score>, E> + 'a;
 
