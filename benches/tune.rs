@@ -1,5 +1,5 @@
 //! How well `lbw tune` finds what was planted, and what it costs. Minutes, so it is no test: `cargo bench --bench tune -- FIRST LAST`
-//! takes the planted LoRAs of these numbers (0 39); 0 to 23 were looked at while the search was made, later ones were not.
+//! takes the planted LoRAs of these numbers (0 39); 0 to 23 and 200 to 239 were looked at while the search was made, others not.
 //! `cargo bench --bench tune -- parts` shows instead what the judge sees of each part alone, and what is left of the motifs without
 //! blocks; `-- regret FIRST LAST` what the suggestions gain of what the best vector of a grid does.
 //!

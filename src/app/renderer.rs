@@ -133,6 +133,10 @@ impl Studios {
 
     /// The studio of `model`. Weights are read when the first picture needs them.
     pub fn get(&mut self, model: &ModelFiles) -> Result<&mut Studio> {
+        // One that was cut short is opened again: it may be whole by now.
+        if self.open.get(model).is_some_and(Studio::is_changed) {
+            self.open.remove(model);
+        }
         match self.open.entry(model.clone()) {
             std::collections::hash_map::Entry::Occupied(studio) => Ok(studio.into_mut()),
             std::collections::hash_map::Entry::Vacant(place) => {

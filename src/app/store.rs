@@ -8,10 +8,11 @@ use image::RgbImage;
 
 use super::draw::{Job, Kept, Look, Store};
 use super::error::{Error, Result};
-use super::studio::Picture;
+use super::studio::{Picture, json};
 use crate::diagnostic::code;
 use crate::files;
-use crate::image_io::{self, Existing};
+use crate::image_io::{self, Existing, Rgb};
+use crate::plan::Start;
 use crate::say;
 
 /// One file, or numbered files in a folder.
@@ -185,7 +186,7 @@ impl Store for Cells {
     fn look(&mut self, job: &Job) -> Result<Look> {
         let file = self.files.entry(job.id.clone());
         let file = file.or_insert_with(|| self.folder.join(cell_name(job))).clone();
-        if self.whole.contains(&file) || read_cell(&file).is_ok() {
+        if self.whole.contains(&file) || is_cell_of(&file, job) {
             self.whole.insert(file.clone());
             return Ok(Look::There(file));
         }
@@ -200,15 +201,19 @@ impl Store for Cells {
     }
 }
 
+/// Whether the whole picture of a job lies there: one that says so, and has its size. A name alone is easily given.
+fn is_cell_of(file: &Path, job: &Job) -> bool {
+    // Where a pipe lies there, nobody waits for it.
+    let Some(text) = files::open(file).ok().and_then(|_| image_io::read_text(file).ok()) else { return false };
+    // What is drawn into a part of a picture has the size of that.
+    let has_size = matches!(job.plan.first.start, Start::Picture { .. }) || text.size == Some(job.plan.size());
+    has_size && text.plan.as_deref() == Some(&json(&job.plan)) && read_cell(file).is_ok()
+}
+
 /// The picture of a cell. An error where it is absent or damaged.
 pub fn read_cell(path: &Path) -> Result<RgbImage> {
-    // Where a pipe lies there, nobody waits for it.
-    drop(files::open(path).map_err(|e| Error::reading(path, &e))?);
-    let image = image::open(path).map_err(|e| {
-        let path = path.display();
-        Error::file(code::UNUSABLE_FILE, say!("{path}: {e}", "{path}: {e}"))
-    })?;
-    Ok(image.to_rgb8())
+    let Rgb { width, height, bytes } = image_io::read_picture(path)?;
+    Ok(RgbImage::from_raw(width as u32, height as u32, bytes).unwrap_or_default())
 }
 
 /// The PNGs in `folder` whose name ends in an id.

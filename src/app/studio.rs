@@ -131,6 +131,11 @@ impl Picture {
 }
 
 impl Studio {
+    /// Whether the checkpoint's file is another one than when it was opened.
+    pub fn is_changed(&self) -> bool {
+        self.engine.checkpoint().file().is_changed()
+    }
+
     /// Opens `model` with the LoRAs and embeddings of `session`; also what is surprising about it. Weights are read when they
     /// are first used.
     pub fn open(model: &ModelFiles, session: &Session, settings: &EngineSettings) -> Result<(Self, Vec<Diagnostic>)> {

@@ -63,7 +63,8 @@ impl UserConfig {
         let text = read_text(path)?;
         let source = Source::new(path.display().to_string(), text.as_str());
         if is_crowded_toml(&text) {
-            let message = say!("more than {VALUES} values", "{VALUES} 個を超える値があります");
+            let name = path.display();
+            let message = say!("{name}: more than {VALUES} values", "{name}: {VALUES} 個を超える値があります");
             return Err(Error::refused(vec![Diagnostic::new(code::BAD_CONFIG, message).within(&source)]));
         }
         let table: Map<String, Value> = match toml::from_str(&text) {

@@ -18,9 +18,18 @@ impl Shard {
 
     /// What a job scheduler says in the environment: SLURM's array tasks, or Kubernetes' index with `count` from the user.
     pub fn from_environment(count: Option<usize>, variable: impl Fn(&str) -> Option<String>) -> Result<Self, Text> {
-        let number = |name: &str| variable(name).and_then(|v| v.trim().parse::<usize>().ok());
-        let (index, found) = if let Some(id) = number("SLURM_ARRAY_TASK_ID") {
-            let first = number("SLURM_ARRAY_TASK_MIN").unwrap_or(0);
+        let number = |name: &str| -> Result<Option<usize>, Text> {
+            let Some(value) = variable(name) else { return Ok(None) };
+            let wrong = |_| {
+                say!(
+                    "{name} is `{value}`, which is no number of a shard",
+                    "{name} の `{value}` は分割の番号ではありません"
+                )
+            };
+            value.trim().parse().map(Some).map_err(wrong)
+        };
+        let (index, found) = if let Some(id) = number("SLURM_ARRAY_TASK_ID")? {
+            let first = number("SLURM_ARRAY_TASK_MIN")?.unwrap_or(0);
             (
                 id.checked_sub(first).ok_or_else(|| {
                     say!(
@@ -28,9 +37,9 @@ impl Shard {
                         "SLURM_ARRAY_TASK_ID が SLURM_ARRAY_TASK_MIN より小さい値です"
                     )
                 })?,
-                number("SLURM_ARRAY_TASK_COUNT"),
+                number("SLURM_ARRAY_TASK_COUNT")?,
             )
-        } else if let Some(index) = number("JOB_COMPLETION_INDEX") {
+        } else if let Some(index) = number("JOB_COMPLETION_INDEX")? {
             (index, None)
         } else {
             return Err(say!(
@@ -86,6 +95,13 @@ mod tests {
 
     fn none(_: &str) -> Option<String> {
         None
+    }
+
+    #[test]
+    fn numbers_that_are_none_are_told() {
+        let huge = |name: &str| (name == "SLURM_ARRAY_TASK_ID").then(|| "99999999999999999999".to_owned());
+        let why = Shard::parse("auto/4", huge).unwrap_err().to_string();
+        assert!(why.contains("SLURM_ARRAY_TASK_ID is `99999999999999999999`"), "{why}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! From what one pass has drawn to what the next one draws over, at its size (hires. fix).
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 
 use super::event::watched;
 use super::image::{from_rgb8, to_rgb8};
@@ -74,7 +74,11 @@ impl Engine {
         super::event::tell(observer, Event::Decoding { part: 0, of: self.vae.parts() })?;
         let mut decoding = watched(observer, |part, of| Event::Decoding { part, of });
         let decoded: Result<Tensor, ModelError> = self.vae.decode(latent, &mut Watch::new(&mut decoding));
-        Ok(to_rgb8(&decoded?)?)
+        let decoded = decoded?;
+        match decoded.sum_all()?.to_dtype(DType::F32)?.to_scalar::<f32>()?.is_finite() {
+            true => Ok(to_rgb8(&decoded)?),
+            false => Err(EngineError::NanPicture),
+        }
     }
 }
 

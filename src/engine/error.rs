@@ -55,6 +55,8 @@ pub enum EngineError {
     NanLatent {
         step: usize,
     },
+    /// What the VAE makes of the latent is no number.
+    NanPicture,
     #[error(transparent)]
     Sampling(crate::sampling::Error),
     Tensor(#[from] candle_core::Error),
@@ -136,6 +138,10 @@ impl Said for EngineError {
             EngineError::NanLatent { step } => say!(
                 "the latent is not a number at step {step}; the checkpoint, a LoRA or the CFG scale drove it out of range",
                 "ステップ {step} で潜在画像が数値でなくなりました (NaN)。チェックポイント、LoRA、CFG スケールのどれかのため範囲を超えました"
+            ),
+            EngineError::NanPicture => say!(
+                "the VAE makes no numbers of the latent: its own are broken, or the latent is far out of range",
+                "VAE が潜在画像を数値にできません。VAE の数値が壊れているか、潜在画像が範囲を大きく外れています"
             ),
             EngineError::Sampling(error) => error.said(),
             EngineError::Tensor(error) => error.said(),

@@ -22,7 +22,7 @@ pub(super) struct Shared<'a> {
     observer: RefCell<Observer<'a>>,
     /// The step that webui's extensions see: the one last reported.
     sampling_step: Cell<usize>,
-    /// The last step, and the sum of its latent.
+    /// The last step, and the sum of the latent that it began with.
     last: RefCell<Option<(usize, Tensor)>>,
 }
 
@@ -41,9 +41,11 @@ impl<'a> Shared<'a> {
         self.tell(event).map_err(Error::caller)
     }
 
-    /// Refuses what the last step made, where it is no number.
-    pub(super) fn end(&self) -> Result<(), Error> {
-        self.last.take().map_or(Ok(()), is_number)
+    /// Refuses what the last step began with, and the `latent` that it made, where they are no numbers.
+    pub(super) fn end(&self, latent: &Tensor) -> Result<(), Error> {
+        let Some((index, sum)) = self.last.take() else { return Ok(()) };
+        is_number((index, sum))?;
+        is_number((index, latent.sum_all()?.to_dtype(DType::F32)?))
     }
 
     fn ask(&self, event: Event<'_>) -> ControlFlow<()> {
@@ -56,9 +58,9 @@ impl<'a> Shared<'a> {
 }
 
 fn is_number((index, sum): (usize, Tensor)) -> Result<(), Error> {
-    match sum.to_scalar::<f32>()?.is_nan() {
-        true => Err(Error::caller(EngineError::NanLatent { step: index + 1 })),
-        false => Ok(()),
+    match sum.to_scalar::<f32>()?.is_finite() {
+        true => Ok(()),
+        false => Err(Error::caller(EngineError::NanLatent { step: index + 1 })),
     }
 }
 

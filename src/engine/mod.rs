@@ -439,7 +439,7 @@ impl Engine {
             start,
         };
         let latent = sample(run, &mut |step| shared.step(&step, steps))?;
-        shared.end()?;
+        shared.end(&latent)?;
         Ok(latent)
     }
 

@@ -46,6 +46,8 @@ pub const JOB: usize = 16 << 20;
 
 /// The texts of one picture together, unpacked, in bytes. Graphs of ComfyUI reach 2 MB.
 pub const PICTURE_TEXT: usize = 16 << 20;
+/// Fields of an infotext. webui with many extensions writes a hundred.
+pub const INFOTEXT_FIELDS: usize = 1 << 10;
 /// A block that is no text: EXIF, a colour profile, in bytes. Profiles of printers reach 3 MB.
 pub const PICTURE_BLOCK: usize = 4 << 20;
 /// Directories and fields of an EXIF block.

@@ -21,26 +21,46 @@ const WHITE: [u8; 3] = [255; 3];
 
 /// The picture at `path` (PNG, JPEG or WebP) upright, as RGB; what is transparent becomes white, as in webui.
 pub fn read_picture(path: &Path) -> Result<Rgb, Error> {
-    Ok(read_picture_with_alpha(path)?.flattened(WHITE))
+    Ok(opaque(decode_file(path)?))
 }
 
 /// The same with its transparency.
 pub fn read_picture_with_alpha(path: &Path) -> Result<Rgba, Error> {
-    let failed = |source| Error::Read { path: path.to_path_buf(), source };
-    decode(path, BufReader::new(files::open_named(path).map_err(failed)?))
+    Ok(with_alpha(decode_file(path)?))
 }
 
 /// The same of bytes that somebody sent. They are called `name`.
 pub fn picture_of_bytes(name: &str, bytes: &[u8]) -> Result<Rgb, Error> {
-    Ok(picture_of_bytes_with_alpha(name, bytes)?.flattened(WHITE))
+    Ok(opaque(decode(Path::new(name), Cursor::new(bytes))?))
 }
 
 /// The same with its transparency.
 pub fn picture_of_bytes_with_alpha(name: &str, bytes: &[u8]) -> Result<Rgba, Error> {
-    decode(Path::new(name), Cursor::new(bytes))
+    Ok(with_alpha(decode(Path::new(name), Cursor::new(bytes))?))
 }
 
-fn decode(path: &Path, mut file: impl BufRead + Seek) -> Result<Rgba, Error> {
+fn with_alpha(image: DynamicImage) -> Rgba {
+    let rgba = image.into_rgba8();
+    let (width, height) = (rgba.width() as usize, rgba.height() as usize);
+    Rgba { width, height, bytes: rgba.into_raw() }
+}
+
+/// On white. A picture of 64 megapixels without transparency is not copied for it.
+fn opaque(image: DynamicImage) -> Rgb {
+    if image.color().has_alpha() {
+        return with_alpha(image).flattened(WHITE);
+    }
+    let rgb = image.into_rgb8();
+    let (width, height) = (rgb.width() as usize, rgb.height() as usize);
+    Rgb { width, height, bytes: rgb.into_raw() }
+}
+
+fn decode_file(path: &Path) -> Result<DynamicImage, Error> {
+    let failed = |source| Error::Read { path: path.to_path_buf(), source };
+    decode(path, BufReader::new(files::open_named(path).map_err(failed)?))
+}
+
+fn decode(path: &Path, mut file: impl BufRead + Seek) -> Result<DynamicImage, Error> {
     let read = |source| Error::Read { path: path.to_path_buf(), source };
     let damaged = |memory| move |e| Error::Damaged { path: path.to_path_buf(), what: undecodable(&e, memory) };
     let (width, height) = size(path, &mut file)?;
@@ -66,9 +86,7 @@ fn decode(path: &Path, mut file: impl BufRead + Seek) -> Result<Rgba, Error> {
     let orientation = decoder.orientation().map_err(damaged(most))?;
     let mut image = DynamicImage::from_decoder(decoder).map_err(damaged(most))?;
     image.apply_orientation(orientation);
-    let rgba = image.into_rgba8();
-    let (width, height) = (rgba.width() as usize, rgba.height() as usize);
-    Ok(Rgba { width, height, bytes: rgba.into_raw() })
+    Ok(image)
 }
 
 /// Width and height of the picture at `path`, without its pixels.

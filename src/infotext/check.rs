@@ -9,6 +9,7 @@ use super::layout::{Layout, begins, is_known, narrow, without_markup};
 use super::parse::{FEWEST_PAIRS, pairs, whole_pairs};
 use super::paste::{NotUnderstood, Pasted, Why};
 use crate::diagnostic::{Diagnostic, Said, Source, Text, code};
+use crate::files::limits::INFOTEXT_FIELDS;
 use crate::plan::settings::table;
 use crate::plan::{Patch, Sampler, check};
 use crate::say;
@@ -45,6 +46,13 @@ pub fn paste(source: &Source) -> (Option<Pasted>, Vec<Diagnostic>) {
     }
     let mut found = mended(&layout, source);
     let pairs: Vec<_> = layout.parameters.iter().flat_map(|line| whole_pairs(line)).collect();
+    if pairs.len() > INFOTEXT_FIELDS {
+        let message = say!(
+            "an infotext of more than {INFOTEXT_FIELDS} fields",
+            "infotext の項目が {INFOTEXT_FIELDS} 個を超えています"
+        );
+        return (None, vec![Diagnostic::new(code::BAD_INFOTEXT, message).within(source)]);
+    }
     if pairs.iter().any(|(key, _)| *key == "Steps") {
         found.extend(pairs.iter().filter_map(|(key, value)| torn_or_unknown(key, value, source)));
         found.extend(layout.parameters.iter().flat_map(|line| left_over(line, source)));

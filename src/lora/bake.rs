@@ -60,8 +60,8 @@ impl Said for BakeError {
                 "`{module}` は {kind} です。同じ種類のファイルのままでは差分に重みを掛けられません"
             ),
             BakeError::NotFinite { module, weight } => say!(
-                "the weight of `{module}` is {weight}, which is not a finite number",
-                "`{module}` の重みは {weight} で、有限の数値ではありません"
+                "the weight of `{module}` is {weight}: a file cannot hold what that makes of it",
+                "`{module}` の重み {weight} では、結果をファイルに書ける数値になりません"
             ),
             BakeError::Exists { path } => {
                 let path = path.display();
@@ -146,17 +146,21 @@ fn scaled(
     if !module.is_linear() || matches!(module.kind(), Kind::Oft | Kind::Boft) {
         return Err(cannot());
     }
+    let too_large = || BakeError::NotFinite { module: module.name().to_owned(), weight };
     if let Some(scale) = group.parts.get("scale") {
-        return Ok((scale.clone(), Stored::number(module.scale() * weight)));
+        return Ok((scale.clone(), Stored::number(module.scale() * weight).ok_or_else(too_large)?));
     }
     if let (Some(rank), Some(alpha)) = (module.rank(), alpha_name(group)) {
-        return Ok((alpha, Stored::number(module.scale() * weight * rank as f64)));
+        return Ok((alpha, Stored::number(module.scale() * weight * rank as f64).ok_or_else(too_large)?));
     }
     let parts = ["lora_up.weight", "diff", "w_norm", "weight", "lokr_w1"];
     let tensor = parts.iter().find_map(|part| group.parts.get(*part)).ok_or_else(cannot)?;
     let values = file::read(file, tensor)?.to_dtype(DType::F32).and_then(|t| t.affine(weight, 0.0));
     let values = values.map_err(FileError::from)?;
     let bytes = values.flatten_all().and_then(|t| t.to_vec1::<f32>()).map_err(FileError::from)?;
+    if bytes.iter().any(|value| !value.is_finite()) {
+        return Err(too_large());
+    }
     let bytes = bytes.into_iter().flat_map(f32::to_le_bytes).collect();
     Ok((tensor.clone(), Stored::New { dtype: Dtype::F32, shape: values.dims().to_vec(), bytes }))
 }

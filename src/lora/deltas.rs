@@ -29,7 +29,7 @@ pub struct Deltas {
     pub blocks: Vec<BlockDeltas>,
     /// The share of each element in the sum of squares, largest first.
     pub elements: Vec<(&'static str, f64)>,
-    /// Modules of other kinds (LoHa, LoKr, DoRA, …), which are not measured.
+    /// Modules of other kinds (LoHa, LoKr, DoRA, …) or of the rank of a large layer, which are not measured.
     pub unmeasured: usize,
 }
 
@@ -50,6 +50,9 @@ pub struct BlockDeltas {
     /// alpha / rank, least and greatest.
     pub scale: (f64, f64),
 }
+
+/// Modules of a higher rank on as large a layer are not measured. The layers of SDXL have rank 1280 at most.
+const WIDEST: usize = 2048;
 
 /// One module: Σσ², effective rank, scale.
 struct Measure {
@@ -123,6 +126,11 @@ fn measure(file: &TensorFile, group: &Group) -> std::result::Result<Option<Measu
         let values = read(name)?.flatten_all()?.to_dtype(DType::F64)?.to_vec1::<f64>()?;
         Ok(values.first().copied())
     };
+    // Its measures take the cube of the rank.
+    let is_wide = |name: &String| file.shape(name).is_some_and(|shape| shape.iter().take(2).all(|side| *side > WIDEST));
+    if is_wide(up) || is_wide(down) {
+        return Ok(None);
+    }
     let (up, down) = (read(up)?, read(down)?);
     let rank = down.dims().first().copied().unwrap_or(0);
     if rank == 0 || up.rank() < 2 || down.rank() < 2 || up.dims()[1..].iter().product::<usize>() != rank {

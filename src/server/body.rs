@@ -1,6 +1,7 @@
 //! Bodies of requests: never larger than allowed, never waited for without end.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -31,19 +32,46 @@ impl FromRequest<Arc<Server>> for Bytes {
         if length.is_some_and(|length: u64| length > most as u64) {
             return Err(too_large(most));
         }
-        let read = tokio::time::timeout(PATIENCE, whole(request.into_body(), most)).await;
+        let read = tokio::time::timeout(PATIENCE, whole(request.into_body(), most, &server.bodies)).await;
         read.unwrap_or_else(|_| Err(late())).map(Bytes)
     }
 }
 
-async fn whole(mut body: Body, most: usize) -> Result<Vec<u8>, Failure> {
-    let mut bytes = Vec::new();
+/// Bodies of the largest size that are read at one time. Requests with a picture have some MiB, and come one by one.
+const AT_ONCE: usize = 4;
+
+/// What of a body is in memory while the rest of it comes, as a part of what all of them have.
+struct Coming<'a> {
+    all: &'a AtomicUsize,
+    own: usize,
+}
+
+impl Coming<'_> {
+    /// Counts more, or refuses it.
+    fn take(&mut self, more: usize, most: usize) -> Result<(), Failure> {
+        self.own += more;
+        match self.all.fetch_add(more, Ordering::Relaxed) + more > most {
+            true => Err(Failure::new(StatusCode::SERVICE_UNAVAILABLE, "too many large bodies come at once; ask again")),
+            false => Ok(()),
+        }
+    }
+}
+
+impl Drop for Coming<'_> {
+    fn drop(&mut self) {
+        self.all.fetch_sub(self.own, Ordering::Relaxed);
+    }
+}
+
+async fn whole(mut body: Body, most: usize, all: &AtomicUsize) -> Result<Vec<u8>, Failure> {
+    let (mut bytes, mut coming) = (Vec::new(), Coming { all, own: 0 });
     while let Some(frame) = tokio::time::timeout(SILENCE, body.frame()).await.map_err(|_| late())? {
         let broken = |_| Failure::new(StatusCode::BAD_REQUEST, "the body is broken");
         let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
         if bytes.len() + data.len() > most {
             return Err(too_large(most));
         }
+        coming.take(data.len(), AT_ONCE * most)?;
         bytes.extend_from_slice(&data);
     }
     Ok(bytes)

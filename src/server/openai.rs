@@ -116,6 +116,7 @@ async fn draw(
     let is_url = fields.remove("response_format").is_some_and(|format| format == "url");
     translate(server, &mut fields, &mut warnings)?;
     let drawing = read(server, route, Value::Object(fields), Language::En).await?;
+    warnings.extend(drawing.found.iter().map(|found| found.message.to_string()));
     let prompts: Vec<String> = drawing.plans.iter().map(|plan| plan.first.prompt.clone()).collect();
     let waiting = Waiting::new(server, begin(server, drawing)?, is_url);
     let job = waiting.job.clone();
@@ -176,8 +177,9 @@ fn translate(server: &Server, fields: &mut Map<String, Value>, warnings: &mut Ve
     if !overrides.is_empty() {
         fields.insert("override_settings".to_owned(), overrides.into());
     }
-    // Its values are not those of webui's field of this name.
+    // Its values are not those of webui's field of this name; and who asks says nothing of the picture.
     fields.remove("style");
+    fields.remove("user");
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! What all requests share: files, options, jobs.
 
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -82,6 +83,8 @@ pub struct Server {
     pub log: Log,
     /// Room for those who listen to events.
     pub listeners: Arc<Semaphore>,
+    /// Bytes of the bodies that are coming.
+    pub bodies: AtomicUsize,
     places: Places,
     caller: Caller,
     engine: EngineSettings,
@@ -115,6 +118,7 @@ impl Server {
             started: clock::seconds(),
             id: drawn_seed(),
             listeners,
+            bodies: AtomicUsize::new(0),
             places,
             caller,
             engine,

@@ -8,6 +8,11 @@ use super::suggest::{Candidate, Errors, GAIN, Goal, KEPT};
 use crate::diagnostic::Text;
 use crate::say;
 
+/// A share in whole percent. 0 and −0 are one number.
+pub fn percent(share: f64) -> f64 {
+    (share * 100.0).round() + 0.0
+}
+
 /// Why a block changes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]

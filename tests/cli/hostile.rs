@@ -282,6 +282,31 @@ fn a_study_whose_folder_somebody_prepared() {
     let (_, err) = s.expect(3, &plot);
     assert!(err.contains("cells is a link"), "{err}");
     assert!(std::fs::read_dir(s.path("elsewhere")).unwrap().next().is_none());
+    // A picture is a cell's because it says so, and not because of its name.
+    let analysis = [
+        "analyze",
+        "red <lora:house:1>",
+        "--steps",
+        "1",
+        "--size",
+        "64x64",
+        "--seed",
+        "1",
+        "--blocks",
+        "IN04,OUT00",
+        "-o",
+        "w",
+    ];
+    s.expect(0, &analysis);
+    let names = s.names("w/cells").into_iter().filter(|name| !name.ends_with("-diff.png"));
+    let cells: Vec<_> = names.map(|name| format!("w/cells/{name}")).collect();
+    let own: Vec<_> = cells.iter().map(|cell| s.bytes(cell)).collect();
+    s.write(&cells[0], &own[1]);
+    s.write(&cells[1], &own[0]);
+    image::GrayImage::new(64, 64).save(s.path(&cells[2])).unwrap();
+    image::GrayImage::new(1, 1).save(s.path(&cells[3])).unwrap();
+    s.expect(0, &analysis);
+    assert!(cells.iter().zip(&own).all(|(cell, own)| s.bytes(cell) == *own));
     // A record that was cut says nothing of other plots.
     s.write("plot/xyz.json", "");
     let (_, err) = s.expect(3, &plot);

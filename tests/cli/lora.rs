@@ -54,6 +54,10 @@ fn what_a_file_cannot_say_is_refused() {
         assert!(err.contains(said), "{tag}: {err}");
     }
     s.expect(2, &["lora", "bake", "<lora:house:1>", "-o", "new.ckpt"]);
+    for (command, code) in [("bake", 2), ("merge", 3)] {
+        s.expect(code, &["lora", command, "<lora:house:1e300>", "-o", "new.safetensors"]);
+        assert!(!s.path("new.safetensors").exists());
+    }
     s.expect(0, &["lora", "bake", "<lora:house:0.5>", "-o", "new.safetensors"]);
     let (_, err) = s.expect(3, &["lora", "bake", "<lora:house:0.5>", "-o", "new.safetensors"]);
     assert!(err.contains("exists already"), "{err}");

@@ -70,3 +70,18 @@ fn text_mistakes_are_all_shown_and_nothing_is_drawn() {
     s.expect(2, &["pln"]);
     assert_eq!(s.names("."), [] as [&str; 0]);
 }
+
+/// What the last step makes is looked at as well as what it began with.
+#[test]
+fn no_numbers_are_no_picture() {
+    let s = Sandbox::new();
+    for (prompt, more) in [
+        ("red <lora:house:10000000000000000000000000000000000>", &["--steps", "1"][..]),
+        ("red", &["--steps", "1", "--cfg-scale", "1e38"]),
+        ("red", &["--steps", "2", "--cfg-scale", "1e38"]),
+    ] {
+        let small = ["txt2img", prompt, "--size", "64x64", "--seed", "1", "-o", "a.png"];
+        let (_, err) = s.expect(3, &[&small[..], more].concat());
+        assert!(err.contains("E0802") && err.contains("not a number") && !s.path("a.png").exists(), "{err}");
+    }
+}

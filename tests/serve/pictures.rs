@@ -274,4 +274,13 @@ fn tiles_and_a_second_checkpoint() {
     let second = json!({ "refiner_checkpoint": "second", "refiner_switch_at": 0.5 });
     assert!(drawn(second, "Refiner: second [") == refined);
     assert!(drawn(json!({}), "Model: first") == plain, "a request leaves something behind");
+    let model = |name: &str| server.sandbox.path(&format!("webui/models/Stable-diffusion/{name}.safetensors"));
+    // A checkpoint that is cut short is told, and drawn with when it is whole again.
+    let whole = std::fs::read(model("first")).unwrap();
+    std::fs::OpenOptions::new().write(true).open(model("first")).unwrap().set_len(5_000_000).unwrap();
+    let cut = server.post("/sdapi/v1/txt2img", &tiny(json!({ "prompt": "red circle" })));
+    assert!(cut.status != 200 && cut.text().contains("first.safetensors"), "{}", cut.text());
+    std::fs::write(model("new"), whole).unwrap();
+    std::fs::rename(model("new"), model("first")).unwrap();
+    assert!(drawn(json!({}), "Model: first") == plain);
 }

@@ -52,6 +52,20 @@ fn each_refusal_is_told_as_clients_know_it() {
             }
         }
     }
+    let many: String = (0..2000).map(|n| format!(", k{n}: v")).collect();
+    let infotext = format!("a\nSteps: 2, Sampler: Euler, CFG scale: 7, Seed: 1, Size: 64x64{many}");
+    for (path, body) in [
+        ("/lbw/v1/read", json!({ "infotext": infotext })),
+        ("/lbw/v1/batch", json!({ "name": "a.txt", "text": "a", "start": "true" })),
+        ("/lbw/v1/batch", json!({ "name": "a.txt", "text": 5 })),
+        ("/lbw/v1/batch", json!({ "name": "a.txt", "text": "a\u{0}b" })),
+        ("/lbw/v1/batch", json!({ "name": "a.txt", "texts": "a" })),
+        ("/lbw/v1/batch", json!([])),
+        ("/sdapi/v1/txt2img", json!({ "subseed_strength": 1e39 })),
+    ] {
+        let answer = server.post(path, &body);
+        assert_eq!(answer.status, 422, "{path} {body}: {}", answer.text());
+    }
     let broken = server.send("POST", "/sdapi/v1/txt2img", &[], b"{\"prompt\": ");
     assert_eq!((broken.status, broken.json()["detail"].is_array()), (422, true));
     assert_eq!(server.get("/sdapi/v1/progress")["state"]["job_count"], 0, "nothing of this was drawn");
@@ -92,6 +106,9 @@ fn what_is_switched_off_refuses_nothing() {
         "alwayson_scripts": off, "hr_upscaler": "ESRGAN_4x", "refiner_checkpoint": "None", "styles": ["", null, "nothing"],
         "mask_blur": 4, "inpainting_fill": 1, "face_restoration_model": "x", "url": "http://x", "clip_skip": 5, "session_hash": {},
     })));
+    let slip = info(&server.done("/sdapi/v1/txt2img", &tiny(json!({ "sampler": "Euler", "cfg_scal": 3 }))));
+    let warnings = slip["lbw"]["warnings"].to_string();
+    assert!(warnings.contains("there is no field `sampler`") && warnings.contains("`cfg_scal`"), "{warnings}");
     let lenient = Server::start(&["--lenient"]);
     let told =
         info(&lenient.done("/sdapi/v1/txt2img", &tiny(json!({ "restore_faces": true, "width": 69, "height": 67 }))));
@@ -136,7 +153,9 @@ fn openai_is_told_in_its_own_words() {
     }
     let odd = tiny(json!({ "model": "dall-e-3", "style": "vivid", "user": "me", "quality": "hd" }));
     let answer = server.done("/v1/images/generations", &odd);
-    assert!(answer["lbw"]["warnings"][0].as_str().unwrap().contains("dall-e-3"));
+    let warnings = answer["lbw"]["warnings"].as_array().unwrap();
+    assert!(warnings[0].as_str().unwrap().contains("dall-e-3"));
+    assert!(warnings.len() == 2 && warnings[1].as_str().unwrap().contains("no field `quality`"), "{warnings:?}");
     let models = server.get("/v1/models");
     assert_eq!((&models["object"], &models["data"][0]["id"]), (&json!("list"), &json!("shapes-xl")));
 }

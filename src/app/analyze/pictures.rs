@@ -151,9 +151,9 @@ impl<'a> Drawing<'a> {
 
 /// The difference tells how the changed picture was made.
 fn write_difference(of: &Path, path: &Path, pixels: &image::RgbImage) -> Result<()> {
-    let text = image_io::read_text(of)?;
-    let parameters = text.parameters.unwrap_or_default();
-    Ok(image_io::write_png(path, pixels, &parameters, text.plan.as_deref(), image_io::Existing::Replace)?)
+    // Without the plan: it is not the picture of that.
+    let parameters = image_io::read_text(of)?.parameters.unwrap_or_default();
+    Ok(image_io::write_png(path, pixels, &parameters, None, image_io::Existing::Replace)?)
 }
 
 impl Sheet {

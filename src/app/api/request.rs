@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::fields::{Fields, Route};
+use super::fields::{FIELDS, Fields, Route};
 use super::models::{Model, Models};
 use super::options::Options;
 use super::refusal::Refusal;
@@ -13,7 +13,7 @@ use super::scripts::{Script, Task};
 use crate::app::catalogue::ModelFiles;
 use crate::app::session::{Asked, Beside, Session};
 use crate::batch::{Entry, Place};
-use crate::diagnostic::{Diagnostic, Said, Source, Text, code};
+use crate::diagnostic::{Diagnostic, FINDINGS_LIMIT, Said, Source, Text, at_most, code, did_you_mean};
 use crate::engine::InitImage;
 use crate::files::limits::PROMPT;
 use crate::infotext;
@@ -88,6 +88,9 @@ pub struct Drawing {
     pub found: Vec<Diagnostic>,
 }
 
+/// The field in which another lbw gives a plan that it has made.
+const PLAN: &str = "lbw_plan";
+
 impl Reader<'_> {
     /// Reads a request that draws over this.
     pub fn read(&self, fields: Fields, over: Option<Over>) -> Result<Drawing, Refusal> {
@@ -110,7 +113,7 @@ impl Reader<'_> {
         let asked = self.session.ask_beside(entry, beside, &mut found)?;
         let (presets, said) = script.presets(&self.session.presets);
         found.extend(said);
-        let plans = match (&task, fields.given.get("lbw_plan")) {
+        let plans = match (&task, fields.given.get(PLAN)) {
             (Task::Pictures, Some(plan)) => vec![self.given_plan(plan, &mut found)?],
             (Task::Pictures, None) => self.plans(&asked, &presets, &mut found)?,
             // What stands for XYZ is not known before the cells are.
@@ -223,6 +226,9 @@ impl Reader<'_> {
                 false => return Err(said.into()),
             }
         }
+        let is_known = |name: &str| name == PLAN || FIELDS.iter().any(|field| field.name == name);
+        let others = fields.given.keys().filter(|name| !is_known(name));
+        found.extend(at_most(others.map(|name| no_field(name)).collect(), FINDINGS_LIMIT));
         Ok(())
     }
 
@@ -363,12 +369,12 @@ impl Reader<'_> {
     fn counts(&self, patch: &mut Patch, found: &mut Vec<Diagnostic>) -> Result<(), Refusal> {
         let number = |patch: &Patch, name: &str| patch.get(name).and_then(Value::as_u64).unwrap_or(1);
         let images = number(patch, "n_iter").saturating_mul(number(patch, "batch_size"));
-        at_most(say!("the number of pictures", "画像の枚数"), images, self.rules.max_images)?;
+        within(say!("the number of pictures", "画像の枚数"), images, self.rules.max_images)?;
         for name in ["steps", "hires_steps"] {
-            at_most(say!("the number of steps", "ステップ数"), number(patch, name), self.rules.max_steps.into())?;
+            within(say!("the number of steps", "ステップ数"), number(patch, name), self.rules.max_steps.into())?;
         }
         let (width, height) = (number(patch, "width"), number(patch, "height"));
-        at_most(say!("the number of pixels", "画素数"), width.saturating_mul(height), self.rules.max_pixels)?;
+        within(say!("the number of pixels", "画素数"), width.saturating_mul(height), self.rules.max_pixels)?;
         if width % 8 != 0 || height % 8 != 0 {
             let (w, h) = (width / 8 * 8, height / 8 * 8);
             let message = say!(
@@ -385,19 +391,15 @@ impl Reader<'_> {
     /// What is known when it is lowered.
     fn limits(&self, plan: &Plan) -> Result<(), Refusal> {
         for pass in plan.passes() {
-            at_most(
-                say!("the number of steps", "ステップ数"),
-                pass.settings.steps.into(),
-                self.rules.max_steps.into(),
-            )?;
-            at_most(
+            within(say!("the number of steps", "ステップ数"), pass.settings.steps.into(), self.rules.max_steps.into())?;
+            within(
                 say!("the number of parts joined by AND", "AND でつないだ部分の数"),
                 pass.positive.len() as u64,
                 MAX_PARTS as u64,
             )?;
             let (width, height) = pass.size();
             let pixels = u64::from(width) * u64::from(height);
-            at_most(say!("the number of pixels", "画素数"), pixels, self.rules.max_pixels)?;
+            within(say!("the number of pixels", "画素数"), pixels, self.rules.max_pixels)?;
         }
         Ok(())
     }
@@ -408,7 +410,7 @@ fn setting_of(name: &str) -> Option<&'static crate::plan::Setting> {
     let is_api = |setting: &&crate::plan::Setting| {
         setting.name == name || setting.option == Some(name) || setting.api.contains(&name)
     };
-    let of_api = super::fields::FIELDS.iter().any(|field| field.name == name);
+    let of_api = FIELDS.iter().any(|field| field.name == name);
     let found = table::all()
         .find(is_api)
         .filter(|setting| setting.group != Group::Files && !["init", "mask"].contains(&setting.name));
@@ -426,6 +428,17 @@ fn is_no_name(value: &str) -> bool {
         .contains(&value.trim().to_lowercase().as_str())
 }
 
+/// A name that no field has.
+fn no_field(name: &str) -> Diagnostic {
+    let name: String = name.chars().take(80).flat_map(char::escape_debug).collect();
+    let message = say!("there is no field `{name}`", "フィールド `{name}` はありません");
+    let found = Diagnostic::new(code::NOT_UNDERSTOOD, message);
+    match did_you_mean(&name, FIELDS.iter().map(|field| field.name)) {
+        Some(near) => found.help(say!("did you mean `{near}`?", "`{near}` のことですか?")),
+        None => found,
+    }
+}
+
 fn said(error: &PatchError) -> Diagnostic {
     let found = Diagnostic::new(code::BAD_VALUE, error.said());
     match error.near() {
@@ -438,7 +451,7 @@ fn wrong(error: &PatchError) -> Refusal {
     said(error).into()
 }
 
-fn at_most(what: Text, number: u64, most: u64) -> Result<(), Refusal> {
+fn within(what: Text, number: u64, most: u64) -> Result<(), Refusal> {
     if number <= most {
         return Ok(());
     }

@@ -129,8 +129,8 @@ fn described(inspected: &Inspected<'_>) -> Text {
     }
     if let count @ 1.. = deltas.unmeasured {
         out.push(say!(
-            "  {count} modules are no plain LoRA or LoCon and are not measured\n",
-            "  {count} 個のモジュールは普通の LoRA でも LoCon でもないので測っていません\n"
+            "  {count} modules are no plain LoRA or LoCon of a usual rank and are not measured\n",
+            "  {count} 個のモジュールは普通のランクの LoRA でも LoCon でもないので測っていません\n"
         ));
     }
     let mut list = |title: Text, names: &[String]| {

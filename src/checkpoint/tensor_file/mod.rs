@@ -178,6 +178,11 @@ impl TensorFile {
         &self.path
     }
 
+    /// Whether the file is another one than when it was opened, or was cut short.
+    pub fn is_changed(&self) -> bool {
+        self.sources.iter().any(Source::is_changed)
+    }
+
     /// How the file is written; of several, the first.
     pub fn format(&self) -> Format {
         self.format

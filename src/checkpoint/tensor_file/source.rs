@@ -83,6 +83,14 @@ impl Source {
         }
     }
 
+    /// Whether the file is another one than when it was opened.
+    pub fn is_changed(&self) -> bool {
+        match self {
+            Source::Disk(disk) => disk.file.metadata().map_or(true, |now| !disk.is_the_same(&now)),
+            Source::Memory(_) => false,
+        }
+    }
+
     /// Why [`Source::get`] had nothing to give, if that was not the source's end.
     pub fn failure(&self) -> Option<ReadError> {
         match self {

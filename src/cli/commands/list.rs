@@ -5,7 +5,7 @@ use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
 use crate::app::lists::{Things, list};
 use crate::app::{Caller, Session, settings_table};
 use crate::cli::args::PlaceArgs;
-use crate::cli::exit::CommandResult;
+use crate::cli::exit::{CommandResult, after_saying};
 use crate::cli::language::{spoken, tell};
 use crate::cli::terminal::Terminal;
 use crate::diagnostic::escaped;
@@ -85,7 +85,8 @@ pub fn print(session: &Session, things: Things, json: bool, terminal: Terminal) 
     terminal.say_all(&session.found);
     let list = list(session, things)?;
     match json {
-        true => list.values().try_for_each(|value| terminal.line(value)),
-        false => terminal.print(&escaped(terminal.words(&list.table()))),
+        true => list.values().try_for_each(|value| terminal.line(value))?,
+        false => terminal.print(&escaped(terminal.words(&list.table())))?,
     }
+    after_saying(&session.found)
 }

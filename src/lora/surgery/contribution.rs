@@ -97,7 +97,9 @@ impl<'s> Contribution<'s> {
         if let Some(rank) = module.rank() {
             // Written out, as the metadata it may come from are not in the new file.
             tensors.remove("scale");
-            tensors.insert("alpha".to_owned(), Stored::number(module.scale() * factor * rank as f64));
+            let alpha = Stored::number(module.scale() * factor * rank as f64);
+            let alpha = alpha.ok_or_else(|| SurgeryError::Overflow { module: key.to_owned() })?;
+            tensors.insert("alpha".to_owned(), alpha);
         } else if factor != 1.0 {
             const SCALED: [&str; 4] = ["diff", "w_norm", "weight", "lokr_w1"];
             let Some((part, tensor)) = SCALED.iter().find_map(|part| Some((*part, self.group.parts.get(*part)?)))
@@ -105,6 +107,9 @@ impl<'s> Contribution<'s> {
                 return Ok(None);
             };
             let values = file::read(file, tensor)?.to_dtype(DType::F32)?.affine(factor, 0.0)?;
+            if !values.abs()?.max_all()?.to_scalar::<f32>()?.is_finite() {
+                return Err(SurgeryError::Overflow { module: key.to_owned() });
+            }
             tensors.insert(part.to_owned(), Stored::tensor(&values, Precision::F32)?);
         }
         Ok(Some(tensors.into_iter().map(|(part, stored)| (format!("{key}.{part}"), stored)).collect()))

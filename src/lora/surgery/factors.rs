@@ -34,7 +34,7 @@ impl Factors {
         }
         if let Some(factors) = module.factors() {
             let (up, down) = (Matrix::of(factors.up)?, Matrix::transpose_of(factors.down)?);
-            return Ok(Some(Factors { up: up.scaled(factors.scale), down }));
+            return Ok(Some(Factors { up: up.scaled(factors.scale), down }.narrow()));
         }
         let part = |name: &str| group.parts.get(name).map(|tensor| file::read(file, tensor)).transpose();
         let (Some(up), Some(mid), Some(down)) =
@@ -43,7 +43,20 @@ impl Factors {
             return Ok(None);
         };
         let down = through(&mid, &down)?;
-        Ok(Some(Factors { up: Matrix::of(&up)?.scaled(module.scale()), down: Matrix::transpose_of(&down)? }))
+        Ok(Some(Factors { up: Matrix::of(&up)?.scaled(module.scale()), down: Matrix::transpose_of(&down)? }.narrow()))
+    }
+
+    /// The same delta with no more directions than a matrix of its shape has, however many the file lists.
+    fn narrow(self) -> Self {
+        let (rows, columns) = (self.up.rows, self.down.rows);
+        if self.rank() <= rows.min(columns) {
+            return self;
+        }
+        let delta = self.up.times(&self.down.transpose());
+        match rows <= columns {
+            true => Factors { up: Matrix::unit(rows), down: delta.transpose() },
+            false => Factors { up: delta, down: Matrix::unit(columns) },
+        }
     }
 
     pub fn rank(&self) -> usize {
@@ -141,7 +154,7 @@ pub(super) fn factor_tensors<'s>(
     Ok(vec![
         (format!("{key}.lora_up.weight"), Stored::numbers(&up, &factors.up.by_rows(), precision)),
         (format!("{key}.lora_down.weight"), Stored::numbers(&down, &down_values, precision)),
-        (format!("{key}.alpha"), Stored::number(rank as f64)),
+        (format!("{key}.alpha"), Stored::numbers(&[], &[rank as f32], Precision::F32)),
     ])
 }
 
@@ -181,6 +194,16 @@ mod tests {
         let distance = a.minus(&near).square().sqrt();
         let expected = 1e-9 * near.down.data.iter().step_by(1).take(50).map(|v| v * v).sum::<f64>().sqrt();
         assert!((distance / expected - 1.0).abs() < 1e-5, "{distance} {expected}");
+    }
+
+    #[test]
+    fn more_directions_than_a_matrix_has_are_the_matrix() {
+        for (rows, columns) in [(3, 5), (5, 3)] {
+            let wide = Factors { up: noise(rows, 9, 1), down: noise(columns, 9, 2) };
+            let narrow = wide.clone().narrow();
+            assert_eq!(narrow.rank(), 3);
+            assert_close(&full(&narrow), &full(&wide), 1e-12);
+        }
     }
 
     /// (2n, n): adds two matrices that stand side by side.

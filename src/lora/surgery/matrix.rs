@@ -17,6 +17,12 @@ impl Matrix {
     }
 
     /// The transpose of the matrix that `values` are row by row.
+    pub fn unit(n: usize) -> Self {
+        let mut unit = Matrix::zeros(n, n);
+        (0..n).for_each(|i| unit.data[i * n + i] = 1.0);
+        unit
+    }
+
     pub fn transposed(values: &[f32], rows: usize, columns: usize) -> Self {
         Matrix { rows: columns, columns: rows, data: values.iter().map(|v| f64::from(*v)).collect() }
     }
@@ -220,19 +226,13 @@ pub(super) mod tests {
         }
     }
 
-    pub fn unit(n: usize) -> Matrix {
-        let mut unit = Matrix::zeros(n, n);
-        (0..n).for_each(|i| unit.data[i * n + i] = 1.0);
-        unit
-    }
-
     #[test]
     fn qr_gives_the_matrix_again() {
         for (rows, columns) in [(7, 3), (3, 7), (5, 5), (1, 4), (4, 1), (0, 3), (3, 0)] {
             let matrix = noise(rows, columns, 3);
             let (q, r) = matrix.clone().qr();
             assert_close(&q.times(&r), &matrix, 1e-14);
-            assert_close(&q.transpose_times(&q), &unit(rows.min(columns)), 1e-14);
+            assert_close(&q.transpose_times(&q), &Matrix::unit(rows.min(columns)), 1e-14);
             for column in 0..r.columns {
                 assert!(r.column(column).iter().skip(column + 1).all(|v| *v == 0.0));
             }
@@ -245,7 +245,7 @@ pub(super) mod tests {
         let twice = one.clone().beside(&one).beside(&Matrix::zeros(6, 1));
         let (q, r) = twice.clone().qr();
         assert_close(&q.times(&r), &twice, 1e-14);
-        assert_close(&q.transpose_times(&q), &unit(3), 1e-14);
+        assert_close(&q.transpose_times(&q), &Matrix::unit(3), 1e-14);
         let large = noise(4, 2, 6).scaled(1e200);
         let (q, r) = large.clone().qr();
         assert_close(&q.times(&r).scaled(1e-200), &large.scaled(1e-200), 1e-14);

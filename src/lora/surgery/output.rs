@@ -31,8 +31,11 @@ pub(in crate::lora) enum Stored<'f> {
 pub(in crate::lora) type Tensors<'f> = BTreeMap<String, Stored<'f>>;
 
 impl Stored<'_> {
-    pub(in crate::lora) fn number(value: f64) -> Self {
-        Stored::New { dtype: Dtype::F32, shape: Vec::new(), bytes: (value as f32).to_le_bytes().to_vec() }
+    /// `None` where the number is too large for f32.
+    pub(in crate::lora) fn number(value: f64) -> Option<Self> {
+        let value = value as f32;
+        let stored = || Stored::New { dtype: Dtype::F32, shape: Vec::new(), bytes: value.to_le_bytes().to_vec() };
+        value.is_finite().then(stored)
     }
 
     /// `values` in this precision, row-major.
@@ -175,7 +178,7 @@ mod tests {
         let mut tensors = Tensors::new();
         tensors.insert("b".into(), Stored::numbers(&[3], &[1.0, -2.5, 0.1], Precision::F16));
         tensors.insert("a".into(), Stored::numbers(&[1, 2], &[0.1, 3e30], Precision::F32));
-        tensors.insert("alpha".into(), Stored::number(0.5));
+        tensors.insert("alpha".into(), Stored::number(0.5).unwrap());
         let metadata = BTreeMap::from([("ss_ü\n".to_owned(), "\"x\"".to_owned())]);
         let bytes = serialize(&tensors, &metadata).unwrap();
         let file = TensorFile::from_bytes("x", bytes.clone()).unwrap();

@@ -97,7 +97,7 @@ fn rotate(matrix: &mut Matrix, p: usize, q: usize, c: f64, s: f64) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::matrix::tests::{assert_close, noise, unit};
+    use super::super::matrix::tests::{assert_close, noise};
     use super::*;
 
     fn recomposed(svd: &Svd) -> Matrix {
@@ -114,8 +114,8 @@ mod tests {
             let matrix = noise(rows, columns, 7);
             let svd = Svd::of(&matrix);
             assert_close(&recomposed(&svd), &matrix, 1e-13);
-            assert_close(&svd.u.transpose_times(&svd.u), &unit(rows.min(columns)), 1e-13);
-            assert_close(&svd.v.transpose_times(&svd.v), &unit(rows.min(columns)), 1e-13);
+            assert_close(&svd.u.transpose_times(&svd.u), &Matrix::unit(rows.min(columns)), 1e-13);
+            assert_close(&svd.v.transpose_times(&svd.v), &Matrix::unit(rows.min(columns)), 1e-13);
             assert!(svd.values.is_sorted_by(|a, b| a >= b));
             assert!((svd.rest(0) - matrix.square()).abs() < 1e-12);
         }

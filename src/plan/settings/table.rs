@@ -114,7 +114,7 @@ settings! {
             .infotext(&["Variation seed"]).flag("subseed", &["variation-seed"]).value("N").written(in_front);
         /// How far the variation goes, 0 to 1.
         subseed_strength: f64 = 0.0, setting("How far the variation goes, 0 to 1", "バリエーションの強さ。0〜1")
-            .infotext(&["Variation seed strength"]).flag("subseed-strength", &["variation-strength"]).value("X").written(in_front);
+            .infotext(&["Variation seed strength"]).flag("subseed-strength", &["variation-strength"]).limits(-1000.0, 1000.0).value("X").written(in_front);
         /// Noise is drawn at this size in pixels and laid into the image's; 0 is off.
         seed_resize_from_width: u32 = 0, setting("Draw the noise at this width and lay it into the image's", "この幅でノイズを引き、画像のノイズに重ねます")
             .infotext(&["Seed resize from-1"]).api(&["seed_resize_from_w"]).group(Group::Rare).limits(0.0, MAX_SIDE as f64).value("PIXELS").written(in_front);
@@ -349,7 +349,7 @@ settings! {
             "デノイズ強度の分だけでなく --steps のステップ数をすべて実行します").infotext(&["Fix steps"]).option("img2img_fix_steps").group(Group::Picture);
         /// The initial noise is multiplied with this.
         noise_multiplier: f64 = 1.0, setting("webui's \"noise multiplier for img2img\"", "webui の「img2img のノイズ倍率」")
-            .infotext(&["Noise multiplier"]).option("initial_noise_multiplier").group(Group::Picture).value("X");
+            .infotext(&["Noise multiplier"]).option("initial_noise_multiplier").limits(0.0, 1000.0).group(Group::Picture).value("X");
     }
 }
 

@@ -167,10 +167,30 @@ pub async fn batch(
     Ok(accepted(&server, &job))
 }
 
+/// The prompt file of a request whose fields are what they should be.
+fn text_of(body: &Value) -> Result<&str, Failure> {
+    let Value::Object(fields) = body else { return Err(Failure::wrong("the body is not an object")) };
+    for (name, value) in fields.iter().filter(|(_, value)| !value.is_null()) {
+        let (fits, kind) = match name.as_str() {
+            "name" | "text" => (value.is_string(), "a text"),
+            "start" | "keep_going" => (value.is_boolean(), "true or false"),
+            _ => return Err(Failure::wrong(format!("there is no field `{}`", name.escape_debug()))),
+        };
+        if !fits {
+            return Err(Failure::wrong(format!("`{name}` is not {kind}")));
+        }
+    }
+    let text = body["text"].as_str().unwrap_or_default();
+    if text.contains('\0') {
+        return Err(Failure::wrong("the text holds a NUL, which no text has"));
+    }
+    Ok(text)
+}
+
 /// Reads a prompt file: what is to be said of its lines, and how many pictures it asks for.
 fn prepare(server: &Server, body: &Value, language: Language) -> Result<(Batch, Value), Failure> {
     let failed = |error: Error| Failure::app(&error, language);
-    let text = body["text"].as_str().unwrap_or_default();
+    let text = text_of(body)?;
     if text.len() > MAX_FILE {
         return Err(Failure::wrong(format!("the file is larger than {} MiB", MAX_FILE >> 20)));
     }

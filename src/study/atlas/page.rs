@@ -6,6 +6,7 @@ use super::{Atlas, words};
 use crate::diagnostic::Text;
 use crate::say;
 use crate::study::page::{Page, Sets};
+use crate::study::words::percent;
 
 impl Atlas {
     /// The page, in the atlas's language. `picture` gives a picture by its file name.
@@ -58,8 +59,8 @@ impl Atlas {
         heads.extend((0..self.parts.len()).map(|part| words::part(Some(part))));
         let cell = |measure: &super::Measure| match (measure.share, measure.doubt()) {
             // Of one picture there is no spread.
-            (Some(share), _) if self.scenes.len() < 2 => (format!("{:.0} %", share * 100.0), share),
-            (Some(share), Some(doubt)) => (format!("{:.0} ± {:.0} %", share * 100.0, doubt * 100.0), share),
+            (Some(share), _) if self.scenes.len() < 2 => (format!("{} %", percent(share)), share),
+            (Some(share), Some(doubt)) => (format!("{} ± {} %", percent(share), percent(doubt)), share),
             _ => (format!("{:.3} ± {:.3}", measure.mean, measure.spread), 0.0),
         };
         let rows = self.blocks.iter().map(|block| {

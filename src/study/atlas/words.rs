@@ -4,6 +4,7 @@ use super::super::tune::Attribute;
 use super::{Atlas, Block, Comparison, Measure};
 use crate::diagnostic::Text;
 use crate::say;
+use crate::study::words;
 
 /// Shares below this are not worth a word.
 const LITTLE: f64 = 0.2;
@@ -33,8 +34,7 @@ pub fn part(part: Option<usize>) -> Text {
 
 /// A share in percent.
 pub fn percent(measure: &Measure) -> String {
-    // 0 and −0 are one number.
-    measure.share.map_or_else(|| "–".to_owned(), |share| format!("{:.0} %", (share * 100.0).round() + 0.0))
+    measure.share.map_or_else(|| "–".to_owned(), |share| format!("{} %", words::percent(share)))
 }
 
 /// What a block does, in a sentence.
@@ -62,16 +62,16 @@ fn does(atlas: &Atlas, block: &Block) -> Option<Text> {
         return None;
     }
     let one = |(at, share): &(usize, f64)| {
-        let (name, percent) = (attribute(atlas.attributes[*at]), share * 100.0);
+        let (name, percent) = (attribute(atlas.attributes[*at]), words::percent(*share));
         let of = |part: usize| block.parts.get(part).and_then(|measures| measures.get(*at)?.share);
         let parts: Vec<f64> = (0..block.parts.len()).filter_map(of).collect();
         let most = (0..parts.len()).max_by(|p, q| parts[*p].total_cmp(&parts[*q]));
         match most.filter(|most| parts[*most] >= LITTLE / 2.0) {
             Some(most) => {
                 let most = part(Some(most));
-                say!("{percent:.0} % of the {name} (most of it in the {most})", "{name}の {percent:.0} % (多くは{most}で)", with name, most)
+                say!("{percent} % of the {name} (most of it in the {most})", "{name}の {percent} % (多くは{most}で)", with name, most)
             }
-            None => say!("{percent:.0} % of the {name}", "{name}の {percent:.0} %", with name),
+            None => say!("{percent} % of the {name}", "{name}の {percent} %", with name),
         }
     };
     let does = Text::join_words(does.iter().map(one));
@@ -178,8 +178,8 @@ impl Comparison {
         }
         for difference in self.differences.iter().take(TOLD) {
             let (block, name, when) = (&difference.block, attribute(difference.attribute), part(difference.part));
-            let (first, second) = (difference.first * 100.0, difference.second * 100.0);
-            said.push(say!("{block}, {name}, {when}: {first:.0} % and {second:.0} %.", "{block}、{name}、{when}: {first:.0} % と {second:.0} %。", with name, when));
+            let (first, second) = (words::percent(difference.first), words::percent(difference.second));
+            said.push(say!("{block}, {name}, {when}: {first} % and {second} %.", "{block}、{name}、{when}: {first} % と {second} %。", with name, when));
         }
         match self.differences.len().checked_sub(TOLD) {
             Some(more @ 1..) => said.push(say!("And {more} more.", "ほかに {more} か所。")),

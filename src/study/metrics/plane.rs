@@ -55,7 +55,7 @@ impl Plane {
             around(y, own.height).any(|y| around(x, own.width).any(|x| is_edge(x, y)))
         };
         let edges: Vec<usize> = (0..own.values.len()).filter(|n| near(*n)).collect();
-        let energy = |plane: &Plane| mean(edges.iter().map(|n| f64::from(plane.values[*n])));
+        let energy = |plane: &Plane| mean(edges.iter().filter_map(|n| plane.values.get(*n)).map(|v| f64::from(*v)));
         ratio(energy(&other), energy(&own))
     }
 
@@ -175,7 +175,7 @@ impl Sums {
             let mut row = 0.0;
             for x in 0..p.width {
                 let at = y * p.width + x;
-                row += f64::from(p.values[at]) * f64::from(q.values[at]);
+                row += f64::from(p.values[at]) * q.values.get(at).copied().map_or(0.0, f64::from);
                 table[(y + 1) * width + x + 1] = table[y * width + x + 1] + row;
             }
         }

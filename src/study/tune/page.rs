@@ -7,6 +7,7 @@ use super::words;
 use crate::diagnostic::Text;
 use crate::say;
 use crate::study::page::{Page, Sets};
+use crate::study::words::percent;
 
 impl Report {
     /// The page, in the report's language. `picture` gives a picture by its file name.
@@ -41,8 +42,8 @@ impl Report {
         }
         for block in &self.blocks {
             let numbers = [
-                (say!("of what should go", "なくしたいもののうち"), format!("{:.0} %", block.does * 100.0)),
-                (say!("of what should stay", "残したいもののうち"), format!("{:.0} %", block.keeps * 100.0)),
+                (say!("of what should go", "なくしたいもののうち"), format!("{} %", percent(block.does))),
+                (say!("of what should stay", "残したいもののうち"), format!("{} %", percent(block.keeps))),
                 (say!("guilt (from 1 on it counts)", "原因の度合い (1 以上が候補)"), format!("{:.2}", block.guilt)),
             ];
             page.card(
@@ -118,10 +119,10 @@ impl Report {
         let words = |text: Text| text.in_language(self.language).to_owned();
         let mut said = Vec::new();
         for block in &self.blocks {
-            let (id, does, guilt) = (&block.id, block.does * 100.0, block.guilt);
+            let (id, does, guilt) = (&block.id, percent(block.does), block.guilt);
             said.push(words(say!(
-                "{id:<5} alone: {does:>4.0} % of what should go, guilt {guilt:.2}",
-                "{id:<5} だけ: なくしたいものの {does:>4.0} %、原因の度合い {guilt:.2}"
+                "{id:<5} alone: {does:>4} % of what should go, guilt {guilt:.2}",
+                "{id:<5} だけ: なくしたいものの {does:>4} %、原因の度合い {guilt:.2}"
             )));
         }
         said.push(String::new());

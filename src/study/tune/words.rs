@@ -4,6 +4,7 @@ use super::report::{Report, Strength, Variant};
 use super::verified::Interval;
 use crate::diagnostic::Text;
 use crate::say;
+use crate::study::words;
 
 /// What came of it.
 pub fn sentence(report: &Report) -> Text {
@@ -124,5 +125,6 @@ pub fn shares(variant: &Variant) -> Text {
 /// `62 % (48 to 71)`
 fn percent(interval: Interval) -> String {
     let Interval { mean, low, high } = interval;
-    format!("{:.0} % ({:.0}–{:.0})", mean * 100.0, low * 100.0, high * 100.0)
+    let [mean, low, high] = [mean, low, high].map(words::percent);
+    format!("{mean} % ({low}–{high})")
 }
