@@ -35,6 +35,7 @@ pub use id::job_id;
 pub use limits::{LimitError, limits};
 pub use lower::{Lowering, lower, lower_with_files};
 pub use mask::Mask;
+#[cfg(feature = "engine")]
 pub(crate) use over_time::frames;
 pub use over_time::{BlocksPoint, Moment, OverTime, Point};
 pub use pass::{Pass, Start};
