@@ -147,3 +147,40 @@ fn ranks_are_cut_and_files_compared() {
     assert!(err.contains("at most 1"), "{err}");
     s.expect(2, &["lora", "resize", "overcooked", "-o", "x.safetensors"]);
 }
+
+/// Whatever is done with a file, what of it has no effect is told.
+#[test]
+fn tensors_without_effect_are_told_by_every_command() {
+    let s = Sandbox::new();
+    let own = crate::sandbox::repository("fixtures/embedded/house.safetensors");
+    let mut tensors = candle_core::safetensors::load(own, &candle_core::Device::Cpu).unwrap();
+    let down = tensors.keys().find(|name| name.contains("unet") && name.ends_with(".lora_down.weight")).unwrap();
+    let module = down.trim_end_matches(".lora_down.weight").to_owned();
+    let [rows, columns] = ["up", "down"].map(|part| tensors[&format!("{module}.lora_{part}.weight")].dims().to_vec());
+    let difference =
+        candle_core::Tensor::ones((rows[0], columns[1]), candle_core::DType::F32, &candle_core::Device::Cpu);
+    tensors.insert(format!("{module}.diff"), difference.unwrap());
+    candle_core::safetensors::save(&tensors, s.path("two.safetensors")).unwrap();
+    for args in [
+        &["lora", "bake", "<lora:two:0.5>", "-o", "baked.safetensors", "--lora-dir", "."][..],
+        &["lora", "merge", "<lora:two:0.5>", "-o", "merged.safetensors", "--lora-dir", "."],
+        &["lora", "resize", "two.safetensors", "--rank", "1", "-o", "resized.safetensors"],
+        &[
+            "txt2img",
+            "red <lora:two:1>",
+            "--lora-dir",
+            ".",
+            "--size",
+            "64x64",
+            "--steps",
+            "1",
+            "--seed",
+            "1",
+            "-o",
+            "a.png",
+        ],
+    ] {
+        let (_, err) = s.expect(0, args);
+        assert!(err.contains("W0229") && err.contains(&format!("{module}.diff")), "{args:?}: {err}");
+    }
+}

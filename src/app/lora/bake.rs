@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::model::{self, Model};
-use super::of_tag;
+use super::{of_tag, talk};
 use crate::app::answer::Answer;
 use crate::app::error::{Error, Result};
 use crate::app::session::Session;
@@ -26,7 +26,7 @@ pub struct BakeWish {
 /// Writes a new LoRA that has, without block weights, the effect that a tag gives to the old one.
 pub fn bake(session: &Session, wish: &BakeWish) -> Result<Answer> {
     model::check_output(&wish.output)?;
-    let (lora, path, found) = of_tag(&wish.tag, session)?;
+    let (lora, path, mut found) = of_tag(&wish.tag, session)?;
     check(&lora)?;
     let table = Model::of(&path, session)?.table;
     let strength = |module: &NetworkModule| match module.strength() {
@@ -34,6 +34,7 @@ pub fn bake(session: &Session, wish: &BakeWish) -> Result<Answer> {
         Strength::Unet => lora.unet,
     };
     let network = Network::open(&path, &table, KeyTable::Lenient)?;
+    found.extend(talk::without_effect(&path, network.left_out()));
     if let Some(module) = network.modules().iter().find(|module| module.has_bias() && strength(module) != 1.0) {
         let module = module.name();
         let message = say!(

@@ -72,6 +72,9 @@ pub fn merge(session: &Session, wish: &MergeWish) -> Result<Answer> {
     let merged = surgery::merge(&sources, &wish.output, &options)?;
     let text = Text::join([summary(&wish.output, &merged), talk::errors(&merged.errors)], "");
     let mut answer = Answer::new(json!({ "file": wish.output.to_string_lossy(), "merged": merged }), text).with(found);
+    for (path, tensors) in &merged.without_effect {
+        answer.found.extend(talk::without_effect(Path::new(path), tensors));
+    }
     for (path, tensors) in &merged.left_out {
         let (file, count) = (path, tensors.len());
         let example = tensors.first().cloned().unwrap_or_default();

@@ -50,6 +50,7 @@ pub fn resize(session: &Session, wish: &ResizeWish) -> Result<Answer> {
     );
     let text = Text::join([summary, talk::errors(&resized.errors)], "");
     let mut answer = Answer::new(json!({ "file": wish.output.to_string_lossy(), "resized": resized }), text);
+    answer.found.extend(talk::without_effect(&path, &resized.without_effect));
     for (kind, count) in &resized.other_kinds {
         answer.found.push(talk::apart(say!(
             "{count} modules are {kind}, which has no rank to cut this way; they are as they were",

@@ -1,8 +1,11 @@
 //! What the operations on LoRAs say alike.
 
+use std::path::Path;
+
 use crate::app::error::Error;
 use crate::diagnostic::{Diagnostic, Text, code};
 use crate::lora::surgery::BlockError;
+use crate::plan::check;
 use crate::say;
 
 /// A name, number or tag is wrong.
@@ -13,6 +16,12 @@ pub fn wrong(message: Text) -> Error {
 /// Something is not in the new file.
 pub fn left_out(message: Text) -> Diagnostic {
     Diagnostic::new(code::LEFT_OUT, message)
+}
+
+/// Tensors of the file at `path` that have no effect beside others of their module, if there are any.
+pub fn without_effect(path: &Path, tensors: &[String]) -> Option<Diagnostic> {
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    tensors.first().map(|example| check::left_out_parts(&name, tensors.len(), example))
 }
 
 /// Something is not what it seems.

@@ -67,6 +67,8 @@ pub struct Merged {
     pub dropped: usize,
     /// Tensors of the sources that belong to no module and are in no new file.
     pub left_out: Vec<(String, Vec<String>)>,
+    /// Tensors of the sources that have no effect beside others of their modules.
+    pub without_effect: Vec<(String, Vec<String>)>,
     /// The measured error of the modules that were cut or rounded.
     pub errors: Vec<BlockError>,
 }
@@ -138,10 +140,16 @@ pub fn merge(sources: &[Source], output: &Path, merge: &Merge) -> Result<Merged,
         tensors.extend(written.tensors);
     }
     merged.errors = errors.finish();
-    for opened in opened.iter().filter(|opened| !opened.network.unmatched().is_empty()) {
-        let left_out = (opened.file.path().to_string_lossy().into_owned(), opened.network.unmatched().to_vec());
-        if !merged.left_out.contains(&left_out) {
-            merged.left_out.push(left_out);
+    for opened in &opened {
+        let path = opened.file.path().to_string_lossy();
+        for (tensors, list) in [
+            (opened.network.unmatched(), &mut merged.left_out),
+            (opened.network.left_out(), &mut merged.without_effect),
+        ] {
+            let of_file = (path.to_string(), tensors.to_vec());
+            if !tensors.is_empty() && !list.contains(&of_file) {
+                list.push(of_file);
+            }
         }
     }
     output::write(output, &tensors, &merge.metadata(&opened, output), merge.existing)?;

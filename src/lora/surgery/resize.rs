@@ -41,6 +41,8 @@ pub struct Resized {
     pub dora: usize,
     /// The measured error of the modules that were cut.
     pub errors: Vec<BlockError>,
+    /// Tensors of the file that have no effect beside others of their modules; a module that is cut loses its own.
+    pub without_effect: Vec<String>,
 }
 
 /// The new tensors of a module, and the names of the old ones they replace.
@@ -72,7 +74,8 @@ pub fn resize(
 
     let mut tensors: Tensors =
         file.names().map(|name| (name.to_owned(), Stored::InFile(&file, name.to_owned()))).collect();
-    let (mut resized, mut errors) = (Resized::default(), ByBlock::default());
+    let without_effect = network.left_out().to_vec();
+    let (mut resized, mut errors) = (Resized { without_effect, ..Resized::default() }, ByBlock::default());
     for (module, cut) in cuts {
         match cut {
             Some(cut) => {
