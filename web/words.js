@@ -29,7 +29,7 @@ const WORDS = {
   'insert-lora': ['Insert a LoRA', 'LoRA を挿入'],
   'open-file': ['Read a picture', '画像を読む'],
   'open-file-hint': ['Reads the infotext of a picture or a text file; dropping it on the page does the same', '画像やテキストファイルの infotext を読みます。ページに落としても同じです'],
-  example: ['Try the example: a LoRA that draws a frame, and spoils the colours', '例を試す: 枠を描き、色を損なう LoRA'],
+  example: ['Try the example: a LoRA that draws a sun, and spoils the colours', '例を試す: 太陽を描き、色を損なう LoRA'],
   findings: ['What was found in the text', '見つかったこと'],
   'nothing-found': ['Nothing wrong, nothing surprising.', '誤りも、意外な点もありません。'],
   found: ['{errors} errors, {others} other findings', 'エラー {errors} 件、そのほか {others} 件'],

@@ -103,13 +103,28 @@ impl Subject {
 
     /// What is wrong or surprising about the prompt; an error where it refuses.
     pub fn check(&self) -> Result<Vec<Diagnostic>> {
+        let mut said = Vec::new();
+        if self.marked.is_chosen {
+            // What is wrong with the prompt as it stands is told with what stands there.
+            let own = self.lower(self.request.prompt.text.to_string(), self.request.settings.clone()).1;
+            if self.session.refuses(&own) {
+                return Err(Error::refused(own));
+            }
+        }
+        for weights in self.marked.replaced.iter().filter(|weights| *weights != "XYZ") {
+            let message = say!(
+                "lbw={weights}: the weights that are tried take the place of these; every other block is as in the whole LoRA",
+                "lbw={weights}: この重みの代わりに、試す重みが使われます。ほかのブロックは LoRA 全体のままです"
+            );
+            said.push(Diagnostic::new(code::WITHOUT_EFFECT, message));
+        }
         // The vectors of the runs have 26 entries, on purpose; nobody needs to be told.
         let [with_attention, _] = self.request.family.layouts();
         let ones = vec!["1"; with_attention.len()].join(",");
         let found = self.lower(self.marked.with(&ones, &ones), self.request.settings.clone()).1;
         match self.session.refuses(&found) {
             true => Err(Error::refused(found)),
-            false => Ok(found),
+            false => Ok([said, found].concat()),
         }
     }
 

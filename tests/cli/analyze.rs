@@ -173,10 +173,10 @@ fn a_block_that_hardly_does_anything_is_no_suggestion() {
 fn a_suggestion_becomes_a_preset() {
     let s = Sandbox::new();
     let run = |output: &str, name: &str, presets: &[&str]| {
-        let prompt = "yellow star, blue background <lora:house:1>";
-        let args = [prompt, "--blocks", "OUT03-OUT05", "--seed", "1", "--steps", "4", "-o", output];
-        let goal = ["--toward", "base-colors,base-lines", "--verify-prompt", "red circle", "--save-preset", name];
-        let settings = [&SMALL[..6], &SMALL[8..], &["--json"]].concat();
+        let prompt = "yellow star, blue background <lora:overcooked:1>";
+        let args = [prompt, "--blocks", "OUT03,OUT04", "--seed", "1", "--steps", "4", "-o", output];
+        let goal = ["--toward", "base-colors", "--verify-prompt", "red circle", "--save-preset", name];
+        let settings = [&["--size", "128x128"], &SMALL[4..6], &SMALL[8..], &["--json"]].concat();
         s.lbw(&[&["analyze"], &args[..], &goal, presets, &settings].concat()).output().unwrap()
     };
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -185,6 +185,13 @@ fn a_suggestion_becomes_a_preset() {
     assert!(text(&first.stderr).contains("--presets one/presets.yaml"), "{}", text(&first.stderr));
     let (shown, _) = s.expect(0, &["preset", "show", "MINE", "--presets", "one/presets.yaml"]);
     assert!(shown.contains(&vector), "{shown}");
+    // What does not hold on other prompts and seeds is none.
+    let house = ["analyze", "yellow star, blue background <lora:house:1>", "--blocks", "OUT03-OUT05", "--seed", "1"];
+    let goal =
+        ["--toward", "base-colors,base-lines", "--verify-prompt", "red circle", "--save-preset", "BAD", "-o", "bad"];
+    let (out, err) = s.expect(0, &[&house[..], &goal, &SMALL[..6], &SMALL[8..], &["--steps", "4", "--json"]].concat());
+    assert_eq!(json(&out)["suggestion"]["found"]["holds"], false);
+    assert!(err.contains("W1402") && !s.path("bad/presets.yaml").exists(), "{err}");
     // Into the file that is named, and never over a preset that is there.
     s.write("mine.yaml", "layout: sdxl-12\npresets:\n  OLD: 1,1,1,1,1,1,1,1,1,1,1,1\n");
     assert!(run("two", "MINE", &["--presets", "mine.yaml"]).status.success());

@@ -5,6 +5,17 @@ use serde_json::Value;
 use crate::sandbox::{Sandbox, json};
 
 const SMALL: [&str; 10] = ["--width", "64", "--height", "64", "--sampler", "Euler", "--steps", "4", "--cfg-scale", "4"];
+/// What stands in the tag is replaced, and what is bound beside the LoRA has no effect; both are told.
+#[test]
+fn what_has_no_effect_is_told() {
+    let s = Sandbox::new();
+    let tag = "red circle <lora:overcooked:1:1:lbw=XLNONE>";
+    let args = [tag, "--toward", "base-colors", "--fix", "IN00=1", "--fix", "OUT05=1", "--seeds", "1", "-o", "out"];
+    let (_, err) = tune(&s, 0, &args);
+    assert!(err.contains("lbw=XLNONE: the weights that are tried take the place of these"), "{err}");
+    assert!(err.contains("--fix IN00: the LoRA has no weights there") && !err.contains("--fix OUT05"), "{err}");
+}
+
 /// All blocks but OUT04 and OUT05 stay as they are.
 const FIXED: [&str; 2] = ["--fix", "BASE=1,IN04=1,IN05=1,IN07=1,IN08=1,M00=1,OUT00=1,OUT01=1,OUT02=1,OUT03=1"];
 const ONE: [&str; 6] = ["--seeds", "1", "--seed", "1", "--verify-prompt", "blue star"];
@@ -161,6 +172,9 @@ fn mistakes_are_explained() {
         (&[lora, "--toward", "base-colors", "--fix", "OUT09=1"], 2, "there is no such block"),
         (&[lora, "--toward", "base-colors", "--fix", "OUT04"], 2, "E1405"),
         (&[lora, "--toward", "base-colors", "--fix", "OUT04=1..0"], 2, "E1405"),
+        (&[lora, "--toward", "base-colors", "--fix", "M00=1", "--fix", "m00=0"], 2, "given twice"),
+        (&[lora, "--toward", "base-colors", "--keep", "motif,colors"], 2, "opposite things"),
+        (&["red circle <lora:overcooked:1:1:lbw=XLUOT>", "--toward", "base-colors"], 2, "E0201"),
         (&[lora, "--toward", "base-colors", "--budget", "3"], 2, "at least"),
         (&[lora, "--toward", "base-colors", "--seeds", "0"], 2, "at least one seed"),
         (&[lora, "--toward", "base-colors", "--lbw-dialect", "kohya"], 2, "writes its own vectors"),

@@ -232,7 +232,9 @@ pub fn analyze(
     folder.write("analysis", &report, &page)?;
     folder.replace("analysis.csv", report.csv().map_err(|e| unwritable(&e))?.as_bytes())?;
     if let Some(preset) = preset {
+        // What does not hold on other prompts and seeds is no suggestion.
         let found = report.suggestion.as_ref().and_then(|suggestion| suggestion.found.as_ref());
+        let found = found.filter(|found| found.holds);
         sink.event(Event::Found(&preset.save(found.map(|found| found.vector.as_str()))?));
     }
     Ok(Analyzed { report, page: folder.path("analysis.html") })

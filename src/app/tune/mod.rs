@@ -124,6 +124,7 @@ fn run(trials: &mut Trials, scenes: &Scenes, rooms: &[Room], in_steps: bool) -> 
     let mut report = trials.report(few);
     report.level_only = !in_steps;
     let free: Vec<Room> = rooms.iter().copied().filter(|room| room.least < room.most).collect();
+    trials.say_of_bounds(rooms, few)?;
     let rooms = trials.rooms_that_matter(&free, few)?;
     trials.share_out(rooms.len(), few.len(), scenes.others.len())?;
     trials.references(few, trials.quick)?;
@@ -140,12 +141,13 @@ fn run(trials: &mut Trials, scenes: &Scenes, rooms: &[Room], in_steps: bool) -> 
         }
         let able = alone.iter().filter(|one| one.room.least < one.room.whole);
         report.blocks = able.map(|one| Block::new(blocks[one.room.block], one)).collect();
+        report.blocks.sort_by(|p, q| q.guilt.total_cmp(&p.guilt));
         let found = search(&alone, &mut |weights, thirds| trials.score(weights, thirds, few))?;
         report.keeps_nothing = trials.scale(few, trials.quick)?.keeps_nothing();
         report.trials = found.as_ref().map_or(&[][..], |found| &found.trials).iter().map(|t| trials.named(t)).collect();
         if let Some(found) = found {
             report.guilty = found.guilty.iter().map(|block| blocks[*block].to_owned()).collect();
-            report.variants = verify::variants(trials, scenes, &rooms, &found)?;
+            (report.variants, report.is_idle_elsewhere) = verify::variants(trials, scenes, &rooms, &found)?;
         }
     }
     (report.pictures, report.looked) = (trials.spent(), trials.looked);
@@ -203,6 +205,11 @@ impl Wish {
                 );
                 return Err(Error::words(code::BOUND, message));
             };
+            if self.bounds.iter().filter(|other| other.block.eq_ignore_ascii_case(&bound.block)).count() > 1 {
+                let block = blocks[at];
+                let message = say!("--fix {block} is given twice", "--fix {block} が二度あります");
+                return Err(Error::words(code::BOUND, message));
+            }
             let whole = 1f64.clamp(bound.least, bound.most);
             rooms[at] = Room { whole, least: bound.least, most: bound.most, ..rooms[at] };
         }

@@ -8,13 +8,14 @@ use image::RgbImage;
 use image::imageops::{FilterType, resize};
 
 use super::Wish;
+use crate::app::draw::Event;
 use crate::app::easel::{Easel, missing};
 use crate::app::error::{Error, Result};
 use crate::app::folder::Folder;
 use crate::app::scene::{Scene, Version, say_of_prompts, that_matter};
 use crate::app::store::read_cell;
 use crate::app::subject::{Subject, name_of};
-use crate::diagnostic::code;
+use crate::diagnostic::{Diagnostic, code};
 use crate::image_io::{Rgb, read_picture};
 use crate::say;
 use crate::study::tune::{
@@ -73,6 +74,27 @@ impl<'a> Trials<'a> {
         let matter = that_matter(&mut self.easel, subject, blocks, plan)?;
         say_of_prompts(&mut self.easel, subject, lora, few, steps)?;
         Ok(rooms.iter().filter(|room| matter.contains(&room.block)).copied().collect())
+    }
+
+    /// Says which bounds are those of blocks in which the LoRA does nothing.
+    pub fn say_of_bounds(&mut self, rooms: &[Room], few: &[Scene]) -> Result<()> {
+        let blocks = self.subject.blocks();
+        let is_bound =
+            |room: &&Room| self.wish.bounds.iter().any(|bound| bound.block.eq_ignore_ascii_case(blocks[room.block]));
+        let bound: Vec<Room> = rooms.iter().filter(is_bound).copied().collect();
+        if bound.is_empty() {
+            return Ok(());
+        }
+        let matter = self.rooms_that_matter(&bound, few)?;
+        for room in bound.iter().filter(|room| matter.iter().all(|other| other.block != room.block)) {
+            let block = blocks[room.block];
+            let message = say!(
+                "--fix {block}: the LoRA has no weights there, so it has no effect",
+                "--fix {block}: そこに LoRA の重みはないので、効果はありません"
+            );
+            self.easel.sink.event(Event::Found(&Diagnostic::new(code::WITHOUT_EFFECT, message)));
+        }
+        Ok(())
     }
 
     /// Sees that the work can be done at all, and leaves as much of it for the verification as that needs.

@@ -8,8 +8,8 @@ use crate::study::analyzer_prompt::tags_behind;
 use crate::study::tune::{Found, Room, Shown, Strength, Thirds, Variant, Verified};
 
 /// The found weights, two on the way there, and those in some of the steps if the search liked them, each verified on as many other
-/// scenes as may be drawn.
-pub fn variants(trials: &mut Trials, scenes: &Scenes, rooms: &[Room], found: &Found) -> Result<Vec<Variant>> {
+/// scenes as may be drawn; and whether the whole LoRA hardly does there what should go.
+pub fn variants(trials: &mut Trials, scenes: &Scenes, rooms: &[Room], found: &Found) -> Result<(Vec<Variant>, bool)> {
     let blocks = trials.subject.blocks();
     let named = |weights: &[(usize, f64)]| -> Vec<(&str, f64)> {
         weights.iter().map(|(block, weight)| (blocks[*block], *weight)).collect()
@@ -63,5 +63,5 @@ pub fn variants(trials: &mut Trials, scenes: &Scenes, rooms: &[Room], found: &Fo
     }
     // What is in some of the steps is told last.
     variants.sort_by_key(|variant| !variant.thirds.is_all());
-    Ok(variants)
+    Ok((variants, scale.is_idle()))
 }

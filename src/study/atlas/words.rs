@@ -44,7 +44,7 @@ pub fn sentence(atlas: &Atlas, block: &Block) -> Text {
 
 fn little(ids: &[&str]) -> Text {
     let (ids, most) = (Text::list(ids), LITTLE * 100.0);
-    say!("Alone, less than {most:.0} % of anything: {ids}.", "だけではどれも {most:.0} % に届かない: {ids}。", with ids)
+    say!("Alone, less than {most:.0} % of anything: {ids}.", "単独ではどれも {most:.0} % に届かない: {ids}。", with ids)
 }
 
 /// What a block does, if it does anything.
@@ -66,7 +66,8 @@ fn does(atlas: &Atlas, block: &Block) -> Option<Text> {
         let of = |part: usize| block.parts.get(part).and_then(|measures| measures.get(*at)?.share);
         let parts: Vec<f64> = (0..block.parts.len()).filter_map(of).collect();
         let most = (0..parts.len()).max_by(|p, q| parts[*p].total_cmp(&parts[*q]));
-        match most.filter(|most| parts[*most] >= LITTLE / 2.0) {
+        let half = parts.iter().sum::<f64>() / 2.0;
+        match most.filter(|most| parts[*most] >= (LITTLE / 2.0).max(half)) {
             Some(most) => {
                 let most = part(Some(most));
                 say!("{percent} % of the {name} (most of it in the {most})", "{name}の {percent} % (多くは{most}で)", with name, most)

@@ -80,6 +80,18 @@ impl Goals {
         if goals.keep.is_empty() {
             goals.keep("motif")?;
         }
+        // The LoRA's own of a thing cannot stay where the base model's is wanted.
+        let base = goals.toward.iter().filter_map(|wanted| match wanted.what {
+            Target::Base(attribute) => Some(attribute),
+            Target::Picture(_) => None,
+        });
+        if let Some(both) = base.into_iter().find(|base| goals.keep.iter().any(|kept| kept.what == *base)) {
+            let name = Attribute::NAMES.iter().find(|(_, known)| *known == both).map_or("", |(name, _)| *name);
+            return Err(say!(
+                "--toward base-{name} and --keep {name} ask for opposite things",
+                "--toward base-{name} と --keep {name} は反対のことを求めています"
+            ));
+        }
         Ok(goals)
     }
 
@@ -189,7 +201,10 @@ impl Bound {
         let number = |text: &str| text.trim().parse::<f64>().ok().filter(|n| n.is_finite()).ok_or_else(wrong);
         let (least, most) = (number(least)?, number(most)?);
         if least > most {
-            return Err(wrong());
+            return Err(say!(
+                "`{text}`: the first number of a bound is the smaller one",
+                "`{text}`: 範囲は小さい数を先に書きます"
+            ));
         }
         Ok(Bound { block: block.trim().to_owned(), least, most })
     }

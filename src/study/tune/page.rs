@@ -43,7 +43,6 @@ impl Report {
         for block in &self.blocks {
             let numbers = [
                 (say!("of what should go", "なくしたいもののうち"), format!("{} %", percent(block.does))),
-                (say!("of what should stay", "残したいもののうち"), format!("{} %", percent(block.keeps))),
                 (say!("guilt (from 1 on it counts)", "原因の度合い (1 以上が候補)"), format!("{:.2}", block.guilt)),
             ];
             page.card(
@@ -58,7 +57,9 @@ impl Report {
         page.heading(&say!("How it was searched", "探索の記録"));
         page.paragraph(&self.cost());
         page.paragraph(&scenes(&say!("searched with", "探索"), &self.search));
-        page.paragraph(&scenes(&say!("verified on", "検証"), &self.verification));
+        if !self.verification.is_empty() {
+            page.paragraph(&scenes(&say!("verified on", "検証"), &self.verification));
+        }
         Ok(page.end())
     }
 
@@ -106,11 +107,19 @@ impl Report {
     fn cost(&self) -> Text {
         let (pictures, steps, quick) = (format!("{:.1}", self.pictures), self.steps, self.quick_steps);
         let (drawn, evaluations, looked) = (self.work.drawn, self.work.evaluations, self.looked);
+        let seen = match looked {
+            0 => Text::default(),
+            looked => say!(
+                " The checkpoint itself compared {looked}.",
+                "うち {looked} 枚は、チェックポイント自身に見せて比べました。"
+            ),
+        };
         say!(
             "Everything together is worth {pictures} whole pictures of {steps} steps; the search drew with {quick} steps. In this run \
-             {drawn} pictures were drawn with {evaluations} calls of the UNet, and the checkpoint looked at {looked}.",
+             {drawn} pictures were drawn with {evaluations} calls of the UNet.{seen}",
             "全部で {steps} ステップの画像 {pictures} 枚分です。探索は {quick} ステップで描きました。今回は {drawn} 枚を UNet \
-             {evaluations} 回で描き、チェックポイントは {looked} 枚を見ました。"
+             {evaluations} 回で描きました。{seen}",
+            with seen
         )
     }
 

@@ -28,16 +28,28 @@ fn outcome(report: &Report) -> Text {
     }
     let blocks = Text::join_words(report.guilty.iter().map(Text::same));
     if report.variants.is_empty() {
+        let (near, advice) = (nearest(report), advice());
         return say!(
-            "Nothing was found: no block that is lowered takes enough of what should go without taking what should stay.",
-            "見つかりませんでした。残したいものを失わずに、なくしたいものを十分に減らせるブロックはありませんでした。"
+            "Nothing was found: no block that is lowered takes enough of what should go without taking what should stay.{near} {advice}",
+            "見つかりませんでした。残したいものを失わずに、なくしたいものを十分に減らせるブロックはありませんでした。{near}{advice}",
+            with near, advice
         );
     }
     let Some(suggested) = report.suggested() else {
+        if report.is_idle_elsewhere {
+            return say!(
+                "{blocks} seemed to do it, but on the other prompts and seeds the whole LoRA hardly does what should go, so they say nothing: give \
+                 --verify-prompt with the words that it answers to.",
+                "{blocks} が原因のようでしたが、ほかのプロンプトとシードでは LoRA 全体でもなくしたいことがほとんど起きないため、確かめられません。\
+                 LoRA が反応する言葉を入れた --verify-prompt を指定してください。",
+                with blocks
+            );
+        }
+        let advice = advice();
         return say!(
-            "{blocks} seemed to do it, but on other prompts and seeds lowering them does not hold: nothing is suggested.",
-            "{blocks} が原因のようでしたが、ほかのプロンプトとシードでは成り立ちません。提案はありません。",
-            with blocks
+            "{blocks} seemed to do it, but on other prompts and seeds lowering them does not hold: nothing is suggested. {advice}",
+            "{blocks} が原因のようでしたが、ほかのプロンプトとシードでは成り立ちません。提案はありません。{advice}",
+            with blocks, advice
         );
     };
     let (changed, shares) = (changed(suggested), shares(suggested));
@@ -45,8 +57,26 @@ fn outcome(report: &Report) -> Text {
     let time = in_time(report, suggested);
     say!(
         "What should go comes from {blocks}. {changed}: on {count} other prompts and seeds {shares}.{time}",
-        "原因は {blocks} です。{changed}: ほかの {count} 組のプロンプトとシードで {shares}。{time}",
+        "原因は {blocks} です。{changed} にすると、ほかの {count} 組のプロンプトとシードで{shares}。{time}",
         with blocks, changed, shares, time
+    )
+}
+
+/// What came nearest of what was tried.
+fn nearest(report: &Report) -> Text {
+    let best = report.trials.iter().max_by(|p, q| p.score.value().total_cmp(&q.score.value()));
+    let Some(best) = best else { return Text::default() };
+    let (gone, kept) = (words::percent(best.score.gone), words::percent(best.score.kept.max(0.0)));
+    say!(
+        " The nearest took {gone} % of it away and kept {kept} %.",
+        "最も近いものでも、消えたのは {gone} %、残ったのは {kept} % でした。"
+    )
+}
+
+fn advice() -> Text {
+    say!(
+        "More steps, other prompts or another --keep may tell more, and `lbw analyze` shows block by block.",
+        "ステップを増やす、プロンプトを変える、--keep を変えると分かることがあります。`lbw analyze` はブロックごとに示します。"
     )
 }
 
