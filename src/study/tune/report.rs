@@ -164,11 +164,8 @@ pub struct Shown {
     pub tuned: String,
 }
 
-/// Gains that differ by less are alike, and the weaker change is the better one.
-const ALIKE: f64 = 0.02;
-
 impl Report {
-    /// The variant to take: the weakest of those that gain most of those that hold. A vector over time has to gain more than the others by what is worth
+    /// The variant to take: the one that gains most of those that hold. A vector over time has to gain more than the others by what is worth
     /// it: fewer programs read it.
     pub fn suggested(&self) -> Option<&Variant> {
         let price = |variant: &Variant| if variant.thirds.is_all() { 0.0 } else { LEAST };
@@ -182,10 +179,8 @@ impl Report {
 
     fn best(&self, value: impl Fn(&Variant) -> Option<f64>) -> Option<&Variant> {
         let held = self.variants.iter().filter(|variant| variant.holds);
-        let valued: Vec<_> = held.filter_map(|variant| Some((value(variant)?, variant))).collect();
-        let most = valued.iter().map(|(value, _)| *value).max_by(f64::total_cmp)?;
-        // The weakest comes first.
-        valued.into_iter().find(|(value, _)| *value >= most - ALIKE).map(|(_, variant)| variant)
+        let valued = held.filter_map(|variant| Some((value(variant)?, variant)));
+        valued.max_by(|p, q| p.0.total_cmp(&q.0)).map(|(_, variant)| variant)
     }
 
     /// Writes what came of it.
