@@ -8,6 +8,9 @@
 /// styles reach some 100 KB.
 pub const TEXT: usize = 4 << 20;
 
+/// The answer of another host (`--via`), in bytes. A picture of 4096² has 67 MiB as base64.
+pub const ANSWER: u64 = 128 << 20;
+
 /// What is piped into standard input: a text or a picture. In bytes.
 pub const STANDARD_INPUT: u64 = 256 << 20;
 

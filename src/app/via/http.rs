@@ -8,10 +8,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use crate::diagnostic::{Said, Text};
+use crate::files::limits::ANSWER;
 use crate::say;
 
-/// The longest answer that is read: a picture of 4096² as base64 is smaller.
-const ANSWER_LIMIT: u64 = 256 << 20;
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(10);
 /// How long a question that draws nothing may take.
@@ -144,7 +143,7 @@ type Answered = Result<ureq::http::Response<ureq::Body>, ureq::Error>;
 fn answer(answered: Answered) -> Result<Vec<u8>, Fault> {
     let mut response = answered.map_err(away)?;
     let status = response.status().as_u16();
-    let body = response.body_mut().with_config().limit(ANSWER_LIMIT).read_to_vec().map_err(away)?;
+    let body = response.body_mut().with_config().limit(ANSWER).read_to_vec().map_err(away)?;
     if (200..300).contains(&status) {
         return Ok(body);
     }
@@ -165,7 +164,10 @@ fn answer(answered: Answered) -> Result<Vec<u8>, Fault> {
 fn away(error: ureq::Error) -> Fault {
     match error {
         ureq::Error::Timeout(_) => Fault::Away(say!("it does not answer in time", "時間内に応答がありません")),
-        ureq::Error::BodyExceedsLimit(_) => Fault::Wrong(say!("its answer is too long", "応答が長すぎます")),
+        ureq::Error::BodyExceedsLimit(_) => {
+            let mib = ANSWER >> 20;
+            Fault::Wrong(say!("its answer is longer than {mib} MiB", "応答が {mib} MiB を超えています"))
+        }
         ureq::Error::HostNotFound => Fault::Away(no_name()),
         ureq::Error::ConnectionFailed => Fault::Away(nobody(&say!("no connection", "接続できません"))),
         ureq::Error::BadUri(_) | ureq::Error::Http(_) => {

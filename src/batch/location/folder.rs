@@ -1,7 +1,7 @@
 //! A batch in a folder: claims are locks, and lines are added to the manifest.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::{Held, Location, MANIFEST};
@@ -46,8 +46,14 @@ impl Location for Folder {
     }
 
     fn read(&self) -> io::Result<Option<Vec<u8>>> {
-        match files::read(&self.path(MANIFEST), limits::MANIFEST) {
-            Ok(bytes) => Ok(Some(bytes)),
+        let path = self.path(MANIFEST);
+        let mut first = Vec::new();
+        let read = files::open(&path)
+            .and_then(|file| BufReader::new(file).take(limits::TEXT as u64).read_until(b'\n', &mut first));
+        match read {
+            // What does not begin as a manifest is not read to its end.
+            Ok(_) if !first.starts_with(b"{") || !first.ends_with(b"\n") => Ok(Some(first)),
+            Ok(_) => files::read(&path, limits::MANIFEST).map(Some),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
