@@ -55,7 +55,8 @@ pub fn lora(lora: &LoraPlan, network: &Network, plan: &Plan) -> Vec<Diagnostic> 
     // What cannot be read is told where it is applied.
     if network.is_zero().unwrap_or(false) {
         let message = say!("{name}: all its deltas are zero", "{name}: 差分がすべて 0 です");
-        let help = say!("it was saved before any training", "学習前に保存されたファイルです");
+        let help =
+            say!("it was saved before any training, or its alphas are 0", "学習前に保存されたか、alpha が 0 です");
         found.push(Diagnostic::new(code::WITHOUT_EFFECT, message).help(help));
     }
     if let count @ 1.. = network.leniently_matched() {

@@ -123,9 +123,9 @@ fn run(trials: &mut Trials, scenes: &Scenes, rooms: &[Room], in_steps: bool) -> 
     let few = &scenes.search;
     let mut report = trials.report(few);
     report.level_only = !in_steps;
-    let free: Vec<Room> = rooms.iter().copied().filter(|room| room.least < room.most).collect();
-    trials.say_of_bounds(rooms, few)?;
-    let rooms = trials.rooms_that_matter(&free, few)?;
+    let mut rooms = trials.rooms_that_matter(rooms, few)?;
+    trials.say_of_bounds(&rooms);
+    rooms.retain(|room| room.least < room.most);
     trials.share_out(rooms.len(), few.len(), scenes.others.len())?;
     trials.references(few, trials.quick)?;
     let scale = trials.scale(few, trials.quick)?;

@@ -76,25 +76,20 @@ impl<'a> Trials<'a> {
         Ok(rooms.iter().filter(|room| matter.contains(&room.block)).copied().collect())
     }
 
-    /// Says which bounds are those of blocks in which the LoRA does nothing.
-    pub fn say_of_bounds(&mut self, rooms: &[Room], few: &[Scene]) -> Result<()> {
+    /// Says which bounds are those of other blocks than the LoRA has weights in.
+    pub fn say_of_bounds(&mut self, matter: &[Room]) {
         let blocks = self.subject.blocks();
-        let is_bound =
-            |room: &&Room| self.wish.bounds.iter().any(|bound| bound.block.eq_ignore_ascii_case(blocks[room.block]));
-        let bound: Vec<Room> = rooms.iter().filter(is_bound).copied().collect();
-        if bound.is_empty() {
-            return Ok(());
-        }
-        let matter = self.rooms_that_matter(&bound, few)?;
-        for room in bound.iter().filter(|room| matter.iter().all(|other| other.block != room.block)) {
-            let block = blocks[room.block];
+        for bound in &self.wish.bounds {
+            if matter.iter().any(|room| bound.block.eq_ignore_ascii_case(blocks[room.block])) {
+                continue;
+            }
+            let block = &bound.block;
             let message = say!(
                 "--fix {block}: the LoRA has no weights there, so it has no effect",
                 "--fix {block}: そこに LoRA の重みはないので、効果はありません"
             );
             self.easel.sink.event(Event::Found(&Diagnostic::new(code::WITHOUT_EFFECT, message)));
         }
-        Ok(())
     }
 
     /// Sees that the work can be done at all, and leaves as much of it for the verification as that needs.
