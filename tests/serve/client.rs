@@ -117,9 +117,10 @@ impl Server {
         }
     }
 
+    /// Whether nothing is drawn and nothing waits: a job that was just sent is not drawn yet.
     pub fn is_idle(&self) -> bool {
         let progress = self.get("/sdapi/v1/progress?skip_current_image=true");
-        progress["progress"] == 0 && progress["state"]["job_count"] == 0
+        progress["progress"] == 0 && progress["state"]["job_count"] == 0 && progress["textinfo"].is_null()
     }
 
     pub fn is_running(&self) -> bool {
