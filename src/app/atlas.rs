@@ -12,7 +12,7 @@ use super::error::{Error, Result};
 use super::folder::Folder;
 use super::lora;
 use super::renderer::Renderer;
-use super::scene::{Scene, Version, one_setting, say_of_prompts, that_matter};
+use super::scene::{Scene, Version, one_setting, say_of_steps, that_matter};
 use super::session::{Asked, Session};
 use super::store::read_cell;
 use super::subject::{BASE, Subject};
@@ -96,7 +96,7 @@ pub fn atlas(
     let lora = wish.lora.as_deref();
     let (first, texts) = one_setting(asked, lora)?;
     let mut subject = Subject::new(session, first, lora, ["0".to_owned(), "1".to_owned()])?;
-    for found in subject.check()? {
+    for found in subject.check(lora, &texts)? {
         sink.event(Event::Found(&found));
     }
     let (steps, parts) = wish.steps(&subject)?;
@@ -178,7 +178,7 @@ impl Drawing<'_> {
         let (lora, steps) = (self.lora, self.steps);
         let plan = |vector: &str| first.plan(subject, lora, Version::Vector(vector), steps);
         let matter = that_matter(&mut self.easel, subject, all, plan)?;
-        say_of_prompts(&mut self.easel, subject, lora, &self.scenes, steps)?;
+        say_of_steps(&mut self.easel, subject, lora, &self.scenes, steps)?;
         let mut versions =
             vec![("base".to_owned(), Version::Base), ("full".to_owned(), Version::Vector(&subject.reference))];
         let vectors = matter.iter().map(|block| subject.alone(*block, 1.0)).collect::<Result<Vec<_>>>()?;

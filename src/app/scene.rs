@@ -6,11 +6,9 @@ use super::error::{Error, Result};
 use super::session::Asked;
 use super::subject::{Subject, factors};
 use crate::diagnostic::{Diagnostic, Source, Text, code};
-use crate::plan::network::lora_tags;
 use crate::plan::{Plan, Request, Settings};
 use crate::say;
 use crate::study::analyzer_prompt::{Marked, tags_behind};
-use crate::syntax::Prompt;
 
 /// A prompt and a seed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,8 +85,8 @@ pub fn one_setting(mut asked: Vec<Asked>, lora: Option<&str>) -> Result<(Asked, 
     }
 }
 
-/// Says what is surprising about prompts that are drawn with other steps than were asked for, and about LoRAs of their own.
-pub fn say_of_prompts(
+/// Says which prompts count steps and are drawn with fewer than were asked for.
+pub fn say_of_steps(
     easel: &mut Easel<'_>,
     subject: &Subject,
     lora: Option<&str>,
@@ -112,17 +110,6 @@ pub fn say_of_prompts(
             let found = Diagnostic::new(code::WITHOUT_EFFECT, message)
                 .help(say!("write shares of the steps, as in `[a:b:0.3]`", "`[a:b:0.3]` のように割合で書いてください"));
             easel.sink.event(Event::Found(&found));
-        }
-        let is_own = |own: &Marked| own.names == subject.marked.names;
-        let tags = Prompt::parse(prompt).tags;
-        if !lora_tags(&tags).is_empty() && !Marked::new(prompt, lora).as_ref().is_ok_and(is_own) {
-            let names = Text::list(&subject.marked.names);
-            let message = say!(
-                "`{prompt}`: its LoRAs stay as they are, and {names} is added",
-                "`{prompt}`: 書かれている LoRA はそのままで、{names} を加えます",
-                with names
-            );
-            easel.sink.event(Event::Found(&Diagnostic::new(code::PLANNED, message)));
         }
     }
     Ok(())

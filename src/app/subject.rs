@@ -9,14 +9,16 @@ use super::renderer::{Module, Renderer};
 use super::session::{Asked, Session};
 use crate::block::{Block, Layout};
 use crate::diagnostic::{Diagnostic, Source, Text, code};
-use crate::infotext::float_text;
+use crate::infotext::{float_text, looks_like_infotext};
 use crate::lora::Strength;
+use crate::plan::network::lora_tags;
 use crate::plan::{LoraPlan, Plan, Request, Settings, frames};
 use crate::say;
 use crate::study::analyzer_prompt::Marked;
 use crate::study::tune::Thirds;
 use crate::study::words::Idle;
 use crate::study::xyz_weights::{Run, complement, weights};
+use crate::syntax::Prompt;
 
 /// Prompts to verify on where the user gives none: those of the embedded model's world, and such that every model knows.
 const EMBEDDED: [&str; 3] = [
@@ -101,31 +103,67 @@ impl Subject {
         }
     }
 
-    /// What is wrong or surprising about the prompt; an error where it refuses.
-    pub fn check(&self) -> Result<Vec<Diagnostic>> {
-        let mut said = Vec::new();
-        if self.marked.is_chosen {
-            // What is wrong with the prompt as it stands is told with what stands there.
-            let own = self.lower(self.request.prompt.text.to_string(), self.request.settings.clone()).1;
-            if self.session.refuses(&own) {
-                return Err(Error::refused(own));
-            }
+    /// What is wrong or surprising about the prompt and about `others` that are drawn with its settings, all at once; an error where it
+    /// refuses. It is told with what stands in the prompts, where the mark is the whole LoRA.
+    pub fn check(&self, lora: Option<&str>, others: &[String]) -> Result<Vec<Diagnostic>> {
+        if let Some(text) = others.iter().find(|text| looks_like_infotext(text)) {
+            let first = text.lines().next().unwrap_or_default();
+            let message = say!(
+                "`{first}` … is an infotext, and the settings are those of the study",
+                "`{first}` … は infotext です。設定は分析と同じものを使います"
+            );
+            return Err(Error::words(code::STUDY, message)
+                .help(say!("give its prompt alone", "プロンプトだけを書いてください")));
         }
+        let mut found: Vec<Diagnostic> = Vec::new();
         for weights in self.marked.replaced.iter().filter(|weights| *weights != "XYZ") {
             let message = say!(
                 "lbw={weights}: the weights that are tried take the place of these; every other block is as in the whole LoRA",
                 "lbw={weights}: この重みの代わりに、試す重みが使われます。ほかのブロックは LoRA 全体のままです"
             );
-            said.push(Diagnostic::new(code::WITHOUT_EFFECT, message));
+            found.push(Diagnostic::new(code::WITHOUT_EFFECT, message));
         }
-        // The vectors of the runs have 26 entries, on purpose; nobody needs to be told.
-        let [with_attention, _] = self.request.family.layouts();
-        let ones = vec!["1"; with_attention.len()].join(",");
-        let found = self.lower(self.marked.with(&ones, &ones), self.request.settings.clone()).1;
+        let mut told: Vec<&str> = Vec::new();
+        let presets = self.session.presets.with_marks(&self.ones());
+        for text in [&*self.request.prompt.text].into_iter().chain(others.iter().map(String::as_str)) {
+            if told.contains(&text) {
+                continue;
+            }
+            told.push(text);
+            let request = self.request_of(text, self.request.settings.clone());
+            for one in self.session.lower(&request, &presets).1 {
+                // What is about the settings is so of every prompt.
+                if !found.contains(&one) {
+                    found.push(one);
+                }
+            }
+            found.extend(self.with_others(text, lora));
+        }
         match self.session.refuses(&found) {
             true => Err(Error::refused(found)),
-            false => Ok([said, found].concat()),
+            false => Ok(found),
         }
+    }
+
+    /// That a prompt has LoRAs and not the one under test, which is added.
+    fn with_others(&self, text: &str, lora: Option<&str>) -> Option<Diagnostic> {
+        let tags = Prompt::parse(text).tags;
+        if lora_tags(&tags).is_empty() || Marked::new(text, lora).is_ok_and(|own| own.names == self.marked.names) {
+            return None;
+        }
+        let names = Text::list(&self.marked.names);
+        let message = say!(
+            "`{text}`: its LoRAs stay as they are, and {names} is added",
+            "`{text}`: 書かれている LoRA はそのままで、{names} を加えます",
+            with names
+        );
+        Some(Diagnostic::new(code::PLANNED, message))
+    }
+
+    /// The whole LoRA as people write it. The vectors of the runs have 26 entries, on purpose; nobody needs to be told.
+    fn ones(&self) -> String {
+        let [with_attention, _] = self.request.family.layouts();
+        vec!["1"; with_attention.len()].join(",")
     }
 
     pub fn seed(&self) -> i64 {
@@ -249,24 +287,19 @@ impl Subject {
         self.whole_steps
     }
 
-    /// The same with all steps.
-    pub fn whole_plan_of(&self, prompt: String, seed: i64) -> Result<Plan> {
-        self.plan_with(prompt, seed, self.whole_steps)
-    }
-
     /// The same with so many steps.
     pub fn plan_with(&self, prompt: String, seed: i64, steps: u32) -> Result<Plan> {
         let seed = u64::try_from(seed).map_err(|_| {
             let message = say!("a seed is 0 or more, not {seed}", "シードは 0 以上です ({seed} ではありません)");
             Error::words(code::BAD_VALUE, message)
         })?;
-        let (plan, found) = self.lower(prompt, Settings { seed, steps, ..self.request.settings.clone() });
+        let request = self.request_of(&prompt, Settings { seed, steps, ..self.request.settings.clone() });
+        let (plan, found) = self.session.lower(&request, &self.session.presets);
         plan.ok_or_else(|| Error::refused(found))
     }
 
-    fn lower(&self, prompt: String, settings: Settings) -> (Option<Plan>, Vec<Diagnostic>) {
-        let request = Request { prompt: Source::new("prompt", prompt.as_str()), settings, ..self.request.clone() };
-        self.session.lower(&request, &self.session.presets)
+    fn request_of(&self, prompt: &str, settings: Settings) -> Request {
+        Request { prompt: Source::new("prompt", prompt), settings, ..self.request.clone() }
     }
 }
 

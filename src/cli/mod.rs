@@ -71,7 +71,7 @@ fn run_command(args: Vec<OsString>, terminal: Terminal) -> CommandResult {
             return terminal.print(&error.render().to_string());
         }
         #[cfg(feature = "serve")]
-        Err(_) if after_global_flags(&args) >= args.len() && desktop::is_here() => {
+        Err(_) if after_global_flags(&args, 1) >= args.len() && desktop::is_here() => {
             return run_command([args, vec!["serve".into(), "--open".into()]].concat(), terminal);
         }
         Err(error) if is_without_command(error.kind()) => {
@@ -125,7 +125,7 @@ fn is_without_command(kind: ErrorKind) -> bool {
 /// Whether help is asked for, and all of it.
 fn asks_for_help(words: &[String]) -> Option<bool> {
     let is = |word: &str| words.iter().skip(1).any(|w| w == word);
-    match (is("--help") || words.get(1).is_some_and(|w| w == "help"), is("-h")) {
+    match (is("--help"), is("-h")) {
         (true, _) => Some(true),
         (false, true) => Some(false),
         (false, false) => None,
@@ -158,12 +158,18 @@ fn language(args: &[OsString]) -> Language {
 /// `lbw PROMPT` is `lbw txt2img PROMPT`: the command is put in where the first word names none. A word that was hardly meant as a
 /// prompt is an error.
 fn with_default_command(mut args: Vec<OsString>) -> app::Result<Vec<OsString>> {
-    let at = after_global_flags(&args);
+    let at = after_global_flags(&args, 1);
     let Some(first) = args.get(at) else { return Ok(args) };
     let first = first.to_string_lossy().into_owned();
     let root = Cli::command();
     if first == "version" {
         args[at] = "--version".into();
+        return Ok(args);
+    }
+    // `help tune` is `tune --help`, so that flags of all commands may stand anywhere beside it.
+    if first == "help" && names_a_command(&args[at + 1..], &root) {
+        args.remove(at);
+        args.push("--help".into());
         return Ok(args);
     }
     let is_command = root.find_subcommand(&first).is_some();
@@ -176,9 +182,21 @@ fn with_default_command(mut args: Vec<OsString>) -> app::Result<Vec<OsString>> {
     Ok(args)
 }
 
+/// Whether the words but for flags of all commands are a command, one in it, and so on.
+fn names_a_command(words: &[OsString], root: &clap::Command) -> bool {
+    let mut command = root;
+    let mut at = after_global_flags(words, 0);
+    while let Some(word) = words.get(at) {
+        let Some(inner) = command.find_subcommand(word) else { return false };
+        command = inner;
+        at = after_global_flags(words, at + 1);
+    }
+    true
+}
+
 /// Where the words begin that may be a command: flags of all commands may stand before it.
-fn after_global_flags(args: &[OsString]) -> usize {
-    let mut at = 1;
+fn after_global_flags(args: &[OsString], from: usize) -> usize {
+    let mut at = from;
     while let Some(word) = args.get(at).and_then(|word| word.to_str()) {
         at += match word {
             "--lang" => 2,
@@ -258,5 +276,16 @@ mod tests {
         assert_eq!(with(words(&["lbw", "--lang", "ja", "plan", "x"])), words(&["lbw", "--lang", "ja", "plan", "x"]));
         assert_eq!(with(words(&["lbw", "--lang=ja", "1girl"])), words(&["lbw", "--lang=ja", "txt2img", "1girl"]));
         assert_eq!(with(words(&["lbw", "-q", "plan", "x"])), words(&["lbw", "-q", "plan", "x"]));
+        assert_eq!(with(words(&["lbw", "help"])), words(&["lbw", "--help"]));
+        let tune = words(&["lbw", "--lang", "ja", "tune", "--help"]);
+        assert_eq!(with(words(&["lbw", "--lang", "ja", "help", "tune"])), tune);
+        assert_eq!(
+            with(words(&["lbw", "help", "--lang", "ja", "tune"])),
+            words(&["lbw", "--lang", "ja", "tune", "--help"])
+        );
+        let inspect = words(&["lbw", "lora", "inspect", "-q", "--help"]);
+        assert_eq!(with(words(&["lbw", "help", "lora", "inspect", "-q"])), inspect);
+        assert_eq!(with(words(&["lbw", "help", "tune", "--lang"])), words(&["lbw", "tune", "--lang", "--help"]));
+        assert_eq!(with(words(&["lbw", "help", "nonsense"])), words(&["lbw", "help", "nonsense"]));
     }
 }

@@ -145,6 +145,17 @@ impl PresetSet {
         &BUILTIN
     }
 
+    /// The same, and what the marks of studies stand for.
+    #[must_use]
+    pub fn with_marks(&self, vector: &str) -> PresetSet {
+        let mut presets = self.clone();
+        for name in ["XYZ", "ZYX"] {
+            let origin = Origin { file: "the study".into(), line: 1 };
+            presets.weights.insert(Preset { name: name.to_owned(), value: vector.to_owned(), origin });
+        }
+        presets
+    }
+
     /// Adds the presets of a later file, which replace those of the same name.
     pub fn add(&mut self, file: PresetFile) {
         for preset in file.weights.list {

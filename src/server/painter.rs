@@ -31,16 +31,16 @@ impl Painter {
         while let Some(turn) = self.server.clone().jobs.next() {
             match turn {
                 Turn::Order(order, done) => {
-                    self.obey(order);
+                    let obeyed = self.guarded(|painter| painter.obey(order));
                     // Who gave the order may be gone.
-                    let _ = done.send(());
+                    let _ = done.send(obeyed);
                 }
                 Turn::Job(job) => self.work(&job),
             }
         }
     }
 
-    fn obey(&mut self, order: Order) {
+    fn obey(&mut self, order: Order) -> Result<(), Error> {
         match order {
             Order::Unload => self.forget(),
             Order::Refresh => {
@@ -49,19 +49,29 @@ impl Painter {
                     self.forget();
                 }
             }
-            // What cannot be read is told by the job that needs it.
-            Order::Load => drop(self.load()),
+            Order::Load => self.load()?,
         }
+        Ok(())
     }
 
     /// Reads the weights that the next job will most likely need.
     fn load(&mut self) -> Result<(), Error> {
         let server = self.server.clone();
         let options = server.options();
+        // Which model there is not is told by the request that needs it.
         if let Ok(model) = server.with_reader(|reader| reader.model(&options)) {
             self.studios.use_model(&model)?.engine.load(&mut |_| std::ops::ControlFlow::Continue(()))?;
         }
         Ok(())
+    }
+
+    /// Does what may panic: that ends the engines, and neither this thread nor the server.
+    fn guarded(&mut self, work: impl FnOnce(&mut Self) -> Result<(), Error>) -> Result<(), Error> {
+        catch_unwind(AssertUnwindSafe(|| work(self))).unwrap_or_else(|_| {
+            // What the engine was in the middle of is not to be trusted.
+            self.forget();
+            Err(Error::file(code::PICTURE_FAILED, say!("the engine failed", "エンジンが異常終了しました")))
+        })
     }
 
     /// Closes the engines.
@@ -78,21 +88,19 @@ impl Painter {
         });
         self.server.jobs.events.send("started", &job.id, json!({ "kind": job.kind }));
         let work = super::lock::lock(&job.work).take();
-        let done = catch_unwind(AssertUnwindSafe(|| match work {
-            Some(Work::Draw(drawing)) => self.draw(job, &drawing),
+        let done = self.guarded(|painter| match work {
+            Some(Work::Draw(drawing)) => painter.draw(job, &drawing),
             Some(Work::Analyze(drawing, wish)) => {
-                study::analysis(&self.server, &mut self.studios, job, &drawing, &wish).map(drop)
+                study::analysis(&painter.server, &mut painter.studios, job, &drawing, &wish).map(drop)
             }
-            Some(Work::Tune(drawings, wish)) => study::tuning(&self.server, &mut self.studios, job, &drawings, &wish),
-            Some(Work::Atlas(drawings, wish)) => study::atlas(&self.server, &mut self.studios, job, &drawings, &wish),
-            Some(Work::Batch(batch)) => study::batch(&self.server, &mut self.studios, job, &batch),
+            Some(Work::Tune(drawings, wish)) => {
+                study::tuning(&painter.server, &mut painter.studios, job, &drawings, &wish)
+            }
+            Some(Work::Atlas(drawings, wish)) => {
+                study::atlas(&painter.server, &mut painter.studios, job, &drawings, &wish)
+            }
+            Some(Work::Batch(batch)) => study::batch(&painter.server, &mut painter.studios, job, &batch),
             None => Ok(()),
-        }));
-        let done = done.unwrap_or_else(|_| {
-            // What the engine was in the middle of is not to be trusted.
-            self.forget();
-            let message = say!("the engine failed", "エンジンが異常終了しました");
-            Err(Error::file(code::PICTURE_FAILED, message))
         });
         let status = match done {
             _ if job.wanted() == Stop::GiveUp => Status::Cancelled,

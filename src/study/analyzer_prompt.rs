@@ -26,8 +26,6 @@ pub struct Marked {
     places: Vec<Place>,
     /// The LoRAs whose weights are `XYZ`.
     pub names: Vec<String>,
-    /// Whether the tags are not marked, so that what is written is a prompt of its own.
-    pub is_chosen: bool,
     /// The weights in chosen tags, which others take the place of.
     pub replaced: Vec<String>,
     /// The names of the LoRAs with three items or more, run together, as the extension titles its grids.
@@ -121,11 +119,10 @@ impl Marked {
         let chosen_tags = places.iter().filter(|place| chosen.is_some() && place.kind == Kind::Xyz);
         let replaced = chosen_tags.map(|place| &text[place.vector.clone()]).filter(|weights| !weights.is_empty());
         let replaced: Vec<String> = replaced.map(|weights| weights.trim().to_owned()).collect();
-        let is_chosen = chosen.is_some() && places.iter().all(|place| place.kind == Kind::Xyz);
         let has_place = |tag: &Tag| places.iter().any(|place| place.tag == tag.span);
         let weighted = prompt.tags.iter().filter(|tag| tag.items.len() >= 3 || has_place(tag));
         let title = weighted.map(|tag| tag.items[0].text.as_str()).collect();
-        Ok(Marked { text: text.to_owned(), places, names, is_chosen, replaced, title })
+        Ok(Marked { text: text.to_owned(), places, names, replaced, title })
     }
 
     /// The prompt with the vector `xyz` for the LoRA under test and its complement for those marked `ZYX`.

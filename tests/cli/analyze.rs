@@ -129,7 +129,8 @@ fn a_suggestion_is_verified_on_other_prompts() {
     let s = Sandbox::new();
     let prompt = "yellow star, blue background <lora:house:1>";
     let blocks = planted::GROUPS.join(",");
-    let goal = ["--toward", "base-colors,base-lines", "--verify-prompt", "red circle", "--steps", "4"];
+    // The LoRA's own tag there is the place of the vectors; it is not added once more.
+    let goal = ["--toward", "base-colors,base-lines", "--verify-prompt", "red circle <lora:house:0.5>", "--steps", "4"];
     let args = [&["--seed", "1", "--blocks", &blocks, "--json"], &goal[..], &SMALL[..6], &SMALL[8..]].concat();
     let report = json(&analyze(&s, 0, &[&[prompt], &args[..]].concat()).0);
     let suggestion = &report["suggestion"];
@@ -139,6 +140,8 @@ fn a_suggestion_is_verified_on_other_prompts() {
     assert_eq!(found["vector"].as_str().unwrap().split(',').count(), 12, "{found}");
     let pictures = found["pictures"].as_array().unwrap();
     assert_eq!(pictures.len(), 2);
+    let (info, _) = s.expect(0, &["info", &format!("lbw-analysis/{}", pictures[0]["full"].as_str().unwrap())]);
+    assert!(info.contains("red circle <lora:house:0.5:lbw=1,") && info.matches("<lora:").count() == 1, "{info}");
     let kept = |errors: &Value| errors["kept"].as_f64().unwrap();
     assert!(kept(&found["errors"]) >= 0.9);
     let tags = format!("<lora:house:1:lbw={}>", found["vector"].as_str().unwrap());

@@ -16,6 +16,26 @@ fn what_has_no_effect_is_told() {
     assert!(err.contains("--fix IN00: the LoRA has no weights there") && !err.contains("--fix OUT05"), "{err}");
 }
 
+/// All prompts, those of the search and of the verification, before anything is drawn.
+#[test]
+fn every_prompt_is_checked_at_once() {
+    let s = Sandbox::new();
+    let marked = "red circle <lora:overcooked:1:1:lbw=XYZ> <lora:house:1:1:lbw=XLUOT>";
+    let other = "heart <lora:nopee:1>";
+    let args = [marked, "((moon <lora:nope:1>", "--toward", "base-colors", "--verify-prompt", other];
+    let (_, err) = tune(&s, 2, &args);
+    for said in ["`XLUOT`", "lbw=XYZ> <lora:house", "LoRA `nope`", "LoRA `nopee`", "1 more brackets are not closed"] {
+        assert!(err.contains(said), "{said}: {err}");
+    }
+    assert!(!s.path("lbw-tune").exists() && err.matches("W0124").count() == 1, "{err}");
+    let args = ["red circle <lora:overcooked:1>", "--toward", "base-colors", "--budget", "1"];
+    let more = ["--verify-prompt", "blue star <lora:house:0.5>", "--verify-prompt", "(moon <lora:overcooked:1>"];
+    let (_, err) = tune(&s, 2, &[&args[..], &more].concat());
+    assert!(err.contains("<lora:house:0.5>`: its LoRAs stay as they are, and overcooked is added"), "{err}");
+    assert!(err.contains("W0124") && !err.contains("1,1,1") && err.matches("is added").count() == 1, "{err}");
+    assert!(err.contains("at least 45 whole pictures") && err.contains("write `--budget 45` or more"), "{err}");
+}
+
 /// All blocks but OUT04 and OUT05 stay as they are.
 const FIXED: [&str; 2] = ["--fix", "BASE=1,IN04=1,IN05=1,IN07=1,IN08=1,M00=1,OUT00=1,OUT01=1,OUT02=1,OUT03=1"];
 const ONE: [&str; 6] = ["--seeds", "1", "--seed", "1", "--verify-prompt", "blue star"];

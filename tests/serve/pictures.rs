@@ -280,7 +280,11 @@ fn tiles_and_a_second_checkpoint() {
     std::fs::OpenOptions::new().write(true).open(model("first")).unwrap().set_len(5_000_000).unwrap();
     let cut = server.post("/sdapi/v1/txt2img", &tiny(json!({ "prompt": "red circle" })));
     assert!(cut.status != 200 && cut.text().contains("first.safetensors"), "{}", cut.text());
+    server.done("/sdapi/v1/unload-checkpoint", &json!({}));
+    let loaded = server.post("/sdapi/v1/reload-checkpoint", &json!({}));
+    assert!(loaded.status == 500 && loaded.text().contains("first.safetensors"), "{}", loaded.text());
     std::fs::write(model("new"), whole).unwrap();
     std::fs::rename(model("new"), model("first")).unwrap();
+    server.done("/sdapi/v1/reload-checkpoint", &json!({}));
     assert!(drawn(json!({}), "Model: first") == plain);
 }

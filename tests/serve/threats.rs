@@ -238,6 +238,11 @@ fn requests_have_limits() {
     }
     let large = json!({ "image": png(), "upscaler_1": "Lanczos", "upscaling_resize": 1000 });
     assert_eq!(server.post("/sdapi/v1/extra-single-image", &large).status, 422);
+    let batch = |fields: Value| server.post("/sdapi/v1/extra-batch-images", &fields);
+    assert_eq!(batch(json!({ "upscaler_1": "Lanczos" })).status, 422);
+    let told =
+        batch(json!({ "imageList": [{ "data": png(), "name": "a" }], "upscaler_1": "Nearest", "resize_mod": 1 }));
+    assert!(told.status == 200 && told.text().contains("there is no field `resize_mod`"), "{:.300}", told.text());
 }
 
 /// A PNG that says it has so many pixels, and has none.

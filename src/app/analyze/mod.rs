@@ -182,7 +182,7 @@ pub fn jobs(
 fn subject(session: Arc<Session>, asked: Asked, wish: &Wish, sink: &mut dyn Sink) -> Result<Subject> {
     wish.check()?;
     let subject = Subject::new(session, asked, wish.lora.as_deref(), wish.range()?)?;
-    for found in subject.check()? {
+    for found in subject.check(wish.lora.as_deref(), &wish.verify_prompts)? {
         sink.event(Event::Found(&found));
     }
     Ok(subject)

@@ -2,6 +2,7 @@
 
 use super::pictures::{Drawing, errors_of};
 use crate::app::error::{Error, Result};
+use crate::app::scene::{Scene, Version};
 use crate::app::store::read_cell;
 use crate::app::subject::{name_of, other_seeds};
 use crate::diagnostic::code;
@@ -84,19 +85,16 @@ fn name(report: &Report, weights: &Weights) -> String {
 fn verify(drawing: &mut Drawing, vector: &str, name: &str) -> Result<(Errors, Errors, Vec<Verified>)> {
     let subject = drawing.subject;
     let prompts = subject.other_prompts(&drawing.wish.verify_prompts);
-    let reference = subject.complement(&subject.reference)?;
-    let versions = [
-        ("base", subject.marked.without(&reference)),
-        ("full", subject.marked.with(&subject.reference, &reference)),
-        (name, subject.marked.with(vector, &subject.complement(vector)?)),
-    ];
+    let versions =
+        [("base", Version::Base), ("full", Version::Vector(&subject.reference)), (name, Version::Vector(vector))];
     let last = drawing.seeds.iter().max().copied().unwrap_or(0);
     let (mut jobs, mut rows) = (Vec::new(), Vec::new());
+    let (lora, steps) = (drawing.wish.lora.as_deref(), subject.whole_steps());
     for text in &prompts {
         for seed in other_seeds(last) {
-            for (version, tags) in &versions {
-                let plan = subject.whole_plan_of(tags_behind(text, tags), seed)?;
-                jobs.push((format!("verify-{seed}-{version}"), plan));
+            let scene = Scene { prompt: text.clone(), seed };
+            for (name, version) in &versions {
+                jobs.push((format!("verify-{seed}-{name}"), scene.plan(subject, lora, *version, steps)?));
             }
             rows.push((text.clone(), seed));
         }

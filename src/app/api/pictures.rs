@@ -7,10 +7,11 @@ use serde_json::{Map, Value, json};
 
 use super::options::Options;
 use super::refusal::Refusal;
+use super::request::no_field;
 use crate::app::error::{Error, Result};
 use crate::app::studio::Picture;
 use crate::app::webui::WebuiConfig;
-use crate::diagnostic::{Diagnostic, code};
+use crate::diagnostic::{Diagnostic, FINDINGS_LIMIT, Text, at_most, code};
 use crate::engine::InitImage;
 use crate::image_io::{self, Format, Rgb};
 use crate::infotext::Infotext;
@@ -72,7 +73,28 @@ fn fields(info: &str) -> Map<String, Value> {
 pub struct Enlarging {
     upscaler: &'static str,
     size: Size,
+    /// What was asked for without effect.
+    pub found: Vec<Diagnostic>,
 }
+
+/// What webui's requests to enlarge may have.
+const FIELDS: [&str; 15] = [
+    "image",
+    "imageList",
+    "resize_mode",
+    "show_extras_results",
+    "gfpgan_visibility",
+    "codeformer_visibility",
+    "codeformer_weight",
+    "upscaling_resize",
+    "upscaling_resize_w",
+    "upscaling_resize_h",
+    "upscaling_crop",
+    "upscaler_1",
+    "upscaler_2",
+    "extras_upscaler_2_visibility",
+    "upscale_first",
+];
 
 #[derive(Debug, Clone, Copy)]
 enum Size {
@@ -87,7 +109,8 @@ impl Enlarging {
             None | Some(Value::Null) => Ok(default),
             Some(value) => {
                 let read = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok());
-                read.filter(|number| number.is_finite()).ok_or_else(|| bad_number(name, value))
+                read.filter(|number| number.is_finite())
+                    .ok_or_else(|| bad_value(name, value, &say!("a number", "数値")))
             }
         };
         for name in ["gfpgan_visibility", "codeformer_visibility", "extras_upscaler_2_visibility"] {
@@ -96,22 +119,34 @@ impl Enlarging {
                 return Err(Diagnostic::new(code::OPTION_NOT_DONE, message).into());
             }
         }
-        let name = fields.get("upscaler_1").and_then(Value::as_str).unwrap_or("None");
+        let name = match fields.get("upscaler_1") {
+            None | Some(Value::Null) => "None",
+            Some(Value::String(name)) => name.as_str(),
+            Some(value) => return Err(bad_value("upscaler_1", value, &say!("a name", "名前"))),
+        };
         let Some(upscaler) = UPSCALERS.into_iter().find(|known| known.eq_ignore_ascii_case(name)) else {
             let known = UPSCALERS.join(", ");
             let message = say!("there is no upscaler `{name}`", "アップスケーラー `{name}` はありません");
             let found = Diagnostic::new(code::NO_UPSCALER, message);
             return Err(found.help(say!("there are: {known}", "選べるもの: {known}")).into());
         };
+        let crop = match fields.get("upscaling_crop") {
+            None | Some(Value::Null) => true,
+            Some(Value::Bool(crop)) => *crop,
+            Some(value) => return Err(bad_value("upscaling_crop", value, &say!("true or false", "true か false"))),
+        };
         let size = match number("resize_mode", 0.0)? {
+            0.0 => Size::By(number("upscaling_resize", 2.0)?),
             1.0 => Size::To {
                 width: side(number("upscaling_resize_w", 512.0)?),
                 height: side(number("upscaling_resize_h", 512.0)?),
-                crop: fields.get("upscaling_crop") != Some(&Value::Bool(false)),
+                crop,
             },
-            _ => Size::By(number("upscaling_resize", 2.0)?),
+            other => return Err(bad_value("resize_mode", &other.into(), &say!("0 or 1", "0 か 1"))),
         };
-        Ok(Enlarging { upscaler, size })
+        let others = fields.keys().filter(|name| !FIELDS.contains(&name.as_str()));
+        let found = at_most(others.map(|name| no_field(name, FIELDS.into_iter())).collect(), FINDINGS_LIMIT);
+        Ok(Enlarging { upscaler, size, found })
     }
 
     /// The enlarged picture, of at most `most` pixels.
@@ -152,8 +187,9 @@ fn side(number: f64) -> u32 {
     if number >= 1.0 { number.min(f64::from(u32::MAX)) as u32 } else { u32::MAX }
 }
 
-fn bad_number(name: &str, value: &Value) -> Refusal {
-    let message = say!("`{name}: {value}` is not a number", "`{name}: {value}` は数値ではありません");
+fn bad_value(name: &str, value: &Value, wanted: &Text) -> Refusal {
+    let value: String = value.to_string().chars().take(80).collect();
+    let message = say!("`{name}: {value}` is not {wanted}", "`{name}: {value}` は{wanted}ではありません", with wanted);
     Diagnostic::new(code::BAD_VALUE, message).into()
 }
 
@@ -226,8 +262,15 @@ mod tests {
             json!({ "upscaler_1": "Lanczos", "resize_mode": 1, "upscaling_resize_w": 100_000, "upscaling_resize_h": 100_000 }),
             json!({ "upscaler_1": "Lanczos", "resize_mode": 1, "upscaling_resize_w": 0 }),
             json!({ "codeformer_visibility": 0.5 }),
+            json!({ "upscaler_1": 4 }),
+            json!({ "resize_mode": 2 }),
+            json!({ "resize_mode": {} }),
+            json!({ "upscaling_crop": "no" }),
         ] {
             assert!(enlarge(fields.clone()).is_err(), "{fields}");
         }
+        let misspelled = json!({ "image": "", "upscaler_1": "None", "upscaling_resise": 4 });
+        let found = Enlarging::of(misspelled.as_object().unwrap()).unwrap().found;
+        assert!(found.len() == 1 && found[0].help[0].contains("upscaling_resize"), "{found:?}");
     }
 }

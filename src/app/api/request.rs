@@ -228,7 +228,8 @@ impl Reader<'_> {
         }
         let is_known = |name: &str| name == PLAN || FIELDS.iter().any(|field| field.name == name);
         let others = fields.given.keys().filter(|name| !is_known(name));
-        found.extend(at_most(others.map(|name| no_field(name)).collect(), FINDINGS_LIMIT));
+        let known = FIELDS.iter().map(|field| field.name);
+        found.extend(at_most(others.map(|name| no_field(name, known.clone())).collect(), FINDINGS_LIMIT));
         Ok(())
     }
 
@@ -429,11 +430,11 @@ fn is_no_name(value: &str) -> bool {
 }
 
 /// A name that no field has.
-fn no_field(name: &str) -> Diagnostic {
+pub(super) fn no_field<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Diagnostic {
     let name: String = name.chars().take(80).flat_map(char::escape_debug).collect();
     let message = say!("there is no field `{name}`", "フィールド `{name}` はありません");
     let found = Diagnostic::new(code::NOT_UNDERSTOOD, message);
-    match did_you_mean(&name, FIELDS.iter().map(|field| field.name)) {
+    match did_you_mean(&name, known) {
         Some(near) => found.help(say!("did you mean `{near}`?", "`{near}` のことですか?")),
         None => found,
     }

@@ -21,7 +21,6 @@ use super::session::{Asked, Session};
 use super::store::read_cell;
 use super::subject::{BASE, Subject};
 use crate::diagnostic::{Language, Text, code};
-use crate::infotext::looks_like_infotext;
 use crate::say;
 use crate::study::tune::{Alone, Block, Report, Room, search};
 pub use crate::study::tune::{Bound, Goals};
@@ -88,13 +87,14 @@ pub fn tune(
     let lora = wish.lora.as_deref();
     let (first, texts) = one_setting(asked, lora)?;
     let mut subject = Subject::new(session, first, lora, ["0".to_owned(), "1".to_owned()])?;
+    let others = [texts.as_slice(), &wish.verify_prompts].concat();
+    for found in subject.check(lora, &others)? {
+        sink.event(Event::Found(&found));
+    }
     subject.refuse_window(say!(
         "the search draws with fewer steps, where it would be another",
         "探索は少ないステップで描くので、範囲がずれてしまいます"
     ))?;
-    for found in subject.check()? {
-        sink.event(Event::Found(&found));
-    }
     let preset = wish.save_preset.as_deref().map(|name| SavedPreset::new(name, &subject, &wish.output)).transpose()?;
     // Weights over the steps are lbw's own notation: other hosts do not read it.
     let in_steps = renderer.studios().is_some();
@@ -174,14 +174,6 @@ impl Wish {
                 "with --via keep the motif, colors or lines, toward base-colors, base-lines or base-composition",
                 "--via では --keep に motif・colors・lines、--toward に base-colors・base-lines・base-composition を指定してください"
             )));
-        }
-        if let Some(text) = self.verify_prompts.iter().find(|text| looks_like_infotext(text)) {
-            let first = text.lines().next().unwrap_or_default();
-            let message = say!(
-                "--verify-prompt: `{first}` … is an infotext, and the settings are those of the search",
-                "--verify-prompt: `{first}` … は infotext です。設定は探索と同じものを使います"
-            );
-            return Err(wrong(message).help(say!("give its prompt alone", "プロンプトだけを書いてください")));
         }
         if self.seeds == 0 {
             return Err(wrong(say!("--seeds 0: at least one seed is needed", "--seeds 0: シードは一つ以上要ります")));

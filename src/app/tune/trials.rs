@@ -12,7 +12,7 @@ use crate::app::draw::Event;
 use crate::app::easel::{Easel, missing};
 use crate::app::error::{Error, Result};
 use crate::app::folder::Folder;
-use crate::app::scene::{Scene, Version, say_of_prompts, that_matter};
+use crate::app::scene::{Scene, Version, say_of_steps, that_matter};
 use crate::app::store::read_cell;
 use crate::app::subject::{Subject, name_of};
 use crate::diagnostic::{Diagnostic, code};
@@ -72,7 +72,7 @@ impl<'a> Trials<'a> {
         let blocks = rooms.iter().map(|room| (room.block, room.whole));
         let plan = |vector: &str| scene.plan(subject, lora, Version::Vector(vector), steps);
         let matter = that_matter(&mut self.easel, subject, blocks, plan)?;
-        say_of_prompts(&mut self.easel, subject, lora, few, steps)?;
+        say_of_steps(&mut self.easel, subject, lora, few, steps)?;
         Ok(rooms.iter().filter(|room| matter.contains(&room.block)).copied().collect())
     }
 
@@ -105,7 +105,11 @@ impl<'a> Trials<'a> {
                 "--budget {budget}: this takes at least {least} whole pictures",
                 "--budget {budget}: 少なくとも {least} 枚分の描画が要ります"
             );
-            return Err(Error::words(code::STUDY, message));
+            let help = say!(
+                "write `--budget {least}` or more, or fewer prompts",
+                "`--budget {least}` 以上にするか、プロンプトを減らしてください"
+            );
+            return Err(Error::words(code::STUDY, message).help(help));
         }
         self.most = u64::from(budget) * whole - verification;
         self.easel.expect(few * (REFERENCES + blocks + TRIALS) + (scenes * u64::from(FOR_ONE_SCENE)) as usize);

@@ -13,7 +13,7 @@ pub use events::Events;
 pub use job::{Batch, Job, Sent, Status, Work};
 
 use super::lock::lock;
-use crate::app::new_id;
+use crate::app::{Error, new_id};
 
 /// Jobs that are over are kept for clients who ask for them later: so many, and so many bytes of pictures.
 const KEPT: usize = 64;
@@ -30,10 +30,13 @@ pub enum Order {
     Refresh,
 }
 
+/// Who waits for an order, and for what came of it.
+pub type Obeyed = oneshot::Sender<Result<(), Error>>;
+
 /// What the engine does next.
 pub enum Turn {
     /// An order, and who waits for it.
-    Order(Order, oneshot::Sender<()>),
+    Order(Order, Obeyed),
     /// A job.
     Job(Arc<Job>),
 }
@@ -52,7 +55,7 @@ struct Inner {
     waiting: VecDeque<Arc<Job>>,
     running: Option<Arc<Job>>,
     over: VecDeque<Arc<Job>>,
-    orders: VecDeque<(Order, oneshot::Sender<()>)>,
+    orders: VecDeque<(Order, Obeyed)>,
     is_ending: bool,
 }
 
@@ -97,7 +100,7 @@ impl Jobs {
     }
 
     /// Tells the engine something; the answer comes when it is done.
-    pub fn order(&self, order: Order) -> oneshot::Receiver<()> {
+    pub fn order(&self, order: Order) -> oneshot::Receiver<Result<(), Error>> {
         let (done, wait) = oneshot::channel();
         lock(&self.inner).orders.push_back((order, done));
         self.wake.notify_all();

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use crate::app::api::{Enlarging, encode_picture, png_info};
+use crate::app::api::{Enlarging, Refusal, encode_picture, png_info};
 use crate::diagnostic::Language;
 use crate::server::answer::{self, Failure};
 use crate::server::ask::apart;
@@ -29,8 +29,9 @@ pub async fn info(Json(body): Json) -> Result<Response, Failure> {
 pub async fn extra(State(server): State<Arc<Server>>, Json(body): Json) -> Result<Response, Failure> {
     apart(move || {
         let fields = object(body)?;
-        let image = enlarge(&server, &fields, fields.get("image").unwrap_or(&Value::Null))?;
-        Ok(answer::json(json!({ "html_info": "", "image": image })))
+        let enlarging = Enlarging::of(&fields).map_err(refused)?;
+        let image = enlarge(&server, &enlarging, fields.get("image").unwrap_or(&Value::Null))?;
+        Ok(answer::json(json!({ "html_info": "", "image": image, "lbw": { "warnings": warnings(&enlarging) } })))
     })
     .await
 }
@@ -39,13 +40,18 @@ pub async fn extra(State(server): State<Arc<Server>>, Json(body): Json) -> Resul
 pub async fn extras(State(server): State<Arc<Server>>, Json(body): Json) -> Result<Response, Failure> {
     apart(move || {
         let fields = object(body)?;
-        let list = fields.get("imageList").and_then(Value::as_array).cloned().unwrap_or_default();
+        let enlarging = Enlarging::of(&fields).map_err(refused)?;
+        let list = match fields.get("imageList") {
+            Some(Value::Array(list)) => list.as_slice(),
+            _ => return Err(Failure::wrong("`imageList` is not a list of pictures")),
+        };
         let most = server.settings.rules.max_images;
         if list.len() as u64 > most {
             return Err(Failure::wrong(format!("{} pictures; this server takes at most {most}", list.len())));
         }
-        let images = list.iter().map(|item| enlarge(&server, &fields, &item["data"])).collect::<Result<Vec<_>, _>>()?;
-        Ok(answer::json(json!({ "html_info": "", "images": images })))
+        let images =
+            list.iter().map(|item| enlarge(&server, &enlarging, &item["data"])).collect::<Result<Vec<_>, _>>()?;
+        Ok(answer::json(json!({ "html_info": "", "images": images, "lbw": { "warnings": warnings(&enlarging) } })))
     })
     .await
 }
@@ -57,9 +63,15 @@ fn object(body: Value) -> Result<Map<String, Value>, Failure> {
     }
 }
 
-fn enlarge(server: &Server, fields: &Map<String, Value>, image: &Value) -> Result<String, Failure> {
-    let refused = |refusal| Failure::refused(&refusal, Language::En);
-    let enlarging = Enlarging::of(fields).map_err(refused)?;
+fn refused(refusal: Refusal) -> Failure {
+    Failure::refused(&refusal, Language::En)
+}
+
+fn warnings(enlarging: &Enlarging) -> Vec<String> {
+    enlarging.found.iter().map(|found| found.message.to_string()).collect()
+}
+
+fn enlarge(server: &Server, enlarging: &Enlarging, image: &Value) -> Result<String, Failure> {
     let picture = bytes(image)?;
     let enlarged = enlarging.enlarge(&picture, server.settings.rules.max_pixels).map_err(refused)?;
     encode_picture(&enlarged).map(|png| STANDARD.encode(png)).map_err(|error| Failure::app(&error, Language::En))

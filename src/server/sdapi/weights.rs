@@ -32,7 +32,10 @@ pub async fn unload(State(server): State<Arc<Server>>) -> Response {
 }
 
 /// `POST /sdapi/v1/reload-checkpoint`
-pub async fn load(State(server): State<Arc<Server>>) -> Response {
-    let _ = server.jobs.order(Order::Load).await;
-    answer::json(json!({}))
+pub async fn load(State(server): State<Arc<Server>>) -> Result<Response, Failure> {
+    match server.jobs.order(Order::Load).await {
+        Ok(Err(error)) => Err(Failure::app(&error, Language::En)),
+        // Where the server ends nothing is read.
+        Ok(Ok(())) | Err(_) => Ok(answer::json(json!({}))),
+    }
 }

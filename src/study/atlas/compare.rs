@@ -15,6 +15,8 @@ pub struct Comparison {
     pub ranks: Vec<(Attribute, Option<f64>)>,
     /// Where they differ by more than the scenes of either do, the most first.
     pub differences: Vec<Difference>,
+    /// Blocks that only the first shows, and those that only the second shows: the other LoRA has no weights there, or no such block.
+    pub unpaired: [Vec<String>; 2],
 }
 
 /// A share that is another one.
@@ -64,7 +66,13 @@ pub fn compare(first: &Atlas, second: &Atlas) -> Comparison {
         first.model.hash == second.model.hash && first.model.hash.is_some(),
         first.steps == second.steps,
     ];
-    Comparison { same, ranks, differences }
+    Comparison { same, ranks, differences, unpaired: [unpaired(first, second), unpaired(second, first)] }
+}
+
+/// The blocks of `one` that are not in `other`.
+fn unpaired(one: &Atlas, other: &Atlas) -> Vec<String> {
+    let ids = one.blocks.iter().map(|block| &block.id);
+    ids.filter(|id| other.blocks.iter().all(|twin| twin.id != **id)).cloned().collect()
 }
 
 /// Twice the standard deviation of the difference.

@@ -184,11 +184,17 @@ impl Comparison {
         }
         match self.differences.len().checked_sub(TOLD) {
             Some(more @ 1..) => said.push(say!("And {more} more.", "ほかに {more} か所。")),
-            _ if self.differences.is_empty() => said.push(say!(
+            _ if self.differences.is_empty() && self.ranks.iter().any(|(_, rank)| rank.is_some()) => said.push(say!(
                 "They differ nowhere by more than their pictures do among themselves.",
                 "どこも、画像どうしのばらつきより大きくは違いません。"
             )),
             _ => {}
+        }
+        for (ids, which) in self.unpaired.iter().zip([say!("first", "一つ目"), say!("second", "二つ目")]) {
+            if !ids.is_empty() {
+                let ids = Text::list(ids);
+                said.push(say!("Only in the {which}: {ids}.", "{which}だけにあるブロック: {ids}。", with which, ids));
+            }
         }
         said
     }
@@ -206,5 +212,10 @@ mod tests {
         let atlas: Atlas = serde_json::from_str(text).unwrap();
         let said = Text::join(atlas.paragraphs(), "\n").then(&atlas.table());
         assert!(said.contains("l on m (ハッシュハッシュハッ)") && said.contains("hardly changes colors"), "{said}");
+        // Blocks that the other has not are no agreement.
+        let other: Atlas = serde_json::from_str(&text.replace("\"X\"", "\"Y\"")).unwrap();
+        let said = Text::join(crate::study::atlas::compare(&atlas, &other).paragraphs(), "\n");
+        assert!(said.contains("Only in the first: X.") && said.contains("Only in the second: Y."), "{said}");
+        assert!(!said.contains("differ nowhere"), "{said}");
     }
 }

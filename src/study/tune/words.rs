@@ -54,12 +54,22 @@ fn outcome(report: &Report) -> Text {
     };
     let (changed, shares) = (changed(suggested), shares(suggested));
     let count = suggested.pictures.len();
-    let time = in_time(report, suggested);
+    let (time, little) = (in_time(report, suggested), little(suggested));
     say!(
-        "What should go comes from {blocks}. {changed}: on {count} other prompts and seeds {shares}.{time}",
-        "原因は {blocks} です。{changed} にすると、ほかの {count} 組のプロンプトとシードで{shares}。{time}",
-        with blocks, changed, shares, time
+        "What should go comes from {blocks}. {changed}: on {count} other prompts and seeds {shares}.{little}{time}",
+        "原因は {blocks} です。{changed} にすると、ほかの {count} 組のプロンプトとシードで{shares}。{little}{time}",
+        with blocks, changed, shares, little, time
     )
+}
+
+/// A gain that is sure, and that few will see.
+fn little(suggested: &Variant) -> Text {
+    const LITTLE: f64 = 0.2;
+    if suggested.verified.gone.mean >= LITTLE {
+        return Text::default();
+    }
+    let advice = advice();
+    say!(" That is little. {advice}", "効果はわずかです。{advice}", with advice)
 }
 
 /// What came nearest of what was tried.
@@ -157,4 +167,33 @@ fn percent(interval: Interval) -> String {
     let Interval { mean, low, high } = interval;
     let [mean, low, high] = [mean, low, high].map(words::percent);
     format!("{mean} % ({low}–{high})")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::search::Thirds;
+    use super::super::verified::Measured;
+    use super::*;
+
+    #[test]
+    fn a_gain_that_few_will_see_is_called_little() {
+        let report = |gone: f64| {
+            let [gone, kept, gain] = [gone, 1.0, gone].map(|mean| Interval { mean, low: mean, high: mean });
+            let variant = Variant {
+                strength: Strength::Strong,
+                thirds: Thirds::ALL,
+                vector: String::new(),
+                tags: String::new(),
+                prompt: String::new(),
+                weights: vec![("OUT04".to_owned(), 0.0)],
+                holds: true,
+                verified: Measured { gone, kept, gain },
+                pictures: Vec::new(),
+            };
+            Report { guilty: vec!["OUT04".to_owned()], variants: vec![variant], ..Report::default() }
+        };
+        assert!(sentence(&report(0.05)).contains("5 % (5–5) of what should go is gone"));
+        assert!(sentence(&report(0.05)).contains("That is little."));
+        assert!(!sentence(&report(0.5)).contains("little"));
+    }
 }
