@@ -12,11 +12,11 @@ use super::error::{Error, Result};
 use super::folder::Folder;
 use super::lora;
 use super::renderer::Renderer;
-use super::scene::{Scene, Version, one_setting, say_of_steps, that_matter};
+use super::scene::{Scene, Version, Working, one_setting, say_of_steps, that_matter};
 use super::session::{Asked, Session};
 use super::store::read_cell;
 use super::subject::{BASE, Subject};
-use crate::diagnostic::{Language, code};
+use crate::diagnostic::{Diagnostic, Language, code};
 use crate::files;
 use crate::files::limits::TEXT;
 use crate::lora::LoraHashes;
@@ -25,6 +25,7 @@ use crate::study::analyzer_prompt::tags_behind;
 pub use crate::study::atlas::{Atlas, compare};
 use crate::study::atlas::{Block, Measure, Named, PARTS, read};
 use crate::study::tune::{Attribute, Look};
+use crate::study::words::Idle;
 
 /// What is asked for.
 #[derive(Debug, Clone)]
@@ -89,19 +90,12 @@ pub fn atlas(
     renderer: &mut dyn Renderer,
     sink: &mut dyn Sink,
 ) -> Result<Drawn> {
-    if wish.seeds == 0 {
-        let message = say!("--seeds 0: at least one seed is needed", "--seeds 0: シードは一つ以上要ります");
-        return Err(Error::words(code::STUDY, message));
-    }
     let lora = wish.lora.as_deref();
-    let (first, texts) = one_setting(asked, lora)?;
-    let mut subject = Subject::new(session, first, lora, ["0".to_owned(), "1".to_owned()])?;
-    for found in subject.check(lora, &texts)? {
-        sink.event(Event::Found(&found));
+    let (mut subject, texts, found) = checked(session, asked, wish)?;
+    for found in &found {
+        sink.event(Event::Found(found));
     }
     let (steps, parts) = wish.steps(&subject)?;
-    subject
-        .refuse_window(say!("an atlas looks at each third of the steps", "アトラスはステップを三つに分けて調べます"))?;
     let folder = Folder::open(&wish.output, &json!({ "atlas": texts }), &mut subject, sink)?;
     let seed = |n: usize| subject.seed().saturating_add(i64::try_from(n).unwrap_or(i64::MAX));
     let scene = |text: &String, n| Scene { prompt: text.clone(), seed: seed(n) };
@@ -111,6 +105,27 @@ pub fn atlas(
     let atlas = folder.outcome(easel.draw(&folder, wish.language))?;
     folder.write("atlas", &atlas, &atlas.page(&mut |name| read_cell(&folder.path(name)))?)?;
     Ok(Drawn { atlas, page: folder.path("atlas.html") })
+}
+
+/// What is drawn, its prompts, and what is to be said of them before.
+fn checked(session: Arc<Session>, asked: Vec<Asked>, wish: &Wish) -> Result<(Subject, Vec<String>, Vec<Diagnostic>)> {
+    if wish.seeds == 0 {
+        let message = say!("--seeds 0: at least one seed is needed", "--seeds 0: シードは一つ以上要ります");
+        return Err(Error::words(code::STUDY, message));
+    }
+    let lora = wish.lora.as_deref();
+    let (first, texts) = one_setting(asked, lora)?;
+    let subject = Subject::new(session, first, lora, ["0".to_owned(), "1".to_owned()])?;
+    let found = subject.check(lora, &texts)?;
+    wish.steps(&subject)?;
+    let thirds = say!("an atlas looks at each third of the steps", "アトラスはステップを三つに分けて調べます");
+    subject.refuse_windows(lora, &texts, &thirds)?;
+    Ok((subject, texts, found))
+}
+
+/// What is wrong or surprising about an atlas that is not drawn yet.
+pub fn check(session: Arc<Session>, asked: Vec<Asked>, wish: &Wish) -> Result<Vec<Diagnostic>> {
+    checked(session, asked, wish).map(|(_, _, found)| found)
 }
 
 /// Reads an atlas: its file, or the folder that it lies in.
@@ -177,8 +192,8 @@ impl Drawing<'_> {
         let all = (0..names.len()).map(|block| (block, 1.0));
         let (lora, steps) = (self.lora, self.steps);
         let plan = |vector: &str| first.plan(subject, lora, Version::Vector(vector), steps);
-        let matter = that_matter(&mut self.easel, subject, all, plan)?;
-        say_of_steps(&mut self.easel, subject, lora, &self.scenes, steps)?;
+        let Working { blocks: matter, idle } = that_matter(&mut self.easel, subject, all, plan)?;
+        say_of_steps(self.easel.sink, subject, lora, &self.scenes, steps)?;
         let mut versions =
             vec![("base".to_owned(), Version::Base), ("full".to_owned(), Version::Vector(&subject.reference))];
         let vectors = matter.iter().map(|block| subject.alone(*block, 1.0)).collect::<Result<Vec<_>>>()?;
@@ -219,7 +234,10 @@ impl Drawing<'_> {
             blocks.push(Block { id: name.to_owned(), always, picture: picture(at), parts });
             at += 1 + self.parts_of(name).len();
         }
-        let idle = (0..names.len()).filter(|block| !matter.contains(block)).map(|block| names[block].to_owned());
+        let because = |is_why: fn(Idle) -> bool| -> Vec<String> {
+            let of = idle.iter().filter(|(_, why)| is_why(*why));
+            of.map(|(block, _)| names[*block].to_owned()).collect()
+        };
         let vector = vec!["1"; names.len()].join(",");
         Ok(Atlas {
             format: Atlas::FORMAT,
@@ -235,7 +253,8 @@ impl Drawing<'_> {
             attributes,
             whole: of_whole,
             blocks,
-            idle: idle.collect(),
+            idle: because(|why| why == Idle::Absent),
+            off: because(|why| why != Idle::Absent),
             references: [picture(0), picture(1)],
             work: self.easel.work,
         })

@@ -270,7 +270,8 @@ fn draw_one(job: &Job, renderer: &mut dyn Renderer, sink: &mut dyn Sink, flow: &
     })
 }
 
-fn interrupted(done: usize, of: usize) -> Error {
+/// The error of pictures that were stopped after `done` of them.
+pub fn interrupted(done: usize, of: usize) -> Error {
     let message = say!("interrupted after {done} of {of} pictures", "{of} 枚のうち {done} 枚で中断しました");
     Error::new(ErrorKind::Interrupted, code::INTERRUPTED, message)
 }

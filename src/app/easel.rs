@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use super::catalogue::ModelFiles;
-use super::draw::{Event, Flow, Job, Sink, draw, some_failed};
-use super::error::{Error, Result};
+use super::draw::{Event, Flow, Job, Sink, draw, interrupted, some_failed};
+use super::error::{Error, ErrorKind, Result};
 use super::renderer::Renderer;
 use super::store::Cells;
 use crate::diagnostic::code;
@@ -45,6 +45,7 @@ impl<'a> Easel<'a> {
         let jobs = self.jobs(plans)?;
         self.renderer.fits(&jobs)?;
         let (work, outer, before, expected) = (&mut self.work, &mut *self.sink, self.before, self.expected);
+        let mut begun = (before, expected.max(before + jobs.len()));
         let mut count = |event: Event<'_>| {
             match &event {
                 Event::Engine(engine::Event::Predicted { .. }) => work.evaluations += 1,
@@ -52,10 +53,19 @@ impl<'a> Easel<'a> {
                 Event::Done { .. } => work.drawn += 1,
                 _ => {}
             }
-            outer.event(event.within(before, expected))
+            let event = event.within(before, expected);
+            if let Event::Begin { number, of, .. } = &event {
+                begun = (number.saturating_sub(1), *of);
+            }
+            outer.event(event)
         };
         let order: Vec<usize> = (0..jobs.len()).collect();
-        let outcome = draw(&jobs, &order, self.renderer, &mut Cells::new(&self.cells)?, &mut count)?;
+        let outcome = draw(&jobs, &order, self.renderer, &mut Cells::new(&self.cells)?, &mut count);
+        // Of the whole study, as whoever watches was told.
+        let outcome = outcome.map_err(|error| match error.kind {
+            ErrorKind::Interrupted => interrupted(begun.0, begun.1),
+            _ => error,
+        })?;
         self.before += jobs.len();
         some_failed(&outcome, jobs.len())?;
         outcome.files.into_iter().map(|file| file.ok_or_else(missing)).collect()

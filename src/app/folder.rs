@@ -42,11 +42,17 @@ impl Folder {
             let was = folder.request(&file)?;
             let is_same = request.as_object().is_none_or(|asked| asked.iter().all(|(key, value)| was[key] == *value));
             if !is_same {
+                let has_all = request.as_object().is_none_or(|asked| asked.keys().all(|key| !was[key].is_null()));
                 let path = path.display();
-                let message = say!(
-                    "{path}: the folder holds a study of another prompt",
-                    "{path}: 別のプロンプトの分析が入っています"
-                );
+                let message = match has_all {
+                    true => say!(
+                        "{path}: the folder holds a study of another prompt",
+                        "{path}: 別のプロンプトの分析が入っています"
+                    ),
+                    false => {
+                        say!("{path}: the folder holds a study of another kind", "{path}: 別の種類の分析が入っています")
+                    }
+                };
                 return Err(Error::words(code::OTHER_FOLDER, message)
                     .help(say!("choose another one with -o", "-o で別のフォルダーを指定してください")));
             }

@@ -61,6 +61,7 @@ mod user_config;
 #[cfg(feature = "via")]
 pub mod via;
 mod webui;
+pub mod wished;
 pub mod worker;
 mod written;
 pub mod xyz;

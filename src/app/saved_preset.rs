@@ -60,8 +60,8 @@ impl SavedPreset {
         let (name, file) = (&self.name, self.file.display());
         let Some(vector) = vector else {
             let message = say!(
-                "--save-preset {name}: nothing is saved, because nothing is suggested",
-                "--save-preset {name}: 提案がないので、何も保存しません"
+                "--save-preset {name}: nothing is saved, because nothing was found that holds on other prompts and seeds",
+                "--save-preset {name}: ほかのプロンプトとシードでも成り立つものがないので、何も保存しません"
             );
             return Ok(Diagnostic::new(code::NOT_SAVED, message));
         };

@@ -39,7 +39,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let language = language(&args);
     language::speak(language);
     completions::complete();
-    let terminal = Terminal { language, quiet: false };
+    // Also where the words are wrong and nobody knows yet what they ask for.
+    let quiet = args.iter().skip(1).any(|word| word == "-q" || word == "--quiet") || user::config().quiet;
+    let terminal = Terminal { language, quiet };
     if let Err(error) = config {
         terminal.say_all(&error.findings);
         return exit::code(&Err(error.into()));
@@ -71,7 +73,7 @@ fn run_command(args: Vec<OsString>, terminal: Terminal) -> CommandResult {
             return terminal.print(&error.render().to_string());
         }
         #[cfg(feature = "serve")]
-        Err(_) if after_global_flags(&args, 1) >= args.len() && desktop::is_here() => {
+        Err(_) if after_global_flags(&args) >= args.len() && desktop::is_here() => {
             return run_command([args, vec!["serve".into(), "--open".into()]].concat(), terminal);
         }
         Err(error) if is_without_command(error.kind()) => {
@@ -158,7 +160,7 @@ fn language(args: &[OsString]) -> Language {
 /// `lbw PROMPT` is `lbw txt2img PROMPT`: the command is put in where the first word names none. A word that was hardly meant as a
 /// prompt is an error.
 fn with_default_command(mut args: Vec<OsString>) -> app::Result<Vec<OsString>> {
-    let at = after_global_flags(&args, 1);
+    let at = after_global_flags(&args);
     let Some(first) = args.get(at) else { return Ok(args) };
     let first = first.to_string_lossy().into_owned();
     let root = Cli::command();
@@ -167,8 +169,8 @@ fn with_default_command(mut args: Vec<OsString>) -> app::Result<Vec<OsString>> {
         return Ok(args);
     }
     // `help tune` is `tune --help`, so that flags of all commands may stand anywhere beside it.
-    if first == "help" && names_a_command(&args[at + 1..], &root) {
-        args.remove(at);
+    if let Some(help) = help_of_a_command(&args[at..], &root) {
+        args.remove(at + help);
         args.push("--help".into());
         return Ok(args);
     }
@@ -182,21 +184,33 @@ fn with_default_command(mut args: Vec<OsString>) -> app::Result<Vec<OsString>> {
     Ok(args)
 }
 
-/// Whether the words but for flags of all commands are a command, one in it, and so on.
-fn names_a_command(words: &[OsString], root: &clap::Command) -> bool {
-    let mut command = root;
-    let mut at = after_global_flags(words, 0);
+/// Where `help` stands among words that are a command, one in it, and so on; flags may be among them.
+fn help_of_a_command(words: &[OsString], root: &clap::Command) -> Option<usize> {
+    let (mut command, mut help) = (root, None);
+    let mut at = 0;
     while let Some(word) = words.get(at) {
-        let Some(inner) = command.find_subcommand(word) else { return false };
-        command = inner;
-        at = after_global_flags(words, at + 1);
+        at += match word.to_str() {
+            Some("--lang") => 2,
+            Some(flag) if flag.starts_with('-') => 1,
+            // `help help` is the help of all.
+            Some("help") if help.is_none() && command.has_subcommands() => {
+                help = Some(at);
+                1
+            }
+            // `help help` is the help of all.
+            Some("help") if help.is_some() && at + 1 == words.len() => 1,
+            _ => {
+                command = command.find_subcommand(word)?;
+                1
+            }
+        };
     }
-    true
+    help
 }
 
 /// Where the words begin that may be a command: flags of all commands may stand before it.
-fn after_global_flags(args: &[OsString], from: usize) -> usize {
-    let mut at = from;
+fn after_global_flags(args: &[OsString]) -> usize {
+    let mut at = 1;
     while let Some(word) = args.get(at).and_then(|word| word.to_str()) {
         at += match word {
             "--lang" => 2,
@@ -286,6 +300,12 @@ mod tests {
         let inspect = words(&["lbw", "lora", "inspect", "-q", "--help"]);
         assert_eq!(with(words(&["lbw", "help", "lora", "inspect", "-q"])), inspect);
         assert_eq!(with(words(&["lbw", "help", "tune", "--lang"])), words(&["lbw", "tune", "--lang", "--help"]));
+        let shown = words(&["lbw", "lora", "show", "--help"]);
+        assert_eq!(with(words(&["lbw", "lora", "help", "nonsense"])), words(&["lbw", "lora", "help", "nonsense"]));
+        assert_ne!(with(words(&["lbw", "lora", "help", "show"])), shown, "there is no such command");
+        assert_eq!(with(words(&["lbw", "preset", "help", "show"])), words(&["lbw", "preset", "show", "--help"]));
+        assert_eq!(with(words(&["lbw", "plan", "help"])), words(&["lbw", "plan", "help"]), "a prompt");
+        assert_eq!(with(words(&["lbw", "help", "-h"])), words(&["lbw", "-h", "--help"]));
         assert_eq!(with(words(&["lbw", "help", "nonsense"])), words(&["lbw", "help", "nonsense"]));
     }
 }

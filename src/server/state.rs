@@ -178,6 +178,11 @@ impl Server {
         self.with_reader(|reader| reader.read(fields, over))
     }
 
+    /// Reads the request of a study.
+    pub fn read_study(&self, fields: Fields) -> Result<Drawing, Refusal> {
+        self.with_reader(|reader| reader.read_study(fields))
+    }
+
     /// The side of a picture where nobody says one.
     pub fn side(&self) -> u32 {
         if self.files().session.is_embedded() { 128 } else { 512 }

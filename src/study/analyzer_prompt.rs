@@ -56,6 +56,7 @@ enum Kind {
 pub enum Error {
     NoLora,
     NotLoaded { name: String, loaded: Vec<String> },
+    MarkedToo { name: String, marked: Vec<String> },
     Ambiguous(Vec<String>),
 }
 
@@ -71,6 +72,14 @@ impl Said for Error {
                 say!(
                     "the prompt has no tag of the LoRA `{name}`; it loads {loaded}",
                     "プロンプトに LoRA `{name}` のタグはありません。あるのは {loaded} です"
+                )
+            }
+            Error::MarkedToo { name, marked } => {
+                let marked = Text::list(marked);
+                say!(
+                    "--lora names `{name}`, and the prompt marks {marked} with lbw=XYZ: choose one way",
+                    "--lora は `{name}` を指し、プロンプトでは {marked} に lbw=XYZ の印があります。どちらか一つにしてください",
+                    with marked
                 )
             }
             Error::Ambiguous(loaded) => {
@@ -99,7 +108,14 @@ impl Marked {
             (Some(name), _) if !loaded.iter().any(|l| l == name) => {
                 return Err(Error::NotLoaded { name: name.to_owned(), loaded });
             }
-            (Some(name), _) => Some(name.to_owned()),
+            (Some(name), _) => {
+                let mut marked = marked_names(text);
+                marked.retain(|marked| marked != name);
+                if !marked.is_empty() {
+                    return Err(Error::MarkedToo { name: name.to_owned(), marked });
+                }
+                Some(name.to_owned())
+            }
             (None, _) if marked.iter().any(|place| place.kind == Kind::Xyz) => None,
             (None, [only]) => Some(only.clone()),
             (None, _) => return Err(Error::Ambiguous(loaded)),
@@ -153,6 +169,16 @@ impl Marked {
     }
 }
 
+/// The LoRAs of a prompt that are marked `XYZ`.
+pub fn marked_names(text: &str) -> Vec<String> {
+    let tags = Prompt::parse(text).tags;
+    let tags = lora_tags(&tags);
+    let marked = tags.iter().filter(|tag| place(tag).is_some_and(|place| place.kind == Kind::Xyz));
+    let mut names: Vec<String> = marked.filter_map(|tag| Some(tag.items.first()?.text.clone())).collect();
+    names.dedup();
+    names
+}
+
 /// `text` with the LoRA tags of `prompt` behind it.
 pub fn tags_behind(text: &str, prompt: &str) -> String {
     let parsed = Prompt::parse(prompt);
@@ -203,6 +229,9 @@ mod tests {
         assert_eq!(with("<lora:a:1> <lora:b:1>", None), Err(Error::Ambiguous(vec!["a".into(), "b".into()])));
         assert_eq!(with("<lora:a:1>", Some("c")), Err(Error::NotLoaded { name: "c".into(), loaded: vec!["a".into()] }));
         assert_eq!(with("a cat", None), Err(Error::NoLora));
+        let both = with("<lora:a:1:lbw=XYZ> <lora:b:1>", Some("b"));
+        assert_eq!(both, Err(Error::MarkedToo { name: "b".into(), marked: vec!["a".into()] }));
+        assert_eq!(with("<lora:a:1:lbw=XYZ> <lora:b:1>", Some("a")).unwrap(), "<lora:a:1:lbw=1,0> <lora:b:1>");
     }
 
     #[test]

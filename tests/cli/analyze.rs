@@ -219,7 +219,13 @@ fn mistakes_are_explained() {
     says(&["<lora:huose:1>"], "did you mean `house`");
     says(&["<lora:house:1>", "--range", "1"], "two weights");
     says(&["<lora:house:1>", "--range", "0,0.5,1"], "two weights");
-    says(&["<lora:house:1>", "--range", "a,1"], "a");
+    says(&["<lora:house:1>", "--range", "a,1"], "--range a,1: `a` is no weight");
+    says(&["<lora:house:1>", "--range", "0.5,nan"], "`nan` is no weight");
+    says(&["<lora:house:1>", "--range", "1,1.0"], "as all others are");
+    says(&["<lora:house:1>", "--threshold", "256"], "from 0 to 255");
+    says(&["<lora:house:1:1:start=3>", "--quick"], "--quick draws with fewer steps");
+    says(&["<lora:house:1:lbw=XYZ> <lora:night:1>", "--lora", "night"], "marks house with lbw=XYZ");
+    says(&["x <lora:house:1:lbw=XYZ"], "not closed");
     says(&["<lora:house:1>", "--blocks", "IN99"], "IN99");
     says(&["<lora:house:1>", "--threshold", "19.5"], "whole number");
     says(&["<lora:house:1>", "--toward", "base-colours"], "base-colors");

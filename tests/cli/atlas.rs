@@ -84,7 +84,7 @@ fn blocks_are_drawn_alone_and_in_each_third_of_the_steps() {
         ("\"OUT04\"", "\"OUT05\""),
         ("\"OUT04\"", "\"OUT99\""),
         ("\"style\"\n  ]", "\"style\",\n    \"style\"\n  ]"),
-        ("\"mean\": ", "\"mean\": 1e308, \"was\": "),
+        ("\"mean\": ", "\"mean\": 9999999999"),
         ("\"parts\": [\n    [", "\"parts\": [\n    [6, 8],\n    ["),
     ] {
         let changed = whole.replacen(from, to, 1);
@@ -94,6 +94,9 @@ fn blocks_are_drawn_alone_and_in_each_third_of_the_steps() {
         assert!(err.contains("or one that was changed"), "{to}: {err}");
     }
     s.write("begun/request.json", "{}");
+    s.write("changed.json", whole.replace("\"share\"", "\"was\""));
+    let (_, err) = s.expect(3, &["lora", "inspect", "overcooked", "--atlas", "changed.json"]);
+    assert!(err.contains("unknown field `was`"), "{err}");
     let (_, err) = s.expect(3, &["lora", "inspect", "overcooked", "--atlas", "begun"]);
     assert!(err.contains("is not finished") && err.contains("the same `lbw atlas`"), "{err}");
     // An atlas of another file.
@@ -112,6 +115,8 @@ fn what_cannot_be_mapped_is_told() {
         (&["red circle"], "loads no LoRA"),
         (&["red circle <lora:overcooked:0>"], "overcooked changes nothing here"),
         (&["red circle <lora:overcooked:1:stop=3>", "--steps", "8"], "has start=, stop= or step="),
+        (&[PROMPT, "blue <lora:overcooked:1:start=3>", "--steps", "8"], "has start=, stop= or step="),
+        (&["red circle <lora:overcooked:1:lbwe=XYZ>", "--steps", "6"], "take lbwe= out of the tag"),
     ] {
         let (_, err) = atlas(&s, 2, args);
         assert!(err.contains(words), "{err}");
@@ -132,7 +137,11 @@ fn what_cannot_be_mapped_is_told() {
 #[test]
 fn prompts_that_count_steps_and_loras_of_their_own_are_told() {
     let s = Sandbox::new();
-    let other = "[red|blue] circle, [star:heart:6] <lora:house:1>";
+    // The UNet's strength is 0: what is left is BASE, and the others have weights.
+    let off = ["red circle <lora:overcooked:1:0>", "--seeds", "1", "--seed", "1", "--steps", "6", "-o", "off"];
+    let (told, _) = atlas(&s, 0, &off);
+    assert!(told.contains("Its strength is 0, or element rules say all ratios, in IN04,"), "{told}");
+    let other = "[red|blue] circle, [star:heart:6] <lora:house:1:1:start=6>";
     let args = [PROMPT, other, "a [red:blue:0.5] star", "--seeds", "1", "--seed", "1", "--steps", "8"];
     let (_, err) =
         s.expect(0, &[&["atlas"], &args[..], &["--width", "64", "--height", "64", "--sampler", "Euler a"]].concat());

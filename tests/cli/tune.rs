@@ -13,7 +13,10 @@ fn what_has_no_effect_is_told() {
     let args = [tag, "--toward", "base-colors", "--fix", "IN00=1", "--fix", "OUT05=1", "--seeds", "1", "-o", "out"];
     let (_, err) = tune(&s, 0, &args);
     assert!(err.contains("lbw=XLNONE: the weights that are tried take the place of these"), "{err}");
-    assert!(err.contains("--fix IN00: the LoRA has no weights there") && !err.contains("--fix OUT05"), "{err}");
+    assert!(
+        err.contains("--fix IN00 has no effect: the LoRA has no weights here") && !err.contains("--fix OUT05"),
+        "{err}"
+    );
 }
 
 /// All prompts, those of the search and of the verification, before anything is drawn.
@@ -30,10 +33,12 @@ fn every_prompt_is_checked_at_once() {
     assert!(!s.path("lbw-tune").exists() && err.matches("W0124").count() == 1, "{err}");
     let args = ["red circle <lora:overcooked:1>", "--toward", "base-colors", "--budget", "1"];
     let more = ["--verify-prompt", "blue star <lora:house:0.5>", "--verify-prompt", "(moon <lora:overcooked:1>"];
+    let more = [&more[..], &more[..2], &["--seeds", "6"]].concat();
     let (_, err) = tune(&s, 2, &[&args[..], &more].concat());
+    assert!(err.contains("`blue star <lora:house:0.5>` is given twice") && err.contains("takes 3 at most"), "{err}");
     assert!(err.contains("<lora:house:0.5>`: its LoRAs stay as they are, and overcooked is added"), "{err}");
     assert!(err.contains("W0124") && !err.contains("1,1,1") && err.matches("is added").count() == 1, "{err}");
-    assert!(err.contains("at least 45 whole pictures") && err.contains("write `--budget 45` or more"), "{err}");
+    assert!(err.contains("at least 60 whole pictures") && err.contains("write `--budget 60` or more"), "{err}");
 }
 
 /// All blocks but OUT04 and OUT05 stay as they are.
@@ -199,6 +204,10 @@ fn mistakes_are_explained() {
         (&[lora, "--toward", "base-colors", "--seeds", "0"], 2, "at least one seed"),
         (&[lora, "--toward", "base-colors", "--lbw-dialect", "kohya"], 2, "writes its own vectors"),
         (&["red circle <lora:overcooked:1:1:start=2>", "--toward", "base-colors"], 2, "has start=, stop= or step="),
+        (&[lora, "x <lora:overcooked:1:1:start=2>", "--toward", "base-colors"], 2, "has start=, stop= or step="),
+        (&[lora, "--toward", "base-colors", "--verify-prompt", "x <lora:night:1:lbw=XYZ>"], 2, "night is marked here"),
+        (&["red circle", "x <lora:house:1> <lora:night:1>", "--toward", "base-colors"], 2, "several LoRAs"),
+        (&["red circle <lora:overcooked:1:lbwe=XYZ>", "--toward", "base-colors"], 2, "take lbwe= out"),
         (
             &[lora, "blue star\nSteps: 4, Sampler: Euler, CFG scale: 9, Size: 64x64", "--toward", "base-colors"],
             2,

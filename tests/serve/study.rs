@@ -53,6 +53,12 @@ fn the_script_draws_grids() {
 fn an_analysis_tells_block_after_block_what_the_command_tells() {
     let server = Server::start(&[]);
     let request = tiny(json!({ "prompt": "red house <lora:house:1>", "steps": 4 }));
+    // The mark is read as the commands read it.
+    let request = {
+        let mut marked = request;
+        marked["prompt"] = MARKED.into();
+        marked
+    };
     let wish = json!({ "request": request, "blocks": "IN04,OUT00,OUT01" });
     let analyze = || {
         let job = server.done("/lbw/v1/analyze", &wish);
@@ -65,7 +71,7 @@ fn an_analysis_tells_block_after_block_what_the_command_tells() {
     };
     let (job, report) = analyze();
     let settings = ["--width", "64", "--height", "64", "--steps", "4", "--seed", "7", "--sampler", "Euler a"];
-    let args = ["analyze", "red house <lora:house:1>", "--blocks", "IN04,OUT00,OUT01", "--json", "-o", "analysis"];
+    let args = ["analyze", MARKED, "--blocks", "IN04,OUT00,OUT01", "--json", "-o", "analysis"];
     let expected = server.sandbox.json(&[&args[..], &settings].concat());
     for key in ["prompt", "seed", "effect", "errors", "ranking", "guilty"] {
         assert_eq!(rounded(&report[key]), rounded(&expected[key]), "{key}");
@@ -137,6 +143,22 @@ fn weights_are_searched_for_and_blocks_are_mapped_as_the_commands_do() {
         ("/lbw/v1/tune", json!({ "towards": "base-colors" }), "towards"),
         ("/lbw/v1/atlas", json!({ "seeds": 1000 }), "70000"),
         ("/lbw/v1/atlas", json!({ "request": "red house" }), ""),
+        ("/lbw/v1/atlas", json!({ "request": null }), ""),
+        ("/lbw/v1/atlas", json!({ "seeds": 0 }), "at least one seed"),
+        ("/lbw/v1/atlas", json!({ "lora": "nope" }), "no tag of the LoRA `nope`"),
+        ("/lbw/v1/tune", json!({ "toward": "base-colors", "fix": ["FOO=1"] }), "FOO"),
+        ("/lbw/v1/tune", json!({ "toward": "base-colors", "fix": "OUT04=1e38" }), "-100"),
+        ("/lbw/v1/tune", json!({ "toward": 5 }), "`toward`: neither a text nor a list"),
+        ("/lbw/v1/tune", json!({ "toward": "base-colors", "folder": "x" }), "`folder`"),
+        ("/lbw/v1/analyze", json!({ "range": [0.5, 1] }), "`range`"),
+        ("/lbw/v1/analyze", json!({ "range": "x" }), "--range x"),
+        ("/lbw/v1/analyze", json!({ "seeds": "3" }), "`seeds`"),
+        ("/lbw/v1/analyze", json!({ "threshold": -1 }), "`threshold`"),
+        ("/lbw/v1/analyze", json!({ "foo": 1 }), "foo"),
+        ("/lbw/v1/analyze", json!({ "request": { "prompt": "x <lora:nope:1>" } }), "nope"),
+        ("/lbw/v1/jobs", json!({ "kind": 5 }), "no kind `5`"),
+        ("/lbw/v1/jobs", json!({ "foo": 5 }), "`foo`"),
+        ("/lbw/v1/read", json!({ "infotext": 5 }), "`infotext`"),
     ] {
         let mut body = json!({ "request": request });
         body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());

@@ -1,6 +1,7 @@
 //! The Effective Block Analyzer: which block of a LoRA does what.
 
 mod bars;
+mod fields;
 mod grids;
 mod pictures;
 mod suggestion;
@@ -13,18 +14,20 @@ use super::error::{Error, Result};
 use super::folder::{Folder, unwritable};
 use super::renderer::Renderer;
 use super::saved_preset::SavedPreset;
+use super::scene::{Scene, say_of_steps};
 use super::session::{Asked, Session};
 use super::store::read_cell;
-use super::subject::Subject;
-use crate::diagnostic::{Language, code};
+use super::subject::{Subject, twice};
+use crate::diagnostic::{Diagnostic, Language, code};
 use crate::say;
 use crate::study::analyzer::{Analysis, AnalysisPlan};
 use crate::study::metrics::Change;
 use crate::study::report::{self, Block, Report, guilty, mean_and_spread, ranking};
 pub use crate::study::suggest::Goal;
 use crate::study::words::sentence;
-use crate::study::xyz_weights::all_blocks;
+use crate::study::xyz_weights::{all_blocks, complement};
 pub use bars::Bars;
+pub use fields::Fields;
 use serde_json::json;
 
 use pictures::{Compared, Drawing, OneBlock, errors_of};
@@ -83,27 +86,67 @@ impl Default for Wish {
     }
 }
 
+/// The largest weight of a range: nothing is seen beyond.
+const LARGEST: f64 = 100.0;
+
 impl Wish {
     fn check(&self) -> Result<()> {
         if self.seeds == 0 {
             let message = say!("--seeds 0: an analysis needs at least one seed", "--seeds 0: シードは一つ以上要ります");
             return Err(Error::words(code::STUDY, message));
         }
-        if self.threshold.trim().parse::<i64>().is_err() {
+        if self.threshold.trim().parse::<u8>().is_err() {
             let threshold = &self.threshold;
             let message = say!(
-                "--threshold {threshold}: the threshold is a whole number",
-                "--threshold {threshold}: 閾値は整数です"
+                "--threshold {threshold}: the threshold is a whole number from 0 to 255",
+                "--threshold {threshold}: 閾値は 0 から 255 の整数です"
             );
             return Err(Error::words(code::STUDY, message));
         }
         Ok(())
     }
 
+    /// What is asked for without effect.
+    fn without_effect(&self) -> Vec<Diagnostic> {
+        let mut said = Vec::new();
+        if self.toward.is_none() && !self.verify_prompts.is_empty() {
+            said.push(say!(
+                "--verify-prompt has no effect without --toward: nothing is suggested that could be verified",
+                "--toward がないと提案はないので、--verify-prompt に効果はありません"
+            ));
+        }
+        if self.webui_quirks && self.range.split(',').count() == 2 {
+            said.push(say!(
+                "--webui-quirks has no effect: the range has two weights",
+                "範囲の重みは二つなので、--webui-quirks に効果はありません"
+            ));
+        }
+        said.into_iter().map(|message| Diagnostic::new(code::WITHOUT_EFFECT, message)).collect()
+    }
+
     /// Weight of the changed block and of all others.
     fn range(&self) -> Result<[String; 2]> {
         let range: Vec<String> = self.range.split(',').map(|part| part.trim().to_owned()).collect();
+        // What a vector may have at a place: a number, or what is drawn at random.
+        let is_weight =
+            |part: &str| complement(part).is_ok() && part.parse::<f64>().map_or(true, |number| number.abs() <= LARGEST);
+        if let Some(part) = range.iter().take(2).find(|part| !is_weight(part)) {
+            let range = &self.range;
+            let message = say!(
+                "--range {range}: `{part}` is no weight from -{LARGEST} to {LARGEST}",
+                "--range {range}: `{part}` は -{LARGEST} から {LARGEST} までの重みではありません"
+            );
+            return Err(Error::words(code::STUDY, message));
+        }
         match range.as_slice() {
+            [value, rest, ..] if is_same(value, rest) => {
+                let range = &self.range;
+                let message = say!(
+                    "--range {range}: the changed block would be as all others are",
+                    "--range {range}: 変えるブロックの重みがほかと同じです"
+                );
+                Err(Error::words(code::STUDY, message))
+            }
             [value, rest] => Ok([value.clone(), rest.clone()]),
             [value, rest, ..] if self.webui_quirks => Ok([value.clone(), rest.clone()]),
             _ => {
@@ -138,6 +181,11 @@ impl Wish {
         };
         Ok(analysis.plan(&mut draw)?)
     }
+}
+
+/// Whether two weights are one number.
+fn is_same(one: &str, other: &str) -> bool {
+    matches!((one.parse::<f64>(), other.parse::<f64>()), (Ok(one), Ok(other)) if one == other)
 }
 
 /// How many blocks, or lists of blocks, these name; of a model that is not looked at, the most that one has.
@@ -180,12 +228,39 @@ pub fn jobs(
 
 /// What is analysed.
 fn subject(session: Arc<Session>, asked: Asked, wish: &Wish, sink: &mut dyn Sink) -> Result<Subject> {
-    wish.check()?;
-    let subject = Subject::new(session, asked, wish.lora.as_deref(), wish.range()?)?;
-    for found in subject.check(wish.lora.as_deref(), &wish.verify_prompts)? {
-        sink.event(Event::Found(&found));
+    let (subject, found) = checked(session, asked, wish)?;
+    for found in &found {
+        sink.event(Event::Found(found));
+    }
+    if wish.quick {
+        let scene = Scene { prompt: subject.request.prompt.text.to_string(), seed: subject.seed() };
+        let steps = subject.request.settings.steps;
+        say_of_steps(sink, &subject, wish.lora.as_deref(), &[scene], steps)?;
     }
     Ok(subject)
+}
+
+/// What is analysed, and what is to be said of it before anything is drawn.
+fn checked(session: Arc<Session>, asked: Asked, wish: &Wish) -> Result<(Subject, Vec<Diagnostic>)> {
+    wish.check()?;
+    let lora = wish.lora.as_deref();
+    let mut subject = Subject::new(session, asked, lora, wish.range()?)?;
+    let found =
+        [subject.check(lora, &wish.verify_prompts)?, twice(&wish.verify_prompts), wish.without_effect()].concat();
+    if wish.quick {
+        let fewer = say!(
+            "--quick draws with fewer steps, where it would be another",
+            "--quick は少ないステップで描くので、範囲がずれてしまいます"
+        );
+        subject.refuse_windows(lora, &[], &fewer)?;
+        subject.quarter_steps()?;
+    }
+    Ok((subject, found))
+}
+
+/// What is wrong or surprising about an analysis that is not drawn yet.
+pub fn check(session: Arc<Session>, asked: Asked, wish: &Wish) -> Result<Vec<Diagnostic>> {
+    checked(session, asked, wish).map(|(_, found)| found)
 }
 
 /// Opens the folder, and plans.
@@ -196,9 +271,6 @@ fn begin(
     sink: &mut dyn Sink,
 ) -> Result<(Folder, AnalysisPlan)> {
     let folder = Folder::open(&wish.output, &json!({ "prompt": *subject.request.prompt.text }), subject, sink)?;
-    if wish.quick {
-        subject.quarter_steps()?;
-    }
     let plan = wish.plan(subject, renderer)?;
     Ok((folder, plan))
 }

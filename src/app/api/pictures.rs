@@ -135,14 +135,20 @@ impl Enlarging {
             Some(Value::Bool(crop)) => *crop,
             Some(value) => return Err(bad_value("upscaling_crop", value, &say!("true or false", "true か false"))),
         };
+        let side = |name: &str| match number(name, 512.0)? {
+            side if side >= 1.0 && side <= f64::from(u32::MAX) => Ok(side as u32),
+            _ => Err(bad_value(name, &fields[name], &say!("a side in pixels", "画素数"))),
+        };
         let size = match number("resize_mode", 0.0)? {
-            0.0 => Size::By(number("upscaling_resize", 2.0)?),
-            1.0 => Size::To {
-                width: side(number("upscaling_resize_w", 512.0)?),
-                height: side(number("upscaling_resize_h", 512.0)?),
-                crop,
+            0.0 => match number("upscaling_resize", 2.0)? {
+                scale if scale > 0.0 => Size::By(scale),
+                _ => {
+                    let wanted = say!("a number above 0", "0 より大きい数値");
+                    return Err(bad_value("upscaling_resize", &fields["upscaling_resize"], &wanted));
+                }
             },
-            other => return Err(bad_value("resize_mode", &other.into(), &say!("0 or 1", "0 か 1"))),
+            1.0 => Size::To { width: side("upscaling_resize_w")?, height: side("upscaling_resize_h")?, crop },
+            _ => return Err(bad_value("resize_mode", &fields["resize_mode"], &say!("0 or 1", "0 か 1"))),
         };
         let others = fields.keys().filter(|name| !FIELDS.contains(&name.as_str()));
         let found = at_most(others.map(|name| no_field(name, FIELDS.into_iter())).collect(), FINDINGS_LIMIT);
@@ -180,11 +186,6 @@ impl Enlarging {
             _ => enlarged,
         })
     }
-}
-
-/// A side in pixels; what is none is too large for anybody.
-fn side(number: f64) -> u32 {
-    if number >= 1.0 { number.min(f64::from(u32::MAX)) as u32 } else { u32::MAX }
 }
 
 fn bad_value(name: &str, value: &Value, wanted: &Text) -> Refusal {

@@ -12,6 +12,7 @@ use super::refusal::Refusal;
 use super::scripts::{Script, Task};
 use crate::app::catalogue::ModelFiles;
 use crate::app::session::{Asked, Beside, Session};
+use crate::app::subject::whole;
 use crate::batch::{Entry, Place};
 use crate::diagnostic::{Diagnostic, FINDINGS_LIMIT, Said, Source, Text, at_most, code, did_you_mean};
 use crate::engine::InitImage;
@@ -94,6 +95,15 @@ const PLAN: &str = "lbw_plan";
 impl Reader<'_> {
     /// Reads a request that draws over this.
     pub fn read(&self, fields: Fields, over: Option<Over>) -> Result<Drawing, Refusal> {
+        self.read_for(fields, over, false)
+    }
+
+    /// Reads the request of a study, whose marks stand for the whole LoRA. It has no plans: the study makes them.
+    pub fn read_study(&self, fields: Fields) -> Result<Drawing, Refusal> {
+        self.read_for(fields, None, true)
+    }
+
+    fn read_for(&self, fields: Fields, over: Option<Over>, is_study: bool) -> Result<Drawing, Refusal> {
         let mut found = Vec::new();
         self.texts(&fields)?;
         self.not_done(&fields, over.as_ref(), &mut found)?;
@@ -114,6 +124,11 @@ impl Reader<'_> {
         let (presets, said) = script.presets(&self.session.presets);
         found.extend(said);
         let plans = match (&task, fields.given.get(PLAN)) {
+            (Task::Pictures, _) if is_study => {
+                let marks = presets.with_marks(&whole(asked.request.family));
+                self.plans(&asked, &marks, &mut found)?;
+                Vec::new()
+            }
             (Task::Pictures, Some(plan)) => vec![self.given_plan(plan, &mut found)?],
             (Task::Pictures, None) => self.plans(&asked, &presets, &mut found)?,
             // What stands for XYZ is not known before the cells are.

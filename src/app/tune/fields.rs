@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
 use super::{Bound, Goals, Wish};
 use crate::app::error::{Error, Result};
+use crate::app::wished::words;
 use crate::diagnostic::{Language, code};
 
 /// What is asked for, in words: what `lbw tune` has flags for.
@@ -55,21 +56,4 @@ impl Fields {
             language,
         })
     }
-}
-
-/// One text or a list of them; null is none.
-fn words<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Vec<String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Words {
-        None,
-        One(String),
-        Many(Vec<String>),
-    }
-    Ok(match Words::deserialize(from)? {
-        Words::None => Vec::new(),
-        Words::One(text) if text.is_empty() => Vec::new(),
-        Words::One(text) => vec![text],
-        Words::Many(texts) => texts,
-    })
 }

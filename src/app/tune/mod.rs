@@ -19,13 +19,13 @@ use super::saved_preset::SavedPreset;
 use super::scene::one_setting;
 use super::session::{Asked, Session};
 use super::store::read_cell;
-use super::subject::{BASE, Subject};
-use crate::diagnostic::{Language, Text, code};
+use super::subject::{BASE, Subject, twice};
+use crate::diagnostic::{Diagnostic, Language, Text, code};
 use crate::say;
 use crate::study::tune::{Alone, Block, Report, Room, search};
 pub use crate::study::tune::{Bound, Goals};
 pub use fields::Fields;
-use scenes::Scenes;
+use scenes::{SEEDS, Scenes};
 use trials::Trials;
 
 /// What is asked for.
@@ -83,18 +83,11 @@ pub fn tune(
     renderer: &mut dyn Renderer,
     sink: &mut dyn Sink,
 ) -> Result<Tuned> {
-    wish.check(renderer)?;
-    let lora = wish.lora.as_deref();
-    let (first, texts) = one_setting(asked, lora)?;
-    let mut subject = Subject::new(session, first, lora, ["0".to_owned(), "1".to_owned()])?;
-    let others = [texts.as_slice(), &wish.verify_prompts].concat();
-    for found in subject.check(lora, &others)? {
-        sink.event(Event::Found(&found));
+    wish.refuse_unseen(renderer)?;
+    let (mut subject, texts, found) = checked(session, asked, wish)?;
+    for found in &found {
+        sink.event(Event::Found(found));
     }
-    subject.refuse_window(say!(
-        "the search draws with fewer steps, where it would be another",
-        "探索は少ないステップで描くので、範囲がずれてしまいます"
-    ))?;
     let preset = wish.save_preset.as_deref().map(|name| SavedPreset::new(name, &subject, &wish.output)).transpose()?;
     // Weights over the steps are lbw's own notation: other hosts do not read it.
     let in_steps = renderer.studios().is_some();
@@ -119,12 +112,33 @@ pub fn tune(
     Ok(Tuned { report, page: folder.path("tune.html") })
 }
 
+/// What is searched with, its prompts, and what is to be said of them before anything is drawn.
+fn checked(session: Arc<Session>, asked: Vec<Asked>, wish: &Wish) -> Result<(Subject, Vec<String>, Vec<Diagnostic>)> {
+    wish.check()?;
+    let lora = wish.lora.as_deref();
+    let (first, texts) = one_setting(asked, lora)?;
+    let subject = Subject::new(session, first, lora, ["0".to_owned(), "1".to_owned()])?;
+    let others = [texts.as_slice(), &wish.verify_prompts].concat();
+    let found = [subject.check(lora, &others)?, twice(&wish.verify_prompts), wish.said_of_seeds()].concat();
+    let fewer = say!(
+        "the search draws with fewer steps, where it would be another",
+        "探索は少ないステップで描くので、範囲がずれてしまいます"
+    );
+    subject.refuse_windows(lora, &others, &fewer)?;
+    wish.rooms(&subject, true)?;
+    Ok((subject, texts, found))
+}
+
+/// What is wrong or surprising about a search that is not drawn yet.
+pub fn check(session: Arc<Session>, asked: Vec<Asked>, wish: &Wish) -> Result<Vec<Diagnostic>> {
+    checked(session, asked, wish).map(|(_, _, found)| found)
+}
+
 fn run(trials: &mut Trials, scenes: &Scenes, rooms: &[Room], in_steps: bool) -> Result<Report> {
     let few = &scenes.search;
     let mut report = trials.report(few);
     report.level_only = !in_steps;
     let mut rooms = trials.rooms_that_matter(rooms, few)?;
-    trials.say_of_bounds(&rooms);
     rooms.retain(|room| room.least < room.most);
     trials.share_out(rooms.len(), few.len(), scenes.others.len())?;
     trials.references(few, trials.quick)?;
@@ -157,7 +171,7 @@ fn run(trials: &mut Trials, scenes: &Scenes, rooms: &[Room], in_steps: bool) -> 
 }
 
 impl Wish {
-    fn check(&self, renderer: &mut dyn Renderer) -> Result<()> {
+    fn check(&self) -> Result<()> {
         if self.goals.toward.is_empty() && self.goals.away.is_empty() {
             let message = say!(
                 "nothing is to change: say it with --toward or --away",
@@ -165,6 +179,14 @@ impl Wish {
             );
             return Err(wrong(message));
         }
+        if self.seeds == 0 {
+            return Err(wrong(say!("--seeds 0: at least one seed is needed", "--seeds 0: シードは一つ以上要ります")));
+        }
+        Ok(())
+    }
+
+    /// An error where the checkpoint's own eyes are needed, and another host has it.
+    fn refuse_unseen(&self, renderer: &mut dyn Renderer) -> Result<()> {
         if self.goals.need_seeing() && renderer.studios().is_none() {
             let message = say!(
                 "styles, kept compositions and pictures are compared with the checkpoint's own eyes, and another host has it",
@@ -175,10 +197,20 @@ impl Wish {
                 "--via では --keep に motif・colors・lines、--toward に base-colors・base-lines・base-composition を指定してください"
             )));
         }
-        if self.seeds == 0 {
-            return Err(wrong(say!("--seeds 0: at least one seed is needed", "--seeds 0: シードは一つ以上要ります")));
-        }
         Ok(())
+    }
+
+    /// That more seeds were asked for than a search takes.
+    fn said_of_seeds(&self) -> Vec<Diagnostic> {
+        let seeds = self.seeds;
+        if seeds <= SEEDS {
+            return Vec::new();
+        }
+        let message = say!(
+            "--seeds {seeds}: a search takes {SEEDS} at most; more prompts tell it more",
+            "--seeds {seeds}: 探索に使うのは {SEEDS} までです。プロンプトを増やすほうが多くのことが分かります"
+        );
+        vec![Diagnostic::new(code::WITHOUT_EFFECT, message)]
     }
 
     /// What the weights of each block may be.

@@ -11,12 +11,14 @@ pub struct Scenes {
     pub others: Vec<Scene>,
 }
 
+/// Seeds that are searched with at most.
+pub const SEEDS: usize = 3;
 /// Scenes that are searched with where there are fewer prompts.
 const FEW: usize = 3;
 
 impl Scenes {
     pub fn new(subject: &Subject, texts: &[String], seeds: usize, verify: &[String]) -> Self {
-        let (seeds, count) = (seeds.clamp(1, FEW), texts.len().max(FEW));
+        let (seeds, count) = (seeds.clamp(1, SEEDS), texts.len().max(FEW));
         let seed = |n: usize| subject.seed().saturating_add(i64::try_from(n).unwrap_or(i64::MAX));
         let prompts = || texts.iter().enumerate();
         let scene =

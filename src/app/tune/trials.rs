@@ -12,7 +12,7 @@ use crate::app::draw::Event;
 use crate::app::easel::{Easel, missing};
 use crate::app::error::{Error, Result};
 use crate::app::folder::Folder;
-use crate::app::scene::{Scene, Version, say_of_steps, that_matter};
+use crate::app::scene::{Scene, Version, Working, say_of_steps, that_matter};
 use crate::app::store::read_cell;
 use crate::app::subject::{Subject, name_of};
 use crate::diagnostic::{Diagnostic, code};
@@ -21,6 +21,7 @@ use crate::say;
 use crate::study::tune::{
     Alone, Beside, Look, Reading, Report, Room, Scale, Score, TRIALS, Thirds, Trial, Tried, Weights,
 };
+use crate::study::words::Idle;
 
 /// Whole pictures of each scene that the verification compares with: base and whole LoRA.
 pub const REFERENCES: usize = 2;
@@ -65,28 +66,29 @@ impl<'a> Trials<'a> {
         Ok(trials)
     }
 
-    /// The rooms of the blocks in which the LoRA does anything at all.
+    /// Of the rooms, those of the blocks in which the LoRA does anything at all; and says which bounds are those of others.
     pub fn rooms_that_matter(&mut self, rooms: &[Room], few: &[Scene]) -> Result<Vec<Room>> {
         let Some(scene) = few.first() else { return Ok(Vec::new()) };
         let (subject, lora, steps) = (self.subject, self.lora(), self.quick);
         let blocks = rooms.iter().map(|room| (room.block, room.whole));
         let plan = |vector: &str| scene.plan(subject, lora, Version::Vector(vector), steps);
-        let matter = that_matter(&mut self.easel, subject, blocks, plan)?;
-        say_of_steps(&mut self.easel, subject, lora, few, steps)?;
-        Ok(rooms.iter().filter(|room| matter.contains(&room.block)).copied().collect())
+        let Working { blocks, idle } = that_matter(&mut self.easel, subject, blocks, plan)?;
+        say_of_steps(self.easel.sink, subject, lora, few, steps)?;
+        self.say_of_bounds(&idle);
+        Ok(rooms.iter().filter(|room| blocks.contains(&room.block)).copied().collect())
     }
 
-    /// Says which bounds are those of other blocks than the LoRA has weights in.
-    pub fn say_of_bounds(&mut self, matter: &[Room]) {
+    /// Says which bounds are those of blocks in which the LoRA does nothing.
+    fn say_of_bounds(&mut self, idle: &[(usize, Idle)]) {
         let blocks = self.subject.blocks();
         for bound in &self.wish.bounds {
-            if matter.iter().any(|room| bound.block.eq_ignore_ascii_case(blocks[room.block])) {
-                continue;
-            }
-            let block = &bound.block;
+            let why = idle.iter().find(|(block, _)| bound.block.eq_ignore_ascii_case(blocks[*block]));
+            let Some((_, why)) = why else { continue };
+            let (block, why) = (&bound.block, why.said());
             let message = say!(
-                "--fix {block}: the LoRA has no weights there, so it has no effect",
-                "--fix {block}: そこに LoRA の重みはないので、効果はありません"
+                "--fix {block} has no effect: {why}",
+                "--fix {block} に効果はありません。{why}",
+                with why
             );
             self.easel.sink.event(Event::Found(&Diagnostic::new(code::WITHOUT_EFFECT, message)));
         }

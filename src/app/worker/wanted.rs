@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::app::error::{Error, Result};
 use crate::app::random::new_seed_base;
-use crate::app::{analyze, atlas, tune, xyz};
+use crate::app::{analyze, atlas, tune, wished, xyz};
 use crate::diagnostic::{Language, Text, code};
 use crate::files::limits::JOB;
 use crate::files::values::repeated_key;
@@ -53,7 +53,9 @@ impl Study {
             Ok(folder.join(inside(name.as_deref().unwrap_or(otherwise))?))
         };
         if let Some(wish) = fields.remove("analyze") {
-            return Ok(Some(Study::Analysis(Box::new(read::<Analysis>("analyze", wish)?.wish(folder, language)?))));
+            let wish: analyze::Fields = read("analyze", wish)?;
+            let folder = output(&wish.folder, "analysis")?;
+            return Ok(Some(Study::Analysis(Box::new(wish.wish(folder, language)?))));
         }
         if let Some(wish) = fields.remove("xyz") {
             return Ok(Some(Study::Plot(Box::new(read::<Plot>("xyz", wish)?.wish(folder)?))));
@@ -164,45 +166,6 @@ impl What {
     }
 }
 
-/// An analysis as lines of JSON ask for it: the flags of `lbw analyze`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct Analysis {
-    lora: Option<String>,
-    range: Option<String>,
-    blocks: Option<String>,
-    threshold: Option<u8>,
-    swap_axes: bool,
-    seeds: Option<usize>,
-    quick: bool,
-    toward: Option<String>,
-    verify_prompts: Vec<String>,
-    folder: Option<String>,
-}
-
-impl Analysis {
-    fn wish(self, folder: &Path, language: Language) -> Result<analyze::Wish> {
-        let default = analyze::Wish::default();
-        let goal = |text: String| text.parse().map_err(|e: Text| Error::words(code::STUDY, e));
-        Ok(analyze::Wish {
-            lora: self.lora,
-            range: self.range.unwrap_or(default.range),
-            blocks: self.blocks,
-            threshold: self.threshold.map_or(default.threshold, |threshold| threshold.to_string()),
-            swap_axes: self.swap_axes,
-            seeds: self.seeds.unwrap_or(default.seeds),
-            quick: self.quick,
-            toward: self.toward.map(goal).transpose()?,
-            verify_prompts: self.verify_prompts,
-            output: folder.join(inside(self.folder.as_deref().unwrap_or("analysis"))?),
-            language,
-            white: default.white,
-            save_preset: None,
-            webui_quirks: false,
-        })
-    }
-}
-
 /// A plot as lines of JSON ask for it: the flags of `lbw xyz`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -243,7 +206,7 @@ fn bad_job(message: Text) -> Error {
 
 /// A value of a known shape.
 fn read<T: serde::de::DeserializeOwned>(name: &str, value: Value) -> Result<T> {
-    serde_json::from_value(value).map_err(|e| bad_job(say!("{name}: {e}", "{name}: {e}")))
+    wished::read(value).map_err(|why| bad_job(say!("{name}: {why}", "{name}: {why}", with why)))
 }
 
 fn plan(value: Value) -> Result<Plan> {

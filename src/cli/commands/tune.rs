@@ -31,11 +31,11 @@ pub struct TuneArgs {
     #[arg(long, value_name = "BLOCK=WEIGHT", help = tell("Hold the weight of a block, M00=1, or say what it may be, OUT05=-0.5..1.2 [default: from 0 to 1]",
         "ブロックの重みを M00=1 のように固定するか、OUT05=-0.5..1.2 のように範囲を決めます [既定: 0 から 1]"))]
     pub fix: Vec<String>,
-    #[arg(long, default_value_t = 2, value_name = "N", help = tell("How many seeds, counting up, the prompts are searched with in turn",
-        "探索でプロンプトと順に組み合わせるシードの数。1 ずつ増えます"))]
+    #[arg(long, default_value_t = 2, value_name = "N", help = tell("How many seeds, counting up, the prompts are searched with in turn; 3 at most",
+        "探索でプロンプトと順に組み合わせるシードの数。1 ずつ増えます。3 まで"))]
     pub seeds: usize,
-    #[arg(long, value_name = "PROMPT", help = tell("A prompt to verify the result on, without LoRA tags; may be given several times [default: three common ones]",
-        "結果を確かめるプロンプト。LoRA のタグは書きません。複数指定できます [既定: よくある三つ]"))]
+    #[arg(long, value_name = "PROMPT", help = tell("A prompt to verify the result on; without a LoRA it gets the tag of the first one; may be given several times [default: three common ones]",
+        "結果を確かめるプロンプト。LoRA のないものには最初のプロンプトのタグが付きます。複数指定できます [既定: よくある三つ]"))]
     pub verify_prompt: Vec<String>,
     #[arg(long, default_value_t = 40, value_name = "PICTURES", help = tell("How many whole pictures the work may be worth",
         "全体で何枚分の描画をしてよいか"))]

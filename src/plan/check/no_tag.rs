@@ -70,7 +70,11 @@ pub fn no_tags(text: &Mapped, source: &Source) -> Vec<Diagnostic> {
         }
         let range = extent(text.text(), place.range());
         from = range.end;
-        found.push(one(&text.text()[range.clone()]).within(source).at(text.span(range)));
+        let written = &text.text()[range.clone()];
+        // A whole tag is one, and where it has no effect that is told there.
+        if meant(written) != written {
+            found.push(one(written).within(source).at(text.span(range)));
+        }
     }
     found
 }

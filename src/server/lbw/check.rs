@@ -37,7 +37,9 @@ pub async fn check(
 /// `POST /lbw/v1/read`
 pub async fn read_infotext(headers: HeaderMap, Json(body): Json) -> Result<Response, Failure> {
     let language = language(&headers);
-    let text = body["infotext"].as_str().unwrap_or_default().to_owned();
+    let Some(text) = body["infotext"].as_str().map(str::to_owned) else {
+        return Err(Failure::wrong("`infotext` is not a text"));
+    };
     let (request, found) = apart(move || Ok(request_of_infotext(&text))).await?;
     match request {
         Some(request) => {

@@ -22,10 +22,15 @@ pub async fn submit(
     headers: HeaderMap,
     Json(mut body): Json,
 ) -> Result<Response, Failure> {
-    let route = match body["kind"].as_str() {
-        None | Some("txt2img") => Route::Txt2img,
-        Some("img2img") => Route::Img2img,
-        Some(kind) => return Err(Failure::wrong(format!("there is no kind `{kind}` of jobs"))),
+    let Value::Object(fields) = &body else { return Err(Failure::wrong("the body is not an object")) };
+    if let Some(name) = fields.keys().find(|name| !["kind", "request"].contains(&name.as_str())) {
+        return Err(Failure::wrong(format!("there is no field `{}`", name.escape_debug())));
+    }
+    let route = match &body["kind"] {
+        Value::Null => Route::Txt2img,
+        kind if kind == "txt2img" => Route::Txt2img,
+        kind if kind == "img2img" => Route::Img2img,
+        kind => return Err(Failure::wrong(format!("there is no kind `{kind}` of jobs"))),
     };
     let request = body.get_mut("request").map(Value::take).unwrap_or_default();
     let drawing = read(&server, route, request, language(&headers)).await?;

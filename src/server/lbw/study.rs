@@ -11,11 +11,11 @@ use serde_json::{Value, json};
 use super::check::{finding, language};
 use super::jobs::accepted;
 use crate::app::api::{Drawing, Route, Task};
-use crate::app::{Error, Existing, analyze, atlas, batch, fingerprint, tune, write_file};
+use crate::app::{Asked, Error, Existing, Session, analyze, atlas, batch, fingerprint, tune, wished, write_file};
 use crate::diagnostic::{Diagnostic, Language, code};
 use crate::say;
 use crate::server::answer::{self, Failure};
-use crate::server::ask::{apart, no_room, read};
+use crate::server::ask::{apart, fields, no_room};
 use crate::server::body::Json;
 use crate::server::jobs::{Batch, Work};
 use crate::server::state::Server;
@@ -24,62 +24,37 @@ use crate::server::state::Server;
 const MAX_FILE: usize = 4 << 20;
 const MAX_PICTURES: u64 = 20_000;
 
-/// `POST /lbw/v1/analyze`: `{"request": {…}, "lora", "range", "blocks", "threshold", "seeds", "quick", "toward"}`
+/// `POST /lbw/v1/analyze`: `{"request": {…}, "lora", "range", "blocks", …}`, as [`analyze::Fields`] has them
 pub async fn analyze(
     State(server): State<Arc<Server>>,
     headers: HeaderMap,
-    Json(mut body): Json,
+    Json(body): Json,
 ) -> Result<Response, Failure> {
     let language = language(&headers);
-    let wish = wish(&body, server.settings.rules.max_cells, language)?;
-    let request = request(&mut body);
-    let mut drawing = read(&server, Route::Txt2img, request, language).await?;
-    drawing.task = Task::Analysis(Box::new(wish.clone()));
-    let kept = Value::Object(drawing.fields.given.clone());
-    let work = Work::Analyze(Box::new(drawing), Box::new(wish));
-    let job = server.jobs.submit("analyze", None, kept, work).map_err(no_room)?;
-    Ok(accepted(&server, &job))
-}
-
-fn wish(body: &Value, most: usize, language: Language) -> Result<analyze::Wish, Failure> {
-    let default = analyze::Wish::default();
-    let text = |name: &str, default: &str| match &body[name] {
-        Value::String(text) if !text.trim().is_empty() => text.clone(),
-        Value::Number(number) => number.to_string(),
-        _ => default.to_owned(),
-    };
-    let toward = match body["toward"].as_str().filter(|goal| !goal.is_empty()) {
-        None => None,
-        Some(goal) => Some(goal.parse().map_err(|error| Failure::wrong(format!("toward: {error}")))?),
-    };
-    let wish = analyze::Wish {
-        lora: body["lora"].as_str().map(str::to_owned),
-        range: text("range", &default.range),
-        blocks: Some(text("blocks", "")).filter(|blocks| !blocks.is_empty()),
-        threshold: text("threshold", &default.threshold),
-        seeds: body["seeds"].as_u64().map_or(1, |seeds| seeds as usize),
-        quick: body["quick"] == true,
-        language,
-        toward,
-        ..default
-    };
+    let (request, fields) = wanted::<analyze::Fields>(body, language)?;
+    refuse_folder(fields.folder.as_deref())?;
+    let wish = fields.wish(PathBuf::new(), language).map_err(|error| Failure::app(&error, language))?;
     let cells = analyze::cells(wish.blocks.as_deref()).saturating_mul(wish.seeds);
-    if cells > most {
-        let error = analyze::too_many(cells, most);
-        return Err(Failure::app(&error, language));
-    }
-    Ok(wish)
+    let study = Study { server: &server, kind: "analyze", language, pictures: cells };
+    let checked = wish.clone();
+    let check = move |session, mut asked: Vec<Asked>| analyze::check(session, asked.remove(0), &checked);
+    let work = |mut drawings: Vec<Drawing>| {
+        let mut drawing = drawings.remove(0);
+        drawing.task = Task::Analysis(Box::new(wish.clone()));
+        Work::Analyze(Box::new(drawing), Box::new(wish))
+    };
+    study.submit(request, &[], check, work).await
 }
 
 /// `POST /lbw/v1/tune`: `{"request": {…}, "toward", "keep", …}`, as [`tune::Fields`] has them
 pub async fn tune(
     State(server): State<Arc<Server>>,
     headers: HeaderMap,
-    Json(mut body): Json,
+    Json(body): Json,
 ) -> Result<Response, Failure> {
     let language = language(&headers);
-    let request = request(&mut body);
-    let fields: tune::Fields = named(body)?;
+    let (request, fields) = wanted::<tune::Fields>(body, language)?;
+    refuse_folder(fields.folder.as_deref())?;
     let failed = |error: Error| Failure::app(&error, language);
     let wish = fields.wish(PathBuf::new(), language).map_err(failed)?;
     if let Some(picture) = wish.goals.pictures().next() {
@@ -91,63 +66,99 @@ pub async fn tune(
         return Err(failed(Error::words(code::GOAL, message)));
     }
     let pictures = (wish.budget as usize).max(fields.prompts.len()).max(fields.verify_prompts.len());
-    let work = |drawings| Work::Tune(drawings, Box::new(wish));
-    submit(&server, "tune", (request, &fields.prompts, language), pictures, work).await
+    let study = Study { server: &server, kind: "tune", language, pictures };
+    let checked = wish.clone();
+    let check = move |session, asked| tune::check(session, asked, &checked);
+    study.submit(request, &fields.prompts, check, |drawings| Work::Tune(drawings, Box::new(wish))).await
 }
 
 /// `POST /lbw/v1/atlas`: `{"request": {…}, "seeds", …}`, as [`atlas::Fields`] has them
 pub async fn atlas(
     State(server): State<Arc<Server>>,
     headers: HeaderMap,
-    Json(mut body): Json,
+    Json(body): Json,
 ) -> Result<Response, Failure> {
     let language = language(&headers);
-    let request = request(&mut body);
-    let fields: atlas::Fields = named(body)?;
+    let (request, fields) = wanted::<atlas::Fields>(body, language)?;
+    refuse_folder(fields.folder.as_deref())?;
     let wish = fields.wish(PathBuf::new(), language);
     let pictures = atlas::most_pictures(wish.seeds.saturating_mul(fields.prompts.len() + 1));
-    let work = |drawings| Work::Atlas(drawings, Box::new(wish));
-    submit(&server, "atlas", (request, &fields.prompts, language), pictures, work).await
+    let study = Study { server: &server, kind: "atlas", language, pictures };
+    let checked = wish.clone();
+    let check = move |session, asked| atlas::check(session, asked, &checked);
+    study.submit(request, &fields.prompts, check, |drawings| Work::Atlas(drawings, Box::new(wish))).await
 }
 
-/// Takes the request of a study out of its body.
-fn request(body: &mut Value) -> Value {
-    let mut request = body.as_object_mut().and_then(|fields| fields.remove("request")).unwrap_or_default();
+/// The request of a study, and its own fields; an unknown one is told.
+fn wanted<T: serde::de::DeserializeOwned>(mut body: Value, language: Language) -> Result<(Value, T), Failure> {
+    let request = body.as_object_mut().and_then(|fields| fields.remove("request"));
+    let Some(mut request) = request else {
+        return Err(Failure::wrong("`request` is missing: the prompt and its settings, as txt2img has them"));
+    };
     if let Some(fields) = request.as_object_mut() {
         // The grids of the script are something else.
         fields.remove("script_name");
     }
-    request
+    let fields = wished::read(body).map_err(|why| Failure::wrong(why.in_language(language)))?;
+    Ok((request, fields))
 }
 
-/// The fields of a study; an unknown one is told.
-fn named<T: serde::de::DeserializeOwned>(body: Value) -> Result<T, Failure> {
-    serde_json::from_value(body).map_err(|error| Failure::wrong(error.to_string()))
+/// A study over the network has a folder of the server's.
+fn refuse_folder(folder: Option<&str>) -> Result<(), Failure> {
+    folder.map_or(Ok(()), |_| Err(Failure::wrong("there is no field `folder` here: the server has its own")))
 }
 
-/// Takes a study of a request, and of the same with other prompts, as a job; `pictures` is how much it may ask for.
-async fn submit(
-    server: &Arc<Server>,
+/// A study that is asked for.
+struct Study<'a> {
+    server: &'a Arc<Server>,
     kind: &'static str,
-    (request, prompts, language): (Value, &[String], Language),
+    language: Language,
+    /// How many pictures it may ask for.
     pictures: usize,
-    work: impl FnOnce(Vec<Drawing>) -> Work,
-) -> Result<Response, Failure> {
-    let most = server.settings.rules.max_cells;
-    if pictures > most {
-        return Err(Failure::app(&analyze::too_many(pictures, most), language));
-    }
-    let mut drawings = vec![read(server, Route::Txt2img, request.clone(), language).await?];
-    for prompt in prompts {
-        let mut other = request.clone();
-        if let Some(fields) = other.as_object_mut() {
-            fields.insert("prompt".to_owned(), json!(prompt));
+}
+
+impl Study<'_> {
+    /// Takes it of a request, and of the same with other prompts, as a job. What `check` refuses is refused at once.
+    async fn submit(
+        &self,
+        request: Value,
+        prompts: &[String],
+        check: impl FnOnce(Arc<Session>, Vec<Asked>) -> Result<Vec<Diagnostic>, Error> + Send + 'static,
+        work: impl FnOnce(Vec<Drawing>) -> Work,
+    ) -> Result<Response, Failure> {
+        let Study { server, kind, language, pictures } = *self;
+        let most = server.settings.rules.max_cells;
+        if pictures > most {
+            return Err(Failure::app(&analyze::too_many(pictures, most), language));
         }
-        drawings.push(read(server, Route::Txt2img, other, language).await?);
+        let other = |prompt: &String| {
+            let mut other = request.clone();
+            if let Some(fields) = other.as_object_mut() {
+                fields.insert("prompt".to_owned(), json!(prompt));
+            }
+            other
+        };
+        let requests: Vec<Value> = std::iter::once(request.clone()).chain(prompts.iter().map(other)).collect();
+        let drawings = apart({
+            let server = server.clone();
+            move || {
+                let read = |request: &Value| {
+                    let fields = fields(&server, Route::Txt2img, request)?;
+                    server.read_study(fields).map_err(|refusal| Failure::refused(&refusal, language))
+                };
+                let drawings = requests.iter().map(read).collect::<Result<Vec<Drawing>, Failure>>()?;
+                let presets = drawings.first().map(|drawing| drawing.presets.clone()).unwrap_or_default();
+                let session = Arc::new(server.files().session.with_presets(presets));
+                let asked = drawings.iter().map(|drawing| drawing.asked.clone()).collect();
+                check(session, asked).map_err(|error| Failure::app(&error, language))?;
+                Ok(drawings)
+            }
+        })
+        .await?;
+        let kept = Value::Object(drawings[0].fields.given.clone());
+        let job = server.jobs.submit(kind, None, kept, work(drawings)).map_err(no_room)?;
+        Ok(accepted(server, &job))
     }
-    let kept = Value::Object(drawings[0].fields.given.clone());
-    let job = server.jobs.submit(kind, None, kept, work(drawings)).map_err(no_room)?;
-    Ok(accepted(server, &job))
 }
 
 /// `POST /lbw/v1/batch`: `{"name": "prompts.txt", "text": "…", "start": true}`. Without `start` the file is only checked.

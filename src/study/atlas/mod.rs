@@ -46,8 +46,11 @@ pub struct Atlas {
     pub whole: Vec<Measure>,
     /// The blocks in which the LoRA has weights.
     pub blocks: Vec<Block>,
-    /// The other blocks.
+    /// The blocks in which it has none.
     pub idle: Vec<String>,
+    /// The blocks in which its strength is 0, or element rules say all ratios.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub off: Vec<String>,
     /// The first scene without the LoRA and with all of it.
     pub references: [String; 2],
     /// What it cost in this run.
@@ -79,6 +82,7 @@ pub struct Block {
 
 /// How far one attribute is from the base model's pictures.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Measure {
     /// The mean over the scenes; what colours and motifs are measured in is ΔE, the others have no unit.
     pub mean: f64,

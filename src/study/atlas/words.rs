@@ -107,6 +107,14 @@ impl Atlas {
             let idle = Text::list(&self.idle);
             about.push(say!("No weights in {idle}.", "{idle} に重みはありません。", with idle));
         }
+        if !self.off.is_empty() {
+            let off = Text::list(&self.off);
+            about.push(say!(
+                "Its strength is 0, or element rules say all ratios, in {off}.",
+                "{off} では強度が 0 か、比率がすべて要素のルールで決まります。",
+                with off
+            ));
+        }
         about
     }
 

@@ -55,7 +55,11 @@ impl Report {
             said.push(String::new());
             if let Some(found) = &suggestion.found {
                 let vector = &found.vector;
-                said.push(say!("suggested: lbw={vector}", "提案: lbw={vector}").in_language(self.language).to_owned());
+                let said_of = match found.holds {
+                    true => say!("suggested: lbw={vector}", "提案: lbw={vector}"),
+                    false => say!("not suggested, the nearest: lbw={vector}", "提案なし (最も近いもの): lbw={vector}"),
+                };
+                said.push(said_of.in_language(self.language).to_owned());
             }
             said.push(suggestion.sentence.clone());
         }

@@ -80,6 +80,7 @@ impl Goals {
         if goals.keep.is_empty() {
             goals.keep("motif")?;
         }
+        goals.refuse_twice()?;
         // The LoRA's own of a thing cannot stay where the base model's is wanted.
         let base = goals.toward.iter().filter_map(|wanted| match wanted.what {
             Target::Base(attribute) => Some(attribute),
@@ -93,6 +94,40 @@ impl Goals {
             ));
         }
         Ok(goals)
+    }
+
+    /// An error where a goal is given twice, or asks for and against the same style.
+    fn refuse_twice(&self) -> Result<(), Text> {
+        fn first<T: PartialEq>(wanted: &[Wanted<T>]) -> Option<&T> {
+            let again = wanted.iter().enumerate().find(|(at, one)| wanted[..*at].iter().any(|w| w.what == one.what));
+            again.map(|(_, wanted)| &wanted.what)
+        }
+        let name =
+            |of: Attribute| Attribute::NAMES.iter().find(|(_, known)| *known == of).map_or("", |(name, _)| *name);
+        let kept = first(&self.keep).map(|of| format!("--keep {}", name(*of)));
+        let toward = first(&self.toward).map(|target| match target {
+            Target::Base(of) => format!("--toward base-{}", name(*of)),
+            Target::Picture(path) => format!("--toward {}", path.display()),
+        });
+        let away = first(&self.away).map(|path| format!("--away {}", path.display()));
+        if let Some(goal) = kept.or(toward).or(away) {
+            return Err(say!("{goal} is given twice", "{goal} が二度指定されています"));
+        }
+        let mut toward = self.toward.iter().filter_map(|wanted| match &wanted.what {
+            Target::Picture(path) => Some(path),
+            Target::Base(_) => None,
+        });
+        let is_both = |path: &&PathBuf| self.away.iter().any(|away| away.what == **path);
+        match toward.find(is_both) {
+            None => Ok(()),
+            Some(path) => {
+                let path = path.display();
+                Err(say!(
+                    "--toward {path} and --away {path} ask for opposite things",
+                    "--toward {path} と --away {path} は反対のことを求めています"
+                ))
+            }
+        }
     }
 
     fn keep(&mut self, text: &str) -> Result<(), Text> {
@@ -182,6 +217,9 @@ pub struct Bound {
     pub most: f64,
 }
 
+/// The largest weight that a bound may have: nothing is seen beyond.
+const LARGEST: f64 = 100.0;
+
 impl Bound {
     /// Reads several; a block that is named twice has the last bound.
     pub fn parse_all(texts: &[String]) -> Result<Vec<Self>, Text> {
@@ -200,6 +238,12 @@ impl Bound {
         let (least, most) = range.split_once("..").unwrap_or((range, range));
         let number = |text: &str| text.trim().parse::<f64>().ok().filter(|n| n.is_finite()).ok_or_else(wrong);
         let (least, most) = (number(least)?, number(most)?);
+        if [least, most].iter().any(|weight| weight.abs() > LARGEST) {
+            return Err(say!(
+                "`{text}`: the weight of a block lies between -{LARGEST} and {LARGEST}",
+                "`{text}`: ブロックの重みは -{LARGEST} から {LARGEST} までです"
+            ));
+        }
         if least > most {
             return Err(say!(
                 "`{text}`: the first number of a bound is the smaller one",
@@ -232,6 +276,15 @@ mod tests {
         }
         assert!(parsed("face", "", "").unwrap_err().contains("character"));
         assert!(parsed("", "", "ugly.txt").is_err());
+        for (keep, toward, away) in [
+            ("motif,character", "base-lines", ""),
+            ("", "base-lines,base-lines=2", ""),
+            ("", "a.png,a.png", ""),
+            ("", "a.png", "a.png"),
+            ("", "", "a.png,a.png"),
+        ] {
+            assert!(parsed(keep, toward, away).is_err(), "{keep} {toward} {away}");
+        }
         assert_eq!(parsed("", "base-lines", "").unwrap().keep[0].what, Attribute::Motif);
     }
 
@@ -239,7 +292,7 @@ mod tests {
     fn bounds_hold_or_leave_room() {
         assert_eq!(Bound::parse("M00=1"), Ok(Bound { block: "M00".into(), least: 1.0, most: 1.0 }));
         assert_eq!(Bound::parse("OUT05=-0.5..1.5").unwrap().least, -0.5);
-        for wrong in ["M00", "M00=", "M00=1..0", "M00=a..b", "M00=inf"] {
+        for wrong in ["M00", "M00=", "M00=1..0", "M00=a..b", "M00=inf", "M00=1e38", "M00=-101..1"] {
             assert!(Bound::parse(wrong).is_err(), "{wrong}");
         }
     }

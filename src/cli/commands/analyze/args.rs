@@ -73,8 +73,8 @@ pub struct AnalyzeArgs {
     #[arg(
         long, value_name = "PROMPT",
         help = tell(
-            "A prompt to verify the suggestion on, without LoRA tags; may be given several times [default: three common ones]",
-            "提案を確かめるプロンプト。LoRA のタグは書きません。複数指定できます [既定: よくある三つ]"
+            "A prompt to verify the suggestion on; without a LoRA it gets the tag of the first one; may be given several times [default: three common ones]",
+            "提案を確かめるプロンプト。LoRA のないものには最初のプロンプトのタグが付きます。複数指定できます [既定: よくある三つ]"
         ),
     )]
     pub verify_prompt: Vec<String>,

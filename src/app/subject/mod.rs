@@ -1,24 +1,26 @@
 //! What is analysed: a prompt with a LoRA under test, and the plans of its pictures.
 
+mod check;
+
 use std::ops::Range;
 use std::sync::Arc;
+
+pub use check::twice;
 
 use super::catalogue::ModelFiles;
 use super::error::{Error, Result};
 use super::renderer::{Module, Renderer};
 use super::session::{Asked, Session};
-use crate::block::{Block, Layout};
-use crate::diagnostic::{Diagnostic, Source, Text, code};
-use crate::infotext::{float_text, looks_like_infotext};
+use crate::block::{Block, Family, Layout};
+use crate::diagnostic::{Source, code};
+use crate::infotext::float_text;
 use crate::lora::Strength;
-use crate::plan::network::lora_tags;
 use crate::plan::{LoraPlan, Plan, Request, Settings, frames};
 use crate::say;
 use crate::study::analyzer_prompt::Marked;
 use crate::study::tune::Thirds;
 use crate::study::words::Idle;
 use crate::study::xyz_weights::{Run, complement, weights};
-use crate::syntax::Prompt;
 
 /// Prompts to verify on where the user gives none: those of the embedded model's world, and such that every model knows.
 const EMBEDDED: [&str; 3] = [
@@ -79,91 +81,13 @@ impl Subject {
             );
             return Err(Error::words(code::OUT_OF_LIMITS, message));
         }
-        let marked = Marked::new(&request.prompt.text, lora)?;
+        let marked = Marked::new(&request.prompt.text, lora).map_err(|error| {
+            // A tag that is not closed is no tag, for one.
+            let presets = session.presets.with_marks(&whole(request.family));
+            Error::from(error).after(session.lower(&request, &presets).1)
+        })?;
         let (reference, whole_steps) = (vec![range[1].as_str(); ENTRIES].join(","), request.settings.steps);
         Ok(Subject { session, request, model, open_seed, marked, range, reference, whole_steps })
-    }
-
-    /// An error where a tag of the LoRA under test has a window of its own: `why` says what that stands in the way of.
-    pub fn refuse_window(&self, why: Text) -> Result<()> {
-        let full = self.plan_of(self.marked.with(&self.reference, &self.complement(&self.reference)?), self.seed())?;
-        let is_meant = |name: &str| self.marked.names.iter().any(|meant| meant == name);
-        match full.loras().find(|lora| is_meant(&lora.name) && !lora.window.is_always()) {
-            None => Ok(()),
-            Some(lora) => {
-                let name = &lora.name;
-                let message = say!(
-                    "the tag of {name} has start=, stop= or step=, and {why}",
-                    "{name} のタグに start=・stop=・step= がありますが、{why}",
-                    with why
-                );
-                Err(Error::words(code::STUDY, message)
-                    .help(say!("take it out of the tag", "タグからそれを外してください")))
-            }
-        }
-    }
-
-    /// What is wrong or surprising about the prompt and about `others` that are drawn with its settings, all at once; an error where it
-    /// refuses. It is told with what stands in the prompts, where the mark is the whole LoRA.
-    pub fn check(&self, lora: Option<&str>, others: &[String]) -> Result<Vec<Diagnostic>> {
-        if let Some(text) = others.iter().find(|text| looks_like_infotext(text)) {
-            let first = text.lines().next().unwrap_or_default();
-            let message = say!(
-                "`{first}` … is an infotext, and the settings are those of the study",
-                "`{first}` … は infotext です。設定は分析と同じものを使います"
-            );
-            return Err(Error::words(code::STUDY, message)
-                .help(say!("give its prompt alone", "プロンプトだけを書いてください")));
-        }
-        let mut found: Vec<Diagnostic> = Vec::new();
-        for weights in self.marked.replaced.iter().filter(|weights| *weights != "XYZ") {
-            let message = say!(
-                "lbw={weights}: the weights that are tried take the place of these; every other block is as in the whole LoRA",
-                "lbw={weights}: この重みの代わりに、試す重みが使われます。ほかのブロックは LoRA 全体のままです"
-            );
-            found.push(Diagnostic::new(code::WITHOUT_EFFECT, message));
-        }
-        let mut told: Vec<&str> = Vec::new();
-        let presets = self.session.presets.with_marks(&self.ones());
-        for text in [&*self.request.prompt.text].into_iter().chain(others.iter().map(String::as_str)) {
-            if told.contains(&text) {
-                continue;
-            }
-            told.push(text);
-            let request = self.request_of(text, self.request.settings.clone());
-            for one in self.session.lower(&request, &presets).1 {
-                // What is about the settings is so of every prompt.
-                if !found.contains(&one) {
-                    found.push(one);
-                }
-            }
-            found.extend(self.with_others(text, lora));
-        }
-        match self.session.refuses(&found) {
-            true => Err(Error::refused(found)),
-            false => Ok(found),
-        }
-    }
-
-    /// That a prompt has LoRAs and not the one under test, which is added.
-    fn with_others(&self, text: &str, lora: Option<&str>) -> Option<Diagnostic> {
-        let tags = Prompt::parse(text).tags;
-        if lora_tags(&tags).is_empty() || Marked::new(text, lora).is_ok_and(|own| own.names == self.marked.names) {
-            return None;
-        }
-        let names = Text::list(&self.marked.names);
-        let message = say!(
-            "`{text}`: its LoRAs stay as they are, and {names} is added",
-            "`{text}`: 書かれている LoRA はそのままで、{names} を加えます",
-            with names
-        );
-        Some(Diagnostic::new(code::PLANNED, message))
-    }
-
-    /// The whole LoRA as people write it. The vectors of the runs have 26 entries, on purpose; nobody needs to be told.
-    fn ones(&self) -> String {
-        let [with_attention, _] = self.request.family.layouts();
-        vec!["1"; with_attention.len()].join(",")
     }
 
     pub fn seed(&self) -> i64 {
@@ -187,7 +111,11 @@ impl Subject {
     pub fn other_prompts(&self, given: &[String]) -> Vec<String> {
         let common = if self.session.is_embedded() { EMBEDDED } else { OTHERS };
         let other = common.iter().filter(|prompt| !self.request.prompt.text.trim().starts_with(**prompt));
-        if given.is_empty() { other.map(|prompt| (*prompt).to_owned()).collect() } else { given.to_vec() }
+        if given.is_empty() {
+            return other.map(|prompt| (*prompt).to_owned()).collect();
+        }
+        let is_first = |(at, prompt): &(usize, &String)| !given[..*at].contains(prompt);
+        given.iter().enumerate().filter(is_first).map(|(_, prompt)| prompt.clone()).collect()
     }
 
     /// The names of the model's blocks.
@@ -301,6 +229,12 @@ impl Subject {
     fn request_of(&self, prompt: &str, settings: Settings) -> Request {
         Request { prompt: Source::new("prompt", prompt), settings, ..self.request.clone() }
     }
+}
+
+/// The whole LoRA as people write it, in a model of this family.
+pub fn whole(family: Family) -> String {
+    let [with_attention, _] = family.layouts();
+    vec!["1"; with_attention.len()].join(",")
 }
 
 /// Seeds to verify with, far from the `last` that was used.
