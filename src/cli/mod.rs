@@ -172,7 +172,7 @@ fn with_default_command(mut args: Vec<OsString>) -> app::Result<Vec<OsString>> {
     if let Some(help) = help_of_a_command(&args[at..], &root) {
         args.remove(at + help);
         args.push("--help".into());
-        return Ok(args);
+        return with_default_command(args);
     }
     let is_command = root.find_subcommand(&first).is_some();
     if !is_command && !["help", "-h", "--help", "-V", "--version"].contains(&first.as_str()) {
@@ -305,6 +305,7 @@ mod tests {
         assert_ne!(with(words(&["lbw", "lora", "help", "show"])), shown, "there is no such command");
         assert_eq!(with(words(&["lbw", "preset", "help", "show"])), words(&["lbw", "preset", "show", "--help"]));
         assert_eq!(with(words(&["lbw", "plan", "help"])), words(&["lbw", "plan", "help"]), "a prompt");
+        assert_eq!(with(words(&["lbw", "help", "help"])), words(&["lbw", "--help", "--help"]));
         assert_eq!(with(words(&["lbw", "help", "-h"])), words(&["lbw", "-h", "--help"]));
         assert_eq!(with(words(&["lbw", "help", "nonsense"])), words(&["lbw", "help", "nonsense"]));
     }
