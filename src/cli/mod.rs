@@ -191,8 +191,9 @@ fn help_of_a_command(words: &[OsString], root: &clap::Command) -> Option<usize> 
     while let Some(word) = words.get(at) {
         at += match word.to_str() {
             Some("--lang") => 2,
-            Some(flag) if flag.starts_with('-') => 1,
-            // `help help` is the help of all.
+            // Before it a flag may have `help` as its value.
+            Some(flag) if flag.starts_with("--lang=") || flag == "-q" || flag == "--quiet" => 1,
+            Some(flag) if flag.starts_with('-') && help.is_some() => 1,
             Some("help") if help.is_none() && command.has_subcommands() => {
                 help = Some(at);
                 1
@@ -305,6 +306,8 @@ mod tests {
         assert_ne!(with(words(&["lbw", "lora", "help", "show"])), shown, "there is no such command");
         assert_eq!(with(words(&["lbw", "preset", "help", "show"])), words(&["lbw", "preset", "show", "--help"]));
         assert_eq!(with(words(&["lbw", "plan", "help"])), words(&["lbw", "plan", "help"]), "a prompt");
+        let sampler = with(words(&["lbw", "--sampler", "help"]));
+        assert_eq!(sampler, words(&["lbw", "txt2img", "--sampler", "help"]));
         assert_eq!(with(words(&["lbw", "help", "help"])), words(&["lbw", "--help", "--help"]));
         assert_eq!(with(words(&["lbw", "help", "-h"])), words(&["lbw", "-h", "--help"]));
         assert_eq!(with(words(&["lbw", "help", "nonsense"])), words(&["lbw", "help", "nonsense"]));
