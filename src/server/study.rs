@@ -190,7 +190,8 @@ pub fn analysis(
     let folder = server.analysis_folder(asked)?;
     let mut teller = Teller::new(server, job, "block");
     let analyzed = run(server, studios, drawing, wish, folder.path(), &mut teller)?;
-    publish_all(job, folder.path(), &analyzed.report, analyzed.report.text(), &analyzed.page)
+    let found = said(std::slice::from_ref(drawing), &teller.found, wish.language);
+    publish_all(job, folder.path(), &analyzed.report, analyzed.report.text(), &analyzed.page, found)
 }
 
 /// A search for weights with its report.
@@ -207,7 +208,8 @@ pub fn tuning(
     let mut teller = Teller::new(server, job, "trial");
     let tuned = tune::tune(session, asked, &wish, studios, &mut |event: Event<'_>| teller.hear(&event))?;
     let text = tuned.report.paragraphs().join("\n");
-    publish_all(job, folder.path(), &tuned.report, text, &tuned.page)
+    let found = said(drawings, &teller.found, wish.language);
+    publish_all(job, folder.path(), &tuned.report, text, &tuned.page, found)
 }
 
 /// What each block does.
@@ -223,7 +225,8 @@ pub fn atlas(
     let wish = atlas::Wish { output: folder.path().to_owned(), ..wish.clone() };
     let mut teller = Teller::new(server, job, "trial");
     let drawn = atlas::atlas(session, asked, &wish, studios, &mut |event: Event<'_>| teller.hear(&event))?;
-    publish_all(job, folder.path(), &drawn.atlas, drawn.atlas.text(), &drawn.page)
+    let found = said(drawings, &teller.found, wish.language);
+    publish_all(job, folder.path(), &drawn.atlas, drawn.atlas.text(), &drawn.page, found)
 }
 
 /// What a study of several prompts begins with.
@@ -241,13 +244,33 @@ fn begun(server: &Server, drawings: &[Drawing], measured: &impl std::fmt::Debug)
     Ok(Begun { session: Arc::new(server.files().session.with_presets(presets)), asked, folder })
 }
 
-/// The result of a study: its report, for people and as a page, and its pictures.
-fn publish_all(job: &Job, folder: &Path, report: &impl Serialize, text: String, page: &Path) -> Result<(), Error> {
+/// What is to be said of the requests of a study and of what came of it, each once.
+pub fn said(drawings: &[Drawing], found: &[Diagnostic], language: Language) -> Vec<Value> {
+    let mut all: Vec<&Diagnostic> = Vec::new();
+    for one in drawings.iter().flat_map(|drawing| &drawing.found).chain(found) {
+        if !all.contains(&one) {
+            all.push(one);
+        }
+    }
+    all.into_iter().map(|one| one.to_json(language)).collect()
+}
+
+/// The result of a study: its report, for people and as a page, what was found, and its pictures.
+fn publish_all(
+    job: &Job,
+    folder: &Path,
+    report: &impl Serialize,
+    text: String,
+    page: &Path,
+    found: Vec<Value>,
+) -> Result<(), Error> {
     job.change(|state| state.sent.clear());
     let mut report = serde_json::to_value(report).unwrap_or_default();
     publish(job, folder, &mut report)?;
     let page = std::fs::read_to_string(page).unwrap_or_default();
-    job.change(|state| state.result = Some(Arc::new(json!({ "report": report, "table": text, "page": page }))));
+    job.change(|state| {
+        state.result = Some(Arc::new(json!({ "report": report, "table": text, "page": page, "diagnostics": found })))
+    });
     Ok(())
 }
 

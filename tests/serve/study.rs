@@ -57,6 +57,7 @@ fn an_analysis_tells_block_after_block_what_the_command_tells() {
     let request = {
         let mut marked = request;
         marked["prompt"] = MARKED.into();
+        marked["foo"] = 1.into();
         marked
     };
     let wish = json!({ "request": request, "blocks": "IN04,OUT00,OUT01" });
@@ -70,6 +71,8 @@ fn an_analysis_tells_block_after_block_what_the_command_tells() {
         (job, done["result"]["report"].clone())
     };
     let (job, report) = analyze();
+    let told = job["diagnostics"].as_array().unwrap();
+    assert!(told.iter().any(|found| found["message"].as_str().unwrap().contains("there is no field `foo`")), "{job}");
     let settings = ["--width", "64", "--height", "64", "--steps", "4", "--seed", "7", "--sampler", "Euler a"];
     let args = ["analyze", MARKED, "--blocks", "IN04,OUT00,OUT01", "--json", "-o", "analysis"];
     let expected = server.sandbox.json(&[&args[..], &settings].concat());

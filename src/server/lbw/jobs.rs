@@ -40,7 +40,12 @@ pub async fn submit(
 
 /// A job that was taken.
 pub fn accepted(server: &Server, job: &Job) -> Response {
-    let mut response = answer::with_status(StatusCode::ACCEPTED, shown(server, job));
+    taken(job, shown(server, job))
+}
+
+/// The answer of a job that was taken, with what is to be told of it.
+pub fn taken(job: &Job, told: Value) -> Response {
+    let mut response = answer::with_status(StatusCode::ACCEPTED, told);
     if let Ok(place) = HeaderValue::from_str(&format!("/lbw/v1/jobs/{}", job.id)) {
         response.headers_mut().insert(header::LOCATION, place);
     }

@@ -9,7 +9,7 @@ use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::check::{finding, language};
-use super::jobs::accepted;
+use super::jobs::{accepted, shown, taken};
 use crate::app::api::{Drawing, Route, Task};
 use crate::app::{Asked, Error, Existing, Session, analyze, atlas, batch, fingerprint, tune, wished, write_file};
 use crate::diagnostic::{Diagnostic, Language, code};
@@ -19,6 +19,7 @@ use crate::server::ask::{apart, fields, no_room};
 use crate::server::body::Json;
 use crate::server::jobs::{Batch, Work};
 use crate::server::state::Server;
+use crate::server::study::said;
 
 /// The largest prompt file, and the most pictures it may ask for.
 const MAX_FILE: usize = 4 << 20;
@@ -139,7 +140,7 @@ impl Study<'_> {
             other
         };
         let requests: Vec<Value> = std::iter::once(request.clone()).chain(prompts.iter().map(other)).collect();
-        let drawings = apart({
+        let (drawings, found) = apart({
             let server = server.clone();
             move || {
                 let read = |request: &Value| {
@@ -150,14 +151,17 @@ impl Study<'_> {
                 let presets = drawings.first().map(|drawing| drawing.presets.clone()).unwrap_or_default();
                 let session = Arc::new(server.files().session.with_presets(presets));
                 let asked = drawings.iter().map(|drawing| drawing.asked.clone()).collect();
-                check(session, asked).map_err(|error| Failure::app(&error, language))?;
-                Ok(drawings)
+                let found = check(session, asked).map_err(|error| Failure::app(&error, language))?;
+                Ok((drawings, found))
             }
         })
         .await?;
+        let found = said(&drawings, &found, language);
         let kept = Value::Object(drawings[0].fields.given.clone());
         let job = server.jobs.submit(kind, None, kept, work(drawings)).map_err(no_room)?;
-        Ok(accepted(server, &job))
+        let mut told = shown(server, &job);
+        told["diagnostics"] = found.into();
+        Ok(taken(&job, told))
     }
 }
 
