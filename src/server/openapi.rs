@@ -92,7 +92,7 @@ const ROUTES: &[(HttpMethod, &str, Takes, &str)] = &[
         Post,
         "/lbw/v1/analyze",
         Named("Any"),
-        "Takes an analysis: {\"request\": {…}, \"lora\", \"range\", \"blocks\", \"threshold\", \"seeds\", \"quick\", \"toward\"}",
+        "Takes an analysis: {\"request\": {…}, \"lora\", \"range\", \"blocks\", \"threshold\", \"seeds\", \"quick\", \"toward\", \"verify_prompts\"}",
     ),
     (
         Post,
