@@ -165,17 +165,32 @@ fn crowded_files_are_refused_in_little_memory() {
     let cache = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache");
     let session = Arc::new(Session::open(&Places { cache, ..Places::default() }, Caller::default()).unwrap());
     let memory = Memory::new(&session, EngineSettings::default());
+    // What any file takes the first time is not of these.
+    let fine = folder.path().join("fine.txt");
+    std::fs::write(&fine, "red circle").unwrap();
+    check(&session, &[fine.to_string_lossy().into_owned()], &memory).unwrap();
     let keys: String = (0..300_000).map(|key| format!(",\"k{key}\":1")).collect();
     for (name, text) in [
-        ("a.jsonl", format!("{{\"prompt\":\"a\"{keys}}}")),
-        ("b.toml", format!("{}a = 1", "a.".repeat(1_000_000))),
-        ("c.yaml", format!("a: [{}1]", "1,".repeat(2_000_000))),
-        ("d.yaml", "? ".repeat(100_000)),
-        ("e.yaml", (0..100_000).map(|name| format!("A{name}: {{of: A{}}}\n", name + 1)).collect()),
-        ("f.json", format!("[{}1]", "[],".repeat(1_000_000))),
+        ("a.jsonl", format!("{{\"prompt\":\"a\"{keys}}}").into_bytes()),
+        ("b.toml", format!("{}a = 1", "a.".repeat(1_000_000)).into_bytes()),
+        ("c.yaml", format!("a: [{}1]", "1,".repeat(2_000_000)).into_bytes()),
+        ("d.yaml", "? ".repeat(100_000).into_bytes()),
+        (
+            "e.yaml",
+            (0..100_000).map(|name| format!("A{name}: {{of: A{}}}\n", name + 1)).collect::<String>().into_bytes(),
+        ),
+        ("f.json", format!("[{}1]", "[],".repeat(1_000_000)).into_bytes()),
+        ("g.png", Vec::new()),
+        ("h.png", Vec::new()),
+        ("i.txt", format!("{}x\nSteps: 2, Seed: 1", "\n".repeat(4_000_000)).into_bytes()),
     ] {
         let path = folder.path().join(name);
-        std::fs::write(&path, text).unwrap();
+        let bytes = match name {
+            "g.png" => in_a_picture(&format!("{}x\nSteps: 2, Seed: 1", "\n".repeat(15_000_000))),
+            "h.png" => in_a_picture(&format!("x\nSteps: 2, {}Seed: 1", "a: 1, ".repeat(2_500_000))),
+            _ => text,
+        };
+        std::fs::write(&path, bytes).unwrap();
         let before = peak_anew();
         let found = check(&session, &[path.to_string_lossy().into_owned()], &memory);
         let found = found.unwrap_or_else(|error| error.findings);
@@ -212,6 +227,16 @@ fn five_hundred_parts_of_a_prompt_take_the_memory_of_a_few() {
     let differs = picture.rgb.iter().zip(&same.rgb).any(|(a, b)| a.abs_diff(*b) > 1);
     assert!(!differs, "parts of weight 0 have changed the picture");
     assert!(more < MORE, "{} MiB more", more >> 20);
+}
+
+/// A small PNG whose infotext this is, packed.
+fn in_a_picture(infotext: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, 8, 8);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.add_ztxt_chunk("parameters".to_owned(), infotext.to_owned()).unwrap();
+    encoder.write_header().unwrap().write_image_data(&[0; 8 * 8 * 3]).unwrap();
+    bytes
 }
 
 /// The most memory that this process has had since [`peak_anew`].

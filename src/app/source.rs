@@ -206,6 +206,9 @@ impl Sources {
         };
         match says(&text) {
             Says::Infotext(infotext) => {
+                if let Some(found) = infotext::too_long(&name, &infotext) {
+                    return self.found.push(finding(found));
+                }
                 self.add(Form::Infotexts.read(&name, &format!("{infotext}\n"), Options::default()));
             }
             Says::Foreign(foreign) => {

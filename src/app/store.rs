@@ -96,7 +96,8 @@ impl Store for Output {
 
 /// Whether `-o` names a file and not a folder.
 fn is_file_name(path: &Path) -> bool {
-    path.extension().is_some() && !path.is_dir()
+    let is_written_as_folder = path.to_string_lossy().ends_with(std::path::is_separator);
+    path.extension().is_some() && !is_written_as_folder && !path.is_dir()
 }
 
 fn file_could_be(path: &Path, count: usize) -> Result<()> {

@@ -118,8 +118,8 @@ impl Manifest {
 
     fn of(location: Rc<dyn Location>) -> Result<Self, ManifestError> {
         let path = location.path(NAME);
-        let bytes = match location.read() {
-            Ok(Some(bytes)) => bytes,
+        let (bytes, read) = match location.read() {
+            Ok(Some(lines)) => lines,
             Ok(None) => return Err(ManifestError::Absent { path: location.path("") }),
             Err(source) => return Err(ManifestError::Io { path, source }),
         };
@@ -137,7 +137,7 @@ impl Manifest {
             jobs: Vec::new(),
             by_id: HashMap::new(),
             // Half a line at the end is read again, it may have become a whole one.
-            read: whole_lines(&bytes) as u64,
+            read,
         };
         manifest.take(lines);
         Ok(manifest)
@@ -311,6 +311,22 @@ mod tests {
         // The old handle finds the new file.
         manifest.refresh().unwrap();
         assert_eq!(states(&manifest), states(&again));
+    }
+
+    #[test]
+    fn what_is_no_line_of_it_is_passed_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut manifest = plan(dir.path(), &["a"]).unwrap();
+        let mut file = std::fs::OpenOptions::new().append(true).open(dir.path().join(NAME)).unwrap();
+        std::io::Write::write_all(&mut file, &[vec![0; 40 << 20], b"\n\n  x\n".to_vec(), vec![0; 5]].concat()).unwrap();
+        assert_eq!(Manifest::read(dir.path()).unwrap().jobs().count(), 1);
+        std::fs::write(dir.path().join("a.png"), "picture").unwrap();
+        let crc32 = Some(crc32fast::hash(b"picture"));
+        manifest.record(&Job { crc32, ..job("a", State::Done) }).unwrap();
+        let mut again = Manifest::read(dir.path()).unwrap();
+        assert!(again.is_done("a", "a.png"));
+        again.refresh().unwrap();
+        assert!(again.is_done("a", "a.png") && again.jobs().count() == 1);
     }
 
     #[test]

@@ -11,6 +11,9 @@ pub const TEXT: usize = 4 << 20;
 /// The answer of another host (`--via`), in bytes. A picture of 4096² has 67 MiB as base64.
 pub const ANSWER: u64 = 128 << 20;
 
+/// Its answer to a question that draws nothing: lists of names, in bytes.
+pub const ANSWERED_LISTS: u64 = 16 << 20;
+
 /// What is piped into standard input: a text or a picture. In bytes.
 pub const STANDARD_INPUT: u64 = 256 << 20;
 
@@ -49,6 +52,10 @@ pub const JOB: usize = 16 << 20;
 
 /// The texts of one picture together, unpacked, in bytes. Graphs of ComfyUI reach 2 MB.
 pub const PICTURE_TEXT: usize = 16 << 20;
+/// An infotext, in bytes: four prompts of [`PROMPT`] and what stands beside them.
+pub const INFOTEXT: usize = 2 << 20;
+/// Lines of an infotext. What reads them keeps some 100 bytes for each.
+pub const INFOTEXT_LINES: usize = 1 << 16;
 /// Fields of an infotext. webui with many extensions writes a hundred.
 pub const INFOTEXT_FIELDS: usize = 1 << 10;
 /// A block that is no text: EXIF, a colour profile, in bytes. Profiles of printers reach 3 MB.

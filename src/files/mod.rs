@@ -9,7 +9,7 @@ mod write;
 pub mod yaml;
 
 pub use hash::{cached_sha256, hex, known_sha256, sha256_of_file};
-pub use open::{is_standard_input, open, open_named, read, standard_input};
+pub use open::{is_standard_input, open, open_named, read, standard_input, too_large};
 pub use text::{NotText, decode};
 pub use write::{Existing, write};
 

@@ -67,10 +67,15 @@ pub fn read(path: &Path, most: usize) -> io::Result<Vec<u8>> {
     // Told by its length before memory is taken for it; it may also grow while it is read.
     let is_long = file.metadata()?.len() > most as u64;
     if is_long || file.take(most as u64 + 1).read_to_end(&mut bytes)? > most {
-        let mib = most >> 20;
-        return Err(io::Error::new(ErrorKind::FileTooLarge, say!("larger than {mib} MiB", "{mib} MiB を超えています")));
+        return Err(too_large(most));
     }
     Ok(bytes)
+}
+
+/// The error of a file of more than `most` bytes.
+pub fn too_large(most: usize) -> io::Error {
+    let mib = most >> 20;
+    io::Error::new(ErrorKind::FileTooLarge, say!("larger than {mib} MiB", "{mib} MiB を超えています"))
 }
 
 #[cfg(test)]

@@ -5,11 +5,11 @@ use std::ops::Range;
 use super::Infotext;
 use super::foreign::{self, Foreign};
 use super::heading::Part;
-use super::layout::{Layout, begins, is_known, narrow, without_markup};
+use super::layout::{Layout, begins, is_known, is_too_long, narrow, without_markup};
 use super::parse::{FEWEST_PAIRS, pairs, whole_pairs};
 use super::paste::{NotUnderstood, Pasted, Why};
 use crate::diagnostic::{Diagnostic, Said, Source, Text, code};
-use crate::files::limits::INFOTEXT_FIELDS;
+use crate::files::limits::{INFOTEXT, INFOTEXT_FIELDS, INFOTEXT_LINES};
 use crate::plan::settings::table;
 use crate::plan::{Patch, Sampler, check};
 use crate::say;
@@ -29,6 +29,9 @@ pub fn paste(source: &Source) -> (Option<Pasted>, Vec<Diagnostic>) {
         );
         let advice = say!("write the prompt alone", "プロンプトだけを書いてください");
         return (None, vec![Diagnostic::new(code::NOT_CONVERTED, message).within(source).help(advice)]);
+    }
+    if let Some(found) = too_long(&source.name, text) {
+        return (None, vec![found]);
     }
     if let Some((plain, message)) = restored(text) {
         // What was changed is as long as before, so that places are the same in both, but for a sign that was longer.
@@ -73,6 +76,19 @@ pub fn paste(source: &Source) -> (Option<Pasted>, Vec<Diagnostic>) {
             (None, found)
         }
     }
+}
+
+/// What is said of a text that nobody pasted, so long is it.
+pub fn too_long(name: &str, text: &str) -> Option<Diagnostic> {
+    if !is_too_long(text) {
+        return None;
+    }
+    let mib = INFOTEXT >> 20;
+    let message = say!(
+        "{name}: the text is longer than {mib} MiB or {INFOTEXT_LINES} lines, which no prompt is",
+        "{name}: 文が {mib} MiB か {INFOTEXT_LINES} 行を超えています。そのようなプロンプトはありません"
+    );
+    Some(Diagnostic::new(code::TOO_LARGE, message))
 }
 
 /// What another program wrote, in the place that `source` names.

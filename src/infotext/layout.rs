@@ -8,6 +8,7 @@ use regex::Regex;
 use super::heading::{Heading, Part, is_headed_negative, negative_inside};
 use super::parse::{FEWEST_PAIRS, pairs};
 use super::paste::{Known, known_field};
+use crate::files::limits::{INFOTEXT, INFOTEXT_LINES};
 use crate::plan::settings::table;
 use crate::syntax::python;
 
@@ -32,9 +33,17 @@ pub struct Layout<'t> {
     pub is_mended: bool,
 }
 
+/// Whether nobody pasted this: it is not looked into.
+pub fn is_too_long(text: &str) -> bool {
+    text.len() > INFOTEXT || text.bytes().filter(|byte| *byte == b'\n').count() > INFOTEXT_LINES
+}
+
 impl<'t> Layout<'t> {
     /// The parts of one text.
     pub fn of(text: &'t str) -> Self {
+        if is_too_long(text) {
+            return Layout { prompts: vec![text], ..Layout::default() };
+        }
         let lines: Vec<&str> = python::strip(text).split('\n').collect();
         let Some((last, before)) = lines.split_last() else { return Layout::default() };
         let as_webui = || Layout { prompts: before.to_vec(), parameters: vec![last], ..Layout::default() };

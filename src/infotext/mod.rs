@@ -23,7 +23,7 @@ mod python_text;
 mod sampler;
 mod version;
 
-pub use check::{paste, paste_foreign};
+pub use check::{paste, paste_foreign, too_long};
 pub use format::{Parameters, postprocessed};
 pub use heading::is_headed_negative;
 pub use layout::{

@@ -28,7 +28,16 @@ impl<'de> Deserialize<'de> for Plan {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = Value::deserialize(deserializer)?;
         // The number is looked at first, so that a plan of another format is called that and not malformed.
-        match value.get("format").and_then(Value::as_u64) {
+        let format = match value.get("format") {
+            None => return Err(D::Error::custom("it has no format number")),
+            Some(format) => format.as_u64().ok_or_else(|| D::Error::custom("its format is no number that there is"))?,
+        };
+        // A list would be taken for the values of the first fields, and nothing for the defaults of all.
+        let settings = value["passes"].as_array().into_iter().flatten().map(|pass| &pass["settings"]);
+        if settings.chain(value.get("settings")).any(|given| given.as_object().is_none_or(|given| given.is_empty())) {
+            return Err(D::Error::custom("settings of it are no object or empty"));
+        }
+        match Some(format) {
             Some(1) => serde_json::from_value::<Format1>(value).map(Plan::from).map_err(D::Error::custom),
             Some(format) if format != u64::from(FORMAT) => {
                 Err(D::Error::custom(format!("it has format {format}, this lbw reads formats 1 and {FORMAT}")))
@@ -191,6 +200,18 @@ mod tests {
             [json!({ "format": 3 }), json!({ "format": 2, "family": "sdxl", "passes": [] }), json!(5), json!({})]
         {
             assert!(serde_json::from_value::<Plan>(wrong).is_err());
+        }
+        for (key, value) in
+            [("format", json!(null)), ("format", json!(-1)), ("format", json!("2")), ("passes", json!({}))]
+        {
+            let mut wrong = serde_json::to_value(&plan).unwrap();
+            wrong[key] = value;
+            assert!(serde_json::from_value::<Plan>(wrong.clone()).is_err(), "{wrong}");
+        }
+        for settings in [json!([]), json!({}), json!(null)] {
+            let mut wrong = serde_json::to_value(&plan).unwrap();
+            wrong["passes"][0]["settings"] = settings;
+            assert!(serde_json::from_value::<Plan>(wrong.clone()).is_err(), "{wrong}");
         }
     }
 }

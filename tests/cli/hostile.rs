@@ -330,3 +330,34 @@ fn a_stranger_names_no_paths() {
     let (_, err) = s.expect(3, &["plan", "a", "--webui-dir", "webui"]);
     assert!(!err.contains("SECRET"), "{err}");
 }
+
+/// A LoRA in which a module is damaged is told what is wrong with it, by whatever reads it; a tensor that is named twice is no LoRA.
+#[test]
+fn a_damaged_lora_is_told_what_is_wrong_with_it() {
+    let s = Sandbox::new();
+    let whole = std::fs::read(crate::sandbox::repository("fixtures/embedded/house.safetensors")).unwrap();
+    let length = u64::from_le_bytes(whole[..8].try_into().unwrap()) as usize;
+    let header: serde_json::Value = serde_json::from_slice(&whole[8..8 + length]).unwrap();
+    let is_alpha = |name: &&String| name.ends_with(".alpha");
+    let name = header.as_object().unwrap().keys().find(is_alpha).unwrap();
+    let entry = &header[name];
+    let at = 8 + length + entry["data_offsets"][0].as_u64().unwrap() as usize;
+    let mut damaged = whole.clone();
+    let end = 8 + length + entry["data_offsets"][1].as_u64().unwrap() as usize;
+    damaged[at..end].fill(0xff);
+    s.write("damaged.safetensors", &damaged);
+    for args in [
+        &["txt2img", "x <lora:damaged:1>", "--steps", "1", "--size", "64x64"][..],
+        &["lora", "bake", "<lora:damaged:0.5:lbw=XLOUT>", "-o", "q.safetensors"],
+        &["lora", "resize", "damaged", "--rank", "2", "-o", "q.safetensors"],
+    ] {
+        let (_, err) = s.expect(3, &[args, &["--lora-dir", "."]].concat());
+        assert!(err.contains("`alpha` is NaN") && !err.contains("is made for a weight"), "{args:?}: {err}");
+    }
+    let twice = String::from_utf8(whole[8..8 + length].to_vec()).unwrap();
+    let twice = format!("{},\"{name}\":{entry}}}", twice.trim_end().strip_suffix('}').unwrap());
+    let bytes = [&(twice.len() as u64).to_le_bytes()[..], twice.as_bytes(), &whole[8 + length..]].concat();
+    s.write("twice.safetensors", bytes);
+    let (_, err) = s.expect(3, &["lora", "inspect", "twice", "--lora-dir", "."]);
+    assert!(err.contains("names a tensor twice"), "{err}");
+}

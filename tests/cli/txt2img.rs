@@ -48,6 +48,9 @@ fn several_images_count_their_seeds_and_files() {
 fn nothing_is_overwritten() {
     let s = Sandbox::new();
     s.write("mine.png", "mine");
+    // What is written as a folder is one, though it has a dot.
+    s.expect(0, &["a cat", "--steps", "1", "--size", "64x64", "--seed", "3", "-o", "new/v1.6/"]);
+    assert_eq!(s.names("new/v1.6"), ["00000-3.png"]);
     let (_, err) = s.expect(3, &["a cat", "--steps", "1", "-o", "mine.png"]);
     assert!(err.contains("nothing is overwritten"), "{err}");
     assert_eq!(s.bytes("mine.png"), b"mine");

@@ -9,9 +9,12 @@ use crate::checkpoint::{Checkpoint, TensorFile};
 use crate::diagnostic::code;
 use crate::image_io::Existing;
 use crate::lora::surgery::Blocks;
-use crate::lora::{KeyTable, ModuleTable, Network};
+use crate::lora::{KeyTable, LoraError, ModuleTable, Network};
 use crate::model::Architecture;
 use crate::say;
+
+/// A LoRA of another model fits nowhere; one that was made for it and is damaged does not fit in a few places.
+const MOST_MISFITS: usize = 32;
 
 pub struct Model {
     pub table: Cow<'static, ModuleTable>,
@@ -44,8 +47,11 @@ impl Model {
         let table = ModuleTable::full_size(family);
         if session.is_embedded() && Network::open(lora, table, KeyTable::Lenient).is_err() {
             let embedded = Self::of_checkpoint(session)?;
-            if Network::open(lora, &embedded.table, KeyTable::Lenient).is_ok() {
-                return Ok(embedded);
+            match Network::open(lora, &embedded.table, KeyTable::Lenient) {
+                Ok(_) => return Ok(embedded),
+                // Most of it fits there, so what does not is what is wrong with it.
+                Err(LoraError::Misfits { misfits, .. }) if misfits.len() < MOST_MISFITS => return Ok(embedded),
+                Err(_) => {}
             }
         }
         Ok(Model { table: Cow::Borrowed(table), checkpoint: None })

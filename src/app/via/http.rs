@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use crate::diagnostic::{Said, Text};
-use crate::files::limits::ANSWER;
+use crate::files::limits::{ANSWER, ANSWERED_LISTS};
 use crate::say;
 
 /// How long a connection may take.
@@ -105,17 +105,21 @@ impl Client {
 
     /// Asks.
     pub fn get(&self, path: &str) -> Result<Value, Fault> {
-        json(&self.bytes(path)?)
+        json(&self.fetched(path, ANSWERED_LISTS)?)
     }
 
     /// What lies at a path, as it is.
     pub fn bytes(&self, path: &str) -> Result<Vec<u8>, Fault> {
+        self.fetched(path, ANSWER)
+    }
+
+    fn fetched(&self, path: &str, most: u64) -> Result<Vec<u8>, Fault> {
         let request = self.agent.get(format!("{}{path}", self.base));
         let request = match &self.authorization {
             Some(authorization) => request.header("Authorization", authorization),
             None => request,
         };
-        answer(request.config().timeout_global(Some(QUESTION)).build().call())
+        answer(request.config().timeout_global(Some(QUESTION)).build().call(), most)
     }
 
     /// Asks for something that is done at once.
@@ -134,16 +138,16 @@ impl Client {
             Some(authorization) => request.header("Authorization", authorization),
             None => request,
         };
-        answer(request.config().timeout_global(Some(patience)).build().send(body.to_string()))
+        answer(request.config().timeout_global(Some(patience)).build().send(body.to_string()), ANSWER)
     }
 }
 
 type Answered = Result<ureq::http::Response<ureq::Body>, ureq::Error>;
 
-fn answer(answered: Answered) -> Result<Vec<u8>, Fault> {
+fn answer(answered: Answered, most: u64) -> Result<Vec<u8>, Fault> {
     let mut response = answered.map_err(away)?;
     let status = response.status().as_u16();
-    let body = response.body_mut().with_config().limit(ANSWER).read_to_vec().map_err(away)?;
+    let body = response.body_mut().with_config().limit(most).read_to_vec().map_err(away)?;
     if (200..300).contains(&status) {
         return Ok(body);
     }

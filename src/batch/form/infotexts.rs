@@ -5,10 +5,19 @@ use std::ops::Range;
 use super::Read;
 use crate::batch::{Entry, Finding};
 use crate::diagnostic::code;
+use crate::files::limits::VALUES;
 use crate::infotext::{self, ends_infotext, is_headed_negative, is_measure, is_tail, parameter_lines};
 use crate::say;
 
 pub(super) fn read(text: &str, read: &mut Read) {
+    if text.bytes().filter(|byte| *byte == b'\n').count() > VALUES {
+        return read.say(
+            1,
+            "",
+            code::TOO_LARGE,
+            say!("the file has more than {VALUES} lines", "ファイルが {VALUES} 行を超えています"),
+        );
+    }
     let plain = infotext::without_markup(text);
     if plain.is_some() {
         let message = say!(

@@ -45,17 +45,37 @@ impl Location for Folder {
         self.0.join(file)
     }
 
-    fn read(&self) -> io::Result<Option<Vec<u8>>> {
-        let path = self.path(MANIFEST);
-        let mut first = Vec::new();
-        let read = files::open(&path)
-            .and_then(|file| BufReader::new(file).take(limits::TEXT as u64).read_until(b'\n', &mut first));
-        match read {
-            // What does not begin as a manifest is not read to its end.
-            Ok(_) if !first.starts_with(b"{") || !first.ends_with(b"\n") => Ok(Some(first)),
-            Ok(_) => files::read(&path, limits::MANIFEST).map(Some),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
+    fn read(&self) -> io::Result<Option<(Vec<u8>, u64)>> {
+        let file = match files::open(&self.path(MANIFEST)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        if file.metadata()?.len() > limits::MANIFEST as u64 {
+            return Err(files::too_large(limits::MANIFEST));
+        }
+        let mut file = BufReader::new(file.take(limits::MANIFEST as u64));
+        let (mut lines, mut line, mut read, mut whole) = (Vec::new(), Vec::new(), 0, 0);
+        loop {
+            line.clear();
+            let mut count = file.by_ref().take(limits::JOB as u64).read_until(b'\n', &mut line)? as u64;
+            if count == limits::JOB as u64 && !line.ends_with(b"\n") {
+                // No line of ours is so long; and what does not begin as a manifest is not read to its end.
+                let skipped = if read == 0 { 0 } else { file.skip_until(b'\n')? as u64 };
+                count += skipped;
+                line.clear();
+            }
+            let is_first = read == 0;
+            if count == 0 || is_first && !line.starts_with(b"{") {
+                return Ok(Some((lines, whole)));
+            }
+            read += count;
+            if line.is_empty() || line.ends_with(b"\n") {
+                whole = read;
+            }
+            if line.starts_with(b"{") {
+                lines.extend_from_slice(&line);
+            }
         }
     }
 

@@ -21,8 +21,9 @@ pub trait Location: Debug {
     /// What people call the file `file` in it.
     fn path(&self, file: &str) -> PathBuf;
 
-    /// The manifest, and after it what was added since it was written; `None` where there is none.
-    fn read(&self) -> io::Result<Option<Vec<u8>>>;
+    /// The lines of the manifest that may be some of its own, after them those added since it was written, and how many bytes its whole lines
+    /// take; `None` where there is none.
+    fn read(&self) -> io::Result<Option<(Vec<u8>, u64)>>;
 
     /// What was added after the first `read` bytes of the manifest that begins with `header`; `None` if another one is there now.
     fn added(&self, header: &[u8], read: u64) -> io::Result<Option<Vec<u8>>>;

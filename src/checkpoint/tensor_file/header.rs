@@ -23,7 +23,7 @@ pub(super) fn count(text: &[u8]) -> serde_json::Result<Counted> {
 /// What a header names.
 #[derive(Debug, Default)]
 pub(super) struct Counted {
-    tensors: usize,
+    pub tensors: usize,
     /// Numbers and names in the descriptions of all tensors.
     words: usize,
     metadata: usize,

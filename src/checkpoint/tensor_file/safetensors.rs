@@ -21,7 +21,9 @@ pub(super) fn read(source: &Source) -> Result<Contents, Reason> {
     let text = text_of_header(source)?;
     let unreadable =
         |error: serde_json::Error| something_else(source).unwrap_or_else(|| Reason::Other(Text::same(error)));
-    if let Some(refusal) = header::count(&text).map_err(unreadable)?.refusal() {
+    let counted = header::count(&text).map_err(unreadable)?;
+    let tensors = counted.tensors;
+    if let Some(refusal) = counted.refusal() {
         return Err(refusal);
     }
     let metadata: Metadata = serde_json::from_slice(&text).map_err(|error| Reason::Other(Text::same(error)))?;
@@ -43,6 +45,12 @@ pub(super) fn read(source: &Source) -> Result<Contents, Reason> {
         let bytes = data_start + info.data_offsets.0..data_start + info.data_offsets.1;
         let place = Place::Plain(Span { source: 0, bytes });
         entries.insert(name, Entry { dtype: info.dtype, shape: info.shape.clone(), place });
+    }
+    if entries.len() < tensors {
+        return Err(Reason::Other(say!(
+            "its header names a tensor twice",
+            "ヘッダーに同じ名前のテンソルが二つあります"
+        )));
     }
     let metadata = metadata.metadata().iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
     Ok(Contents { entries, metadata })

@@ -72,6 +72,9 @@ struct Reader<'a> {
     file: PresetFile,
 }
 
+/// Presets that are made of each other, one after the other.
+const LONGEST_CHAIN: usize = 100;
+
 impl Reader<'_> {
     fn read(&mut self, node: Node) {
         let entries = match node {
@@ -204,11 +207,15 @@ impl Reader<'_> {
                 Some(next) => next.to_owned(),
                 None => break,
             };
-            if chain.contains(&next) || chain.len() > 100 {
-                let found = Diagnostic::new(
-                    code::BAD_PRESET,
-                    say!("`{name}` is made of itself", "`{name}` が自分自身をもとにしています"),
-                );
+            if chain.contains(&next) || chain.len() > LONGEST_CHAIN {
+                let message = match chain.contains(&next) {
+                    true => say!("`{name}` is made of itself", "`{name}` が自分自身をもとにしています"),
+                    false => say!(
+                        "`{name}` stands behind more than {LONGEST_CHAIN} others, each made of the next",
+                        "`{name}` は {LONGEST_CHAIN} 個を超えるプリセットを順にもとにしています"
+                    ),
+                };
+                let found = Diagnostic::new(code::BAD_PRESET, message);
                 self.report(
                     found.help(say!(
                         "let `of:` name another preset than `{next}`",

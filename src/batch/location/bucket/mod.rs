@@ -167,7 +167,7 @@ impl Location for Bucket {
         PathBuf::from(if file.is_empty() { address.clone() } else { format!("{address}/{file}") })
     }
 
-    fn read(&self) -> io::Result<Option<Vec<u8>>> {
+    fn read(&self) -> io::Result<Option<(Vec<u8>, u64)>> {
         let inner = &self.0;
         let manifest = inner.key(MANIFEST)?;
         let (ours, files) = inner.wait(inner.objects.list())?;
@@ -182,7 +182,8 @@ impl Location for Bucket {
         };
         known.manifest = Some(UpdateVersion { e_tag: meta.e_tag, version: meta.version });
         bytes.extend(lines);
-        Ok(Some(bytes))
+        // What is added is counted by the objects that it lies in.
+        Ok(Some((bytes, 0)))
     }
 
     fn added(&self, _: &[u8], _: u64) -> io::Result<Option<Vec<u8>>> {
@@ -274,7 +275,7 @@ impl Location for Bucket {
         let inner = &self.0;
         let lock = self.lock()?;
         let manifest = self.read()?;
-        if let Some(manifest) = manifest.filter(|_| !inner.known().read.is_empty()) {
+        if let Some((manifest, _)) = manifest.filter(|_| !inner.known().read.is_empty()) {
             self.replace(&manifest)?;
         }
         // The lock was put a moment ago by the clock that all dates of the store are of.

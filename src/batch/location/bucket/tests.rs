@@ -147,7 +147,7 @@ fn a_manifest_is_not_written_over_another() {
     assert!(one.read().unwrap().is_none() && two.read().unwrap().is_none());
     one.replace(b"one").unwrap();
     assert!(two.replace(b"two").unwrap_err().to_string().contains("start the same command again"));
-    assert_eq!(two.read().unwrap().unwrap(), b"one");
+    assert_eq!(two.read().unwrap().unwrap().0, b"one");
     two.replace(b"two").unwrap();
     assert!(one.replace(b"one again").is_err());
 }
