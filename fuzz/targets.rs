@@ -135,7 +135,7 @@ pub fn prompt_file(text: &str) {
         let read = Form::of(name, text).read(name, text, Options::default());
         findings(&read.found.iter().map(|found| found.diagnostic.clone()).collect::<Vec<_>>());
         // webui counts the lines of a prompt file as Python does.
-        let lines = python::split_lines(text).len().max(1);
+        let lines = python::split_lines(text).count().max(1);
         assert!(read.entries.iter().all(|entry| (1..=lines + 1).contains(&entry.place.line)), "{name}");
     }
 }

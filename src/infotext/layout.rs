@@ -158,14 +158,20 @@ pub fn without_markup(text: &str) -> Option<String> {
     let mark = ["> ", ">", "- ", "* ", "• "]
         .into_iter()
         .find(|mark| filled().count() > 1 && filled().all(|line| line.trim_start().starts_with(mark)));
-    let lines = plain.split('\n').map(|line| match mark.and_then(|mark| Some((line.find(mark)?, mark))) {
-        _ if line.starts_with("```") => blank(line),
-        Some((at, mark)) if line[..at].trim().is_empty() => {
-            [&line[..at], &blank(mark), &line[at + mark.len()..]].concat()
+    let mut bare = String::with_capacity(plain.len());
+    for (number, line) in plain.split('\n').enumerate() {
+        if number > 0 {
+            bare.push('\n');
         }
-        _ => line.to_owned(),
-    });
-    let plain = lines.collect::<Vec<_>>().join("\n");
+        match mark.and_then(|mark| Some((line.find(mark)?, mark))) {
+            _ if line.starts_with("```") => bare += &blank(line),
+            Some((at, mark)) if line[..at].trim().is_empty() => {
+                bare.extend([&line[..at], &blank(mark), &line[at + mark.len()..]]);
+            }
+            _ => bare += line,
+        }
+    }
+    let plain = bare;
     (plain != text && Layout::of(&plain).is_infotext()).then_some(plain)
 }
 

@@ -29,14 +29,17 @@ pub struct Infotext {
 impl Infotext {
     /// Reads `text` as webui does.
     pub fn parse(text: &str) -> Self {
-        let mut lines: Vec<&str> = python::strip(text).split('\n').collect();
-        let mut pairs = lines.last().map(|last| pairs(last)).unwrap_or_default();
-        if pairs.len() < FEWEST_PAIRS {
+        let text = python::strip(text);
+        let last = text.rfind('\n').map_or(0, |end| end + 1);
+        let mut pairs = pairs(&text[last..]);
+        let prompts = if pairs.len() < FEWEST_PAIRS {
             pairs.clear();
+            Some(text)
         } else {
-            lines.pop();
-        }
-        Infotext::of(lines.into_iter().map(|line| (line, Heading::of_webui(line))), pairs)
+            text[..last].strip_suffix('\n')
+        };
+        let lines = prompts.into_iter().flat_map(|text| text.split('\n'));
+        Infotext::of(lines.map(|line| (line, Heading::of_webui(line))), pairs)
     }
 
     /// Prompts from these lines, with their headings, and fields from these pairs.

@@ -31,7 +31,7 @@ pub fn weights(name: &str, text: &str) -> (PresetFile, Vec<Diagnostic>) {
         return (file, found);
     }
     let source = Source::new(name, text);
-    for (line, number) in python::split_lines(text).into_iter().zip(1..) {
+    for (line, number) in python::split_lines(text).zip(1..) {
         let start = line.as_ptr() as usize - text.as_ptr() as usize;
         match weights_line(line) {
             Ok((preset, value)) => {
@@ -245,7 +245,7 @@ pub fn write_weights(file: &PresetFile) -> Result<String, Vec<String>> {
     let line = |preset: &Preset| format!("{}:{}\n", preset.name, preset.value);
     write(&file.weights, &file.comments, line, |preset| {
         let line = format!("{}:{}", preset.name, preset.value);
-        let single = python::split_lines(&line).len() == 1;
+        let single = python::split_lines(&line).count() == 1;
         single && weights_line(&line) == Ok((preset.name.as_str(), preset.value.as_str()))
     })
 }

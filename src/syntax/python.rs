@@ -23,24 +23,21 @@ pub fn rstrip(text: &str) -> &str {
 }
 
 /// `str.splitlines()`: also splits at VT, FF, FS, GS, RS, NEL and the Unicode separators. Ends are not part of the lines.
-pub fn split_lines(text: &str) -> Vec<&str> {
-    let mut lines = Vec::new();
-    let mut start = 0;
-    let mut chars = text.char_indices().peekable();
-    while let Some((at, c)) = chars.next() {
-        if !matches!(c, '\n' | '\r' | '\u{B}' | '\u{C}' | '\u{1C}'..='\u{1E}' | '\u{85}' | '\u{2028}' | '\u{2029}') {
-            continue;
+pub fn split_lines(text: &str) -> impl Iterator<Item = &str> {
+    let is_end = |c: char| {
+        matches!(c, '\n' | '\r' | '\u{B}' | '\u{C}' | '\u{1C}'..='\u{1E}' | '\u{85}' | '\u{2028}' | '\u{2029}')
+    };
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
         }
-        lines.push(&text[start..at]);
-        if c == '\r' {
-            chars.next_if(|(_, next)| *next == '\n');
-        }
-        start = chars.peek().map_or(text.len(), |(next, _)| *next);
-    }
-    if start < text.len() {
-        lines.push(&text[start..]);
-    }
-    lines
+        let (line, behind) = rest.split_at(rest.find(is_end).unwrap_or(rest.len()));
+        let mut end = behind.chars();
+        end.next();
+        rest = behind.strip_prefix("\r\n").unwrap_or(end.as_str());
+        Some(line)
+    })
 }
 
 /// `float(text)`: surrounding whitespace, underscores between digits and any Unicode decimal digits are accepted.
@@ -144,9 +141,11 @@ mod tests {
 
     #[test]
     fn lines_end_where_python_ends_them() {
-        assert_eq!(split_lines("a\r\nb\rc\u{2028}d\x1ce\n\nf"), ["a", "b", "c", "d", "e", "", "f"]);
-        assert_eq!(split_lines("a\n"), ["a"]);
-        assert!(split_lines("").is_empty());
+        let lines = |text| split_lines(text).collect::<Vec<_>>();
+        assert_eq!(lines("a\r\nb\rc\u{2028}d\x1ce\n\nf"), ["a", "b", "c", "d", "e", "", "f"]);
+        assert_eq!(lines("a\n"), ["a"]);
+        assert_eq!(lines("\r\n\n"), ["", ""]);
+        assert!(lines("").is_empty());
     }
 
     #[test]
