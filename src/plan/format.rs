@@ -32,16 +32,16 @@ impl<'de> Deserialize<'de> for Plan {
             None => return Err(D::Error::custom("it has no format number")),
             Some(format) => format.as_u64().ok_or_else(|| D::Error::custom("its format is no number that there is"))?,
         };
+        if ![1, u64::from(FORMAT)].contains(&format) {
+            return Err(D::Error::custom(format!("it has format {format}, this lbw reads formats 1 and {FORMAT}")));
+        }
         // A list would be taken for the values of the first fields, and nothing for the defaults of all.
         let settings = value["passes"].as_array().into_iter().flatten().map(|pass| &pass["settings"]);
         if settings.chain(value.get("settings")).any(|given| given.as_object().is_none_or(|given| given.is_empty())) {
             return Err(D::Error::custom("settings of it are no object or empty"));
         }
-        match Some(format) {
-            Some(1) => serde_json::from_value::<Format1>(value).map(Plan::from).map_err(D::Error::custom),
-            Some(format) if format != u64::from(FORMAT) => {
-                Err(D::Error::custom(format!("it has format {format}, this lbw reads formats 1 and {FORMAT}")))
-            }
+        match format {
+            1 => serde_json::from_value::<Format1>(value).map(Plan::from).map_err(D::Error::custom),
             _ => {
                 let Format2 { family, passes } = serde_json::from_value(value).map_err(D::Error::custom)?;
                 let mut passes = passes.into_iter();
@@ -201,6 +201,8 @@ mod tests {
         {
             assert!(serde_json::from_value::<Plan>(wrong).is_err());
         }
+        let later = json!({ "format": 3, "family": "sdxl", "passes": [{ "what": "else" }] });
+        assert!(serde_json::from_value::<Plan>(later).unwrap_err().to_string().contains("format 3"));
         for (key, value) in
             [("format", json!(null)), ("format", json!(-1)), ("format", json!("2")), ("passes", json!({}))]
         {
